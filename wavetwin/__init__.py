@@ -1,0 +1,1 @@
+"""Compile declarative vision experiments: CNNs and their wavelet twins."""

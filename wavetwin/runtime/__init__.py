@@ -1,0 +1,1 @@
+"""The runtime: builds, trains and evaluates what the compiler planned; never reads YAML."""
