@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 GRAPH_VERSION = 1
 
@@ -21,7 +21,8 @@ class ParameterCounts:
     """Numbers of scalars.
 
     Trained, held fixed by `frozen`, and in floating-point buffers (fixed filters, running
-    statistics)."""
+    statistics).
+    """
 
     trainable: int = 0
     frozen: int = 0
@@ -45,7 +46,8 @@ class Node:
     """One operation.
 
     `id` is the dotted path of its module in the built model, and the prefix of its
-    state-dict names; `op` is a key of the catalogue."""
+    state-dict names; `op` is a key of the catalogue.
+    """
 
     id: str
     op: str
@@ -222,4 +224,6 @@ def _plain(value: Attribute) -> Any:
 
 
 def _frozen(value: Any) -> Attribute:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in cast("list[Any]", value))
+    return value

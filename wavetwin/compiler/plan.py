@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 PLAN_VERSION = 1
 
@@ -140,22 +140,18 @@ class TrainingPlan:
                 f"not a training plan of version {PLAN_VERSION}: "
                 f"wavetwin_plan is {document.get('wavetwin_plan')!r}"
             )
-        values = {key: _frozen(value) for key, value in document.items() if key != "wavetwin_plan"}
-        regularisation = values["regularisation"]
-        initial = values["initial_weights"]
-        return TrainingPlan(
-            **values
-            | {
-                "data": DataPlan(**values["data"]),
-                "optimizer": OptimizerPlan(**values["optimizer"]),
-                "schedule": SchedulePlan(**values["schedule"]),
-                "regularisation": None
-                if regularisation is None
-                else RegularisationPlan(**regularisation),
-                "initial_weights": None if initial is None else InitialWeightsPlan(**initial),
-                "evaluation": tuple(EvaluationPlan(**entry) for entry in values["evaluation"]),
-            }
-        )
+        values: dict[str, Any] = {
+            key: _frozen(value) for key, value in document.items() if key != "wavetwin_plan"
+        }
+        values["data"] = DataPlan(**values["data"])
+        values["optimizer"] = OptimizerPlan(**values["optimizer"])
+        values["schedule"] = SchedulePlan(**values["schedule"])
+        if values["regularisation"] is not None:
+            values["regularisation"] = RegularisationPlan(**values["regularisation"])
+        if values["initial_weights"] is not None:
+            values["initial_weights"] = InitialWeightsPlan(**values["initial_weights"])
+        values["evaluation"] = tuple(EvaluationPlan(**entry) for entry in values["evaluation"])
+        return TrainingPlan(**values)
 
     @staticmethod
     def from_text(text: str) -> TrainingPlan:
@@ -175,7 +171,7 @@ def stream_seed(seed: int, stream: str, epoch: int = 0, rank: int = 0, worker: i
 
 def _frozen(value: Any) -> Any:
     if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
+        return tuple(_frozen(item) for item in cast("list[Any]", value))
     if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
+        return {key: _frozen(item) for key, item in cast("dict[str, Any]", value).items()}
     return value

@@ -275,8 +275,9 @@ class DataSpec(SpecModel):
     """Height and width of what the network sees, in pixels; default: the data set's usual one."""
     augmentation: Literal["crop_flip", "pad_crop_flip", "pad_crop", "none"] | None = None
     """Random changes of training images; default: the data set's usual ones."""
-    normalise: Literal["dataset", "imagenet", "none"] = "imagenet"
-    """Whose mean and standard deviation images are normalised with."""
+    normalise: Literal["dataset", "imagenet", "none"] | None = None
+    """Whose mean and standard deviation images are normalised with; default: `imagenet` for colour
+    images, `dataset` for images of one channel."""
     validation: int | None = Field(default=None, ge=0, le=10000000)
     """Training images set aside (per class for folders of images); default: the data set's."""
 
