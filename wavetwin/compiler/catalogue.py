@@ -255,7 +255,8 @@ def _slice_channels(
 
 
 def _crop(attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_complex: bool) -> Facts:
-    return Facts((shapes[0][0], attributes["height"], attributes["width"]), is_complex)
+    shape, other = shapes
+    return Facts((shape[0], min(shape[1], other[1]), min(shape[2], other[2])))
 
 
 def _concat(attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_complex: bool) -> Facts:
@@ -385,7 +386,7 @@ CATALOGUE: dict[str, tuple[Ports, Rule]] = {
     "interleave": (_COMPLEX, _interleave),
     "deinterleave": (_REAL, _deinterleave),
     "slice_channels": (_EITHER, _slice_channels),
-    "crop": (_EITHER, _crop),
+    "crop": (Ports(2, "real"), _crop),
     "concat": (Ports(None, "real"), _concat),
     "subsample": (_EITHER, _subsample),
     "modulus": (_COMPLEX, _modulus),

@@ -134,22 +134,8 @@ def add_linear(
 
 def crop_and_concat(builder: GraphBuilder, prefix: str, free: str, wavelet: str) -> str:
     """Centre-crop both to the smaller height and width, then put the free channels first."""
-    height, width = (
-        min(builder.shape(free)[axis], builder.shape(wavelet)[axis]) for axis in (1, 2)
+    cropped = (
+        builder.add(f"{prefix}.crop_free", "crop", free, wavelet),
+        builder.add(f"{prefix}.crop_wavelet", "crop", wavelet, free),
     )
-    cropped: list[str] = []
-    for part, source in (("free", free), ("wavelet", wavelet)):
-        _, full_height, full_width = builder.shape(source)
-        cropped.append(
-            builder.add(
-                f"{prefix}.crop_{part}",
-                "crop",
-                source,
-                # round() goes half to even, as torchvision's center_crop does.
-                top=round((full_height - height) / 2),
-                left=round((full_width - width) / 2),
-                height=height,
-                width=width,
-            )
-        )
     return builder.add(f"{prefix}.concat", "concat", *cropped)

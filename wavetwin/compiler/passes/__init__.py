@@ -1,7 +1,8 @@
 """The passes: named rewritings of the module graph that keep what the network computes.
 
-A pass is a function from graph to graph, which returns the same object where it has nothing to do; `PASSES` is their order. After each, the graph's invariants
-are checked: a pass that breaks one is our bug, and nothing is written.
+A pass is a function from graph to graph, which returns the same object where it has nothing to do;
+`PASSES` is their order. After each, the graph's invariants are checked: a pass that breaks one is
+our bug, and nothing is written.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import replace
 from wavetwin.compiler.catalogue import complete
 from wavetwin.compiler.graph import ModuleGraph, Node
 
-_COMMUTES = ("keep_packets", "packet_mixing", "colour_mixing_after", "slice_channels", "crop")
+_COMMUTES = ("keep_packets", "packet_mixing", "colour_mixing_after", "slice_channels")
 
 
 def take_real_part_early(graph: ModuleGraph) -> ModuleGraph:
