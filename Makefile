@@ -1,0 +1,40 @@
+# One virtual environment, exact versions, five commands: see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+
+.PHONY: env demo test test-slow bench clean
+.DELETE_ON_ERROR:
+
+env: $(STAMP)
+
+# Byte code is written here once: a cold start should not compile, whatever PYTHONDONTWRITEBYTECODE says.
+$(STAMP): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "wavetwin is pinned for Python 3.11: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(BIN)/python -m compileall -q wavetwin
+	touch $@
+
+demo: env
+	$(BIN)/python benchmarks/demo.py
+
+test: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/wavetwin check specs
+	$(BIN)/python -W error -c 'import sys; sys.modules["torch"] = None; import wavetwin.compiler.compiled'
+	$(BIN)/python -m pytest -q
+
+test-slow: env
+	$(BIN)/python -m pytest -q -m slow
+
+bench: env
+	$(BIN)/python benchmarks/startup.py
+
+clean:
+	rm -rf $(VENV) generated/*/ runs dist .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,30 @@
+"""The specs that this repository ships, and the published facts about them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+SPECS = tuple(
+    sorted(
+        path
+        for path in (ROOT / "specs").glob("**/*.yaml")
+        if "base" not in path.relative_to(ROOT).parts
+    )
+)
+"""Every spec that can be built."""
+
+SPEC_IDS = tuple(path.stem for path in SPECS)
+
+
+def published() -> dict[str, dict[str, Any]]:
+    """Parameters and hyper-parameters of the 35 published classifiers."""
+    text = (Path(__file__).parent / "golden" / "published.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def spec_of(name: str) -> Path:
+    """Return the shipped spec of this name."""
+    return next(path for path in SPECS if path.stem == name)

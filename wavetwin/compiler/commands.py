@@ -1,0 +1,125 @@
+"""Commands over several specs: check, build and compare, each file read and git asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavetwin.compiler.compiled import Compiled, compile_spec
+from wavetwin.compiler.compose import SourceCache, load_spec
+from wavetwin.compiler.project import expand_specs, find_project, is_fragment
+from wavetwin.compiler.validate import validate_fragment
+from wavetwin.diagnostics import CompileError, Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    num_specs: int
+
+
+class _Session:
+    """The caches of one command: each project's files, looked up once."""
+
+    def __init__(self, project: Path | None) -> None:
+        self._project = project
+        self._projects: dict[Path, Path] = {}
+        self._caches: dict[Path, SourceCache] = {}
+
+    def project(self, spec: Path) -> Path:
+        """Return the project that a spec belongs to."""
+        if self._project is not None:
+            return self._project
+        folder = spec.absolute().parent
+        if folder not in self._projects:
+            self._projects[folder] = find_project(spec)
+        return self._projects[folder]
+
+    def cache(self, project: Path) -> SourceCache:
+        """Return the project's cache of parsed files."""
+        return self._caches.setdefault(project, SourceCache(project))
+
+    def compile(self, spec: Path, overrides: Sequence[str]) -> Compiled:
+        """Compile one spec with the command's caches."""
+        project = self.project(spec)
+        return compile_spec(spec, overrides, project, self.cache(project))
+
+
+def check_specs(
+    paths: Sequence[Path], overrides: Sequence[str] = (), project: Path | None = None
+) -> Checked:
+    """Check specs, and fragments that are named; return every fault, a shared file's only once.
+
+    Raises:
+        CompileError: a path means nothing.
+    """
+    session = _Session(project)
+    specs = expand_specs(paths)
+    found: dict[Diagnostic, None] = {}
+    compiled: list[Compiled] = []
+    for spec in specs:
+        root = session.project(spec)
+        if is_fragment(spec, root):
+            loaded = load_spec(spec, root, overrides, session.cache(root))
+            found |= dict.fromkeys(validate_fragment(loaded))
+            continue
+        try:
+            result = session.compile(spec, overrides)
+        except CompileError as error:
+            found |= dict.fromkeys(error.diagnostics)
+        else:
+            found |= dict.fromkeys(result.warnings)
+            compiled.append(result)
+    found |= dict.fromkeys(_duplicate_names(compiled))
+    return Checked(tuple(found), len(specs))
+
+
+def compile_specs(
+    paths: Sequence[Path], overrides: Sequence[str] = (), project: Path | None = None
+) -> list[Compiled]:
+    """Compile every spec that the paths mean.
+
+    Raises:
+        CompileError: with the faults of all specs together; also `fragment` and `duplicate-name`.
+    """
+    session = _Session(project)
+    found: dict[Diagnostic, None] = {}
+    compiled: list[Compiled] = []
+    for spec in expand_specs(paths):
+        root = session.project(spec)
+        if is_fragment(spec, root):
+            found[_fragment(session.cache(root).display(spec))] = None
+            continue
+        try:
+            compiled.append(session.compile(spec, overrides))
+        except CompileError as error:
+            found |= dict.fromkeys(error.diagnostics)
+    found |= dict.fromkeys(_duplicate_names(compiled))
+    if any(diagnostic.severity == "error" for diagnostic in found):
+        raise CompileError(tuple(found))
+    return compiled
+
+
+def _fragment(shown: str) -> Diagnostic:
+    return Diagnostic(
+        "fragment",
+        "this file is a part of specs, not a spec",
+        subject=shown,
+        help="build a spec that extends it, or move it out of base/ and drop a leading _",
+    )
+
+
+def _duplicate_names(compiled: Sequence[Compiled]) -> Iterator[Diagnostic]:
+    seen: dict[tuple[Path, str], Compiled] = {}
+    for result in compiled:
+        first = seen.setdefault((result.project, result.name), result)
+        if first is not result:
+            yield Diagnostic(
+                "duplicate-name",
+                f"{result.spec_path} and {first.spec_path} are both named {result.name}",
+                subject=result.spec_path,
+                help="give one of them another `name`, or build them by separate commands",
+            )

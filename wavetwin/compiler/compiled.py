@@ -1,0 +1,128 @@
+"""Compile: the stages in a row, from a spec file to the graph and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from wavetwin.compiler.build_graph import build_graph
+from wavetwin.compiler.catalogue import ShapeError
+from wavetwin.compiler.compose import LoadedSpec, SourceCache, load_spec
+from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.compiler.make_plan import make_plan
+from wavetwin.compiler.passes import run_passes
+from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.compiler.project import find_project
+from wavetwin.compiler.resolve import ResolvedSpec, resolve
+from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.compiler.validate import clash, validate
+from wavetwin.diagnostics import CompileError, Diagnostic
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Everything that the compiler knows of one experiment."""
+
+    loaded: LoadedSpec
+    resolved_spec: ResolvedSpec
+    graph: ModuleGraph
+    """As the spec says it; `graph.passes` lists what the passes change."""
+    optimised_graph: ModuleGraph
+    plan: TrainingPlan
+    project: Path
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The experiment's label."""
+        return self.resolved_spec.name
+
+    @property
+    def spec(self) -> ExperimentSpec:
+        """The spec with every value filled in."""
+        return self.resolved_spec.spec
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The spec with every value filled in, as plain values in schema order."""
+        return self.resolved_spec.document
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of training and evaluation (decisions.md 5)."""
+        return self.resolved_spec.digest
+
+    @property
+    def training_digest(self) -> str:
+        """SHA-256 of model, data and training."""
+        return self.resolved_spec.training_digest
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 of backbone, stem, pooling, input shape and classes."""
+        return self.resolved_spec.model_digest
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The spec files read, parents first."""
+        return self.loaded.files
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The `--set` values, in order."""
+        return self.loaded.overrides
+
+    @cached_property
+    def spec_path(self) -> str:
+        """The spec's path relative to the project, with forward slashes."""
+        return self.loaded.display_path
+
+
+def compile_spec(
+    path: Path | str,
+    overrides: Sequence[str] = (),
+    project: Path | None = None,
+    cache: SourceCache | None = None,
+) -> Compiled:
+    """Compile one spec.
+
+    Raises:
+        CompileError: with every fault found, in file order.
+    """
+    path = Path(path)
+    project = find_project(path) if project is None else project
+    loaded = load_spec(path, project, overrides, cache)
+    spec, diagnostics = validate(loaded)
+    if spec is None:
+        raise CompileError(diagnostics)
+    resolved = resolve(spec, path.stem)
+    try:
+        graph = build_graph(resolved, loaded.origin)
+    except ShapeError as error:
+        raise CompileError([*diagnostics, _does_not_fit(loaded, error)]) from None
+    optimised, records = run_passes(graph)
+    return Compiled(
+        loaded,
+        resolved,
+        graph.with_passes(records),
+        optimised.with_passes(records),
+        make_plan(resolved),
+        project,
+        diagnostics,
+    )
+
+
+def _does_not_fit(loaded: LoadedSpec, error: ShapeError) -> Diagnostic:
+    paths = ["data.image_size", "stem.stride", "backbone.arch"]
+    if error.node_id.startswith("trunk.") and loaded.has("backbone.layers"):
+        paths = ["backbone.layers"]
+    return clash(
+        loaded,
+        "does-not-fit",
+        f"{error.node_id} has no output: {error.reason}",
+        paths,
+        help="choose a larger image_size, or less subsampling before this layer",
+    )
