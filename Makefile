@@ -12,10 +12,12 @@ env: $(STAMP)
 # Byte code is written here once: a cold start should not compile, whatever PYTHONDONTWRITEBYTECODE says.
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "wavetwin is pinned for Python 3.11: make PYTHON=python3.11")'
+	@date +%s > .made.start
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
 	$(BIN)/python -m compileall -q wavetwin
+	@echo $$(( $$(date +%s) - $$(cat .made.start) )) > $(VENV)/.seconds; rm .made.start
 	touch $@
 
 demo: env

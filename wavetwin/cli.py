@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from wavetwin.compiler.commands import BuildOptions, Built
     from wavetwin.diagnostics import Diagnostic
 
 FINE, DIFFERS, USER_FAULT, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -148,7 +149,9 @@ def _report(options: argparse.Namespace, diagnostics: Sequence[Diagnostic]) -> i
     if options.format == "json":
         sys.stdout.write(rendering.render_json(diagnostics))
     elif options.format == "sarif":
-        sys.stdout.write(rendering.render_sarif(diagnostics))
+        from wavetwin import __version__
+
+        sys.stdout.write(rendering.render_sarif(diagnostics, __version__))
     elif options.format == "github":
         sys.stdout.write(rendering.render_github(diagnostics))
     else:
@@ -172,22 +175,19 @@ def _check(options: argparse.Namespace) -> int:
     checked = check_specs(
         [Path(spec) for spec in options.specs], options.overrides, _project(options)
     )
-    code = _report(options, checked.diagnostics) if _has_output(options, checked) else FINE
+    wanted = bool(checked.diagnostics) or options.format != "text"
+    code = _report(options, checked.diagnostics) if wanted else FINE
     if options.format == "text" and code == FINE:
         sys.stderr.write(f"{_count(checked.num_specs, 'spec')} checked, no fault found\n")
     return code
 
 
-def _has_output(options: argparse.Namespace, checked: object) -> bool:
-    return options.format != "text" or bool(getattr(checked, "diagnostics", ()))
-
-
-def _build(options: argparse.Namespace) -> int:
+def _build_options(options: argparse.Namespace) -> BuildOptions:
     from pathlib import Path
 
-    from wavetwin.compiler.commands import BuildOptions, build_specs, check_builds
+    from wavetwin.compiler.commands import BuildOptions
 
-    build_options = BuildOptions(
+    return BuildOptions(
         overrides=tuple(options.overrides),
         project=_project(options),
         out=None if options.out is None else Path(options.out).absolute(),
@@ -195,21 +195,41 @@ def _build(options: argparse.Namespace) -> int:
         no_git=options.no_git,
         force=options.force,
     )
-    specs = [Path(spec) for spec in options.specs]
+
+
+def _build(options: argparse.Namespace) -> int:
     if options.check:
-        checks = check_builds(specs, build_options)
-        for check in checks:
-            for line in check.lines:
-                sys.stdout.write(f"{check.folder}: {line}\n")
-        return FINE if all(check.up_to_date for check in checks) else DIFFERS
-    built = build_specs(specs, build_options)
+        return _compare_builds(options)
+    code, _ = _build_and_print(options)
+    return code
+
+
+def _compare_builds(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from wavetwin.compiler.commands import check_builds
+    from wavetwin.compiler.tables import shown
+
+    checks = check_builds([Path(spec) for spec in options.specs], _build_options(options))
+    for check in checks:
+        folder = shown(check.folder, Path.cwd())
+        sys.stdout.write("".join(f"{folder}: {line}\n" for line in check.lines))
+    return FINE if all(check.up_to_date for check in checks) else DIFFERS
+
+
+def _build_and_print(options: argparse.Namespace) -> tuple[int, list[Built]]:
+    from pathlib import Path
+
+    from wavetwin.compiler.commands import build_specs
+
+    built = build_specs([Path(spec) for spec in options.specs], _build_options(options))
     warnings = [warning for result in built for warning in result.compiled.warnings]
     code = _report(options, warnings) if warnings or options.format != "text" else FINE
     if options.format == "text":
         from wavetwin.compiler.tables import build_summary
 
         sys.stdout.write(build_summary(built, Path.cwd()))
-    return code
+    return code, built
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -237,20 +257,10 @@ def _show(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     import subprocess
 
-    options.check = False
-    code = _build(options)
+    code, built = _build_and_print(options)
     if code != FINE:
         return code
-    from pathlib import Path
-
-    from wavetwin.compiler.commands import built_folder
-
-    folder = built_folder(
-        Path(options.specs[0]),
-        tuple(options.overrides),
-        _project(options),
-        None if options.out is None else Path(options.out).absolute(),
-    )
+    folder = built[0].folder
     extra = [argument for argument in options.script_arguments if argument != "--"]
     sys.stdout.flush()
     for script, arguments in (("train.py", extra), ("evaluate.py", _shared(extra))):

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.shipped import ROOT, SPEC_IDS, SPECS, spec_of
 
 import wavetwin
+from tests.shipped import ROOT, SPEC_IDS, SPECS, spec_of
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.resolve import canonical_json, resolve
 from wavetwin.compiler.schema import ExperimentSpec

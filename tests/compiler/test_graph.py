@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.shipped import SPEC_IDS, SPECS, published, spec_of
 
 import wavetwin
+from tests.shipped import SPEC_IDS, SPECS, published, spec_of
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.passes.invariants import check_invariants
 from wavetwin.compiler.plan import TrainingPlan

@@ -3,8 +3,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from tests.shipped import ROOT
 
+from tests.shipped import ROOT
 from wavetwin.compiler.compose import SourceCache
 from wavetwin.compiler.json_schema import schema_text, shipped_schema, spec_schema
 from wavetwin.compiler.structure import to_plain

@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from tests.shipped import spec_of
 
 import wavetwin
+from tests.shipped import spec_of
 from wavetwin.compiler.catalogue import complete
 from wavetwin.compiler.graph import ModuleGraph, Node, ParameterCounts
 from wavetwin.compiler.passes import PASSES, run_passes

@@ -26,6 +26,8 @@ class ShapeError(Exception):
     def __init__(self, node_id: str, reason: str) -> None:
         self.node_id = node_id
         self.reason = reason
+        self.layer: int | None = None
+        """Index in `backbone.layers`, where the node comes from it."""
         super().__init__(f"{node_id}: {reason}")
 
 

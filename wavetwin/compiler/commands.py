@@ -5,12 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.compose import SourceCache, load_spec
 from wavetwin.compiler.project import expand_specs, find_project, is_fragment
 from wavetwin.compiler.validate import validate_fragment
 from wavetwin.diagnostics import CompileError, Diagnostic
+
+if TYPE_CHECKING:
+    from wavetwin.compiler.write import BuildCheck
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How specs are built."""
+
+    overrides: tuple[str, ...] = ()
+    project: Path | None = None
+    """The project's root; default: found from each spec."""
+    out: Path | None = None
+    """Where the built folders lie; default: `generated/` in the project."""
+    allow_dirty: bool = False
+    no_git: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One experiment and what its build wrote."""
+
+    compiled: Compiled
+    folder: Path
+    files: tuple[str, ...]
+    manifest_sha256: str
+    dirty: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +92,9 @@ def check_specs(
     for spec in specs:
         root = session.project(spec)
         if is_fragment(spec, root):
-            loaded = load_spec(spec, root, overrides, session.cache(root))
-            found |= dict.fromkeys(validate_fragment(loaded))
+            cache = session.cache(root)
+            loaded = load_spec(spec, root, overrides, cache)
+            found |= dict.fromkeys(validate_fragment(loaded, cache))
             continue
         try:
             result = session.compile(spec, overrides)
@@ -101,6 +131,62 @@ def compile_specs(
     if any(diagnostic.severity == "error" for diagnostic in found):
         raise CompileError(tuple(found))
     return compiled
+
+
+def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
+    """Compile, render and write every spec that the paths mean; nothing is written if one fails.
+
+    Raises:
+        CompileError: faults of the specs, dirty inputs, or files edited by hand.
+    """
+    from wavetwin.compiler.render import render
+    from wavetwin.compiler.write import build_folder, find_edits, write_build
+    from wavetwin.git_state import GitState
+    from wavetwin.provenance import collect_provenance, look_ahead
+
+    compiled = compile_specs(paths, options.overrides, options.project)
+    git = GitState()
+    if not options.no_git:
+        look_ahead(git, dict.fromkeys(file for result in compiled for file in result.files))
+    found: dict[Diagnostic, None] = {}
+    rendered: list[tuple[Compiled, Path, dict[str, bytes], bool]] = []
+    for result in compiled:
+        folder = build_folder(result, options.out)
+        try:
+            provenance = collect_provenance(
+                result.files,
+                result.project,
+                git,
+                allow_dirty=options.allow_dirty,
+                no_git=options.no_git,
+            )
+            files = render(result, provenance)
+            if not options.force:
+                found |= dict.fromkeys(find_edits(files, folder))
+            rendered.append((result, folder, files, provenance.dirty))
+        except CompileError as error:
+            found |= dict.fromkeys(error.diagnostics)
+    if found:
+        raise CompileError(tuple(found))
+    built: list[Built] = []
+    for result, folder, files, dirty in rendered:
+        written = write_build(files, folder, options.force)
+        built.append(Built(result, folder, tuple(files), written.manifest_sha256, dirty))
+    return built
+
+
+def check_builds(paths: Sequence[Path], options: BuildOptions) -> list[BuildCheck]:
+    """Compare what was built with what the specs say now; writes nothing.
+
+    Raises:
+        CompileError: faults of the specs.
+    """
+    from wavetwin.compiler.write import build_folder, check_build
+
+    return [
+        check_build(result, build_folder(result, options.out))
+        for result in compile_specs(paths, options.overrides, options.project)
+    ]
 
 
 def _fragment(shown: str) -> Diagnostic:

@@ -95,14 +95,14 @@ def compile_spec(
     path = Path(path)
     project = find_project(path) if project is None else project
     loaded = load_spec(path, project, overrides, cache)
-    spec, diagnostics = validate(loaded)
+    spec, diagnostics = validate(loaded, cache)
     if spec is None:
         raise CompileError(diagnostics)
     resolved = resolve(spec, path.stem)
     try:
         graph = build_graph(resolved, loaded.origin)
     except ShapeError as error:
-        raise CompileError([*diagnostics, _does_not_fit(loaded, error)]) from None
+        raise CompileError([*diagnostics, _does_not_fit(loaded, resolved, error)]) from None
     optimised, records = run_passes(graph)
     return Compiled(
         loaded,
@@ -115,14 +115,19 @@ def compile_spec(
     )
 
 
-def _does_not_fit(loaded: LoadedSpec, error: ShapeError) -> Diagnostic:
+def _does_not_fit(loaded: LoadedSpec, resolved: ResolvedSpec, error: ShapeError) -> Diagnostic:
+    spec = resolved.spec
     paths = ["data.image_size", "stem.stride", "backbone.arch"]
-    if error.node_id.startswith("trunk.") and loaded.has("backbone.layers"):
-        paths = ["backbone.layers"]
+    if error.layer is not None:
+        paths.append(f"backbone.layers.{error.layer}")
     return clash(
         loaded,
         "does-not-fit",
         f"{error.node_id} has no output: {error.reason}",
         paths,
+        default_values={
+            "data.image_size": spec.data.image_size,
+            "stem.stride": spec.stem.stride,
+        },
         help="choose a larger image_size, or less subsampling before this layer",
     )

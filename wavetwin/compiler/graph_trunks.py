@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wavetwin.compiler.architectures import ArchitectureFacts
+from wavetwin.compiler.catalogue import ShapeError
 from wavetwin.compiler.graph import Attribute
 from wavetwin.compiler.graph_builder import (
     ADAPTIVE_TRUNK_GROUPS,
@@ -171,13 +172,17 @@ def add_sequential_trunk(
         }.get(kind, kind)
         if kind == "pool" and layer.pool is not None and layer.pool.kind != "max":
             op = "average_pool" if layer.pool.kind == "average" else "adaptive_average_pool"
-        current = builder.add(
-            f"trunk.{kind}{counts[kind]}",
-            op,
-            current,
-            fields=(f"backbone.layers.{index}",),
-            **attributes,
-        )
+        try:
+            current = builder.add(
+                f"trunk.{kind}{counts[kind]}",
+                op,
+                current,
+                fields=(f"backbone.layers.{index}",),
+                **attributes,
+            )
+        except ShapeError as error:
+            error.layer = index
+            raise
 
 
 def _sequential_layer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from wavetwin.compiler.schema import ExcludeRule, WaveletSpec
 
@@ -49,6 +50,7 @@ def num_packets(transform: str, levels: int) -> int:
     return (2 if transform == "dtcwpt" else 1) * 4**levels
 
 
+@cache
 def packet_facts(transform: str, levels: int, number: int) -> PacketFacts:
     """Return where packet `number` lies.
 
@@ -67,6 +69,7 @@ def packet_facts(transform: str, levels: int, number: int) -> PacketFacts:
     return PacketFacts(number, digits, _cell(vertical), _cell(horizontal), sign)
 
 
+@cache
 def dyadic_band(transform: str, levels: int, band: int) -> tuple[int, ...]:
     """Return a dyadic band's packets in the language's order (spec-language.md).
 

@@ -1,0 +1,12 @@
+"""Checks: the rules that join several fields of a spec (spec-language.md, "What must hold")."""
+
+from __future__ import annotations
+
+from wavetwin.compiler.checks.network import NETWORK_RULES
+from wavetwin.compiler.checks.rule import Facts, Rule
+from wavetwin.compiler.checks.training import TRAINING_RULES
+from wavetwin.compiler.checks.wavelet import WAVELET_RULES
+
+__all__ = ["RULES", "Facts", "Rule"]
+
+RULES: tuple[Rule, ...] = (*NETWORK_RULES, *WAVELET_RULES, *TRAINING_RULES)

@@ -1,0 +1,115 @@
+"""Codes: every diagnostic's name and what it means, in one line.
+
+Part of the public interface: a code keeps its meaning from version to version. The codes of
+`CHECK_CODES` are found by `wavetwin check`; each has a bad spec in the tests.
+"""
+
+from __future__ import annotations
+
+CHECK_CODES: dict[str, str] = {
+    # reading a file
+    "file-not-found": "A file that was named does not exist.",
+    "file-unreadable": "A file exists and cannot be read.",
+    "no-specs": "A folder holds no spec.",
+    "bad-project-file": "The project's pyproject.toml cannot be read.",
+    "not-utf-8": "A spec is not encoded in UTF-8.",
+    "unprintable-character": "A spec holds a character that YAML does not allow.",
+    "file-too-large": "A spec has more characters than are read.",
+    "too-deep": "A spec's lists and mappings lie too deep inside each other.",
+    "too-many-values": "A spec has too many values, aliases written out.",
+    "too-many-aliases": "A spec has too many aliases.",
+    "undefined-alias": "An alias names an anchor that is not there, or that it is part of.",
+    "number-too-long": "A number has too many digits.",
+    "syntax-error": "A spec is not well-formed YAML.",
+    "directive": "A spec has a directive other than %YAML 1.2.",
+    "second-document": "A spec's file holds more than one document.",
+    "tag": "A value carries a YAML tag.",
+    "merge-key": "A mapping uses the merge key <<.",
+    "non-scalar-key": "A key is a list, a mapping or an alias.",
+    "duplicate-key": "A mapping has a key twice.",
+    "empty-document": "A spec's file is empty.",
+    "not-a-mapping": "A spec is not a mapping of fields.",
+    # composing
+    "extends-absolute-path": "A parent is named by an absolute path.",
+    "extends-cycle": "A spec extends itself, directly or through others.",
+    "extends-leaves-project": "A parent lies outside the project.",
+    "extends-not-found": "A parent does not exist or cannot be read.",
+    "too-many-parents": "A spec inherits from too many files.",
+    "bad-override": "A --set is not of the form key.path=value.",
+    # structure
+    "unknown-field": "A key is no field of its section.",
+    "missing-field": "A required field is absent.",
+    "null-for-required-field": "A required field is removed by null.",
+    "unknown-version": "The spec is written for another version of the language.",
+    "unknown-choice": "A value is none of those that the field may have.",
+    "wrong-type": "A value is of another type than the field's.",
+    "wrong-length": "A list or text is too short or too long.",
+    "out-of-range": "A number is too small, too large or not finite.",
+    "bad-name": "A name has characters that names may not have.",
+    # backbone, stem and pooling
+    "channels-do-not-add-up": "Free and wavelet channels do not make up the first layer's width.",
+    "stem-is-empty": "The first layer has no channels.",
+    "initial-weights-do-not-fit": "Initial channels and free channels differ in number.",
+    "norm-needs-sequential": "stem.norm is given for an architecture that has its own.",
+    "downsampling-needs-trunk": "A blurring trunk is asked of a sequential backbone.",
+    "layers-missing": "A sequential backbone has no layers.",
+    "layers-need-sequential": "Layers are given to an architecture that has its own.",
+    "not-one-layer": "An item of backbone.layers is not exactly one layer.",
+    "padding-too-large": "A pooling's padding is more than half its window.",
+    "last-layer-not-linear": "A sequential backbone does not end in a linear layer.",
+    "last-layer-not-classes": "The last layer's outputs are not the classes.",
+    "adaptive-blur-channels": "An adaptive blur pools channels that 8 does not divide.",
+    "adaptive-blur-size": "An adaptive blur has an even size.",
+    "max-kernel-without-blur": "pooling.max_kernel is set where it has no effect.",
+    "poolings-do-not-mix": "AlexNet's blurring and plain first poolings are mixed.",
+    "wavelet-pooling-without-wavelet": "pooling.wavelet is set without wavelet channels.",
+    "modulus-needs-dtcwpt": "A modulus is asked of real packets.",
+    # wavelet channels
+    "packets-or-band": "An entry of keep has both or neither of packets and band.",
+    "band-out-of-range": "A dyadic band does not exist at these levels.",
+    "band-kept-twice": "A dyadic band is kept twice.",
+    "band-is-empty": "The rules of exclude leave nothing of a band.",
+    "exclude-with-packets": "exclude is given beside explicit packets.",
+    "packet-out-of-range": "A packet does not exist at these levels.",
+    "packet-kept-twice": "A packet is kept twice.",
+    "groups-do-not-divide": "A mixing's groups do not divide its packets and channels.",
+    "lambdas-do-not-match": "regularisation has not one value for each band.",
+    "unknown-filters": "The transform has no filters of this name.",
+    "stride-not-power-of-two": "Wavelet channels have a stride that is no power of two.",
+    "color-mixing-without-color": "Colours are mixed in images of one channel.",
+    "does-not-fit": "The image is too small for the network's subsampling.",
+    # data, training and evaluation
+    "field-does-not-apply": "A field belongs to another kind than the chosen one.",
+    "num-classes-missing": "The number of classes is neither known nor given.",
+    "num-classes-wrong": "The number of classes given is not the data set's.",
+    "no-training-images": "validation leaves no images to train on.",
+    "no-validation-images": "Validation images are needed and none are set aside.",
+    "batch-does-not-divide": "A batch does not split into equal parts.",
+    "nesterov-without-momentum": "nesterov is set with a momentum of 0.",
+    "milestones-missing": "The schedule milestones has no milestones.",
+    "milestones-do-not-increase": "Milestones are not in increasing order.",
+    "warmup-too-long": "The warm-up does not end within the training.",
+    "max-step-too-large": "max_step is larger than the shifts that are made.",
+    # several specs
+    "duplicate-name": "Two specs of one command have the same name.",
+}
+"""What `wavetwin check` finds."""
+
+BUILD_CODES: dict[str, str] = {
+    "fragment": "A part of specs is asked to be built on its own.",
+    "git-failed": "git could not be run or ended with an error.",
+    "not-a-repository": "The inputs are in no git repository, so that nothing pins them.",
+    "dirty-inputs": "Inputs differ from the commit that would pin them.",
+    "hand-edited": "Files of a built folder were changed since, and would be overwritten.",
+    "cannot-write": "A built folder cannot be written.",
+}
+"""What `wavetwin build` and `wavetwin run` find beside."""
+
+RUN_CODES: dict[str, str] = {
+    "script-modified": "Files of a built folder are not as they were built.",
+    "source-changed": "The wavetwin that a script imports is not the one it was built with.",
+}
+"""What a started script finds (`wavetwin.provenance`)."""
+
+DESCRIPTIONS: dict[str, str] = {**CHECK_CODES, **BUILD_CODES, **RUN_CODES}
+"""Every code."""

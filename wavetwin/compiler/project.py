@@ -1,0 +1,119 @@
+"""Projects and the specs in them: where a project starts, and which files a command means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from wavetwin.diagnostics import CompileError, Diagnostic
+
+OUTPUT_FOLDERS = frozenset({"generated", "runs"})
+"""What builds and runs write into a project's root; it holds no specs to compile."""
+
+
+def find_project(path: Path) -> Path:
+    """Return the root of the project that a file or folder belongs to.
+
+    The nearest ancestor with a `.wavetwin.toml`, a `pyproject.toml` that has a table
+    `[tool.wavetwin]`, or a `.git`; without one, the folder itself or the file's folder.
+
+    Raises:
+        CompileError: `bad-project-file`, a pyproject.toml on the way up cannot be read.
+    """
+    start = path.absolute()
+    if not start.is_dir():
+        start = start.parent
+    for folder in (start, *start.parents):
+        if (
+            (folder / ".wavetwin.toml").is_file()
+            or (folder / ".git").exists()
+            or _names_wavetwin(folder / "pyproject.toml")
+        ):
+            return folder
+    return start
+
+
+def real_path(path: Path) -> Path:
+    """Return a path with symbolic links resolved as far as they lead somewhere."""
+    return Path(os.path.realpath(path))
+
+
+def is_fragment(path: Path, root: Path) -> bool:
+    """Whether a file is only a part of specs: in a folder `base`, or below a leading `_`.
+
+    Folders above `root` do not count.
+    """
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow links
+    base = Path(os.path.abspath(root))  # noqa: PTH100
+    parts = absolute.relative_to(base).parts if absolute.is_relative_to(base) else absolute.parts
+    return "base" in parts[:-1] or any(part.startswith("_") for part in parts)
+
+
+def expand_specs(paths: Iterable[Path]) -> list[Path]:
+    """Return the spec files that a command's paths mean, each once, in the order given.
+
+    A folder means its `**/*.yaml` in the order of their names, without fragments, hidden folders
+    and a project's outputs. A file means itself, a fragment too.
+
+    Raises:
+        CompileError: `file-not-found` or `no-specs`, one for each path that means nothing.
+    """
+    found: dict[Path, Path] = {}
+    diagnostics: list[Diagnostic] = []
+    for path in paths:
+        if path.is_dir():
+            files = sorted(_walk(path), key=lambda file: file.relative_to(path).parts)
+            if not files:
+                diagnostics.append(
+                    Diagnostic(
+                        "no-specs",
+                        "there is no spec in this folder",
+                        subject=str(path),
+                        help="specs end in .yaml; those in base/ or below a leading _ are parts",
+                    )
+                )
+        elif path.is_file():
+            files = [path]
+        else:
+            files = []
+            diagnostics.append(
+                Diagnostic("file-not-found", "there is no such file", subject=str(path))
+            )
+        for file in files:
+            found.setdefault(real_path(file), file)
+    if diagnostics:
+        raise CompileError(diagnostics)
+    return list(found.values())
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    skipped = OUTPUT_FOLDERS if find_project(folder) == folder.absolute() else frozenset[str]()
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith((".", "_")) and name != "base" and name not in skipped
+        ]
+        skipped = frozenset[str]()
+        for name in files:
+            if name.endswith(".yaml") and not name.startswith((".", "_")):
+                yield Path(parent) / name
+
+
+def _names_wavetwin(pyproject: Path) -> bool:
+    if not pyproject.is_file():
+        return False
+    text = pyproject.read_text(encoding="utf-8", errors="replace")
+    if "wavetwin" not in text:
+        return False
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CompileError(
+            [Diagnostic("bad-project-file", str(error), subject=str(pyproject))]
+        ) from error
+    tool = document.get("tool")
+    return isinstance(tool, dict) and "wavetwin" in tool
