@@ -274,7 +274,7 @@ def _run(options: argparse.Namespace) -> int:
 def _shared(arguments: Sequence[str]) -> list[str]:
     """Return the arguments of train.py that evaluate.py takes, too."""
     shared: list[str] = []
-    taken = ("--device", "--data-root", "--runs", "--workers")
+    taken = ("--device", "--data-root", "--runs", "--workers", "--limit-batches")
     position = 0
     while position < len(arguments):
         name, _, value = arguments[position].partition("=")

@@ -1,0 +1,65 @@
+"""Training plans made by hand, for tests of the runtime."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from wavetwin.compiler.plan import (
+    DataPlan,
+    EvaluationPlan,
+    OptimizerPlan,
+    SchedulePlan,
+    TrainingPlan,
+)
+
+DATA = DataPlan(
+    dataset="digits",
+    channels=1,
+    num_classes=10,
+    image_size=12,
+    augmentation="pad_crop",
+    normalise="dataset",
+    mean=(0.3053,),
+    std=(0.3760,),
+    validation=1400,
+    validation_per_class=False,
+    training_images=37,
+)
+SGD = OptimizerPlan("sgd", 0.05, 0.9, False, None, 1e-4)
+ADAMW = OptimizerPlan("adamw", 0.01, None, None, (0.9, 0.999), 1e-2)
+STEP = SchedulePlan("step", 1, None, 0.5, None, 0)
+ONE_CROP = EvaluationPlan("one_crop", "test", None, None, None, None, None, None, True)
+
+
+def shifts(direction: str, metric: str, max_shift: int = 3, divide: int = 1) -> EvaluationPlan:
+    steps = max_shift if metric == "flip_rate" else None
+    return EvaluationPlan("shifts", "test", direction, max_shift, divide, metric, steps, None, True)
+
+
+def make_plan(**changes: Any) -> TrainingPlan:
+    """A small plan: 37 digits, batches of 8 (the last has 5), 3 epochs."""
+    plan = TrainingPlan(
+        name="tiny",
+        data=DATA,
+        epochs=3,
+        batch_size=8,
+        accumulate=1,
+        iterations_per_epoch=5,
+        optimizer=SGD,
+        schedule=STEP,
+        regularisation=None,
+        record_gradients=False,
+        precision="float32",
+        seed=7,
+        streams={},
+        threads=1,
+        checkpoint_every=2,
+        initial_weights=None,
+        evaluation=(ONE_CROP,),
+        digest="d" * 64,
+        training_digest="a1b2c3d4" + "0" * 56,
+        model_digest="e" * 64,
+    )
+    data = {key: changes.pop(key) for key in list(changes) if hasattr(DATA, key)}
+    return replace(plan, data=replace(DATA, **data), **changes)

@@ -1,0 +1,170 @@
+"""A built folder with a tiny network, made from the shipped script templates, to run in tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from unittest import mock
+
+from wavetwin.compiler.graph import ModuleGraph, Node, ParameterCounts
+from wavetwin.compiler.plan import RegularisationPlan, TrainingPlan
+from wavetwin.package import imported_package, sha256_of
+from wavetwin.runtime.scripts import run_script
+
+MODEL = """
+from torch import nn
+from wavetwin.runtime.layers import PacketMixing
+
+
+class Tiny(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.stem = nn.Module()
+        self.stem.free = nn.Conv2d(1, 6, 3, stride=2)
+        self.stem.mixing = PacketMixing([(4, 4, 2), (2, 2, 1)], lambdas=(0.01, 0.0))
+        self.pool = nn.Module()
+        self.pool.norm = nn.BatchNorm2d(6)
+        self.trunk = nn.Module()
+        self.trunk.dropout1 = nn.Dropout(0.3)
+        self.trunk.linear1 = nn.Linear(6 * 5 * 5, num_classes)
+
+    def forward(self, x):
+        x = self.pool.norm(self.stem.mixing(self.stem.free(x))).relu()
+        return self.trunk.linear1(self.trunk.dropout1(x.flatten(1)))
+
+
+def build_model(num_classes=10):
+    return Tiny(num_classes)
+"""
+PENALTY = RegularisationPlan("stem.mixing", (0.01, 0.0))
+
+
+def tiny_graph(name: str) -> ModuleGraph:
+    return ModuleGraph(
+        name,
+        (
+            Node("input", "input", (), {}, (1, 12, 12)),
+            Node(
+                "stem.free",
+                "conv2d",
+                ("input",),
+                {"initial": "default"},
+                (6, 5, 5),
+                parameters=ParameterCounts(60),
+                macs=1350,
+            ),
+            Node(
+                "stem.mixing",
+                "packet_mixing",
+                ("stem.free",),
+                {},
+                (6, 5, 5),
+                parameters=ParameterCounts(12),
+                macs=300,
+            ),
+            Node(
+                "pool.norm",
+                "batch_norm",
+                ("stem.mixing",),
+                {},
+                (6, 5, 5),
+                parameters=ParameterCounts(12),
+            ),
+            Node(
+                "trunk.linear1",
+                "linear",
+                ("pool.norm",),
+                {"initial": "default"},
+                (10,),
+                parameters=ParameterCounts(1510),
+                macs=1500,
+            ),
+        ),
+    )
+
+
+def render_template(name: str, plan: TrainingPlan, **changes: object) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(imported_package().templates),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"comment": str, "py": ascii}
+    context = {
+        "name": plan.name,
+        "summary": "a tiny network",
+        "digest": plan.digest,
+        "model_digest": plan.model_digest,
+        "training_digest": plan.training_digest,
+        "commit": "c" * 40,
+        "dirty": False,
+        "seed": plan.seed,
+        "run_id": plan.training_digest[:8],
+        "spec_path": "specs/tiny.yaml",
+        "wavetwin_version": "0.1.0",
+    }
+    return environment.get_template(f"{name}.j2").render(context | changes)
+
+
+def build_folder(project: Path, plan: TrainingPlan) -> Path:
+    """Write `generated/<name>` as a build does."""
+    folder = project / "generated" / plan.name
+    folder.mkdir(parents=True)
+    files = {
+        "train.py": render_template("train.py", plan),
+        "evaluate.py": render_template("evaluate.py", plan),
+        "model.py": MODEL,
+        "plan.json": json.dumps(plan.to_json()),
+        "graph.json": json.dumps(tiny_graph(plan.name).to_json()),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    package = imported_package()
+    manifest = {
+        "files": {name: sha256_of(text.encode()) for name, text in files.items()},
+        "inputs": {"spec": {}, "wavetwin": dict(package.sha256)},
+        "versions": {},
+        "git": True,
+        "sources": [
+            {"role": "spec", "kind": "git", "commit": "c" * 40, "dirty": False},
+            {
+                "role": "wavetwin",
+                "kind": "folder",
+                "version": "0.1.0",
+                "package_digest": package.digest,
+                "dirty": False,
+            },
+        ],
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+def run_here(script: Path, *arguments: str) -> int:
+    """Run a script in this process as `python SCRIPT ARGUMENTS` would; return its exit code."""
+    spec = importlib.util.spec_from_file_location(f"script_{script.stem}", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    path = [str(script.parent), *sys.path]
+    writes = sys.dont_write_bytecode
+    with mock.patch.object(sys, "argv", [str(script), *arguments]), mock.patch("sys.path", path):
+        sys.modules.pop("model", None)
+        try:
+            spec.loader.exec_module(module)
+            run_script(module.main)
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else 1
+        finally:
+            sys.modules.pop("model", None)
+            sys.dont_write_bytecode = writes
+
+
+def only_run(project: Path) -> Path:
+    """Return the run folder of a project that has one."""
+    (run,) = [path.parent for path in project.glob("runs/*/*/manifest.json")]
+    return run

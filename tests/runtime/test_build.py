@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import wavetwin
+from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.runtime.build import OPERATIONS, GraphError, build_module, initialise
+
+ROOT = Path(__file__).parents[2]
+
+TWINS = [
+    ("cifar10/R18wyC", ()),
+    ("cifar10/R18wyC_mod", ()),
+    ("cifar10/R18zh3wyC_mod", ()),
+    ("cifar10/R18zo3wyC", ()),
+    ("cifar10/R18zo3wyC", ("pooling.wavelet=max",)),
+    ("cifar10/R18wyC", ("stem.wavelet.color_mixing=after",)),
+    ("cifar10/R18wyC", ("stem.wavelet.trainable_filters=true",)),
+    ("digits/twin_mod", ()),
+]
+
+
+def _graph(spec: str, *overrides: str) -> ModuleGraph:
+    return wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides).graph
+
+
+def _images(graph: ModuleGraph, count: int = 2) -> torch.Tensor:
+    return torch.randn(count, *graph.input.output_shape, generator=torch.Generator().manual_seed(3))
+
+
+def test_every_operation_can_be_built():
+    from wavetwin.compiler.catalogue import CATALOGUE
+
+    assert CATALOGUE.keys() == OPERATIONS
+
+
+@pytest.mark.parametrize(("spec", "overrides"), TWINS)
+def test_nodes_have_the_graphs_shapes_names_and_parameters(spec: str, overrides: tuple[str, ...]):
+    graph = _graph(spec, *overrides)
+    network = build_module(graph)
+    seen: dict[str, tuple[int, ...]] = {}
+
+    def record(name: str):
+        def hook(module: nn.Module, inputs: object, output: object) -> None:
+            tensor = output[0] if isinstance(output, tuple) else output
+            assert isinstance(tensor, torch.Tensor)
+            seen[name] = tuple(tensor.shape[1:])
+
+        return hook
+
+    for node in graph.nodes[1:]:
+        network.get_submodule(node.id).register_forward_hook(record(node.id))
+    logits = network(_images(graph))
+    assert seen == {node.id: node.output_shape for node in graph.nodes[1:]}
+    assert logits.shape == (2, *graph.output.output_shape)
+    for node in graph.nodes[1:]:
+        module = network.get_submodule(node.id)
+        parameters = list(module.parameters())
+        assert sum(p.numel() for p in parameters if p.requires_grad) == node.parameters.trainable
+        assert sum(p.numel() for p in parameters if not p.requires_grad) == node.parameters.frozen
+        buffers = sum(b.numel() for b in module.buffers() if b.is_floating_point())
+        assert buffers == node.parameters.buffers, node.id
+
+
+@pytest.mark.parametrize(("spec", "overrides"), TWINS)
+def test_macs_are_those_that_torch_counts(spec: str, overrides: tuple[str, ...]):
+    graph = _graph(spec, *overrides)
+    network = build_module(graph).eval()
+    with FlopCounterMode(display=False) as counter:
+        network(_images(graph, 1))
+    counts = counter.get_flop_counts()
+    for node in graph:
+        if node.macs:
+            flops = sum(counts[f"Network.{node.id}"].values())
+            if node.attributes.get("trainable_filters"):
+                assert flops > 2 * node.macs  # and the filters themselves
+            else:
+                assert flops == 2 * node.macs, node.id
+
+
+@pytest.mark.parametrize(("spec", "overrides"), TWINS)
+def test_the_optimised_first_layers_compute_the_same(spec: str, overrides: tuple[str, ...]):
+    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    written, optimised = (
+        nn.ModuleDict({name: network.get_submodule(name) for name in ("stem", "pool")}).double()
+        for network in (build_module(compiled.graph), build_module(compiled.optimised_graph))
+    )
+    optimised.load_state_dict(written.state_dict())
+    images = _images(compiled.graph).double()
+    for training in (True, False):
+        outputs: list[torch.Tensor] = []
+        for sections in (written, optimised):
+            sections.train(training)
+            outputs.append(sections["pool"](sections["stem"](images)))
+        # The same sums in another order.
+        torch.testing.assert_close(*outputs, rtol=0, atol=1e-12)
+
+
+def test_real_networks_compute_no_imaginary_packets():
+    compiled = wavetwin.compile(ROOT / "specs/cifar10/R18wyC.yaml")
+    written, optimised = (build_module(g) for g in (compiled.graph, compiled.optimised_graph))
+    flops = []
+    for network in (written, optimised):
+        with FlopCounterMode(display=False) as counter:
+            network.stem.get_submodule("wavelet.packets")(torch.randn(1, 1, 32, 32))
+        flops.append(counter.get_total_flops())
+    rows, both = 32 * 16 * 8 * 30, 16 * 16 * 64 * 30
+    assert flops == [2 * (rows + both), 2 * (rows + both // 2)]
+
+
+def test_images_of_other_sizes():
+    graph = _graph("alexnet/AwyI_mod")
+    with torch.device("meta"):
+        network = build_module(graph, num_classes=7)
+    for size in ((224, 224), (256, 200), (97, 130)):
+        assert network(torch.empty(1, 3, *size, device="meta")).shape == (1, 7)
+
+
+def test_num_classes_replaces_the_last_linear_layer():
+    graph = _graph("digits/cnn")
+    assert build_module(graph, num_classes=3)(_images(graph)).shape == (2, 3)
+    headless = dataclasses.replace(graph, nodes=graph.nodes[:3])
+    with pytest.raises(GraphError, match="no linear layer can take 3 classes"):
+        build_module(headless, num_classes=3)
+
+
+def test_frozen_parameters_need_no_gradient():
+    network = build_module(_graph("cifar10/R18wyC", "stem.frozen=true"))
+    assert not any(p.requires_grad for p in network.stem.parameters())
+    assert all(p.requires_grad for p in network.trunk.parameters())
+
+
+def test_initialisation_is_reproducible_and_shared_with_the_cnn():
+    cnn_graph, twin_graph = _graph("cifar10/R18C"), _graph("cifar10/R18wyC_mod")
+    cnn, twin, again = (build_module(g) for g in (cnn_graph, twin_graph, twin_graph))
+    for network, graph in ((cnn, cnn_graph), (twin, twin_graph), (again, twin_graph)):
+        torch.rand(3)  # nothing depends on torch's default generator
+        initialise(network, graph, seed=5)
+    assert all(torch.equal(twin.state_dict()[k], v) for k, v in again.state_dict().items())
+    trunk = {k: v for k, v in cnn.state_dict().items() if k.startswith("trunk.")}
+    assert all(torch.equal(twin.state_dict()[k], v) for k, v in trunk.items())
+    initialise(again, twin_graph, seed=6)
+    name = "trunk.fc.weight"
+    assert not torch.equal(twin.state_dict()[name], again.state_dict()[name])
+
+
+def test_initialisation_after_the_meta_device():
+    graph = _graph("cifar10/R18zo3wyC_mod")
+    with torch.device("meta"):
+        network = build_module(graph)
+    assert all(t.is_meta for t in (*network.parameters(), *network.buffers()))
+    with pytest.raises(ValueError, match="to_empty"):
+        initialise(network, graph, 1)
+    network.to_empty(device="cpu")
+    initialise(network, graph, 1)
+    direct = build_module(graph)
+    initialise(direct, graph, 1)
+    for (name, first), second in zip(network.named_buffers(), direct.buffers(), strict=True):
+        assert torch.equal(first, second), name
+    assert torch.equal(network(_images(graph)), direct(_images(graph)))
+
+
+def test_initial_weights_are_torchs():
+    """Ranges and deviations of numerics.md section 3 (the bounds are those of torch's layers)."""
+    graph = _graph("cifar10/R18zo3wyC_mod")
+    network = build_module(graph, generator=torch.Generator().manual_seed(0))
+    initial = dict(network.named_parameters())
+    assert initial["stem.wavelet.colour.weight"].flatten().tolist() == pytest.approx(
+        [0.9802, 1.3060, 0.7138]
+    )
+    free = initial["stem.free.weight"]
+    bound = (3 * 49) ** -0.5
+    assert 0.98 * bound < float(free.detach().abs().max()) <= bound
+    conv = initial["trunk.layer2.0.conv1.weight"]
+    assert float(conv.detach().std()) == pytest.approx((2 / (128 * 9)) ** 0.5, rel=0.02)
+    blur = initial["trunk.layer2.0.blur.conv.weight"]
+    assert float(blur.detach().std()) == pytest.approx((2 / (72 * 9)) ** 0.5, rel=0.02)
+    mixing = initial["stem.wavelet.mixing.0.weight"]
+    assert float(mixing.detach().abs().max()) <= 1
+    again = build_module(graph, generator=torch.Generator().manual_seed(0))
+    assert all(torch.equal(initial[k], v) for k, v in again.named_parameters())
+
+
+@pytest.mark.parametrize("section", ["stem", "pool", "trunk"])
+def test_sections_are_readable_code(section: str):
+    network = build_module(_graph("cifar10/R18wyC_mod"))
+    assert "def forward(self, x)" in network.get_submodule(section).code
+
+
+def test_networks_can_be_copied():
+    graph = _graph("cifar10/R18wyC_mod")
+    network = build_module(graph).eval()
+    clone = copy.deepcopy(network).double()
+    exact = build_module(graph).eval()
+    exact.load_state_dict(network.state_dict())
+    assert torch.equal(clone(_images(graph).double()), exact.double()(_images(graph).double()))
+
+
+def test_unknown_operations_and_values_are_refused():
+    graph = _graph("cifar10/R18wyC")
+
+    def changed(node_id: str, **values: object) -> ModuleGraph:
+        nodes = (dataclasses.replace(n, **values) if n.id == node_id else n for n in graph)
+        return dataclasses.replace(graph, nodes=tuple(nodes))
+
+    with pytest.raises(GraphError, match=r"pool.relu: unknown operation 'gelu'; one of adaptive_a"):
+        build_module(changed("pool.relu", op="gelu"))
+    with pytest.raises(GraphError, match=r"stem.free: conv2d has no attribute 'channels'"):
+        build_module(changed("stem.free", attributes={}))
+    with pytest.raises(GraphError, match=r"pool.relu reads 'pool.nowhere', which is not"):
+        build_module(changed("pool.relu", inputs=("pool.nowhere",)))
+    with pytest.raises(GraphError, match="trunk reads 2 values of other sections"):
+        build_module(changed("trunk.layer1.0.add", inputs=("pool.relu", "trunk.layer1.0.bn2")))
+    packets = graph.node("stem.wavelet.packets").attributes
+    for key, value in (("padding_mode", "reflect"), ("transform", "dwt")):
+        with pytest.raises(GraphError, match=f"stem.wavelet.packets: {key} '{value}'"):
+            build_module(changed("stem.wavelet.packets", attributes={**packets, key: value}))
+
+
+def test_training_under_bfloat16_autocast():
+    graph = _graph("cifar10/R18zo3wyC_mod", "stem.wavelet.trainable_filters=true")
+    network = build_module(graph)
+    initialise(network, graph, 0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = (
+            network(torch.cat((torch.zeros(1, 3, 32, 32), _images(graph)))).float().square().sum()
+        )
+    loss.backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+def _run(source: str) -> None:
+    """Run a program without the annotations' hook, which torch's compiler cannot trace."""
+    prelude = f"""
+        import torch, wavetwin
+        from wavetwin.runtime.build import build_module
+        def build(spec, *overrides):
+            compiled = wavetwin.compile({str(ROOT / "specs")!r} + "/" + spec + ".yaml", overrides)
+            return build_module(compiled.optimised_graph), compiled.graph
+    """
+    program = textwrap.dedent(prelude) + textwrap.dedent(source)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_networks_compile_without_a_graph_break():
+    _run(
+        """
+        network, graph = build(
+            "cifar10/R18zo3wyC_mod",
+            "stem.wavelet.trainable_filters=true",
+            "stem.wavelet.color_mixing=after",
+        )
+        first = torch.nn.Sequential(network.stem, network.pool)
+        compiled = torch.compile(first, fullgraph=True, backend="aot_eager")
+        x = torch.randn(2, 3, 32, 32)
+        torch.testing.assert_close(compiled(x), first(x), rtol=1e-4, atol=1e-4)
+        compiled(x).sum().backward()
+        """
+    )
+
+
+def test_first_layers_can_be_exported_for_any_batch_and_size():
+    _run(
+        """
+        from torch.export import Dim, export
+        network, graph = build("cifar10/R18zh3wyC_mod")
+        first = torch.nn.Sequential(network.stem, network.pool).eval()
+        size = Dim("size", min=8, max=256)
+        program = export(
+            first,
+            (torch.randn(2, 3, 32, 32),),
+            dynamic_shapes=({0: Dim("batch", min=1, max=64), 2: size * 2, 3: size * 2},),
+        )
+        for shape in ((1, 3, 66, 66), (3, 3, 24, 24)):
+            x = torch.randn(shape)
+            torch.testing.assert_close(program.module()(x), first(x), rtol=1e-4, atol=1e-4)
+        """
+    )

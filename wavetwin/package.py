@@ -1,0 +1,154 @@
+"""The wavetwin that runs: its files by logical path, its digest, its version.
+
+Standard library only: a started script uses it before it imports torch.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TEMPLATES_MARKER = "wavetwin-templates.txt"
+RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
+"""Packages whose versions decide numbers; recorded at build, compared when a run starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Python files and templates of wavetwin, by logical path."""
+
+    root: Path
+    """The folder `wavetwin` itself."""
+    templates: Path
+    files: Mapping[str, Path]
+    """Logical path, as in a wheel (`wavetwin/templates/train.py.j2`), to the file; sorted."""
+    sha256: Mapping[str, str]
+    """Of each file."""
+    version: str
+    is_wheel: bool
+    changed_since_install: tuple[str, ...] = ()
+    """Of a wheel: files that are not as its RECORD has them."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over paths and contents: the same from a checkout and from a wheel."""
+        return digest_of(self.sha256)
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_of(sha256: Mapping[str, str]) -> str:
+    """Return one SHA-256 for a set of files, from their paths and digests."""
+    lines = "".join(f"{path}\0{sha256[path]}\n" for path in sorted(sha256))
+    return sha256_of(lines.encode("utf-8", "surrogateescape"))
+
+
+def find_templates(root: Path) -> Path:
+    """Return the templates of the package at `root`: inside it (wheel) or beside it (checkout).
+
+    Raises:
+        FileNotFoundError: neither folder holds the marker file.
+    """
+    for folder in (root / "templates", root.parent / "templates"):
+        if (folder / TEMPLATES_MARKER).is_file():
+            return folder
+    raise FileNotFoundError(f"wavetwin is not whole: no templates in or beside {root}")
+
+
+def load_package(root: Path) -> Package:
+    """Read and hash the package at `root`, the folder that holds `wavetwin/__init__.py`."""
+    templates = find_templates(root)
+    found = {f"wavetwin/{name}": root / name for name in _walk(root) if name.endswith(".py")}
+    found |= {f"wavetwin/templates/{name}": templates / name for name in _walk(templates)}
+    files = {name: found[name] for name in sorted(found)}
+    sha256 = {name: sha256_of(path.read_bytes()) for name, path in files.items()}
+    record = _wheel_record(root)
+    installed = {} if record is None else _recorded_digests(record)
+    changed = [
+        name
+        for name in sorted(sha256.keys() | installed.keys())
+        if is_package_file(name) and sha256.get(name) != installed.get(name)
+    ]
+    return Package(
+        root=root,
+        templates=templates,
+        files=files,
+        sha256=sha256,
+        version=_version(root),
+        is_wheel=record is not None,
+        changed_since_install=tuple(changed) if record is not None else (),
+    )
+
+
+@functools.cache
+def imported_package() -> Package:
+    """Return the package that this module belongs to, read once a process."""
+    return load_package(Path(__file__).resolve().parent)
+
+
+def is_package_file(logical_path: str) -> bool:
+    """Whether the package's digest covers a file of this logical path."""
+    return logical_path.startswith("wavetwin/templates/") or (
+        logical_path.startswith("wavetwin/") and logical_path.endswith(".py")
+    )
+
+
+def installed_versions() -> dict[str, str | None]:
+    """Return the versions of the packages that decide numbers; None where one is not there.
+
+    Reads the names of `dist-info` folders only: neither the packages nor importlib.metadata are
+    imported.
+    """
+    versions: dict[str, str | None] = dict.fromkeys(RECORDED_PACKAGES)
+    pattern = re.compile(rf"({'|'.join(RECORDED_PACKAGES)})-(.+)\.dist-info", re.IGNORECASE)
+    for entry in reversed(sys.path):
+        try:
+            names = os.listdir(entry or ".")  # noqa: PTH208 - names only, of many files
+        except OSError:
+            continue
+        for match in map(pattern.fullmatch, names):
+            if match is not None:
+                versions[match[1].lower()] = match[2]
+    return versions
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for current, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in names:
+            yield (Path(current) / name).relative_to(folder).as_posix()
+
+
+def _wheel_record(root: Path) -> Path | None:
+    """Return the RECORD of the installed wheel that `root` belongs to, if it does."""
+    for record in root.parent.glob("wavetwin-*.dist-info/RECORD"):
+        if "\nwavetwin/__init__.py," in "\n" + record.read_text(encoding="utf-8"):
+            return record
+    return None
+
+
+def _recorded_digests(record: Path) -> dict[str, str]:
+    digests: dict[str, str] = {}
+    for line in record.read_text(encoding="utf-8").splitlines():
+        path, digest, _ = line.rsplit(",", 2)
+        if digest.startswith("sha256=") and is_package_file(path):
+            padded = digest.removeprefix("sha256=") + "=="
+            digests[path] = base64.urlsafe_b64decode(padded).hex()
+    return digests
+
+
+def _version(root: Path) -> str:
+    """Return `__version__` as the package's files have it, imported or not."""
+    text = (root / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'(?m)^__version__ = "([^"\n]+)"$', text)
+    return "unknown" if match is None else match[1]

@@ -1,0 +1,310 @@
+"""Build: from the module graph to a `torch.nn.Module`.
+
+A section of the graph becomes an `fx.GraphModule`, whose code `print(model.stem.code)` shows: one
+module a node, at the node's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.compiler.plan import TrainingPlan, stream_seed
+from wavetwin.runtime.initial import initialise_module
+from wavetwin.runtime.layers import (
+    AdaptiveBlur,
+    Add,
+    BlurPool,
+    CenterCrop,
+    ChannelBias,
+    ColourMixing,
+    ColourMixingAfter,
+    Concat,
+    Deinterleave,
+    DualTreePacketMaps,
+    EnergyNorm,
+    Interleave,
+    KeepPackets,
+    Modulus,
+    PacketMixing,
+    RealPart,
+    SeparablePackets,
+    SliceChannels,
+    Subsample,
+)
+
+__all__ = ["GraphError", "Network", "build_module", "initialise"]
+
+SECTIONS = ("stem", "pool", "trunk")
+
+
+class GraphError(ValueError):
+    """The graph cannot be built: an unknown operation, attribute value, or wiring."""
+
+
+class Network(nn.Module):
+    """A network in three sections: `trunk(pool(stem(x)))`.
+
+    `stem` is the first layer, `pool` norm, activation and pooling up to the next convolution, `trunk`
+    the rest. Images (batch, channels, height, width) to logits (batch, classes).
+    """
+
+    def __init__(self, stem: nn.Module, pool: nn.Module, trunk: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.pool = pool
+        self.trunk = trunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.trunk(self.pool(self.stem(x)))
+
+
+def build_module(
+    graph: ModuleGraph,
+    num_classes: int | None = None,
+    generator: torch.Generator | None = None,
+    plan: TrainingPlan | None = None,
+) -> Network:
+    """Build the network that a graph describes, on the default device, in the default type.
+
+    Names in the state dict are the graph's: `<node id>.<parameter>`. Weights are drawn as numerics.md
+    section 3 says, from `generator` in the graph's order; `initialise` draws them reproducibly
+    instead. On the meta device nothing is drawn; `to_empty` and `initialise` then make the network.
+
+    Args:
+        graph: as written or optimised.
+        num_classes: replaces the features of the last linear layer.
+        generator: on the device of the weights; torch's default one if None.
+        plan: gives the packet mixing its lambdas (`wavetwin.runtime.losses.regularisation`).
+
+    Raises:
+        GraphError: the graph holds an operation, an attribute or an edge that cannot be built.
+    """
+    builder = _Builder(graph, num_classes)
+    sections = {name: builder.section(name) for name in SECTIONS}
+    network = Network(**sections)
+    for node in graph:
+        if node.parameters.total:
+            module = network.get_submodule(node.id)
+            initialise_module(module, node, lambda name: generator)
+            if node.attributes.get("frozen", False):
+                module.requires_grad_(False)
+    if plan is not None and plan.regularisation is not None:
+        _set_lambdas(network, plan.regularisation.node, plan.regularisation.lambdas)
+    return network
+
+
+def initialise(model: nn.Module, graph: ModuleGraph, seed: int) -> None:
+    """Set all parameters and running statistics to their initial values, reproducibly.
+
+    Each parameter draws from a generator of its own, seeded by `seed` and the parameter's name alone:
+    a twin and its CNN share the trunk's initial weights, on every device and in every type (draws
+    are float32, on the CPU).
+
+    Args:
+        model: built from `graph`, or from the same graph after its passes.
+        graph: names the parameters and how they begin.
+        seed: the plan's.
+
+    Raises:
+        ValueError: the model has no memory yet (it is on the meta device).
+    """
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise ValueError("the model is on the meta device: call to_empty(device=...) first")
+    for node in graph:
+        if node.parameters.total:
+
+            def generator(name: str, prefix: str = node.id) -> torch.Generator:
+                stream = stream_seed(seed, f"init:{prefix}.{name}")
+                return torch.Generator(device="cpu").manual_seed(stream)
+
+            initialise_module(model.get_submodule(node.id), node, generator)
+
+
+def _set_lambdas(network: Network, node_id: str, lambdas: tuple[float, ...]) -> None:
+    mixing = network.get_submodule(node_id)
+    if not isinstance(mixing, PacketMixing) or len(mixing) != len(lambdas):
+        raise GraphError(f"{node_id} is not a packet mixing of {len(lambdas)} bands")
+    mixing.lambdas = lambdas
+
+
+class _Builder:
+    """Makes the sections of one graph."""
+
+    def __init__(self, graph: ModuleGraph, num_classes: int | None) -> None:
+        self.graph = graph
+        self.nodes = {node.id: node for node in graph}
+        self.users: dict[str, list[Node]] = {node.id: [] for node in graph}
+        for node in graph:
+            for source in node.inputs:
+                if source not in self.nodes:
+                    raise GraphError(f"{node.id} reads {source!r}, which is not in the graph")
+                self.users[source].append(node)
+        self.features: dict[str, int] = {}
+        if num_classes is not None:
+            linear = [node for node in graph if node.op == "linear"]
+            if not linear:
+                raise GraphError(f"{graph.name}: no linear layer can take {num_classes} classes")
+            self.features[linear[-1].id] = num_classes
+
+    def section(self, name: str) -> nn.Module:
+        """Return a section; one without nodes passes its input on."""
+        nodes = [node for node in self.graph if node.section == name]
+        if not nodes:
+            return nn.Identity()
+        inside = {node.id for node in nodes}
+        outside = {s: None for node in nodes for s in node.inputs if s not in inside}
+        if len(outside) != 1:
+            raise GraphError(
+                f"{name} reads {len(outside)} values of other sections: it may read one"
+            )
+        (source,) = outside
+        if nodes[-1].is_complex:
+            raise GraphError(f"{nodes[-1].id}: a section's output is real")
+        traced = fx.Graph()
+        values: dict[str, fx.Node] = {source: traced.placeholder("x")}
+        modules: dict[str, nn.Module] = {}
+        for node in nodes:
+            target = node.id.removeprefix(f"{name}.")
+            modules[target] = self._make(node)
+            values[node.id] = traced.call_module(target, tuple(values[s] for s in node.inputs))
+        traced.output(values[nodes[-1].id])
+        return fx.GraphModule(modules, traced, class_name=name.capitalize())
+
+    def _make(self, node: Node) -> nn.Module:
+        """Return a node's module."""
+        shapes = [self.nodes[source].output_shape for source in node.inputs]
+        attributes: Mapping[str, Any] = node.attributes
+        if node.op == "linear" and node.id in self.features:
+            attributes = {**attributes, "features": self.features[node.id]}
+        if node.op == "packets":
+            only_real = all(user.op == "real_part" for user in self.users[node.id])
+            return _packets(node, imaginary=not only_real)
+        make = _MODULES.get(node.op)
+        if make is None:
+            raise GraphError(
+                f"{node.id}: unknown operation {node.op!r}; one of {', '.join(sorted(OPERATIONS))}"
+            )
+        try:
+            return make(attributes, shapes)
+        except KeyError as missing:
+            raise GraphError(f"{node.id}: {node.op} has no attribute {missing}") from None
+
+
+def _packets(node: Node, imaginary: bool) -> nn.Module:
+    attributes: Mapping[str, Any] = node.attributes
+    if attributes["padding_mode"] != "zeros":
+        raise GraphError(f"{node.id}: padding_mode {attributes['padding_mode']!r}: only zeros")
+    bank = (
+        attributes["levels"],
+        attributes["stride"],
+        attributes["filters"],
+        attributes["trainable_filters"],
+    )
+    if attributes["transform"] == "dtcwpt":
+        return DualTreePacketMaps(*bank, imaginary=imaginary)
+    if attributes["transform"] == "wpt":
+        return SeparablePackets(*bank)
+    raise GraphError(f"{node.id}: transform {attributes['transform']!r}: one of dtcwpt, wpt")
+
+
+Attributes = Mapping[str, Any]
+Shapes = list[tuple[int, ...]]
+
+
+def _conv2d(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return _without_draws(
+        nn.Conv2d,
+        shapes[0][0],
+        attributes["channels"],
+        attributes["kernel_size"],
+        stride=attributes["stride"],
+        padding=attributes["padding"],
+        groups=attributes["groups"],
+        bias=attributes["bias"],
+    )
+
+
+def _linear(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return _without_draws(nn.Linear, shapes[0][0], attributes["features"], bias=attributes["bias"])
+
+
+def _without_draws(kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
+    """Construct a large layer without drawing weights that are drawn again."""
+    device = torch.get_default_device()
+    return nn.utils.skip_init(kind, *args, **kwargs, device=device)
+
+
+def _batch_norm(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return nn.BatchNorm2d(
+        attributes["channels"], eps=attributes["eps"], momentum=attributes["momentum"]
+    )
+
+
+def _energy_norm(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return EnergyNorm(attributes["channels"], attributes["eps"], attributes["momentum"])
+
+
+def _window(kind: Callable[..., nn.Module]) -> Callable[[Attributes, Shapes], nn.Module]:
+    def make(attributes: Attributes, shapes: Shapes) -> nn.Module:
+        return kind(attributes["kernel_size"], attributes["stride"], attributes["padding"])
+
+    return make
+
+
+def _adaptive_blur(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return AdaptiveBlur(
+        shapes[0][0],
+        attributes["size"],
+        attributes["stride"],
+        attributes["groups"],
+        attributes["normalise"],
+    )
+
+
+def _packet_mixing(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return PacketMixing(attributes["bands"], attributes["bias"], attributes["colours"])
+
+
+_MODULES: dict[str, Callable[[Attributes, Shapes], nn.Module]] = {
+    "conv2d": _conv2d,
+    "colour_mixing": lambda attributes, shapes: ColourMixing(attributes["initial"]),
+    "keep_packets": lambda attributes, shapes: KeepPackets(
+        attributes["packets"], attributes["colours"]
+    ),
+    "packet_mixing": _packet_mixing,
+    "colour_mixing_after": lambda attributes, shapes: ColourMixingAfter(shapes[0][0] // 3),
+    "real_part": lambda attributes, shapes: RealPart(),
+    "interleave": lambda attributes, shapes: Interleave(),
+    "deinterleave": lambda attributes, shapes: Deinterleave(),
+    "slice_channels": lambda attributes, shapes: SliceChannels(
+        attributes["start"], attributes["stop"]
+    ),
+    "crop": lambda attributes, shapes: CenterCrop(),
+    "concat": lambda attributes, shapes: Concat(),
+    "subsample": lambda attributes, shapes: Subsample(attributes["step"]),
+    "modulus": lambda attributes, shapes: Modulus(),
+    "bias": lambda attributes, shapes: ChannelBias(attributes["channels"]),
+    "energy_norm": _energy_norm,
+    "batch_norm": _batch_norm,
+    "relu": lambda attributes, shapes: nn.ReLU(),
+    "max_pool": _window(nn.MaxPool2d),
+    "average_pool": _window(nn.AvgPool2d),
+    "blur_pool": lambda attributes, shapes: BlurPool(attributes["size"], attributes["stride"]),
+    "adaptive_blur": _adaptive_blur,
+    "adaptive_average_pool": lambda attributes, shapes: nn.AdaptiveAvgPool2d(
+        attributes["output_size"]
+    ),
+    "flatten": lambda attributes, shapes: nn.Flatten(),
+    "dropout": lambda attributes, shapes: nn.Dropout(attributes["probability"]),
+    "linear": _linear,
+    "add": lambda attributes, shapes: Add(),
+}
+
+OPERATIONS: frozenset[str] = frozenset(_MODULES) | {"input", "packets"}
+"""Every operation of docs/graph.md that can be built."""

@@ -1,0 +1,42 @@
+"""JSON documents of a run: read with a clear error, replaced whole."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from wavetwin.runtime.checkpoint import sync_folder
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["now", "read_json", "write_json"]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return a document.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{file} cannot be read: {error}") from error
+
+
+def write_json(file: Path, document: dict[str, Any]) -> None:
+    """Replace a document; a kill leaves the old or the new one whole."""
+    new = file.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(file)
+    sync_folder(file.parent)
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,49 @@
+"""Layers of the twins, each usable on its own in anybody's model."""
+
+from wavetwin.runtime.layers.adaptive_blur import AdaptiveBlur
+from wavetwin.runtime.layers.blur import BlurPool
+from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
+from wavetwin.runtime.layers.modulus import ChannelBias, EnergyNorm, Modulus, modulus
+from wavetwin.runtime.layers.packets import (
+    DualTreePacketMaps,
+    DualTreePackets,
+    KeepPackets,
+    SeparablePackets,
+)
+from wavetwin.runtime.layers.parts import Deinterleave, Interleave, RealPart, map_parts
+from wavetwin.runtime.layers.pooling import Subsample
+from wavetwin.runtime.layers.stem import (
+    Add,
+    CenterCrop,
+    CenterCropConcat,
+    Concat,
+    SliceChannels,
+    center_crop_window,
+)
+
+__all__ = [
+    "AdaptiveBlur",
+    "Add",
+    "BlurPool",
+    "CenterCrop",
+    "CenterCropConcat",
+    "ChannelBias",
+    "ColourMixing",
+    "ColourMixingAfter",
+    "Concat",
+    "Deinterleave",
+    "DualTreePacketMaps",
+    "DualTreePackets",
+    "EnergyNorm",
+    "Interleave",
+    "KeepPackets",
+    "Modulus",
+    "PacketMixing",
+    "RealPart",
+    "SeparablePackets",
+    "SliceChannels",
+    "Subsample",
+    "center_crop_window",
+    "map_parts",
+    "modulus",
+]

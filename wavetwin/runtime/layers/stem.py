@@ -1,0 +1,89 @@
+"""Joining free and wavelet channels: crops, slices and concatenation."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from wavetwin.runtime.layers.parts import Maps, Parts, map_parts
+from wavetwin.runtime.shapes import Float
+
+
+def center_crop_window(size: int, target: int) -> int:
+    """Return the first row or column of a central window, (size - target) / 2 rounded half to even."""
+    difference = size - target
+    return difference // 2 + difference % 4 // 3
+
+
+class CenterCrop(nn.Module):
+    """Crops its first input to the smallest height and width of all its inputs, about the centre.
+
+    Offsets are half the difference, rounded half to even as torchvision's center_crop does.
+    """
+
+    def forward(self, x: Maps, *others: Tensor | Parts) -> Maps:
+        """Return the window of `x`; the last two axes of every input are height and width."""
+        height, width = _first(x).shape[-2:]
+        low_height, low_width = height, width
+        for other in others:
+            low_height = _smaller(low_height, _first(other).shape[-2])
+            low_width = _smaller(low_width, _first(other).shape[-1])
+        top, left = center_crop_window(height, low_height), center_crop_window(width, low_width)
+        return map_parts(lambda part: part[..., top : top + low_height, left : left + low_width], x)
+
+
+class CenterCropConcat(nn.Module):
+    """Crops all inputs to the smallest height and width, about the centre, and joins the channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crop = CenterCrop()
+
+    def forward(
+        self, *inputs: Float[Tensor, "batch _ _ _"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Return the inputs' windows after each other, along the channels."""
+        return torch.cat([self.crop(x, *inputs) for x in inputs], dim=1)
+
+
+class SliceChannels(nn.Module):
+    """Channels `start` to `stop - 1`; real, complex or a pair."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, x: Maps) -> Maps:
+        """Return (batch, stop - start, height, width)."""
+        return map_parts(lambda part: part[:, self.start : self.stop], x)
+
+    def extra_repr(self) -> str:
+        """Return the range."""
+        return f"{self.start}, {self.stop}"
+
+
+class Concat(nn.Module):
+    """Inputs after each other, along the channels; all have one height and width."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the joined maps."""
+        return torch.cat(inputs, dim=1)
+
+
+class Add(nn.Module):
+    """The sum of two inputs of one shape."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return x + y."""
+        return x + y
+
+
+def _first(x: Tensor | Parts) -> Tensor:
+    return x[0] if isinstance(x, tuple) else x
+
+
+def _smaller(first: int, second: int) -> int:
+    """Return the minimum; under torch.export's symbolic sizes without a guess which one it is."""
+    return cast("int", torch.sym_min(first, second))

@@ -1,0 +1,58 @@
+"""Penalties beside the cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from wavetwin.runtime.layers.mixing import PacketMixing
+
+__all__ = ["l1_linf_penalty", "regularisation"]
+
+
+def l1_linf_penalty(weights: Iterable[Tensor], lambdas: Sequence[float]) -> Tensor:
+    """Return sum over bands b of lambda_b * sum over rows w of (|w|_1 / |w|_inf - 1), a scalar.
+
+    It favours rows of one packet: 0 where every row has one non-zero weight, and for rows of zeros.
+
+    Source: numerics.md section 5.
+
+    Args:
+        weights: per band the mixing weights, a row an output map: (outputs, inputs / groups, ...).
+        lambdas: one weight a band; bands of weight 0 are left out.
+
+    Raises:
+        ValueError: there are not as many bands as lambdas, or none.
+    """
+    bands = list(weights)
+    if len(bands) != len(lambdas) or not bands:
+        raise ValueError(f"{len(bands)} bands of weights, {len(lambdas)} lambdas")
+    total = bands[0].new_zeros(())
+    for weight, factor in zip(bands, lambdas, strict=True):
+        if factor == 0:
+            continue
+        sizes = weight.flatten(1).abs()
+        largest = sizes.amax(dim=1)
+        is_zero = largest == 0
+        ratio = sizes.sum(dim=1) / torch.where(is_zero, 1.0, largest)
+        total = total + factor * torch.where(is_zero, 0.0, ratio - 1).sum()
+    return total
+
+
+def regularisation(model: nn.Module) -> Tensor:
+    """Return the penalty of every packet mixing in a model that has lambdas, a scalar.
+
+    `build_module(graph, plan=plan)` sets them; `PacketMixing(..., lambdas=...)` does, too. Zero for a
+    model without any, so that it may always be added to the loss.
+    """
+    terms = [
+        l1_linf_penalty([conv.get_parameter("weight") for conv in module], module.lambdas)
+        for module in model.modules()
+        if isinstance(module, PacketMixing) and module.lambdas is not None
+    ]
+    if terms:
+        return torch.stack(terms).sum()
+    parameter = next(model.parameters(), None)
+    return torch.zeros(()) if parameter is None else parameter.new_zeros(())

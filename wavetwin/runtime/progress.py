@@ -1,0 +1,95 @@
+"""Progress: bars on a terminal, plain lines at intervals everywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["ProgressReport", "say"]
+
+LINE_SECONDS = 30.0
+"""Between plain lines; epochs always have theirs."""
+
+
+def say(text: str) -> None:
+    """Write one line."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class ProgressReport:
+    """Shows how far a loop is, images a second and time left."""
+
+    def __init__(self, what: str, total: int, done: int = 0) -> None:
+        self._what, self._total, self._first, self._done = what, total, done, done
+        self._images = 0
+        self._started = time.monotonic()
+        self._last_line = self._started
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        if sys.stdout.isatty():
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}", markup=False),
+                TimeRemainingColumn(),
+                console=Console(),
+            )
+            self._task = self._bar.add_task(what, total=total, completed=done, note="")
+
+    def __enter__(self) -> ProgressReport:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    @property
+    def images_per_second(self) -> float:
+        """Since the start."""
+        return self._images / max(1e-9, time.monotonic() - self._started)
+
+    def advance(self, images: int, note: str = "") -> None:
+        """Count one step of this many images."""
+        self._done += 1
+        self._images += images
+        text = f"{note}  {self.images_per_second:.0f} images/s".strip()
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._done, note=text)
+            return
+        moment = time.monotonic()
+        if moment - self._last_line >= LINE_SECONDS:
+            self._last_line = moment
+            say(f"{self._what}: {self._done}/{self._total}  {text}  {self._left()} left")
+
+    def say(self, text: str) -> None:
+        """Write one line beside the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            say(text)
+
+    def _left(self) -> str:
+        steps = max(1, self._done - self._first)
+        seconds = (time.monotonic() - self._started) / steps * (self._total - self._done)
+        minutes, hours = int(seconds // 60) % 60, int(seconds // 3600)
+        return f"{hours}:{minutes:02d}:{int(seconds) % 60:02d}"

@@ -1,0 +1,79 @@
+"""Records of a run: JSON lines that can be cut back to a checkpoint, and TensorBoard events."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["EventWriter", "JsonLines", "read_lines"]
+
+
+class JsonLines:
+    """One JSON object a line; `position` and `cut_back` make a resumed file equal to a whole one."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._stream = file.open("a", encoding="utf-8")
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one line."""
+        self._stream.write(json.dumps(record, allow_nan=False) + "\n")
+        self._stream.flush()
+
+    def position(self) -> int:
+        """Return the size in bytes, all of it on disk."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        return self.file.stat().st_size
+
+    def cut_back(self, position: int) -> None:
+        """Drop what a life wrote after its last checkpoint."""
+        self._stream.flush()
+        os.truncate(self.file, position)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file; an unfinished last line (a kill) is left out."""
+    if not file.is_file():
+        return
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+class EventWriter:
+    """TensorBoard events of one life; a resumed run replaces the events after its checkpoint."""
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        with warnings.catch_warnings():
+            # Deprecations inside tensorboard are not this program's to mend.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(
+                str(folder), purge_step=first_step if first_step > 0 else None
+            )
+
+    def add(self, section: str, step: int, values: Mapping[str, Any]) -> None:
+        """Write the finite numbers of a record."""
+        for name, value in values.items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if is_number and math.isfinite(value):
+                self._writer.add_scalar(f"{section}/{name}", value, step)
+
+    def flush(self) -> None:
+        """Hand everything to the file."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()

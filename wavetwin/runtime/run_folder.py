@@ -1,0 +1,263 @@
+"""Run folders: where a run lies, what it is of, who works on it, and its lives.
+
+`runs/<name>/<first 8 of the training digest>-s<seed>/` has no time in its name, so that a requeued
+job finds it again. `manifest.json` says what runs, on what, since when; one entry of `lives` for
+each time that the script was started.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.provenance import RunProvenance
+from wavetwin.runtime.checkpoint import find_last
+from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.json_files import now, read_json, write_json
+from wavetwin.runtime.machine import machine_facts
+from wavetwin.runtime.scripts import ScriptArguments, runs_folder
+
+__all__ = ["RunFolder", "find_run", "find_runs", "run_stem"]
+
+MANIFEST = "manifest.json"
+_DOCUMENTS = {"plan.json": "plan.json", "graph.json": "graph.json", "manifest.json": "build.json"}
+"""Copied from the built folder, so that a run can be read without it."""
+_STEP_WIDTH = 20
+
+
+class RunFolder:
+    """One run on disk, locked for this process."""
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: dict[str, Any],
+        lock: int,
+        arguments: ScriptArguments,
+        provenance: RunProvenance,
+    ) -> None:
+        self.path, self.manifest = path, manifest
+        self.arguments, self.provenance = arguments, provenance
+        self._lock = lock
+        self._steps = os.open(path / "steps", os.O_RDWR | os.O_CREAT, 0o644)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where states and snapshots lie."""
+        return self.path / "checkpoints"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.manifest["status"] == "finished"
+
+    @staticmethod
+    def open(
+        script_folder: Path,
+        plan: TrainingPlan,
+        graph: ModuleGraph,
+        arguments: ScriptArguments,
+        provenance: RunProvenance,
+    ) -> RunFolder:
+        """Lock the run of this plan, made where there is none.
+
+        Raises:
+            RunError: another process works on it, or it is of another training.
+        """
+        parent = runs_folder(script_folder, arguments.runs) / plan.name
+        existing = find_runs(parent, plan, arguments.limit_batches)
+        stem = run_stem(plan, arguments.limit_batches)
+        if arguments.new and existing:
+            path = parent / f"{stem}-{_number(existing[-1], stem) + 1}"
+        else:
+            path = existing[-1] if existing else parent / stem
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+        try:
+            manifest = _existing_manifest(path, plan) or _new_manifest(
+                path.name, plan, graph, provenance
+            )
+        except RunError:
+            os.close(lock)
+            raise
+        for source, target in _DOCUMENTS.items():
+            if (script_folder / source).is_file() and not (path / target).exists():
+                shutil.copyfile(script_folder / source, path / target)
+        manifest["drift"] = sorted({*manifest["drift"], *provenance.drift})
+        run = RunFolder(path, manifest, lock, arguments, provenance)
+        run.write_manifest()
+        return run
+
+    def begin_life(self, step: int, device: torch.device) -> list[str]:
+        """Record that the script starts after `step` steps; return warnings for the user."""
+        lives: list[dict[str, Any]] = self.manifest["lives"]
+        machine = machine_facts(device)
+        warnings: list[str] = []
+        built_with = self.provenance.manifest.get("versions", {}).get("torch")
+        if built_with is not None and built_with != str(torch.__version__):
+            warnings.append(f"built with torch {built_with}, this is {torch.__version__}")
+        if lives:
+            self._close_life(lives[-1])
+            for key in ("torch", "device", "threads"):
+                old, new = lives[-1]["machine"].get(key), machine[key]
+                if old != new:
+                    warnings.append(
+                        f"{key} was {old} and is {new}: the last bits of the weights may differ"
+                    )
+        lives.append(
+            {
+                "first_step": step + 1,
+                "last_step": step,
+                "started": now(),
+                "ended": None,
+                "outcome": "running",
+                "command": list(self.arguments.command),
+                "drift": list(self.provenance.drift),
+                "build_manifest_sha256": self.provenance.manifest_sha256,
+                "machine": machine,
+                "warnings": warnings,
+            }
+        )
+        self.mark_step(step)
+        self.manifest["status"] = "running"
+        self.write_manifest()
+        return warnings
+
+    def mark_step(self, step: int) -> None:
+        """Note the number of steps done; survives a kill of the process."""
+        os.pwrite(self._steps, f"{step:0{_STEP_WIDTH}d}\n".encode(), 0)
+
+    def end_life(self, outcome: str, training_seconds: float) -> None:
+        """Record how this life ended: `finished`, `stopped` (a signal) or `failed`."""
+        life = self.manifest["lives"][-1]
+        life["last_step"] = max(life["last_step"], self._marked_step())
+        life["ended"], life["outcome"] = now(), outcome
+        self.manifest["status"] = outcome
+        self.manifest["training_seconds"] = round(training_seconds, 3)
+        self.write_manifest()
+
+    def write_manifest(self) -> None:
+        """Replace manifest.json."""
+        write_json(self.path / MANIFEST, self.manifest)
+
+    def close(self) -> None:
+        """Give the folder free for other processes."""
+        os.close(self._steps)
+        os.close(self._lock)
+
+    def _close_life(self, life: dict[str, Any]) -> None:
+        if life["outcome"] == "running":
+            life["last_step"] = max(life["last_step"], self._marked_step())
+            life["outcome"] = "killed"
+
+    def _marked_step(self) -> int:
+        text = os.pread(self._steps, _STEP_WIDTH, 0).decode("ascii", "replace")
+        return int(text) if text.isdigit() else 0
+
+
+def run_stem(plan: TrainingPlan, limit_batches: int | None) -> str:
+    """Return a run's folder name without the number that `--new` adds.
+
+    Runs over a few batches only are trials: they never take the place of the real run.
+    """
+    trial = "" if limit_batches is None else f"-limit{limit_batches}"
+    return f"{plan.training_digest[:8]}-s{plan.seed}{trial}"
+
+
+def find_runs(parent: Path, plan: TrainingPlan, limit_batches: int | None) -> list[Path]:
+    """Return the runs of a plan below `runs/<name>`, the oldest first."""
+    stem = run_stem(plan, limit_batches)
+    found = [stem_path for stem_path in (parent / stem,) if stem_path.is_dir()]
+    found += [
+        path
+        for path in parent.glob(f"{stem}-*")
+        if path.is_dir() and path.name.removeprefix(f"{stem}-").isdigit()
+    ]
+    return sorted(found, key=lambda path: _number(path, stem))
+
+
+def find_run(script_folder: Path, plan: TrainingPlan, arguments: ScriptArguments) -> Path:
+    """Return the run to evaluate: the one named by `--run`, else the last one.
+
+    Raises:
+        RunError: there is none, or nothing was trained in it.
+    """
+    parent = runs_folder(script_folder, arguments.runs) / plan.name
+    if arguments.run is not None:
+        path = parent / arguments.run
+    else:
+        runs = find_runs(parent, plan, arguments.limit_batches)
+        path = runs[-1] if runs else parent / run_stem(plan, arguments.limit_batches)
+    if find_last(path / "checkpoints") is None:
+        raise RunError(f"no trained weights in {path}", "run train.py first")
+    _existing_manifest(path, plan)
+    return path
+
+
+def _number(path: Path, stem: str) -> int:
+    return 1 if path.name == stem else int(path.name.removeprefix(f"{stem}-"))
+
+
+def _lock(path: Path) -> int:
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
+        os.close(lock)
+        raise RunError(
+            f"another process trains in {path}{f' ({holder})' if holder else ''}",
+            "wait for it, or start another run with --new",
+        ) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
+    return lock
+
+
+def _existing_manifest(path: Path, plan: TrainingPlan) -> dict[str, Any] | None:
+    if not (path / MANIFEST).is_file():
+        return None
+    manifest = read_json(path / MANIFEST)
+    if manifest["training_digest"] != plan.training_digest:
+        raise RunError(
+            f"{path} is a run of another training: its digest is "
+            f"{manifest['training_digest'][:16]}, this plan's {plan.training_digest[:16]}",
+            "build the spec that the run was started from, or start another run with --new",
+        )
+    return manifest
+
+
+def _new_manifest(
+    run: str, plan: TrainingPlan, graph: ModuleGraph, provenance: RunProvenance
+) -> dict[str, Any]:
+    sources: list[dict[str, Any]] = provenance.manifest.get("sources", [])
+    spec = next((source for source in sources if source.get("role") == "spec"), {})
+    counts = graph.parameters
+    return {
+        "wavetwin_run": 1,
+        "name": plan.name,
+        "run": run,
+        "status": "new",
+        "digest": plan.digest,
+        "training_digest": plan.training_digest,
+        "model_digest": plan.model_digest,
+        "seed": plan.seed,
+        "commit": spec.get("commit"),
+        "dirty": any(source.get("dirty", False) for source in sources),
+        "git": provenance.manifest.get("git", True),
+        "drift": [],
+        "build_manifest_sha256": provenance.manifest_sha256,
+        "sources": sources,
+        "parameters": {"trainable": counts.trainable, "frozen": counts.frozen},
+        "macs": graph.macs,
+        "training_seconds": None,
+        "lives": [],
+    }

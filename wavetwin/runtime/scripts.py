@@ -1,0 +1,165 @@
+"""What the generated scripts share: arguments, exit codes, device and threads.
+
+Imports no torch: `train.py --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from wavetwin.runtime.errors import RunError
+
+if TYPE_CHECKING:
+    import torch
+
+    from wavetwin.compiler.plan import TrainingPlan
+
+__all__ = [
+    "ScriptArguments",
+    "parse_arguments",
+    "prepare_device",
+    "project_of",
+    "run_script",
+    "runs_folder",
+]
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptArguments:
+    """The command line of a generated script; checkpoint fields are of training only."""
+
+    device: str
+    data_root: Path | None
+    runs: Path | None
+    new: bool
+    run: str | None
+    allow_drift: bool
+    workers: int
+    limit_batches: int | None
+    checkpoint_seconds: float
+    checkpoint_steps: int | None
+    command: tuple[str, ...]
+
+
+def parse_arguments(
+    description: str, *, training: bool, arguments: Sequence[str] | None = None
+) -> ScriptArguments:
+    """Return the script's options; exits with 2 on a wrong one, with 0 after `--help`."""
+    parser = argparse.ArgumentParser(description=description.replace("%", "%%"), allow_abbrev=False)
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: auto")
+    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data sets lie")
+    parser.add_argument(
+        "--runs", type=Path, metavar="DIR", help="where runs are kept; default: the project's runs/"
+    )
+    parser.add_argument(
+        "--allow-drift",
+        action="store_true",
+        help="run although script or wavetwin differ from what was built, and mark the run",
+    )
+    parser.add_argument(
+        "--workers", type=_count, default=0, metavar="N", help="processes that read images"
+    )
+    parser.add_argument(
+        "--limit-batches", type=_positive, metavar="N", help="try out: N batches an epoch, apart"
+    )
+    if training:
+        parser.add_argument(
+            "--new", action="store_true", help="start another run instead of resuming the last one"
+        )
+        parser.add_argument(
+            "--checkpoint-seconds",
+            type=float,
+            default=60.0,
+            metavar="S",
+            help="save the state every S seconds inside an epoch; default: 60",
+        )
+        parser.add_argument(
+            "--checkpoint-steps", type=_positive, metavar="N", help="save it every N steps as well"
+        )
+    else:
+        parser.add_argument(
+            "--run", metavar="NAME", help="name of the run's folder; default: the last one"
+        )
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    values = parser.parse_args(given)
+    return ScriptArguments(
+        device=values.device,
+        data_root=values.data_root,
+        runs=values.runs,
+        new=getattr(values, "new", False),
+        run=getattr(values, "run", None),
+        allow_drift=values.allow_drift,
+        workers=values.workers,
+        limit_batches=values.limit_batches,
+        checkpoint_seconds=getattr(values, "checkpoint_seconds", 0.0),
+        checkpoint_steps=getattr(values, "checkpoint_steps", None),
+        command=(Path(sys.argv[0]).name, *given),
+    )
+
+
+def run_script(main: Callable[[], int]) -> NoReturn:
+    """Run a script's main function and exit; a user's fault is one message and code 2."""
+    try:
+        code = main()
+    except RunError as error:
+        sys.stderr.write(f"error: {error}\n")
+        code = 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        code = INTERRUPTED
+    raise SystemExit(code)
+
+
+def project_of(script_folder: Path) -> Path:
+    """Return the project that a built folder belongs to: what holds its `generated`."""
+    parent = script_folder.resolve().parent
+    return parent.parent if parent.name == "generated" else parent
+
+
+def runs_folder(script_folder: Path, runs: Path | None) -> Path:
+    """Return where runs are kept."""
+    return runs.expanduser().absolute() if runs is not None else project_of(script_folder) / "runs"
+
+
+def prepare_device(plan: TrainingPlan, name: str) -> torch.device:
+    """Set threads and determinism as the plan wants them, and return the device.
+
+    Raises:
+        RunError: there is no such device here.
+    """
+    import torch
+
+    torch.set_num_threads(plan.threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    try:
+        if name == "auto":
+            accelerator = torch.accelerator.current_accelerator(check_available=True)
+            return torch.device("cpu") if accelerator is None else accelerator
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first_line = str(error).split("\n", 1)[0]
+        raise RunError(f"device {name!r} cannot be used: {first_line}", "--device cpu") from error
+    return device
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
