@@ -111,5 +111,22 @@ RUN_CODES: dict[str, str] = {
 }
 """What a started script finds (`wavetwin.provenance`)."""
 
-DESCRIPTIONS: dict[str, str] = {**CHECK_CODES, **BUILD_CODES, **RUN_CODES}
+IMPORT_CODES: dict[str, str] = {
+    "command-unreadable": "A command cannot be split into words.",
+    "command-incomplete": "A command lacks what its meaning depends on.",
+    "unknown-option": "A command has an option that is not one of the reference's.",
+    "repeated-option": "A command gives an option twice.",
+    "bad-option-value": "An option's value is none that it takes, or belongs to no option.",
+    "option-does-not-apply": "An option has no effect on what the command does.",
+    "unknown-architecture": "An architecture's name is not one of the reference's.",
+    "unknown-configuration": "A configuration has a word that is not one of the reference's.",
+    "configuration-does-not-fit": "A configuration contradicts its architecture.",
+    "import-note": "What a command says and its import leaves out or reads in another way.",
+    "output-exists": "A file that would be written is there already.",
+    "output-not-written": "A file cannot be written where it was asked for.",
+}
+"""What `wavetwin import` finds; of the others it also finds `bad-name`, `batch-does-not-divide` and
+`lambdas-do-not-match`."""
+
+DESCRIPTIONS: dict[str, str] = {**CHECK_CODES, **BUILD_CODES, **RUN_CODES, **IMPORT_CODES}
 """Every code."""
