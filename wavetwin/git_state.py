@@ -12,12 +12,14 @@ import hashlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from wavetwin.diagnostics import CompileError, Diagnostic
+
+T = TypeVar("T")
 
 State = Literal["modified", "untracked", "ignored", "outside", "deleted"]
 
@@ -190,6 +192,18 @@ class GitState:
     def __init__(self) -> None:
         self._roots: dict[Path, Path | None] = {}
         self._repositories: dict[Path, Repository] = {}
+        self._known: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what `compute` returned the first time that this command asked for `key`."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
+
+    def patch(self, repository: Repository, differences: Sequence[Difference]) -> bytes:
+        """Return the repository's patch of these differences, made once for all specs."""
+        key = ("patch", repository.root, tuple(differences))
+        return self.once(key, lambda: repository.make_patch(differences))
 
     def repository(self, path: Path) -> Repository | None:
         """Return the repository whose work tree holds `path`; None outside any.

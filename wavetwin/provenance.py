@@ -150,7 +150,9 @@ def collect_provenance(
         raise CompileError([_not_a_repository(_name(spec_files[-1], project))])
     spec_differences = _spec_differences(found, git, spec_files, project)
     home = None if package.is_wheel else git.repository(package.root)
-    package_differences = _package_differences(package, home)
+    package_differences = git.once(
+        ("package", package.root), lambda: _package_differences(package, home)
+    )
     if home is not None and _constraints(package).is_file():
         wavetwin["constraints.txt"] = sha256_of(_constraints(package).read_bytes())
     differences = [*spec_differences, *package_differences]
@@ -163,14 +165,14 @@ def collect_provenance(
     in_spec, in_package = _patchable(spec_differences), _patchable(package_differences)
     if home is not None and home.root == found.root:
         if in_spec or in_package:
-            patches["inputs.patch"] = found.make_patch([*in_spec, *in_package])
+            patches["inputs.patch"] = git.patch(found, [*in_spec, *in_package])
             names = {"spec": "inputs.patch", "wavetwin": "inputs.patch"}
     else:
         if in_spec:
-            patches["inputs.patch"] = found.make_patch(in_spec)
+            patches["inputs.patch"] = git.patch(found, in_spec)
             names["spec"] = "inputs.patch"
         if in_package and home is not None:
-            patches["wavetwin.patch"] = home.make_patch(in_package)
+            patches["wavetwin.patch"] = git.patch(home, in_package)
             names["wavetwin"] = "wavetwin.patch"
     sources = (
         Source(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -57,6 +58,7 @@ def render(
     return files
 
 
+@lru_cache(maxsize=None, typed=True)
 def comment(text: object) -> str:
     """Return a text as part of one line: what is no plain letter becomes an escape.
 
@@ -71,6 +73,7 @@ def shell_word(text: object) -> str:
     return "'" + comment(text).replace("'", "'\"'\"'") + "'"
 
 
+@lru_cache(maxsize=None, typed=True)
 def table_cell(text: object) -> str:
     """Return a text for a cell of a Markdown table, without any markup of its own."""
     escaped = re.sub(r"[\\`*\[\]<>|$~&]", r"\\\g<0>", comment(text))
@@ -160,19 +163,26 @@ def _json(document: dict[str, Any]) -> bytes:
     return (_json_text(document, "") + "\n").encode()
 
 
+# One encoder for all values: json.dumps makes a new one for every call with options.
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
+
+
 def _json_text(value: Any, margin: str) -> str:
-    compact = json.dumps(value, ensure_ascii=True, allow_nan=False)
-    if not isinstance(value, dict | list) or len(margin) + len(compact) <= WIDTH:
-        return compact
+    if not isinstance(value, dict | list):
+        return _encode(value)
+    if len(cast("dict[str, Any] | list[Any]", value)) <= WIDTH // 2:
+        compact = _encode(value)
+        if len(margin) + len(compact) <= WIDTH:
+            return compact
     inner = margin + "  "
     if isinstance(value, dict):
         entries = [
-            f"{inner}{json.dumps(key)}: {_json_text(item, inner)}"
+            f"{inner}{_encode(key)}: {_json_text(item, inner)}"
             for key, item in cast("dict[str, Any]", value).items()
         ]
         return "{\n" + ",\n".join(entries) + f"\n{margin}}}"
     items = cast("list[Any]", value)
     if all(isinstance(item, int | float) for item in items):
-        return compact
+        return _encode(items)
     lines = ",\n".join(f"{inner}{_json_text(item, inner)}" for item in items)
     return f"[\n{lines}\n{margin}]"

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.catalogue import complete
+from dataclasses import replace
+
 from wavetwin.compiler.graph import ModuleGraph, Node
 
 
 def drop_identities(graph: ModuleGraph) -> ModuleGraph:
     """Return the graph without nodes that change nothing; a section keeps its last node."""
-    last = {node.section: node.id for node in graph}
-    replaced: dict[str, str] = {}
-    kept: dict[str, Node] = {}
+    shapes = {node.id: node.output_shape for node in graph}
+    last = {node.section: node.id for node in graph}.values()
+    sources: dict[str, str] = {}
+    kept: list[Node] = []
     for node in graph:
-        inputs = tuple(replaced.get(source, source) for source in node.inputs)
-        if _is_identity(node, kept, inputs) and node.id != last[node.section]:
-            replaced[node.id] = inputs[0]
-            continue
-        rewired = Node(
-            node.id, node.op, inputs, node.attributes, node.output_shape, origin=node.origin
-        )
-        kept[node.id] = complete(rewired, [kept[source] for source in inputs])
-    return ModuleGraph(graph.name, tuple(kept.values()), graph.passes) if replaced else graph
+        inputs = tuple(sources.get(name, name) for name in node.inputs)
+        if node.id not in last and _is_identity(node, shapes):
+            sources[node.id] = inputs[0]
+        else:
+            kept.append(node if inputs == node.inputs else replace(node, inputs=inputs))
+    return ModuleGraph(graph.name, tuple(kept), graph.passes) if sources else graph
 
 
-def _is_identity(node: Node, kept: dict[str, Node], inputs: tuple[str, ...]) -> bool:
+def _is_identity(node: Node, shapes: dict[str, tuple[int, ...]]) -> bool:
     attributes = node.attributes
     if node.op == "subsample":
         return attributes["step"] == 1
     if node.op == "dropout":
         return attributes["probability"] == 0.0
     if node.op == "slice_channels":
-        return (attributes["start"], attributes["stop"]) == (0, kept[inputs[0]].output_shape[0])
+        return (attributes["start"], attributes["stop"]) == (0, shapes[node.inputs[0]][0])
     return False

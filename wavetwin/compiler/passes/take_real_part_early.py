@@ -6,6 +6,7 @@ half, and the runtime never computes imaginary packets.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from wavetwin.compiler.catalogue import complete
@@ -16,34 +17,39 @@ _COMMUTES = ("keep_packets", "packet_mixing", "colour_mixing_after", "slice_chan
 
 def take_real_part_early(graph: ModuleGraph) -> ModuleGraph:
     """Return the graph with every real part moved up through the linear maps before it."""
-    if not any(node.op == "real_part" for node in graph):
-        return graph
     nodes = {node.id: node for node in graph}
-    users: dict[str, int] = {}
-    for node in graph:
-        for source in node.inputs:
-            users[source] = users.get(source, 0) + 1
-    order = [node.id for node in graph]
+    users = Counter(source for node in graph for source in node.inputs)
     for real in [node for node in graph if node.op == "real_part"]:
-        chain: list[str] = []
-        source = nodes[real.inputs[0]]
-        while source.op in _COMMUTES and users[source.id] == 1:
-            chain.insert(0, source.id)
-            source = nodes[source.inputs[0]]
-        if not chain:
-            continue
-        order.remove(real.id)
-        order.insert(order.index(chain[0]), real.id)
-        nodes[real.id] = replace(real, inputs=(source.id,))
-        nodes[chain[0]] = replace(nodes[chain[0]], inputs=(real.id,))
-        for user in order:
-            if user != chain[0] and real.id in nodes[user].inputs:
-                nodes[user] = replace(
-                    nodes[user],
-                    inputs=tuple(chain[-1] if i == real.id else i for i in nodes[user].inputs),
-                )
-    done: dict[str, Node] = {}
-    for node_id in order:
-        node = nodes[node_id]
-        done[node_id] = complete(node, [done[source] for source in node.inputs])
-    return ModuleGraph(graph.name, tuple(done.values()), graph.passes)
+        chain = _linear_maps_before(real, nodes, users)
+        if chain:
+            nodes = _move(real, chain, nodes)
+    order = tuple(nodes.values())
+    return graph if order == graph.nodes else ModuleGraph(graph.name, order, graph.passes)
+
+
+def _linear_maps_before(real: Node, nodes: dict[str, Node], users: Counter[str]) -> list[Node]:
+    """Return the maps that commute and that nobody else reads, in the order in which they run."""
+    chain: list[Node] = []
+    node = nodes[real.inputs[0]]
+    while node.op in _COMMUTES and users[node.id] == 1:
+        chain.insert(0, node)
+        node = nodes[node.inputs[0]]
+    return chain
+
+
+def _move(real: Node, chain: list[Node], nodes: dict[str, Node]) -> dict[str, Node]:
+    """Return the nodes, in order, with the real part before the chain instead of after it."""
+    moved: dict[str, Node] = {}
+    previous = complete(replace(real, inputs=chain[0].inputs), [nodes[chain[0].inputs[0]]])
+    moved[real.id] = previous
+    for node in chain:
+        previous = complete(replace(node, inputs=(previous.id,)), [previous])
+        moved[node.id] = previous
+    result: dict[str, Node] = {}
+    for node in nodes.values():
+        if node.id == chain[0].id:
+            result |= moved
+        elif node.id not in moved:
+            inputs = tuple(chain[-1].id if name == real.id else name for name in node.inputs)
+            result[node.id] = node if inputs == node.inputs else replace(node, inputs=inputs)
+    return result
