@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     collecting = gc.isenabled()
     # Loading makes many objects and frees few: collections would only cost time.
     gc.disable()
+    # pydantic would look for plugins in every installed package: time, and code that is not ours.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from wavetwin.diagnostics import CompileError
 
     try:
