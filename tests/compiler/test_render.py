@@ -162,7 +162,16 @@ def test_ruff_has_nothing_to_say(tmp_path: Path) -> None:
     )
     for command in (["check"], ["format", "--check"]):
         result = subprocess.run(
-            ["ruff", *command, "--no-cache", "--config", str(config), str(tmp_path)],
+            [
+                sys.executable,
+                "-m",
+                "ruff",
+                *command,
+                "--no-cache",
+                "--config",
+                str(config),
+                str(tmp_path),
+            ],
             capture_output=True,
             check=False,
         )
