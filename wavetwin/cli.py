@@ -257,7 +257,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import subprocess
+    from wavetwin.child import run_child
 
     code, built = _build_and_print(options)
     if code != FINE:
@@ -266,10 +266,10 @@ def _run(options: argparse.Namespace) -> int:
     extra = [argument for argument in options.script_arguments if argument != "--"]
     sys.stdout.flush()
     for script, arguments in (("train.py", extra), ("evaluate.py", _shared(extra))):
-        finished = subprocess.run([sys.executable, str(folder / script), *arguments], check=False)
-        if finished.returncode != 0:
-            sys.stderr.write(f"{folder / script} ended with exit code {finished.returncode}\n")
-            return finished.returncode if finished.returncode > 0 else 128 - finished.returncode
+        code = run_child([sys.executable, str(folder / script), *arguments])
+        if code != FINE:
+            sys.stderr.write(f"{folder / script} ended with exit code {code}\n")
+            return code
     return FINE
 
 

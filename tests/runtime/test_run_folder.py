@@ -14,6 +14,7 @@ from plans import make_plan
 from scripted import build_folder, only_run, render_template, run_here, tiny_graph
 
 from wavetwin.provenance import RunProvenance
+from wavetwin.runtime import run_folder
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.progress import ProgressReport
 from wavetwin.runtime.records import JsonLines, read_lines
@@ -59,7 +60,8 @@ def test_a_trial_lies_apart(tmp_path: Path):
     run.close()
 
 
-def test_two_processes_are_refused(tmp_path: Path):
+def test_two_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run_folder, "LOCK_WAIT_SECONDS", 0.3)
     run = open_run(tmp_path)
     with pytest.raises(RunError, match=r"another process trains in .*a1b2c3d4-s7 \(process \d+"):
         open_run(tmp_path)

@@ -11,6 +11,7 @@ import fcntl
 import os
 import platform
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ MANIFEST = "manifest.json"
 _DOCUMENTS = {"plan.json": "plan.json", "graph.json": "graph.json", "manifest.json": "build.json"}
 """Copied from the built folder, so that a run can be read without it."""
 _STEP_WIDTH = 20
+
+LOCK_WAIT_SECONDS = 10.0
+"""A process that was told to stop may still be saving its state."""
 
 
 class RunFolder:
@@ -208,15 +212,21 @@ def _number(path: Path, stem: str) -> int:
 
 def _lock(path: Path) -> int:
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
-        os.close(lock)
-        raise RunError(
-            f"another process trains in {path}{f' ({holder})' if holder else ''}",
-            "wait for it, or start another run with --new",
-        ) from error
+    give_up = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError as error:
+            if time.monotonic() < give_up:
+                time.sleep(0.2)
+                continue
+            holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
+            os.close(lock)
+            raise RunError(
+                f"another process trains in {path}{f' ({holder})' if holder else ''}",
+                "wait for it, or start another run with --new",
+            ) from error
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
     return lock
