@@ -6,17 +6,17 @@ importing torch; `wavetwin.build_model(compiled)` makes the network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from wavetwin.compiler.compiled import Compiled
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build_model", "compile"]
+__all__ = ["__version__", "build_model", "compile", "from_reference_state_dict"]
 
 
 def compile(path: Path | str, overrides: Sequence[str] | None = None) -> Compiled:
@@ -45,3 +45,30 @@ def build_model(
     model = build_module(graph, num_classes=num_classes, plan=compiled.plan)
     initialise(model, compiled.graph, compiled.plan.seed)
     return model
+
+
+def from_reference_state_dict(
+    state_dict: Mapping[str, Tensor],
+    compiled: Compiled,
+    num_classes: int | Literal["any"] | None = None,
+) -> dict[str, Tensor]:
+    """Return weights that others trained as a state dict of this experiment's model; imports torch.
+
+    Known are the names of the published twins' implementation, of torchvision's AlexNet and ResNets,
+    of the antialiased networks, and this project's own; each may begin with `module.`. The tensors
+    share memory with the given ones. Fixed filters and constants are compared with those that the
+    model computes with, and left out.
+
+    Args:
+        state_dict: all of a model's tensors.
+        compiled: the experiment.
+        num_classes: of the given classifier, if it is not the spec's: a number, or `any` for as many
+            as there are. Give the same number to `build_model`.
+
+    Raises:
+        WeightsError: naming every tensor that is missing, left over, of another shape or kind, or
+            another constant (`wavetwin.runtime.import_weights`).
+    """
+    from wavetwin.runtime.import_weights import convert_state_dict
+
+    return convert_state_dict(compiled.graph, state_dict, num_classes).state

@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 
 FINE, DIFFERS, USER_FAULT, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
-FORMATS = ("text", "json", "github", "sarif")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` default to the process's."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    from wavetwin.arguments import make_parser
+
+    # What follows `--` is for the script that `run` starts.
+    own, separator, rest = _split(given, "--")
+    parser = make_parser()
+    options = parser.parse_args(own)
+    if separator and options.command != "run":
+        parser.error(f"{options.command} takes nothing after --")
+    options.script_arguments = rest
     collecting = gc.isenabled()
     # Loading makes many objects and frees few: collections would only cost time.
     gc.disable()
@@ -37,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from wavetwin.diagnostics import CompileError
 
     try:
-        return options.run(options)
+        return COMMANDS[options.command](options)
     except CompileError as error:
         return _report(options, error.diagnostics)
     except KeyboardInterrupt:
@@ -46,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone (`| head`): there is nobody to tell, and nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
-    except Exception:
+    except Exception as error:
+        if _is_run_error(error):
+            sys.stderr.write(f"error: {error}\n")
+            return USER_FAULT
         import traceback
 
         traceback.print_exc()
@@ -60,88 +69,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             gc.enable()
 
 
+def _split(words: Sequence[str], separator: str) -> tuple[list[str], bool, list[str]]:
+    """Return the words before and after the first separator, and whether there is one."""
+    if separator not in words:
+        return list(words), False, []
+    position = words.index(separator)
+    return list(words[:position]), True, list(words[position + 1 :])
+
+
+def _is_run_error(error: Exception) -> bool:
+    """Whether the runtime, which is not imported for this, says that the input is at fault."""
+    errors = sys.modules.get("wavetwin.runtime.errors")
+    return errors is not None and isinstance(error, errors.RunError)
+
+
 def entry_point() -> None:
     """Run the process's command and exit."""
     sys.exit(main())
-
-
-def _parser() -> argparse.ArgumentParser:
-    import argparse
-
-    from wavetwin import __version__
-
-    parser = argparse.ArgumentParser(
-        prog="wavetwin",
-        description="Compile declarative vision experiments: CNNs and their wavelet twins.",
-        epilog="`wavetwin COMMAND --help` says more about a command.",
-    )
-    parser.add_argument("--version", action="version", version=f"wavetwin {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def command(
-        name: str, run: Callable[[argparse.Namespace], int], text: str
-    ) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
-        added.set_defaults(run=run, command=name)
-        return added
-
-    def takes_specs(added: argparse.ArgumentParser, several: bool = True) -> None:
-        what = "spec files, or folders of them" if several else "a spec file"
-        added.add_argument("specs", metavar="SPEC", nargs="+" if several else 1, help=what)
-        added.add_argument(
-            "--set",
-            metavar="KEY=VALUE",
-            action="append",
-            default=[],
-            dest="overrides",
-            help="override a field, for example --set stem.free_channels=40; may be repeated",
-        )
-        added.add_argument("--project", metavar="DIR", help="the project's root folder")
-        added.add_argument(
-            "--format", choices=FORMATS, default="text", help="form of errors and warnings"
-        )
-        added.add_argument("--strict", action="store_true", help="warnings fail the command")
-
-    takes_specs(command("check", _check, "Check specs and report every fault at its place."))
-    build = command("build", _build, "Build run scripts from specs into generated/.")
-    takes_specs(build)
-    _add_build_options(build)
-    build.add_argument(
-        "--check", action="store_true", help="compare with what was built; write nothing"
-    )
-    show = command("show", _show, "Show a spec's layers: shapes, parameters, cost.")
-    takes_specs(show, several=False)
-    show.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    show.add_argument("--passes", action="store_true", help="what each pass changes")
-    run = command("run", _run, "Build one spec, train it and evaluate it.")
-    takes_specs(run, several=False)
-    _add_build_options(run)
-    run.add_argument(
-        "script_arguments",
-        metavar="-- ARGUMENT",
-        nargs=argparse.REMAINDER,
-        help="passed on to train.py, for example -- --device cuda",
-    )
-    report = command("report", _report_runs, "Set several runs side by side.")
-    report.add_argument("runs", metavar="RUN", nargs="+", help="run folders")
-    report.add_argument("-o", "--output", metavar="FILE", help="default: report.html")
-    report.set_defaults(format="text", strict=False)
-    schema = command("schema", _schema, "Print the JSON Schema of specs, for editors.")
-    schema.set_defaults(format="text", strict=False)
-    return parser
-
-
-def _add_build_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="DIR", help="where to build; default: generated/")
-    parser.add_argument(
-        "--allow-dirty", action="store_true", help="build from changed inputs; keep a patch of them"
-    )
-    parser.add_argument(
-        "--no-git", action="store_true", help="build outside a repository, and mark what is built"
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="overwrite files that were edited by hand"
-    )
 
 
 def _report(options: argparse.Namespace, diagnostics: Sequence[Diagnostic]) -> int:
@@ -239,6 +183,7 @@ def _show(options: argparse.Namespace) -> int:
 
     from wavetwin.compiler.compiled import compile_spec
 
+    _check_picture(options)
     compiled = compile_spec(Path(options.specs[0]), options.overrides, _project(options))
     code = _report(options, compiled.warnings) if compiled.warnings else FINE
     if options.json:
@@ -253,7 +198,53 @@ def _show(options: argparse.Namespace) -> int:
         sys.stdout.write(layer_table(compiled))
         if options.passes:
             sys.stdout.write("\n" + pass_table(compiled))
+    if options.kernels is not None:
+        from wavetwin.runtime.kernel_picture import picture_kernels
+
+        checkpoint = None if options.checkpoint is None else Path(options.checkpoint)
+        file = Path(options.kernels)
+        picture_kernels(compiled.graph, compiled.plan, compiled.project, file, checkpoint)
+        sys.stderr.write(f"kernels: {file}\n")
     return code
+
+
+def _check_picture(options: argparse.Namespace) -> None:
+    """Refuse a picture that cannot be written, before anything is computed."""
+    from pathlib import Path
+
+    from wavetwin.diagnostics import CompileError, Diagnostic
+
+    found: list[Diagnostic] = []
+    if options.kernels is None:
+        if options.checkpoint is not None:
+            found = [
+                Diagnostic(
+                    "checkpoint-without-kernels",
+                    "--checkpoint gives the weights of --kernels, which is not there",
+                    subject="wavetwin show",
+                    help="add --kernels FILE.png",
+                )
+            ]
+    elif Path(options.kernels).suffix.lower() != ".png":
+        found = [
+            Diagnostic(
+                "picture-not-png",
+                "kernels are drawn as a PNG file",
+                subject=options.kernels,
+                help="give it a name that ends in .png",
+            )
+        ]
+    elif not Path(options.kernels).absolute().parent.is_dir():
+        found = [
+            Diagnostic(
+                "picture-folder-missing",
+                "the folder of the picture does not exist",
+                subject=options.kernels,
+                help=f"make {Path(options.kernels).parent}, or choose another one",
+            )
+        ]
+    if found:
+        raise CompileError(found)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -263,7 +254,7 @@ def _run(options: argparse.Namespace) -> int:
     if code != FINE:
         return code
     folder = built[0].folder
-    extra = [argument for argument in options.script_arguments if argument != "--"]
+    extra: list[str] = options.script_arguments
     sys.stdout.flush()
     for script, arguments in (("train.py", extra), ("evaluate.py", _shared(extra))):
         code = run_child([sys.executable, str(folder / script), *arguments])
@@ -303,6 +294,39 @@ def _report_runs(options: argparse.Namespace) -> int:
     return FINE
 
 
+def _import_weights(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from wavetwin.compiler.compiled import compile_spec
+
+    compiled = compile_spec(Path(options.spec), options.overrides, _project(options))
+    code = _report(options, compiled.warnings) if compiled.warnings else FINE
+    from wavetwin.runtime.import_weights import import_weights
+
+    imported = import_weights(
+        Path(options.file),
+        compiled.graph,
+        compiled.plan,
+        Path(options.out),
+        options.num_classes,
+    )
+    sys.stdout.write(imported.describe())
+    return code
+
+
+def _import_command(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from wavetwin.compiler.import_command import import_command, write_new
+
+    imported = import_command(options.text)
+    if options.out is None:
+        sys.stdout.write(imported.text)
+    else:
+        write_new(imported.text, Path(options.out))
+    return _report(options, imported.notes)
+
+
 def _schema(options: argparse.Namespace) -> int:
     from wavetwin.compiler.json_schema import shipped_schema
 
@@ -312,3 +336,15 @@ def _schema(options: argparse.Namespace) -> int:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "build": _build,
+    "check": _check,
+    "import command": _import_command,
+    "import weights": _import_weights,
+    "report": _report_runs,
+    "run": _run,
+    "schema": _schema,
+    "show": _show,
+}

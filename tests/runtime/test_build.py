@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -104,6 +101,71 @@ def test_the_optimised_first_layers_compute_the_same(spec: str, overrides: tuple
             outputs.append(sections["pool"](sections["stem"](images)))
         # The same sums in another order.
         torch.testing.assert_close(*outputs, rtol=0, atol=1e-12)
+
+
+PUBLISHED = [
+    *(f"alexnet/{name}" for name in ("AI", "AwyI", "AwyI_mod", "Azh3I", "Azh3wyI", "Azh3wyI_mod")),
+    *(f"resnet34/{name}" for name in ("RI", "RwyI", "RwyI_mod", "Rwy0I")),
+    *(f"resnet34/Rz{blur}{kind}" for blur in ("h3", "o3") for kind in ("I", "wyI", "wyI_mod")),
+    *(f"resnet34/Rz{blur}wyI_abl" for blur in ("h3", "o3")),
+]
+"""A spec of every published first layer."""
+
+UNPUBLISHED = [
+    ("resnet34/RwyI", ("pooling.wavelet=max_blur",)),
+    ("resnet34/RwyI", ("pooling.wavelet=modulus_blur",)),
+    ("resnet34/Rzo3wyI", ("pooling.wavelet=max",)),
+    ("resnet34/Rzh3wyI", ("pooling.max_kernel=2",)),
+    ("resnet34/Rzh3wyI_mod", ("pooling.wavelet=modulus_blur", "pooling.max_kernel=2")),
+    ("alexnet/AwyI", ("stem.wavelet.color_mixing=after",)),
+    ("alexnet/AwyI_mod", ("stem.wavelet.color_mixing=after",)),
+    ("alexnet/Azh3wyI", ("pooling.wavelet=modulus_blur",)),
+    *(("resnet34/Rzh3wyI", (f"pooling.blur_size={size}",)) for size in (2, 4, 5, 6, 7)),
+    ("resnet34/Rzo3wyI", ("pooling.blur_size=5",)),
+]
+"""Ablations, windows of 2, the blurred modulus, and every size of blur."""
+
+
+@pytest.mark.parametrize(("spec", "overrides"), [*((spec, ()) for spec in PUBLISHED), *UNPUBLISHED])
+def test_written_and_optimised_first_layers_agree_at_odd_sizes(
+    spec: str, overrides: tuple[str, ...]
+):
+    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    written, optimised = (_first_layer(g) for g in (compiled.graph, compiled.optimised_graph))
+    optimised.load_state_dict(written.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    for size in ((31, 67), (45, 38), (67, 33)):
+        images = torch.randn(2, 3, *size, dtype=torch.float64, generator=generator)
+        outputs = [sections(images) for sections in (written, optimised)]
+        # The same sums in another order.
+        torch.testing.assert_close(*outputs, rtol=0, atol=1e-12)
+        assert outputs[0].shape[:2] == (2, 64)
+
+
+def _first_layer(graph: ModuleGraph) -> nn.Sequential:
+    nodes = tuple(node for node in graph if node.section != "trunk")
+    network = build_module(dataclasses.replace(graph, nodes=nodes)).double()
+    return nn.Sequential(network.stem, network.pool)
+
+
+def test_rules_and_packet_lists_are_the_same_layer():
+    by_rule = _graph("alexnet/AwyI")
+    packets = by_rule.node("stem.wavelet.keep").attributes["packets"]
+    bands = by_rule.node("stem.wavelet.mixing").attributes["bands"]
+    assert isinstance(packets, tuple)
+    entries, first = [], 0
+    assert isinstance(bands, tuple)
+    for inputs, outputs, groups in bands:
+        chosen = list(packets[first : first + inputs])
+        entries.append(f"{{packets: {chosen}, channels: {outputs}, groups: {groups}}}")
+        first += inputs
+    by_list = _graph(
+        "alexnet/AwyI", "stem.wavelet.exclude=[]", f"stem.wavelet.keep=[{', '.join(entries)}]"
+    )
+    images = torch.randn(1, 3, 63, 45, dtype=torch.float64)
+    first_layers = [_first_layer(graph) for graph in (by_rule, by_list)]
+    first_layers[1].load_state_dict(first_layers[0].state_dict())
+    assert torch.equal(*(layer(images) for layer in first_layers))
 
 
 def test_real_networks_compute_no_imaginary_packets():
@@ -239,55 +301,3 @@ def test_training_under_bfloat16_autocast():
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
-
-
-def _run(source: str) -> None:
-    """Run a program without the annotations' hook, which torch's compiler cannot trace."""
-    prelude = f"""
-        import torch, wavetwin
-        from wavetwin.runtime.build import build_module
-        def build(spec, *overrides):
-            compiled = wavetwin.compile({str(ROOT / "specs")!r} + "/" + spec + ".yaml", overrides)
-            return build_module(compiled.optimised_graph), compiled.graph
-    """
-    program = textwrap.dedent(prelude) + textwrap.dedent(source)
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def test_networks_compile_without_a_graph_break():
-    _run(
-        """
-        network, graph = build(
-            "cifar10/R18zo3wyC_mod",
-            "stem.wavelet.trainable_filters=true",
-            "stem.wavelet.color_mixing=after",
-        )
-        first = torch.nn.Sequential(network.stem, network.pool)
-        compiled = torch.compile(first, fullgraph=True, backend="aot_eager")
-        x = torch.randn(2, 3, 32, 32)
-        torch.testing.assert_close(compiled(x), first(x), rtol=1e-4, atol=1e-4)
-        compiled(x).sum().backward()
-        """
-    )
-
-
-def test_first_layers_can_be_exported_for_any_batch_and_size():
-    _run(
-        """
-        from torch.export import Dim, export
-        network, graph = build("cifar10/R18zh3wyC_mod")
-        first = torch.nn.Sequential(network.stem, network.pool).eval()
-        size = Dim("size", min=8, max=256)
-        program = export(
-            first,
-            (torch.randn(2, 3, 32, 32),),
-            dynamic_shapes=({0: Dim("batch", min=1, max=64), 2: size * 2, 3: size * 2},),
-        )
-        for shape in ((1, 3, 66, 66), (3, 3, 24, 24)):
-            x = torch.randn(shape)
-            torch.testing.assert_close(program.module()(x), first(x), rtol=1e-4, atol=1e-4)
-        """
-    )

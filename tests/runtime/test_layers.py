@@ -69,6 +69,40 @@ def test_packets_of_four_levels():
     torch.testing.assert_close(packets(image).real[:, 0, ::37], direct, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [(31, 67), (45, 32)])
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", f.QSHIFT_FILTERS)
+def test_any_filters_depth_stride_and_size(name: str, levels: int, size: tuple[int, int]):
+    """Every packet where they are few, some of the many, are convolutions with their kernels."""
+    chosen = torch.arange(0, 2 * 4**levels, {1: 1, 2: 3, 3: 31, 4: 173}[levels])
+    image = _image(1, 1, *size)
+    kernels = f.packet_kernels(levels, name)[chosen, None]
+    # Four levels at small strides take seconds: the default filters have them below.
+    for stride in (2**k for k in range(3 if levels == 4 else 0, levels + 1)):
+        packets = DualTreePackets(levels, stride, name).double()
+        output = packets(image)[:, 0, chosen]
+        for part, kernel in ((output.real, kernels.real), (output.imag, kernels.imag)):
+            direct = F.conv2d(image, kernel, stride=stride, padding=packets.padding)
+            torch.testing.assert_close(part, direct, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(31, 67), (52, 45)])
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+def test_every_stride_samples_the_same_packets(levels: int, size: tuple[int, int]):
+    image = _image(1, 1, *size)
+    finest = DualTreePackets(levels, 1).double()
+    for stride in (2**k for k in range(1, levels + 1)):
+        packets = DualTreePackets(levels, stride).double()
+        # Where the paddings differ, so do the first samples' places; the image lies in zeros.
+        more = max(0, packets.padding - finest.padding)
+        everywhere = finest(F.pad(image, (more,) * 4))
+        start = finest.padding + more - packets.padding
+        output = packets(image)
+        height, width = output.shape[3:]
+        sampled = everywhere[..., start::stride, start::stride][..., :height, :width]
+        torch.testing.assert_close(output, sampled, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("size", [(8, 8), (7, 12), (2, 5), (33, 18)])
 @pytest.mark.parametrize(("levels", "stride"), [(2, 2), (2, 4), (3, 2), (3, 4), (3, 8)])
 def test_sizes_are_the_compilers(size: tuple[int, int], levels: int, stride: int):
@@ -163,31 +197,6 @@ def test_gradients_of_packets(levels: int, stride: int):
     assert torch.autograd.gradgradcheck(function, image)
 
 
-def test_gradients_of_trained_filters():
-    packets = DualTreePackets(2, 4, "qshift_06", trainable=True).double()
-    image = _image(1, 1, 4, 4).requires_grad_()
-
-    def function(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        real, imaginary = torch.func.functional_call(
-            _Parts(packets), {"packets.low": low, "packets.high": high}, x
-        )
-        return real.sum(2) + imaginary.square().sum(2)
-
-    inputs = (image, packets.low.detach().requires_grad_(), packets.high.detach().requires_grad_())
-    # Random projections of the Jacobians: the whole ones take half a minute.
-    assert torch.autograd.gradcheck(function, inputs, fast_mode=True)
-    assert torch.autograd.gradgradcheck(function, inputs, fast_mode=True)
-
-
-class _Parts(torch.nn.Module):
-    def __init__(self, packets: DualTreePackets) -> None:
-        super().__init__()
-        self.packets = packets
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.packets.parts(x)
-
-
 @pytest.mark.parametrize("trainable", [False, True])
 def test_packets_under_bfloat16_autocast(trainable: bool):
     image = torch.randn(2, 1, 32, 32)
@@ -197,8 +206,9 @@ def test_packets_under_bfloat16_autocast(trainable: bool):
         real, imaginary = packets.parts(image)
         moduli = modulus(real, imaginary)
     assert real.dtype == imaginary.dtype == moduli.dtype == torch.bfloat16
-    # bfloat16 keeps eight bits, in two convolutions and their differences.
-    assert (real - expected).abs().max() < 0.05 * expected.abs().max()
+    # bfloat16 keeps eight bits; nothing before the result is rounded.
+    assert (real - expected).abs().max() <= 2**-8 * expected.abs().max()
+    assert torch.equal(real, expected.bfloat16())
     if trainable:
         moduli.sum().backward()
         assert packets.low.grad is not None
@@ -250,11 +260,11 @@ def test_separable_packets_reconstruct_energy():
     assert output.square().sum().item() == pytest.approx(image.square().sum().item(), rel=1e-9)
 
 
-def test_gradients_of_separable_packets():
-    packets = SeparablePackets(2, 2, "db2", trainable=True).double()
-    image = _image(1, 1, 5, 4).requires_grad_()
-    assert torch.autograd.gradcheck(packets, image)
-    assert packets.low.shape == (1, 4)
+def test_trained_separable_filters():
+    packets = SeparablePackets(2, 2, "db2", trainable=True)
+    assert packets.low.shape == packets.high.shape == (1, 4)
+    image = torch.randn(1, 1, 9, 8)
+    torch.testing.assert_close(packets(image), SeparablePackets(2, 2, "db2")(image))
 
 
 # Selection and mixing
@@ -349,6 +359,37 @@ def test_gradients_of_the_modulus():
     assert not zero.grad.any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_smooth_modulus(dtype: torch.dtype):
+    bias = 0.01
+    real, imaginary = (_image(2, 3, 4, 4).to(dtype).requires_grad_() for _ in range(2))
+    output = Modulus(bias)((real, imaginary))
+    assert output.dtype == dtype
+    exact = (real.double().square() + imaginary.double().square() + bias**2).sqrt() - bias
+    tolerance = {torch.float64: 1e-14, torch.float32: 1e-6, torch.bfloat16: 2**-8}[dtype]
+    torch.testing.assert_close(output.double(), exact, rtol=tolerance, atol=0)
+    # About 0 it is the square over twice the bias, not a difference of nearly equal numbers.
+    small = torch.tensor([0.0, 1e-7], dtype=dtype, requires_grad=True)
+    output = modulus(small, torch.zeros_like(small), bias)
+    assert output.tolist() == pytest.approx([0, 0.5e-12], rel=0.01)
+    output.sum().backward()
+    assert small.grad is not None
+    assert small.grad.tolist() == pytest.approx([0, 1e-5], rel=0.01)
+    assert repr(Modulus(bias)) == "Modulus(bias=0.01)"
+    with pytest.raises(ValueError, match=r"bias -0\.1: 0 or more"):
+        Modulus(-0.1)
+
+
+def test_complex_maps_under_autocast():
+    z = torch.complex(torch.randn(1, 4, 3, 3), torch.randn(1, 4, 3, 3))
+    mixing = PacketMixing([(4, 2, 1)])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed, packets = mixing(z), DualTreePackets(1, 2)(torch.randn(1, 1, 8, 8))
+    # There are no complex numbers of bfloat16.
+    assert mixed.dtype == packets.dtype == torch.complex64
+    assert (mixed - mixing(z)).abs().max() < 0.02 * mixed.abs().max()
+
+
 def test_energy_norm():
     norm = EnergyNorm(3).double()
     with torch.no_grad():
@@ -367,8 +408,6 @@ def test_energy_norm():
     norm.eval()
     expected = x / (running / 2 + 1e-5).sqrt()[:, None, None] * scale + bias
     torch.testing.assert_close(norm(x), expected)
-    norm.train()
-    assert torch.autograd.gradcheck(norm, x[:2, :, :2, :2].clone().requires_grad_())
     names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     assert list(norm.state_dict()) == names
 
@@ -418,12 +457,11 @@ def test_blur_pool_is_the_binomial_filter(size: int, shape: tuple[int, int]):
         torch.testing.assert_close(output[0, :, y, column], expected / 4 ** (size - 1))
 
 
-def test_blur_pool_keeps_constants_and_gradients():
+def test_blur_pool_keeps_constants():
     blur = BlurPool(5).double()
     torch.testing.assert_close(
         blur(torch.ones(1, 3, 6, 6, **DOUBLE)), torch.ones(1, 3, 3, 3, **DOUBLE)
     )
-    assert torch.autograd.gradcheck(blur, _image(1, 1, 4, 5).requires_grad_())
     assert not blur.state_dict()
     with pytest.raises(ValueError, match="blur size 8"):
         BlurPool(8)
@@ -464,9 +502,8 @@ def test_adaptive_blur_of_a_constant():
     torch.testing.assert_close(alone, torch.ones(2, 8, 3, 3, **DOUBLE))
 
 
-def test_adaptive_blur_gradients_and_names():
-    blur = AdaptiveBlur(2, groups=1).double()
-    assert torch.autograd.gradcheck(blur, _image(2, 2, 4, 4).requires_grad_(), atol=1e-4)
+def test_adaptive_blur_names():
+    blur = AdaptiveBlur(2, groups=1)
     assert [name for name, _ in blur.named_parameters()] == [
         "conv.weight",
         "norm.weight",

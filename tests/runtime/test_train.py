@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from scripted import PENALTY, build_folder, only_run, run_here
 
 from wavetwin.compiler.plan import SchedulePlan, TrainingPlan
-from wavetwin.runtime.records import read_lines
+from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.records import read_gradients, read_lines
 from wavetwin.runtime.run_folder import RunFolder
 from wavetwin.runtime.schedule import LearningRate
 from wavetwin.runtime.train import TrainingRun
@@ -135,6 +136,43 @@ def test_records(uninterrupted: Path):
     assert (run / "checkpoints/epoch-002.safetensors").is_file()
     assert not (run / "checkpoints/epoch-001.safetensors").exists()
     assert list((run / "events").iterdir())
+
+
+def test_gradient_norms(uninterrupted: Path, tmp_path: Path):
+    norms = read_gradients(only_run(uninterrupted))
+    assert list(norms) == ["stem.mixing.0", "stem.mixing.1"]
+    assert [array.shape for array in norms.values()] == [(15, 4), (15, 2)]
+    assert all((array > 0).all() for array in norms.values())
+    lines = metrics(uninterrupted, "gradients.jsonl")
+    assert norms["stem.mixing.1"][7].tolist() == lines[7]["linf"]["stem.mixing.1.weight"]
+    with pytest.raises(RunError, match=r"gradients.jsonl is not there"):
+        read_gradients(tmp_path)
+    file = tmp_path / "gradients.jsonl"
+    file.write_text(json.dumps(lines[0]) + "\n" + json.dumps(lines[2]) + "\n", encoding="utf-8")
+    with pytest.raises(RunError, match="does not have every step once"):
+        read_gradients(tmp_path)
+    file.write_text("", encoding="utf-8")
+    assert read_gradients(tmp_path) == {}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_gradient_norms_are_of_the_whole_batchs_cross_entropy(accumulate: int, tmp_path: Path):
+    """Neither penalty nor weight decay is in them, and the parts of a batch add up."""
+    plans = [
+        make_plan(
+            epochs=1, batch_size=37, iterations_per_epoch=1, accumulate=parts,
+            record_gradients=True, regularisation=penalty,
+        )
+        for parts, penalty in ((accumulate, PENALTY), (1, None))
+    ]  # fmt: skip
+    recorded = []
+    for number, plan in enumerate(plans):
+        assert train(tmp_path / str(number), plan) == 0
+        recorded.append(read_gradients(only_run(tmp_path / str(number))))
+    for name, norms in recorded[0].items():
+        assert norms.shape[0] == 1
+        if accumulate == 1:
+            assert (norms == recorded[1][name]).all()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from wavetwin.compiler.schema import ExperimentSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,9 @@ ARCHITECTURES: dict[str, ArchitectureFacts] = {
     "sequential": ArchitectureFacts("sequential", None, 3, 1, 1, 1, "batch", (1.0, 1.0, 1.0)),
 }
 """Sources: torchvision's models; numerics.md sections 2 and 3 for what the twins change."""
+
+
+def default_stride(spec: ExperimentSpec) -> int:
+    """Return the first layer's stride where the spec does not say it."""
+    facts = ARCHITECTURES[spec.backbone.arch]
+    return facts.stride if spec.pooling.free == "max" else facts.blurring_stride

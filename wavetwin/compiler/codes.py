@@ -76,6 +76,7 @@ CHECK_CODES: dict[str, str] = {
     "lambdas-do-not-match": "regularisation has not one value for each band.",
     "unknown-filters": "The transform has no filters of this name.",
     "stride-not-power-of-two": "Wavelet channels have a stride that is no power of two.",
+    "stride-too-large": "Wavelet channels have a larger stride than their levels reach.",
     "color-mixing-without-color": "Colours are mixed in images of one channel.",
     "does-not-fit": "The image is too small for the network's subsampling.",
     # data, training and evaluation
@@ -85,6 +86,7 @@ CHECK_CODES: dict[str, str] = {
     "no-training-images": "validation leaves no images to train on.",
     "no-validation-images": "Validation images are needed and none are set aside.",
     "batch-does-not-divide": "A batch does not split into equal parts.",
+    "batch-of-one": "A norm sees one value per channel: the last part of a batch is one image.",
     "nesterov-without-momentum": "nesterov is set with a momentum of 0.",
     "milestones-missing": "The schedule milestones has no milestones.",
     "milestones-do-not-increase": "Milestones are not in increasing order.",
@@ -101,6 +103,7 @@ BUILD_CODES: dict[str, str] = {
     "not-a-repository": "The inputs are in no git repository, so that nothing pins them.",
     "dirty-inputs": "Inputs differ from the commit that would pin them.",
     "hand-edited": "Files of a built folder were changed since, and would be overwritten.",
+    "bad-project": "The project named is no folder, or does not hold the spec.",
     "cannot-write": "A built folder cannot be written.",
 }
 """What `wavetwin build` and `wavetwin run` find beside."""
@@ -110,6 +113,13 @@ RUN_CODES: dict[str, str] = {
     "source-changed": "The wavetwin that a script imports is not the one it was built with.",
 }
 """What a started script finds (`wavetwin.provenance`)."""
+
+SHOW_CODES: dict[str, str] = {
+    "picture-not-png": "A picture's file is not named .png.",
+    "picture-folder-missing": "A picture's folder does not exist.",
+    "checkpoint-without-kernels": "show is given weights, and nothing to show of them.",
+}
+"""What `wavetwin show` finds beside."""
 
 IMPORT_CODES: dict[str, str] = {
     "command-unreadable": "A command cannot be split into words.",
@@ -128,5 +138,11 @@ IMPORT_CODES: dict[str, str] = {
 """What `wavetwin import` finds; of the others it also finds `bad-name`, `batch-does-not-divide` and
 `lambdas-do-not-match`."""
 
-DESCRIPTIONS: dict[str, str] = {**CHECK_CODES, **BUILD_CODES, **RUN_CODES, **IMPORT_CODES}
+DESCRIPTIONS: dict[str, str] = {
+    **CHECK_CODES,
+    **BUILD_CODES,
+    **RUN_CODES,
+    **SHOW_CODES,
+    **IMPORT_CODES,
+}
 """Every code."""

@@ -126,10 +126,11 @@ class CommandLine:
         return default if value is None else value
 
     def numbers(self, name: str, low: float, high: float) -> list[float]:
-        """Return the values of an option that takes several; empty where it is absent."""
+        """Return the values of an option that takes several; none where it is absent or at fault."""
         words = self._given[name][1] if name in self._given else []
         values = [self._number(name, word, low, high) for word in words]
-        return [value for value in values if value is not None]
+        good = [value for value in values if value is not None]
+        return good if len(good) == len(values) else []
 
     def choice(self, name: str, choices: Mapping[str, Value]) -> Value | None:
         """Return what the value of an option stands for; None where it is absent or at fault."""

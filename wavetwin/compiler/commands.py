@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.compose import SourceCache, load_spec
-from wavetwin.compiler.project import expand_specs, find_project, is_fragment
+from wavetwin.compiler.project import checked_project, expand_specs, find_project, is_fragment
 from wavetwin.compiler.validate import validate_fragment
 from wavetwin.diagnostics import CompileError, Diagnostic
 
@@ -61,7 +61,7 @@ class _Session:
     def project(self, spec: Path) -> Path:
         """Return the project that a spec belongs to."""
         if self._project is not None:
-            return self._project
+            return checked_project(self._project, spec)
         folder = spec.absolute().parent
         if folder not in self._projects:
             self._projects[folder] = find_project(spec)
@@ -108,9 +108,12 @@ def check_specs(
 
 
 def compile_specs(
-    paths: Sequence[Path], overrides: Sequence[str] = (), project: Path | None = None
+    paths: Sequence[Path],
+    overrides: Sequence[str] = (),
+    project: Path | None = None,
+    out: Path | None = None,
 ) -> list[Compiled]:
-    """Compile every spec that the paths mean.
+    """Compile every spec that the paths mean; `out` is where all of them would be built.
 
     Raises:
         CompileError: with the faults of all specs together; also `fragment` and `duplicate-name`.
@@ -127,7 +130,7 @@ def compile_specs(
             compiled.append(session.compile(spec, overrides))
         except CompileError as error:
             found |= dict.fromkeys(error.diagnostics)
-    found |= dict.fromkeys(_duplicate_names(compiled))
+    found |= dict.fromkeys(_duplicate_names(compiled, out))
     if any(diagnostic.severity == "error" for diagnostic in found):
         raise CompileError(tuple(found))
     return compiled
@@ -144,7 +147,7 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
     from wavetwin.git_state import GitState
     from wavetwin.provenance import collect_provenance, look_ahead
 
-    compiled = compile_specs(paths, options.overrides, options.project)
+    compiled = compile_specs(paths, options.overrides, options.project, options.out)
     git = GitState()
     if not options.no_git:
         look_ahead(git, dict.fromkeys(file for result in compiled for file in result.files))
@@ -185,7 +188,7 @@ def check_builds(paths: Sequence[Path], options: BuildOptions) -> list[BuildChec
 
     return [
         check_build(result, build_folder(result, options.out))
-        for result in compile_specs(paths, options.overrides, options.project)
+        for result in compile_specs(paths, options.overrides, options.project, options.out)
     ]
 
 
@@ -198,10 +201,10 @@ def _fragment(shown: str) -> Diagnostic:
     )
 
 
-def _duplicate_names(compiled: Sequence[Compiled]) -> Iterator[Diagnostic]:
+def _duplicate_names(compiled: Sequence[Compiled], out: Path | None = None) -> Iterator[Diagnostic]:
     seen: dict[tuple[Path, str], Compiled] = {}
     for result in compiled:
-        first = seen.setdefault((result.project, result.name), result)
+        first = seen.setdefault((out or result.project, result.name), result)
         if first is not result:
             yield Diagnostic(
                 "duplicate-name",

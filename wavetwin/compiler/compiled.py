@@ -15,7 +15,7 @@ from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.make_plan import make_plan
 from wavetwin.compiler.passes import run_passes
 from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.compiler.project import find_project
+from wavetwin.compiler.project import checked_project, find_project
 from wavetwin.compiler.resolve import ResolvedSpec, resolve
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate import clash, validate
@@ -93,7 +93,7 @@ def compile_spec(
         CompileError: with every fault found, in file order.
     """
     path = Path(path)
-    project = find_project(path) if project is None else project
+    project = find_project(path) if project is None else checked_project(project, path)
     loaded = load_spec(path, project, overrides, cache)
     spec, diagnostics = validate(loaded, cache)
     if spec is None:
@@ -103,13 +103,17 @@ def compile_spec(
         graph = build_graph(resolved, loaded.origin)
     except ShapeError as error:
         raise CompileError([*diagnostics, _does_not_fit(loaded, resolved, error)]) from None
+    plan = make_plan(resolved)
+    lonely = _norm_of_one_value(graph, plan)
+    if lonely is not None:
+        raise CompileError([*diagnostics, _batch_of_one(loaded, resolved, lonely, plan)])
     optimised, records = run_passes(graph)
     return Compiled(
         loaded,
         resolved,
         graph.with_passes(records),
         optimised.with_passes(records),
-        make_plan(resolved),
+        plan,
         project,
         diagnostics,
     )
@@ -130,4 +134,46 @@ def _does_not_fit(loaded: LoadedSpec, resolved: ResolvedSpec, error: ShapeError)
             "stem.stride": spec.stem.stride,
         },
         help="choose a larger image_size, or less subsampling before this layer",
+    )
+
+
+def _norm_of_one_value(graph: ModuleGraph, plan: TrainingPlan) -> str | None:
+    """Return a norm that a part of one image leaves with one value per channel; None: there is none.
+
+    Batch norm has no variance then, and torch stops.
+    """
+    images = plan.data.training_images
+    if images is None or plan.epochs == 0:
+        return None
+    batches = {min(plan.batch_size, images), images % plan.batch_size or plan.batch_size}
+    if all(_last_part(size, plan.accumulate) > 1 for size in batches):
+        return None
+    return next(
+        (
+            node.id
+            for node in graph
+            if node.op == "batch_norm" and node.output_shape[1:] in ((), (1, 1))
+        ),
+        None,
+    )
+
+
+def _last_part(size: int, parts: int) -> int:
+    """Return the size of the last of the parts that `torch.chunk` makes of a batch."""
+    part = -(-size // parts)
+    return size - (size - 1) // part * part
+
+
+def _batch_of_one(
+    loaded: LoadedSpec, resolved: ResolvedSpec, node_id: str, plan: TrainingPlan
+) -> Diagnostic:
+    data = resolved.spec.data
+    return clash(
+        loaded,
+        "batch-of-one",
+        f"{plan.data.training_images} training images in batches of {plan.batch_size} leave one "
+        f"image by itself, of which {node_id} has one value per channel and no variance",
+        ["training.batch_size", "training.accumulate", "data.validation", "data.image_size"],
+        default_values={"data.validation": data.validation, "data.image_size": data.image_size},
+        help="choose another batch_size, accumulate or validation, or a larger image_size",
     )

@@ -67,7 +67,8 @@ class LoadedSpec:
     layers: tuple[Layer, ...]
     """From the first parent to the last override; a later one wins."""
     files: tuple[Path, ...]
-    """All files read, parents first, symbolic links resolved."""
+    """All files read, parents first, as they were named: absolute, symbolic links kept, since a link
+    is an input, too. A file that has two names is there twice."""
     overrides: tuple[str, ...]
     diagnostics: tuple[Diagnostic, ...]
     """What reading and composing found wrong."""
@@ -192,6 +193,8 @@ class _Composer:
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     layers: dict[Path, Layer] = field(default_factory=dict[Path, Layer])
     """In the order in which files are complete: parents first."""
+    names: dict[Path, dict[Path, None]] = field(default_factory=dict[Path, "dict[Path, None]"])
+    """What each file was called, by its real path."""
     trees: dict[Path, SpecNode | None] = field(default_factory=dict[Path, "SpecNode | None"])
     """Merged trees of the files that are complete."""
     open_files: list[tuple[Path, Origin | None]] = field(
@@ -202,7 +205,7 @@ class _Composer:
 
     def load(self, path: Path, overrides: tuple[str, ...]) -> LoadedSpec:
         tree = self._compose(path, None)
-        files = tuple(self.layers)
+        files = tuple(name for resolved in self.layers for name in self.names[resolved])
         layers = list(self.layers.values())
         for number, text in enumerate(overrides, 1):
             layer = Layer(parse_override(text, number))
@@ -226,6 +229,9 @@ class _Composer:
 
     def _compose(self, path: Path, named_by: Origin | None) -> SpecNode | None:
         resolved = real_path(path)
+        # resolve() would follow the links.
+        name = Path(os.path.abspath(path))  # noqa: PTH100
+        self.names.setdefault(resolved, {})[name] = None
         if resolved in self.trees:
             return self.trees[resolved]
         parsed = self.cache.read(path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from wavetwin.compiler.command_line import CommandLine, Option, Word
+from wavetwin.compiler.command_line import CommandLine, Option
 from wavetwin.compiler.schema import NAME_PATTERN
 from wavetwin.compiler.spec_yaml import dump_spec
 from wavetwin.compiler.suggest import nearest
@@ -190,8 +190,9 @@ _CONFIGURATION_HELP = (
 )
 
 
-def _read_configuration(command: CommandLine, word: Word | None) -> _Configuration:
-    """Read a configuration; what is not understood is refused, and the rest returned."""
+def _read_configuration(command: CommandLine) -> _Configuration | None:
+    """Read a configuration; None where a word of it is not understood, and refused."""
+    word = command.word("--config")
     if word is None or word.text == "Std":
         return _Configuration()
     found: dict[str, str] = {}
@@ -213,7 +214,7 @@ def _read_configuration(command: CommandLine, word: Word | None) -> _Configurati
                 word.stop,
                 _CONFIGURATION_HELP,
             )
-            break
+            return None
     return _Configuration(
         free_channels=int(found["free"]) if "free" in found else None,
         mixes_colors_before="colors" in found,
@@ -322,34 +323,16 @@ def _training(command: CommandLine, name: str) -> tuple[dict[str, Any], list[Dia
     command.refuse_options(
         [option.names[0] for option in _EVALUATION], "is an option of evaluations"
     )
-    network = _read_network(command)
-    word = command.word("--config")
-    config = _read_configuration(command, word)
-    # The rest is read whatever was found: every fault is said at once.
+    network, config = _read_network(command), _read_configuration(command)
     dataset = command.choice("-ds", _DATASETS) or "imagenet"
     training = _read_training(command, dataset)
-    if network is None or command.diagnostics:
-        command.stop_at_faults()
-        return {}, []
-    misfits = list(_misfits(network, config))
-    for misfit in misfits:
-        command.refuse_word(
-            "configuration-does-not-fit", misfit, word or command.word("-a") or Word("", 0, 1)
-        )
-    is_twin = config.free_channels is not None
-    if not misfits and not is_twin:
-        command.refuse_options(
-            ("--get-gradients", "--has-l1loss", "--lambda-params"),
-            "is about wavelet channels, and there are none",
-        )
     lambdas = _read_lambdas(command)
-    stem = _stem(network, config, lambdas) if is_twin else {}
-    if not misfits and lambdas and len(lambdas) != len(stem["wavelet"]["keep"]):
-        command.refuse_word(
-            "lambdas-do-not-match",
-            f"there are {len(lambdas)} lambdas for {len(stem['wavelet']['keep'])} bands",
-            command.option("--lambda-params") or Word("", 0, 1),
-        )
+    if network is not None and config is not None:
+        _check_fit(command, network, config, len(lambdas))
+    command.stop_at_faults()
+    assert network is not None
+    assert config is not None
+    is_twin = config.free_channels is not None
     document: dict[str, Any] = {
         "wavetwin": 1,
         "name": name,
@@ -360,7 +343,7 @@ def _training(command: CommandLine, name: str) -> tuple[dict[str, Any], list[Dia
             if network.blur == "none" or config.wavelet_pooling == "abl1"
             else network.blur,
         },
-        **({"stem": stem} if stem else {}),
+        **({"stem": _stem(network, config, lambdas)} if is_twin else {}),
         "pooling": _pooling(network, config),
         "data": {
             "dataset": dataset,
@@ -373,6 +356,31 @@ def _training(command: CommandLine, name: str) -> tuple[dict[str, Any], list[Dia
         "evaluation": _battery(dataset),
     }
     return document, _training_notes(command, network, is_twin)
+
+
+def _check_fit(
+    command: CommandLine, network: _Network, config: _Configuration, num_lambdas: int
+) -> None:
+    """Refuse a configuration that contradicts the architecture, and options that contradict both."""
+    misfits = list(_misfits(network, config))
+    word = command.word("--config") or command.word("-a")
+    assert word is not None
+    for misfit in misfits:
+        command.refuse_word("configuration-does-not-fit", misfit, word)
+    if misfits:
+        return
+    if config.free_channels is None:
+        command.refuse_options(
+            ("--get-gradients", "--has-l1loss", "--lambda-params"),
+            "is about wavelet channels, and there are none",
+        )
+        return
+    given = command.option("--lambda-params")
+    num_bands = len(_bands(network, config)["keep"])
+    if given is not None and num_lambdas not in (0, num_bands):
+        command.refuse_word(
+            "lambdas-do-not-match", f"there are {num_lambdas} lambdas for {num_bands} bands", given
+        )
 
 
 def _summary(command: CommandLine) -> str:
@@ -438,15 +446,28 @@ def _read_lambdas(command: CommandLine) -> list[float]:
 
 
 def _stem(network: _Network, config: _Configuration, lambdas: list[float]) -> dict[str, Any]:
+    return {
+        "free_channels": config.free_channels,
+        "wavelet": {
+            "transform": "dtcwpt",
+            "levels": 3 if network.is_alexnet else 2,
+            "filters": "qshift_a",
+            "color_mixing": "before" if config.mixes_colors_before else "after",
+            **_bands(network, config),
+            **({"regularisation": lambdas} if lambdas else {}),
+        },
+    }
+
+
+def _bands(network: _Network, config: _Configuration) -> dict[str, Any]:
+    """Return the kept packets and their mixing (numerics.md section 2)."""
     if network.is_alexnet:
-        levels = 3
-        bands: dict[str, Any] = {
+        return {
             "exclude": ["lowpass", "diagonal"],
             "keep": [_band(1, 6, 6), _band(2, 18, 6), _band(3, 8, 4)],
         }
-    elif config.excludes_edges:
-        levels = 2
-        bands = {
+    if config.excludes_edges:
+        return {
             "keep": [
                 _packets([1, 2, 19, 17, 18, 3], 12, 6),
                 _packets([5, 23, 10, 27], 4, 4),
@@ -455,20 +476,7 @@ def _stem(network: _Network, config: _Configuration, lambdas: list[float]) -> di
                 _packets([15], 2, 1),
             ]
         }
-    else:
-        levels = 2
-        bands = {"exclude": ["lowpass"], "keep": [_band(1, 12, 6), _band(2, 12, 6)]}
-    return {
-        "free_channels": config.free_channels,
-        "wavelet": {
-            "transform": "dtcwpt",
-            "levels": levels,
-            "filters": "qshift_a",
-            "color_mixing": "before" if config.mixes_colors_before else "after",
-            **bands,
-            **({"regularisation": lambdas} if lambdas else {}),
-        },
-    }
+    return {"exclude": ["lowpass"], "keep": [_band(1, 12, 6), _band(2, 12, 6)]}
 
 
 def _band(band: int, channels: int, groups: int) -> dict[str, Any]:

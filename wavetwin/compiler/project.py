@@ -34,6 +34,31 @@ def find_project(path: Path) -> Path:
     return start
 
 
+def checked_project(project: Path, spec: Path) -> Path:
+    """Return a project that the user named.
+
+    Raises:
+        CompileError: `bad-project`: it is no folder, or does not hold the spec.
+    """
+    root = real_path(project)
+    if not project.is_dir():
+        headline = "the project named by --project is not a folder"
+    elif not real_path(spec).is_relative_to(root):
+        headline = f"the project named by --project does not hold {spec}"
+    else:
+        return project
+    raise CompileError(
+        [
+            Diagnostic(
+                "bad-project",
+                headline,
+                subject=str(project),
+                help="name a folder that the spec lies in, or leave --project out",
+            )
+        ]
+    )
+
+
 def real_path(path: Path) -> Path:
     """Return a path with symbolic links resolved as far as they lead somewhere."""
     return Path(os.path.realpath(path))
@@ -62,7 +87,8 @@ def expand_specs(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     diagnostics: list[Diagnostic] = []
     for path in paths:
-        if path.is_dir():
+        # Of a name that no file system takes, pathlib's questions raise and these say no.
+        if os.path.isdir(path):  # noqa: PTH112
             files = sorted(_walk(path), key=lambda file: file.relative_to(path).parts)
             if not files:
                 diagnostics.append(
@@ -73,7 +99,7 @@ def expand_specs(paths: Iterable[Path]) -> list[Path]:
                         help="specs end in .yaml; those in base/ or below a leading _ are parts",
                     )
                 )
-        elif path.is_file():
+        elif os.path.isfile(path):  # noqa: PTH113
             files = [path]
         else:
             files = []
@@ -97,8 +123,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         ]
         skipped = frozenset[str]()
         for name in files:
-            if name.endswith(".yaml") and not name.startswith((".", "_")):
-                yield Path(parent) / name
+            path = Path(parent) / name
+            if name.endswith(".yaml") and not name.startswith((".", "_")) and path.is_file():
+                yield path
 
 
 def _names_wavetwin(pyproject: Path) -> bool:

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from wavetwin.compiler.architectures import ARCHITECTURES, ArchitectureFacts
+from wavetwin.compiler.architectures import ARCHITECTURES, ArchitectureFacts, default_stride
 from wavetwin.compiler.datasets import DATASETS
 from wavetwin.compiler.packets import expand_keep
 from wavetwin.compiler.schema import (
@@ -112,7 +112,7 @@ def _digests(document: dict[str, Any], data: DataSpec) -> tuple[str, str, str]:
 def _resolve_stem(spec: ExperimentSpec, facts: ArchitectureFacts) -> StemSpec:
     stem = spec.stem
     kernel_size = stem.kernel_size or facts.kernel_size
-    stride = stem.stride or (facts.stride if spec.pooling.free == "max" else facts.blurring_stride)
+    stride = stem.stride or default_stride(spec)
     padding = stem.padding
     if padding is None:
         padding = facts.padding if kernel_size == facts.kernel_size else (kernel_size - 1) // 2

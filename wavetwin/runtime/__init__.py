@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wavetwin.runtime.build import build_module, initialise
+    from wavetwin.runtime.kernels import ResultingKernel, resulting_kernel
     from wavetwin.runtime.layers import (
         AdaptiveBlur,
         BlurPool,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         Subsample,
     )
     from wavetwin.runtime.losses import l1_linf_penalty, regularisation
+    from wavetwin.runtime.records import read_gradients
     from wavetwin.runtime.torchvision_compat import import_torchvision
 
 __all__ = [
@@ -42,21 +44,27 @@ __all__ = [
     "KeepPackets",
     "Modulus",
     "PacketMixing",
+    "ResultingKernel",
     "SeparablePackets",
     "Subsample",
     "build_module",
     "import_torchvision",
     "initialise",
     "l1_linf_penalty",
+    "read_gradients",
     "regularisation",
+    "resulting_kernel",
 ]
 
 _MODULES = {
+    "ResultingKernel": "kernels",
     "build_module": "build",
     "initialise": "build",
     "import_torchvision": "torchvision_compat",
     "l1_linf_penalty": "losses",
+    "read_gradients": "records",
     "regularisation": "losses",
+    "resulting_kernel": "kernels",
 }
 
 

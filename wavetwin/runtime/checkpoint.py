@@ -10,36 +10,65 @@ position (random_streams).
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from wavetwin.compiler.plan import InitialWeightsPlan
 from wavetwin.runtime.errors import RunError
 
 __all__ = [
+    "ForeignWeights",
     "find_last",
     "load_free_channels",
     "load_state",
     "load_weights",
+    "read_foreign",
     "save_snapshot",
     "save_state",
     "sync_folder",
     "weights_digest",
+    "without_prefix",
+    "write_weights",
 ]
 
 WEIGHTS = "model.safetensors"
 STATE = "state.pt"
 _LAST, _PREVIOUS, _NEW = "last", "previous", "new"
-_FIRST_LAYERS = ("stem.free.weight", "conv1.weight", "features.0.weight")
-"""Names of a first convolution: this project's, torchvision's ResNet, torchvision's AlexNet."""
+_FIRST_LAYERS = (
+    "stem.free.weight",
+    "conv1.weight",
+    "features.0.weight",
+    "conv1.freeconv.weight",
+    "features.0.freeconv.weight",
+)
+"""Names of a first convolution: this project's, torchvision's ResNet and AlexNet, the published
+twins' free channels of both."""
+_FOREIGN_KINDS = (".safetensors", ".pt", ".pth", ".tar")
+_WRAPPERS = ("net", "state_dict")
+"""Where training scripts keep the model's state dict beside an optimiser's: the published twins',
+and the usual one of ImageNet training."""
+_PREFIX = "module."
+"""What `nn.DataParallel` puts before every name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignWeights:
+    """A state dict that anybody wrote; nothing about its names or values is known yet."""
+
+    tensors: dict[Any, Any]
+    sha256: str
+    """Of the file's bytes, those that the tensors were read from."""
 
 
 def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) -> None:
@@ -115,9 +144,10 @@ def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: P
         RunError: the file is not there, has no first layer, or does not fit.
     """
     file = project / initial.checkpoint
-    tensors = _read(file)
+    given = read_foreign(file).tensors
+    tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
     name = next((name for name in _FIRST_LAYERS if name in tensors), None)
-    if name is None:
+    if name is None or tensors[name].ndim != 4:
         raise RunError(f"{file} has no first layer ({', '.join(_FIRST_LAYERS)})")
     own = model.state_dict()
     target = own["stem.free.weight"]
@@ -131,14 +161,82 @@ def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: P
     for suffix in ("weight", "bias"):
         source = tensors.get(name.removesuffix("weight") + suffix)
         parameter = own.get(f"stem.free.{suffix}")
-        if parameter is None or source is None:
+        if parameter is None and source is None:
             continue
+        if parameter is None or source is None:
+            raise RunError(
+                f"{file}: {name.removesuffix('.weight')} has {'no' if source is None else 'a'} bias, "
+                f"and the stem's free channels have {'none' if parameter is None else 'one'}"
+            )
         if source.shape[1:] != parameter.shape[1:]:
             raise RunError(
                 f"{file}: {name} is {tuple(source.shape)}, the stem's is {tuple(parameter.shape)}"
             )
         # A state dict shares its memory with the model.
         parameter.copy_(source[chosen])
+
+
+def read_foreign(file: Path) -> ForeignWeights:
+    """Read a state dict that anybody wrote: `.safetensors`, `.pt`, `.pth`, or `.tar` of torch.
+
+    It may lie under `net` or `state_dict` in a mapping; the prefix `module.` is taken off where every
+    name has it. A pickle is read for tensors and plain values only: what would run code is refused.
+
+    Raises:
+        RunError: the file is not there, damaged, of another kind, or holds no state dict.
+    """
+    if file.suffix not in _FOREIGN_KINDS:
+        raise RunError(f"{file} is no weights file: {', '.join(_FOREIGN_KINDS)} are read")
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise RunError(f"{file} is not there") from None
+    except OSError as error:
+        raise RunError(f"{file} cannot be read: {error.strerror or error}") from error
+    if file.suffix == ".safetensors":
+        try:
+            content: Any = load(data)
+        except (KeyError, ValueError, SafetensorError) as error:
+            raise RunError(f"{file} cannot be read: {error}") from error
+    else:
+        content = _load_plain(io.BytesIO(data), file)
+    tensors = _find_state_dict(content)
+    if tensors is None:
+        held = (
+            ", ".join(map(repr, content)) if isinstance(content, dict) else type(content).__name__
+        )
+        raise RunError(
+            f"{file} holds no state dict: it has {held[:200] or 'nothing'}",
+            f"names of tensors are read from the top, or below {' or '.join(_WRAPPERS)}",
+        )
+    return ForeignWeights(without_prefix(tensors), hashlib.sha256(data).hexdigest())
+
+
+def without_prefix(tensors: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return a state dict without `module.` before its names, if all of them have it."""
+    if not all(isinstance(name, str) and name.startswith(_PREFIX) for name in tensors):
+        return dict(tensors)
+    return {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
+
+
+def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file whose header holds `metadata`; a kill leaves none or the whole.
+
+    Raises:
+        RunError: it cannot be written there.
+    """
+    data = save({name: _separate(value) for name, value in tensors.items()}, dict(metadata))
+    new = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        try:
+            new.write_bytes(data)
+            _sync(new)
+            new.replace(file)
+            _sync(file.absolute().parent)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{file} cannot be written: {error.strerror or error}") from error
 
 
 def save_snapshot(checkpoints: Path, model: nn.Module, epoch: int) -> None:
@@ -165,10 +263,11 @@ def sync_folder(folder: Path) -> None:
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return the state dict as separate tensors in CPU memory, as safetensors wants them."""
-    return {
-        name: value.detach().to("cpu", copy=True).contiguous()
-        for name, value in model.state_dict().items()
-    }
+    return {name: _separate(value) for name, value in model.state_dict().items()}
+
+
+def _separate(value: Tensor) -> Tensor:
+    return value.detach().to("cpu", copy=True).contiguous()
 
 
 def _read(file: Path) -> dict[str, Tensor]:
@@ -182,11 +281,33 @@ def _read(file: Path) -> dict[str, Tensor]:
         raise RunError(f"{file} cannot be read: {error}") from error
 
 
+def _find_state_dict(content: Any) -> dict[Any, Any] | None:
+    """Return the mapping that holds tensors: the content itself, or what is wrapped in it."""
+    if not isinstance(content, dict):
+        return None
+    for candidate in (content, *(content.get(wrapper) for wrapper in _WRAPPERS)):
+        if isinstance(candidate, dict) and any(isinstance(v, Tensor) for v in candidate.values()):
+            return candidate
+    return None
+
+
 def _read_plain(file: Path) -> dict[str, Any]:
+    return _load_plain(file, file)
+
+
+def _load_plain(source: Path | io.BytesIO, file: Path) -> Any:
+    """Read a file of torch's; `file` is what errors name."""
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
         # A file of unknown origin can make torch raise anything; none of it is run.
+        unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if unsafe is not None:
+            raise RunError(
+                f"{file} cannot be read: it asks for {unsafe[1]}, which could run code; nothing was run",
+                "only tensors and plain values are read from a pickle; if you trust who made the "
+                "file, write its state dict alone with torch.save or safetensors",
+            ) from error
         raise RunError(
             f"{file} cannot be read: it is damaged, or holds more than tensors and plain values"
         ) from error

@@ -118,8 +118,9 @@ def _ten_crops(run: _Evaluation) -> Scores:
         return torch.cat((five, five.flip(-1)), dim=-4)
 
     for images, labels in run.batches(crops):
-        logits = run.predict(images.flatten(0, 1)).unflatten(0, (len(labels), 10))
-        mean = logits.softmax(-1).mean(1)
+        # Crop by crop: ten times the batch may not fit where the batch does.
+        each = [run.predict(crop).softmax(-1) for crop in images.unbind(1)]
+        mean = torch.stack(each).mean(0)
         wrong["top1_error"] += wrong_guesses(mean, labels, 1)
         wrong["top5_error"] += wrong_guesses(mean, labels, 5)
         count += len(labels)

@@ -293,15 +293,30 @@ def packet_kernels(
     `conv2d` of a padded image with a kernel's real and imaginary parts gives the packet's.
     """
     bank = fixed_filters("dtcwpt", filters, levels)
-    vertical, horizontal = packet_paths(levels)
+    return kernels_of_bank(bank, conjugation_signs(bank))
+
+
+def kernels_of_bank(
+    bank: Float[Tensor, "trees paths length"], signs: Float[Tensor, " packets"] | None
+) -> Tensor:
+    """Return the 2-D correlation kernel of every packet, (packets, height, width), in packet order.
+
+    Differentiable in the filters.
+
+    Args:
+        bank: equivalent filters; two trees give complex kernels, one tree real ones.
+        signs: what the imaginary parts are multiplied by; None for one tree.
+    """
+    vertical, horizontal = packet_paths(round(math.log2(bank.shape[1])))
+    if signs is None:
+        return torch.einsum("py,px->pyx", bank[0, vertical], bank[0, horizontal])
     rows = torch.complex(bank[0], bank[1])
     halves = [
         torch.einsum("py,px->pyx", rows[vertical], columns[horizontal])
         for columns in (rows, rows.conj())
     ]
     kernels = torch.cat(halves)
-    signs = conjugation_signs(bank)[:, None, None]
-    return torch.complex(kernels.real, kernels.imag * signs)
+    return torch.complex(kernels.real, kernels.imag * signs[:, None, None])
 
 
 def packet_frequencies(levels: int, filters: str = "qshift_a") -> Float[Tensor, "packets 2"]:

@@ -1,4 +1,10 @@
-"""Records of a run: JSON lines that can be cut back to a checkpoint, and TensorBoard events."""
+"""Records of a run: JSON lines that can be cut back to a checkpoint, and TensorBoard events.
+
+`gradients.jsonl` (where `training.record_gradients` is set) has a line a step, that of batch number
+`step` from 1: `{"step": 1, "linf": {"stem.wavelet.mixing.0.weight": [0.012, ...], ...}}`. Each list
+belongs to a band's weights and has, per output map, the largest absolute value in its row of the
+gradient: of the cross-entropy of the whole batch, before weight decay and penalty are added.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +14,14 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["EventWriter", "JsonLines", "read_lines"]
+from wavetwin.runtime.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["EventWriter", "JsonLines", "read_gradients", "read_lines"]
 
 
 class JsonLines:
@@ -48,6 +59,32 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
     for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
             yield json.loads(line)
+
+
+def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Return the recorded gradient norms, per band an array (steps, outputs), in the bands' order.
+
+    Row i is batch i + 1 of the training, over all its lives; a band's key is the path of its weights'
+    module, such as `stem.wavelet.mixing.0`. Lambdas of the regularisation are chosen by them.
+
+    Raises:
+        RunError: the run recorded no gradients, or its file is not whole.
+    """
+    import numpy as np
+
+    file = Path(run_folder) / "gradients.jsonl"
+    if not file.is_file():
+        raise RunError(f"{file} is not there", "training.record_gradients: true records gradients")
+    lines = list(read_lines(file))
+    if [line["step"] for line in lines] != list(range(1, len(lines) + 1)):
+        raise RunError(f"{file} does not have every step once, in order")
+    names = list(lines[0]["linf"]) if lines else []
+    if any(list(line["linf"]) != names for line in lines):
+        raise RunError(f"{file} has other bands in some steps than in the first")
+    return {
+        name.removesuffix(".weight"): np.array([line["linf"][name] for line in lines])
+        for name in names
+    }
 
 
 class EventWriter:

@@ -56,20 +56,21 @@ def reference_to_graph_names(graph: ModuleGraph) -> dict[str, str]:
     return names
 
 
-def reference_constants(graph: ModuleGraph) -> set[str]:
-    """Return the reference's names of what is constant there and no state here.
+def reference_constants(graph: ModuleGraph) -> dict[str, str]:
+    """Return the reference's names of what is constant there and no state here, and the nodes' ids.
 
     Filters of the packets and of the blurs, and the bias layer's weight, which is one.
     """
     modules = _module_names(graph)
-    names: set[str] = set()
+    names: dict[str, str] = {}
     for node in graph:
         if node.op == "packets" and not node.attributes["trainable_filters"]:
-            names |= {f"{modules[node.id]}{taps}" for taps in ("_hfilters", "_gfilters")}
+            for taps in ("_hfilters", "_gfilters"):
+                names[f"{modules[node.id]}{taps}"] = node.id
         elif node.op == "blur_pool":
-            names.add(f"{modules[node.id]}filt")
+            names[f"{modules[node.id]}filt"] = node.id
         elif node.op == "bias":
-            names.add(f"{modules[node.id]}weight")
+            names[f"{modules[node.id]}weight"] = node.id
     return names
 
 
@@ -81,7 +82,7 @@ def from_reference(graph: ModuleGraph, state: Mapping[str, Tensor]) -> dict[str,
     """
     names = reference_to_graph_names(graph)
     missing = sorted(names.keys() - state.keys())
-    unknown = sorted(state.keys() - names.keys() - reference_constants(graph))
+    unknown = sorted(state.keys() - names.keys() - reference_constants(graph).keys())
     if missing or unknown:
         raise ValueError(
             f"the weights are not those of {graph.name}: "

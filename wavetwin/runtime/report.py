@@ -51,8 +51,14 @@ def write_report(run_folders: Sequence[Path], output: Path) -> str:
     runs = [_read_run(folder) for folder in run_folders]
     text = _markdown(runs)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(_page(runs), encoding="utf-8")
-    output.with_suffix(".md").write_text(text, encoding="utf-8")
+    try:
+        output.write_text(_page(runs), encoding="utf-8")
+        output.with_suffix(".md").write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(
+            f"{output} cannot be written: {reason}", "name another file with -o"
+        ) from error
     return text
 
 
@@ -87,6 +93,11 @@ def _read_run(folder: Path) -> _Run:
     if not (folder / "manifest.json").is_file():
         raise RunError(f"{folder} is not a run: it has no manifest.json")
     manifest = read_json(folder / "manifest.json")
+    if manifest.get("wavetwin_run") != 1:
+        raise RunError(
+            f"{folder} is not a run of this version of wavetwin",
+            "name a folder below runs/, such as runs/<name>/<run>",
+        )
     file = folder / "scores.json"
     scores = read_json(file)["scores"] if file.is_file() else []
     lines = [line for line in read_lines(folder / "metrics.jsonl") if line["kind"] == "epoch"]

@@ -95,7 +95,6 @@ class RunFolder:
         for source, target in _DOCUMENTS.items():
             if (script_folder / source).is_file() and not (path / target).exists():
                 shutil.copyfile(script_folder / source, path / target)
-        manifest["drift"] = sorted({*manifest["drift"], *provenance.drift})
         run = RunFolder(path, manifest, lock, arguments, provenance)
         run.write_manifest()
         return run
@@ -103,6 +102,7 @@ class RunFolder:
     def begin_life(self, step: int, device: torch.device) -> list[str]:
         """Record that the script starts after `step` steps; return warnings for the user."""
         lives: list[dict[str, Any]] = self.manifest["lives"]
+        self.manifest["drift"] = sorted({*self.manifest["drift"], *self.provenance.drift})
         machine = machine_facts(device)
         warnings: list[str] = []
         built_with = self.provenance.manifest.get("versions", {}).get("torch")

@@ -6,6 +6,7 @@ Imports no torch: `train.py --help` answers at once.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def parse_arguments(
         )
         parser.add_argument(
             "--checkpoint-seconds",
-            type=float,
+            type=_seconds,
             default=60.0,
             metavar="S",
             help="save the state every S seconds inside an epoch; default: 60",
@@ -152,14 +153,24 @@ def prepare_device(plan: TrainingPlan, name: str) -> torch.device:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
+    return _whole(text, least=0)
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
+    return _whole(text, least=1)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least}, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0, not {text!r}")
     return value

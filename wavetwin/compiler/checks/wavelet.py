@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from wavetwin.compiler.architectures import default_stride
 from wavetwin.compiler.checks.rule import Facts, Rule, reads
 from wavetwin.compiler.datasets import DATASETS
 from wavetwin.compiler.packets import dyadic_band, exclude_rules, excluded, num_packets
@@ -248,18 +249,31 @@ def check_filters(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-@reads("stem.wavelet", "stem.stride")
+@reads("stem.wavelet", "stem.stride", "stem.wavelet.levels", "backbone.arch", "pooling.free")
 def check_stride(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
-    """A packet transform halves the resolution, again and again."""
-    stride = spec.stem.stride
-    if spec.stem.wavelet is None or stride is None or not stride & (stride - 1):
+    """A packet transform halves the resolution once a level, and may stop halving earlier."""
+    wavelet = spec.stem.wavelet
+    if wavelet is None:
         return
-    yield facts.clash(
-        "stride-not-power-of-two",
-        f"wavelet channels have a stride of 1, 2, 4, 8 or 16, not {stride}",
-        ["stem.stride"],
-        help="set stem.stride to a power of two, or leave it out",
-    )
+    stride = default_stride(spec) if spec.stem.stride is None else spec.stem.stride
+    if stride & (stride - 1):
+        yield facts.clash(
+            "stride-not-power-of-two",
+            f"wavelet channels have a stride of 1, 2, 4, 8 or 16, not {stride}",
+            ["stem.stride"],
+            help="set stem.stride to a power of two, or leave it out",
+        )
+    elif stride > 2**wavelet.levels:
+        levels = stride.bit_length() - 1
+        yield facts.clash(
+            "stride-too-large",
+            f"a transform of {wavelet.levels} level{'s' * (wavelet.levels > 1)} has a stride of at "
+            f"most {2**wavelet.levels}, not {stride}",
+            ["stem.stride", "stem.wavelet.levels"],
+            default_values={"stem.stride": stride},
+            help=f"set stem.stride to {2**wavelet.levels} or less"
+            + (f", or stem.wavelet.levels to {levels}" if levels <= 4 else ""),
+        )
 
 
 @reads("stem.wavelet", "stem.wavelet.color_mixing", "data.dataset")

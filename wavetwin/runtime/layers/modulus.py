@@ -9,15 +9,24 @@ from wavetwin.runtime.layers.parts import Parts, split_parts
 from wavetwin.runtime.shapes import Float
 
 
-def modulus(real: Tensor, imaginary: Tensor) -> Tensor:
-    """Return sqrt(real^2 + imaginary^2), with gradient 0 where both are 0 (a black image).
+def modulus(real: Tensor, imaginary: Tensor, bias: float = 0.0) -> Tensor:
+    """Return sqrt(real^2 + imaginary^2 + bias^2) - bias, of the type of `real`.
 
-    Twice differentiable, also at 0. Half-precision inputs are squared in float32.
+    A positive bias makes it smooth; without one the gradient is 0 where both parts are 0 (a black
+    image). Twice differentiable, also at 0. Half-precision inputs are squared in float32.
+
+    Args:
+        real: real parts, of any shape.
+        imaginary: imaginary parts, of the same shape.
+        bias: not negative; about the modulus below which values are noise.
     """
     dtype = real.dtype
     if dtype in (torch.float16, torch.bfloat16):
         real, imaginary = real.float(), imaginary.float()
     squares = real.square() + imaginary.square()
+    if bias > 0:
+        # The same as root - bias, without subtracting nearly equal numbers.
+        return (squares / ((squares + bias**2).sqrt() + bias)).to(dtype)
     is_zero = squares == 0
     # The square root never sees a zero, whose infinite slope would give 0 * inf = NaN.
     root = torch.where(is_zero, 1.0, squares).sqrt()
@@ -25,11 +34,28 @@ def modulus(real: Tensor, imaginary: Tensor) -> Tensor:
 
 
 class Modulus(nn.Module):
-    """Complex maps (a complex tensor or a pair) to their modulus, real, of the same shape."""
+    """Complex maps (a complex tensor or a pair) to their modulus, real, of the same shape.
+
+    Args:
+        bias: smooths it: `sqrt(|x|^2 + bias^2) - bias`.
+
+    Raises:
+        ValueError: the bias is negative.
+    """
+
+    def __init__(self, bias: float = 0.0) -> None:
+        super().__init__()
+        if not bias >= 0:
+            raise ValueError(f"bias {bias}: 0 or more is needed")
+        self.bias = bias
 
     def forward(self, x: Tensor | Parts) -> Tensor:
         """Return the modulus."""
-        return modulus(*split_parts(x))
+        return modulus(*split_parts(x), self.bias)
+
+    def extra_repr(self) -> str:
+        """Return the bias where there is one."""
+        return f"bias={self.bias}" if self.bias else ""
 
 
 class ChannelBias(nn.Module):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +19,10 @@ from wavetwin.runtime.filters import (
     wavelet_taps,
 )
 from wavetwin.runtime.layers.constants import ConstantBuffers
-from wavetwin.runtime.layers.parts import Maps, Parts, map_parts
+from wavetwin.runtime.layers.parts import Maps, Parts, join_parts, map_parts
 from wavetwin.runtime.shapes import Complex, Float
+
+Result = TypeVar("Result", Tensor, Parts)
 
 
 class _PacketBank(ConstantBuffers):
@@ -67,6 +70,22 @@ class _PacketBank(ConstantBuffers):
             return self.filters
         with torch.autocast(self.low.device.type, enabled=False):
             return equivalent_filters(self.low, self.high, self.levels)
+
+    def _rounded_once(self, transform: Callable[[Tensor], Result], x: Tensor) -> Result:
+        """Run a transform in float32 where autocast would round every stage, and round its result.
+
+        Rounded stages cost small coefficients their phase, and the gradient through a modulus with it;
+        the bank is a hundredth of a network's work.
+        """
+        device = x.device.type
+        if x.is_meta or x.dtype == torch.float64 or not torch.is_autocast_enabled(device):
+            return transform(x)
+        narrow = torch.get_autocast_dtype(device)
+        with torch.autocast(device, enabled=False):
+            result = transform(x.float())
+        if isinstance(result, tuple):
+            return result[0].to(narrow), result[1].to(narrow)
+        return result.to(narrow)
 
     def _filter_rows(self, x: Tensor, filters: Tensor) -> Tensor:
         """Filter along the rows: (batch, C, H, W) to (batch * C, trees, paths, H, W')."""
@@ -146,7 +165,7 @@ class DualTreePackets(_PacketBank):
     ) -> Complex[Tensor, "batch channels packets out_height out_width"]:
         """Return all packets of every channel as a complex tensor."""
         real, imaginary = self.parts(x)
-        return torch.complex(real, imaginary)
+        return join_parts(real, imaginary)
 
     def parts(
         self, x: Float[Tensor, "batch channels height width"]
@@ -155,6 +174,9 @@ class DualTreePackets(_PacketBank):
         Float[Tensor, "batch channels packets out_height out_width"],
     ]:
         """Return the real and the imaginary parts of all packets; also in bfloat16."""
+        return self._rounded_once(self._parts, x)
+
+    def _parts(self, x: Tensor) -> Parts:
         filters = self.equivalent_filters()
         rows = self._filter_rows(x, filters)
         columns = self._filter_columns(rows.flatten(1, 2), filters.flatten(0, 1))
@@ -169,6 +191,9 @@ class DualTreePackets(_PacketBank):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels packets out_height out_width"]:
         """Return the real parts alone, for half the work along the columns."""
+        return self._rounded_once(self._real, x)
+
+    def _real(self, x: Tensor) -> Tensor:
         filters = self.equivalent_filters()
         rows = self._filter_rows(x, filters)
         aa, bb = (self._filter_columns(rows[:, tree], filters[tree]) for tree in (0, 1))
@@ -233,6 +258,9 @@ class SeparablePackets(_PacketBank):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch maps out_height out_width"]:
         """Return all packets of every channel."""
+        return self._rounded_once(self._packets, x)
+
+    def _packets(self, x: Tensor) -> Tensor:
         filters = self.equivalent_filters()
         rows = self._filter_rows(x, filters)[:, 0]
         packets = self._order(self._filter_columns(rows, filters[0]), outer=0)

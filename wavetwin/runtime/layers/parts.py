@@ -26,8 +26,15 @@ def map_parts(function: Callable[[Tensor], Tensor], x: Maps) -> Maps:
     if isinstance(x, tuple):
         return function(x[0]), function(x[1])
     if x.is_complex():
-        return torch.complex(function(x.real), function(x.imag))
+        return join_parts(function(x.real), function(x.imag))
     return function(x)
+
+
+def join_parts(real: Tensor, imaginary: Tensor) -> Tensor:
+    """Return a complex tensor; of bfloat16 parts, which have none, one in complex64."""
+    if real.dtype == torch.bfloat16:
+        real, imaginary = real.float(), imaginary.float()
+    return torch.complex(real, imaginary)
 
 
 def split_parts(x: Tensor | Parts) -> Parts:

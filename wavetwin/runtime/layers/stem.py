@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavetwin.runtime.layers.parts import Maps, Parts, map_parts
@@ -31,7 +32,15 @@ class CenterCrop(nn.Module):
             low_height = _smaller(low_height, _first(other).shape[-2])
             low_width = _smaller(low_width, _first(other).shape[-1])
         top, left = center_crop_window(height, low_height), center_crop_window(width, low_width)
-        return map_parts(lambda part: part[..., top : top + low_height, left : left + low_width], x)
+        below, right = top + low_height - height, left + low_width - width
+
+        def window(part: Tensor) -> Tensor:
+            if torch.compiler.is_exporting():
+                # A slice would tie the program to whether the example's sizes are equal.
+                return F.pad(part, (-left, right, -top, below))
+            return part[..., top : top + low_height, left : left + low_width]
+
+        return map_parts(window, x)
 
 
 class CenterCropConcat(nn.Module):
