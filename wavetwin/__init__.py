@@ -50,20 +50,21 @@ def build_model(
 def from_reference_state_dict(
     state_dict: Mapping[str, Tensor],
     compiled: Compiled,
-    num_classes: int | Literal["any"] | None = None,
+    num_classes: int | Literal["any"] | None = "any",
 ) -> dict[str, Tensor]:
     """Return weights that others trained as a state dict of this experiment's model; imports torch.
 
     Known are the names of the published twins' implementation, of torchvision's AlexNet and ResNets,
     of the antialiased networks, and this project's own; each may begin with `module.`. The tensors
     share memory with the given ones. Fixed filters and constants are compared with those that the
-    model computes with, and left out.
+    model computes with, where they are given, and left out.
 
     Args:
         state_dict: all of a model's tensors.
         compiled: the experiment.
-        num_classes: of the given classifier, if it is not the spec's: a number, or `any` for as many
-            as there are. Give the same number to `build_model`.
+        num_classes: of the given classifier: `any` takes as many as there are, a number only so
+            many, None only the spec's. Give the same number to `build_model`, whose
+            `load_state_dict` refuses another.
 
     Raises:
         WeightsError: naming every tensor that is missing, left over, of another shape or kind, or
