@@ -159,7 +159,7 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
     """The penalty adds its gradient after the norms are noted."""
     recorded = []
     for penalty in (PENALTY, None):
-        plan = make_plan(epochs=1, training_images=8, iterations_per_epoch=1)
+        plan = make_plan(epochs=1, batch_size=37, iterations_per_epoch=1)
         plan = replace(plan, record_gradients=True, regularisation=penalty)
         project = tmp_path / str(penalty is None)
         assert train(project, plan) == 0
