@@ -19,10 +19,6 @@ def card_facts(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
     published = compiled.resolved.get("published", {})
     return {
         "layers": [_layer_row(node) for node in graph if node.op != "input"],
-        "sections": [
-            (name, [node for node in graph if node.section == name])
-            for name in ("stem", "pool", "trunk")
-        ],
         "input_shape": shape_text(graph.input.output_shape),
         "output_shape": shape_text(graph.output.output_shape),
         "parameters": graph.parameters,
@@ -38,7 +34,6 @@ def card_facts(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
         "sources": provenance.sources,
         "uses_git": provenance.uses_git,
         "num_inputs": sum(len(paths) for paths in provenance.inputs.values()),
-        "folder": folder_name(compiled),
         "overrides": compiled.overrides,
     }
 
