@@ -11,7 +11,10 @@ import torch
 from PIL import Image
 from plans import make_plan
 
+from wavetwin.compiler.datasets import DATASETS
 from wavetwin.runtime.data import READERS, find_data_root, load_data
+from wavetwin.runtime.data.official import TEST_IMAGES
+from wavetwin.runtime.data.presence import HOW_TO_GET
 from wavetwin.runtime.data.transforms import augment, fit, five_crops, resize
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.random_streams import epoch_order, image_random
@@ -72,7 +75,9 @@ def test_digits_split_is_fixed():
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_idx_files(tmp_path: Path, name: str, folder: str, suffix: str):
     write_mnist(tmp_path, folder, suffix)
-    data = load_data(make_plan(**MNIST | {"dataset": name}), data_root=tmp_path)
+    data = load_data(
+        make_plan(**MNIST | {"dataset": name}), data_root=tmp_path, allow_other_data=True
+    )
     assert (len(data.train), len(data.validation), len(data.test)) == (24, 6, 10)
     assert data.test.source.labels.tolist() == list(range(10))
 
@@ -94,16 +99,23 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path, monkeypatch: pytest
         load_data(plan, data_root=tmp_path)
 
 
-def test_official_count_is_checked(tmp_path: Path):
+def test_official_data_are_asked_for(tmp_path: Path):
     write_mnist(tmp_path)
-    with pytest.raises(RunError, match="leaves 24 training images, the plan was built for 54000"):
-        load_data(make_plan(**MNIST | {"training_images": 54000}), data_root=tmp_path)
+    digits = make_plan(training_images=38)
+    with pytest.raises(RunError, match="leaves 37 training images, the plan was built for 38"):
+        load_data(digits)
+    assert load_data(digits, allow_other_data=True).steps_per_epoch == 5
+    with pytest.raises(RunError, match=r"train-images-idx3-ubyte has the MD5 \w{32}, the official"):
+        load_data(make_plan(**MNIST), data_root=tmp_path)
+    data = load_data(make_plan(**MNIST), data_root=tmp_path, allow_other_data=True)
+    assert len(data.data_notes) == 5
 
 
-def test_unknown_reader_lists_the_readable_ones():
-    with pytest.raises(RunError, match="readable: digits, fashion_mnist, folder, mnist"):
-        load_data(make_plan(dataset="cifar10"))
-    assert sorted(READERS) == ["digits", "fashion_mnist", "folder", "mnist"]
+def test_every_data_set_of_the_language_has_a_reader():
+    assert sorted(READERS) == sorted(DATASETS) == sorted(HOW_TO_GET)
+    assert sorted(TEST_IMAGES) == sorted(DATASETS.keys() - {"folder"})
+    with pytest.raises(RunError, match="readable: cifar10, cifar100, digits, fashion_mnist"):
+        load_data(make_plan(dataset="imagenet21k"))
 
 
 def test_folder(tmp_path: Path):
@@ -115,7 +127,7 @@ def test_folder(tmp_path: Path):
     assert data.validation.indices.tolist() == [0, 4, 8]
     assert data.mean == pytest.approx((60 / 255, 20 / 255, 200 / 255))
     assert load_data(plan, data_root=tmp_path, statistics_file=file).mean == data.mean
-    images, labels = next(data.training_batches(0))
+    images, labels, _ = next(data.training_batches(0))
     assert images.shape == (8, 3, 16, 16)
     assert len(labels) == 8
     (batch,) = data.evaluation_batches("test", lambda x: fit(x, 16), 100)
@@ -141,14 +153,6 @@ def test_folder_classes_are_checked(tmp_path: Path):
         load_data(make_plan(**FOLDER), data_root=tmp_path / "nowhere")
 
 
-def test_folder_image_that_cannot_be_read(tmp_path: Path):
-    write_folder(tmp_path)
-    (tmp_path / "val/class0/0.png").write_bytes(b"no image")
-    data = load_data(make_plan(**FOLDER), data_root=tmp_path)
-    with pytest.raises(RunError, match=r"0\.png cannot be read as an image"):
-        list(data.evaluation_batches("test", lambda x: fit(x, 16)))
-
-
 def test_data_root_order(tmp_path: Path):
     config = tmp_path / "wavetwin/config.toml"
     config.parent.mkdir()
@@ -163,20 +167,6 @@ def test_data_root_order(tmp_path: Path):
         find_data_root(None, home)
     config.unlink()
     assert find_data_root(None, home) is None
-
-
-@pytest.mark.parametrize("augmentation", ["crop_flip", "pad_crop_flip", "pad_crop", "none"])
-def test_batches_do_not_depend_on_workers_or_start(augmentation: str):
-    plan = make_plan(augmentation=augmentation)
-    data = load_data(plan)
-    whole = list(data.training_batches(1))
-    assert [len(labels) for _, labels in whole] == [8, 8, 8, 8, 5]
-    data.workers = 2
-    for (images, labels), (others, other_labels) in zip(
-        whole[2:], data.training_batches(1, first_step=2), strict=True
-    ):
-        assert torch.equal(images, others)
-        assert torch.equal(labels, other_labels)
 
 
 def test_every_image_once_an_epoch_in_another_order():

@@ -1,12 +1,31 @@
-"""The images: readers of the data sets, splits, augmentation and batches."""
+"""The images: readers of the data sets, splits, augmentation and batches.
 
-from wavetwin.runtime.data.experiment import READERS, ExperimentData, load_data
-from wavetwin.runtime.data.root import find_data_root
-from wavetwin.runtime.data.sources import ImageSet, ImageSource, SourcePair, TensorImages
+Importing this package imports no torch; `load_data` and what holds tensors do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wavetwin.runtime.data.experiment import ExperimentData, load_data
+    from wavetwin.runtime.data.readers import READERS
+    from wavetwin.runtime.data.root import find_data_root
+    from wavetwin.runtime.data.sources import (
+        Batch,
+        FileImages,
+        ImageSet,
+        ImageSource,
+        SourcePair,
+        TensorImages,
+    )
 
 __all__ = [
     "READERS",
+    "Batch",
     "ExperimentData",
+    "FileImages",
     "ImageSet",
     "ImageSource",
     "SourcePair",
@@ -14,3 +33,16 @@ __all__ = [
     "find_data_root",
     "load_data",
 ]
+
+_MODULES = {
+    "READERS": "readers",
+    "ExperimentData": "experiment",
+    "find_data_root": "root",
+    "load_data": "experiment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'sources')}"), name)

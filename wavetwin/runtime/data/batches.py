@@ -1,87 +1,86 @@
-"""Batches by index: the same tensors whatever the number of workers and where a run starts."""
+"""Batches of a split, from memory or from files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.runtime.data.sources import ImageSet
+from wavetwin.runtime.data.batch_augment import BatchAugment
+from wavetwin.runtime.data.pool import read_files
+from wavetwin.runtime.data.sources import Batch, ImageSet, TensorImages
 from wavetwin.runtime.data.transforms import augment
 from wavetwin.runtime.random_streams import image_random
 
-Batch = tuple[Tensor, Tensor]
+__all__ = ["Loading", "evaluation_loader", "training_loader"]
 
 
-@dataclass(frozen=True)
-class _Fetcher(Dataset[Batch]):
-    """What a DataLoader calls with the positions of one batch."""
+@dataclass
+class Loading:
+    """How batches are read."""
 
-    images: ImageSet
-    transform: Callable[[Tensor, int], Tensor] | None
-    """Of one image and its index; None where `batch_transform` is set."""
-    batch_transform: Callable[[Tensor], Tensor] | None = None
-
-    def __getitem__(self, index: int) -> Batch:
-        images, labels = self.__getitems__([index])
-        return images[0], labels[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> Batch:
-        source = self.images.source
-        loaded = source.load(indices)
-        labels = source.labels[torch.as_tensor(indices, dtype=torch.int64)]
-        if self.batch_transform is not None and isinstance(loaded, Tensor):
-            return self.batch_transform(loaded.to(torch.float32) / source.maximum), labels
-        results: list[Tensor] = []
-        for image, index in zip(loaded, indices, strict=True):
-            values = image.to(torch.float32) / source.maximum
-            if self.batch_transform is not None:
-                results.append(self.batch_transform(values))
-            elif self.transform is not None:
-                results.append(self.transform(values, index))
-        return torch.stack(results), labels
+    workers: int = 0
+    """Processes that read image files; 0: this one."""
+    skips_bad: bool = False
+    """Whether damaged images are left out; else the first one stops."""
+    pins: bool = False
+    """Whether batches of files go into memory that CUDA copies from fastest."""
+    bad_images: dict[str, str] = field(default_factory=dict)
+    """Damaged images that were left out, by file, with the reason."""
 
 
 def training_loader(
-    images: ImageSet, batches: Sequence[Tensor], plan: TrainingPlan, epoch: int, workers: int
+    images: ImageSet, batches: Sequence[Tensor], plan: TrainingPlan, epoch: int, loading: Loading
 ) -> Iterator[Batch]:
-    """Yield augmented batches of these source indices."""
+    """Yield augmented batches of these places in a split."""
     name, size, seed = plan.data.augmentation, plan.data.image_size, plan.seed
+    source = images.source
+    if isinstance(source, TensorImages):
+        change = BatchAugment(name, size, seed, epoch, len(source.labels))
+        for places in batches:
+            indices = images.indices[places]
+            changed = change(source.load(indices.tolist()), indices, source.maximum)
+            yield Batch(changed, source.labels[indices], places)
+        return
 
     def transform(image: Tensor, index: int) -> Tensor:
         return augment(image, name, size, image_random(seed, epoch, index))
 
-    return _load(_Fetcher(images, transform), batches, workers)
+    yield from _read(images, batches, transform, loading)
 
 
 def evaluation_loader(
     images: ImageSet,
     batches: Sequence[Tensor],
     transform: Callable[[Tensor], Tensor],
-    workers: int,
+    loading: Loading,
 ) -> Iterator[Batch]:
-    """Yield batches of these source indices through a transform that draws nothing."""
-    return _load(_Fetcher(images, None, transform), batches, workers)
+    """Yield batches of these places in a split through a transform that draws nothing."""
+    source = images.source
+    if isinstance(source, TensorImages):
+        for places in batches:
+            indices = images.indices[places]
+            values = source.load(indices.tolist()).to(torch.float32) / source.maximum
+            yield Batch(transform(values), source.labels[indices], places)
+        return
+    yield from _read(images, batches, lambda image, index: transform(image), loading)
 
 
-def _load(fetcher: _Fetcher, batches: Sequence[Tensor], workers: int) -> Iterator[Batch]:
-    loader = DataLoader(
-        fetcher,
-        batch_sampler=[batch.tolist() for batch in batches],
-        num_workers=workers,
-        collate_fn=_as_it_is,
-        # Without a generator of its own each iterator draws from torch's global one.
-        generator=torch.Generator(),
-        # Workers never touch torch's state, so a copy of this process will do.
-        multiprocessing_context="fork" if workers else None,
+def _read(
+    images: ImageSet,
+    batches: Sequence[Tensor],
+    transform: Callable[[Tensor, int], Tensor],
+    loading: Loading,
+) -> Iterator[Batch]:
+    return read_files(
+        images,
+        batches,
+        transform,
+        workers=loading.workers,
+        skips_bad=loading.skips_bad,
+        bad_images=loading.bad_images,
+        pins=loading.pins,
     )
-    return iter(loader)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

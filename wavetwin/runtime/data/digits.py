@@ -5,18 +5,21 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from wavetwin.compiler.plan import DataPlan
-from wavetwin.runtime.data.sources import SourcePair, TensorImages
+from wavetwin.runtime.data.found import Found, FoundArrays
+from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.errors import RunError
+
+__all__ = ["read_digits"]
 
 TRAINING_IMAGES = 1437
 """The first ones train, the last 360 test."""
 MAXIMUM = 16
 
 
-def read_digits(data: DataPlan, root: Path | None) -> SourcePair:
+def read_digits(data: DataPlan, root: Path | None, official: Official) -> Found:
     """Return the fixed split; `root` is not needed.
 
     Raises:
@@ -33,9 +36,9 @@ def read_digits(data: DataPlan, root: Path | None) -> SourcePair:
         # A deprecation between scikit-learn and NumPy says nothing about the images.
         warnings.simplefilter("ignore", DeprecationWarning)
         pixels, classes = load_digits(return_X_y=True)
-    images = torch.as_tensor(pixels).to(torch.uint8).reshape(-1, 1, 8, 8)
-    labels = torch.as_tensor(classes).to(torch.int64)
-    return SourcePair(
-        TensorImages(images[:TRAINING_IMAGES], labels[:TRAINING_IMAGES], MAXIMUM),
-        TensorImages(images[TRAINING_IMAGES:], labels[TRAINING_IMAGES:], MAXIMUM),
+    images = np.asarray(pixels).astype(np.uint8).reshape(-1, 1, 8, 8)
+    labels = np.asarray(classes).astype(np.int64)
+    return Found(
+        FoundArrays(images[:TRAINING_IMAGES], labels[:TRAINING_IMAGES], MAXIMUM),
+        FoundArrays(images[TRAINING_IMAGES:], labels[TRAINING_IMAGES:], MAXIMUM),
     )

@@ -4,46 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from wavetwin.compiler.plan import DataPlan, TrainingPlan
-from wavetwin.runtime.data.batches import evaluation_loader, training_loader
-from wavetwin.runtime.data.digits import read_digits
-from wavetwin.runtime.data.idx import read_fashion_mnist, read_mnist
+from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.runtime.data.batches import Loading, evaluation_loader, training_loader
+from wavetwin.runtime.data.official import Official
+from wavetwin.runtime.data.readers import find_images
 from wavetwin.runtime.data.root import find_data_root
-from wavetwin.runtime.data.sources import ImageSet, SourcePair
+from wavetwin.runtime.data.set_aside import set_aside
+from wavetwin.runtime.data.sources import (
+    Batch,
+    ImageSet,
+    SourcePair,
+    TensorImages,
+    open_sources,
+)
+from wavetwin.runtime.data.splits import make_splits
+from wavetwin.runtime.data.statistics import measure_statistics
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.json_files import read_json, write_json
 from wavetwin.runtime.random_streams import epoch_order
 
-Reader = Callable[[DataPlan, Path | None], SourcePair]
+__all__ = ["ExperimentData", "load_data"]
 
-
-def _read_folder(data: DataPlan, root: Path | None) -> SourcePair:
-    # Imported here: only this reader needs torchvision.
-    from wavetwin.runtime.data.folder import read_folder
-
-    return read_folder(data, root)
-
-
-READERS: dict[str, Reader] = {
-    "digits": read_digits,
-    "mnist": read_mnist,
-    "fashion_mnist": read_fashion_mnist,
-    "folder": _read_folder,
-}
-"""By data set name."""
+MOST_WORKERS = 8
+"""Reading processes where the user does not say how many."""
+DEVICE_BYTES = 2 << 30
+"""Images in memory below this size are kept on the accelerator."""
+STATISTICS_BATCH = 64
 
 
 @dataclass
 class ExperimentData:
-    """Splits, and batches made from them by index."""
+    """Splits, and batches made from them by place."""
 
     plan: TrainingPlan
     train: ImageSet
@@ -53,8 +52,20 @@ class ExperimentData:
     """SHA-256 of what was read, for scores."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    workers: int = 0
+    loading: Loading
     limit_batches: int | None = None
+    data_notes: list[str] = field(default_factory=list)
+    """What is not the official data set, where that was allowed."""
+
+    @property
+    def workers(self) -> int:
+        """Processes that read files; 0: this one."""
+        return self.loading.workers
+
+    @property
+    def bad_images(self) -> dict[str, str]:
+        """Damaged images that this process has left out so far, by file, with the reason."""
+        return self.loading.bad_images
 
     @property
     def steps_per_epoch(self) -> int:
@@ -73,28 +84,47 @@ class ExperimentData:
             raise RunError(f"the {name} split has no images", "set data.validation in the spec")
         return images
 
-    def training_batches(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield augmented images in [0, 1] and their labels from a step of an epoch on."""
+    def training_batches(
+        self, epoch: int, first_step: int = 0, rank: int = 0, processes: int = 1
+    ) -> Iterator[Batch]:
+        """Yield this process's share of the augmented batches from a step of an epoch on.
+
+        `plan.batch_size` is the size of a batch over all processes; a share may be empty.
+
+        Raises:
+            RunError: an image is damaged and none are left out, or a reading process was killed.
+        """
         order = epoch_order(self.plan.seed, epoch, len(self.train))
         batches = order.split(self.plan.batch_size)[first_step : self.steps_per_epoch]
-        yield from training_loader(
-            self.train,
-            [self.train.indices[batch] for batch in batches],
-            self.plan,
-            epoch,
-            self.workers,
-        )
+        shares = [batch.tensor_split(processes)[rank] for batch in batches]
+        yield from training_loader(self.train, shares, self.plan, epoch, self.loading)
 
     def evaluation_batches(
-        self, split: str, transform: Callable[[Tensor], Tensor], batch_size: int | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield transformed images, in order and not normalised, with their labels."""
-        chosen = self.split(split)
-        batches = chosen.indices.split(batch_size or self.plan.batch_size)[: self.limit_batches]
-        yield from evaluation_loader(chosen, list(batches), transform, self.workers)
+        self,
+        split: str,
+        transform: Callable[[Tensor], Tensor],
+        batch_size: int | None = None,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> Iterator[Batch]:
+        """Yield the batches number rank, rank + processes, ... of a split, in order, transformed.
+
+        A batch has the same images whatever the number of processes. `transform` maps float images
+        (..., channels, height, width) in [0, 1]: one image of a file, whole batches from memory.
+
+        Raises:
+            RunError: as `training_batches`; or the split has no images.
+        """
+        images = self.split(split)
+        places = torch.arange(len(images)).split(batch_size or self.plan.batch_size)
+        own = places[: self.limit_batches][rank::processes]
+        yield from evaluation_loader(images, own, transform, self.loading)
 
     def num_images(self, split: str) -> int:
-        """Return how many images `evaluation_batches` gives at the plan's batch size."""
+        """Return how many images `evaluation_batches` gives at the plan's batch size.
+
+        Damaged images that are left out are counted: nobody knows of them before they are read.
+        """
         count = len(self.split(split))
         if self.limit_batches is None:
             return count
@@ -111,108 +141,86 @@ def load_data(
     plan: TrainingPlan,
     *,
     data_root: Path | None = None,
-    workers: int = 0,
+    workers: int | None = None,
     limit_batches: int | None = None,
     statistics_file: Path | None = None,
+    on_bad_image: str = "stop",
+    allow_other_data: bool = False,
+    device: torch.device | None = None,
 ) -> ExperimentData:
     """Read the plan's data set and set validation images aside.
 
     Args:
         plan: what to read.
         data_root: from the command line; None: environment or the user's file.
-        workers: processes that read and augment; 0: this one.
+        workers: processes that read image files; 0: this one; None: as many as there are cores, at
+            most eight. Images in memory need none.
         limit_batches: at most so many batches an epoch and a split.
         statistics_file: where measured mean and std are kept for the next start.
+        on_bad_image: `stop` at a damaged image, or `skip` it and note it in `bad_images`.
+        allow_other_data: accept data that are not the official ones, and note what differs.
+        device: where the model is; small data sets live there where it is CUDA.
 
     Raises:
-        RunError: the data set is not readable in this version, not there, or not what the plan
-            says.
+        RunError: the data set is not there, not readable or not what the plan says.
+        ValueError: on_bad_image is neither.
     """
-    data = plan.data
-    reader = READERS.get(data.dataset)
-    if reader is None:
-        raise RunError(
-            f"no reader for the data set '{data.dataset}'; readable: {', '.join(sorted(READERS))}",
-            "lay its images out as train/<class>/* and val/<class>/* and use `dataset: folder`",
-        )
-    sources = reader(data, find_data_root(data_root))
-    train, validation = split_training(sources, data)
-    _check(data, sources, train)
-    test = ImageSet(sources.test, torch.arange(len(sources.test.labels)))
+    if on_bad_image not in ("stop", "skip"):
+        raise ValueError(f"on_bad_image is {on_bad_image!r}, neither 'stop' nor 'skip'")
+    data, official = plan.data, Official(allow_other_data)
+    found = find_images(data, find_data_root(data_root), official)
+    places = set_aside(found, data, official)
+    sources = open_sources(found, data.channels)
     parts = [sources.train.fingerprint, sources.test.fingerprint]
     parts += [sources.validation.fingerprint] if sources.validation is not None else []
     fingerprint = hashlib.sha256(" ".join(parts).encode()).hexdigest()
-    mean, std = (
-        (data.mean, data.std)
-        if data.mean is not None and data.std is not None
-        else _statistics(plan, train, fingerprint, workers, statistics_file)
+    train, validation, test = make_splits(sources, places)
+    on_cuda = device is not None and device.type == "cuda"
+    in_memory = _in_memory(sources)
+    num_bytes = sum(source.images.nbytes for source in in_memory)
+    if device is not None and on_cuda and in_memory and num_bytes < DEVICE_BYTES:
+        moved = {id(s): s.to(device) for s in _in_memory(sources)}
+        train, validation, test = (
+            ImageSet(moved[id(images.source)], images.indices)
+            for images in (train, validation, test)
+        )
+    loading = Loading(
+        workers=workers if workers is not None else 0 if in_memory else _default_workers(),
+        skips_bad=on_bad_image == "skip",
+        pins=on_cuda,
     )
-    return ExperimentData(
-        plan, train, validation, test, fingerprint, mean, std, workers, limit_batches
-    )
-
-
-def split_training(sources: SourcePair, data: DataPlan) -> tuple[ImageSet, ImageSet]:
-    """Return training and validation images: the first N, or the first N of each class.
-
-    Raises:
-        RunError: that leaves nothing to train on.
-    """
-    labels = sources.train.labels
-    if data.validation_per_class and data.validation > 0:
-        chosen = torch.zeros(len(labels), dtype=torch.bool)
-        for label in range(data.num_classes):
-            chosen[(labels == label).nonzero().flatten()[: data.validation]] = True
+    if data.mean is not None and data.std is not None:
+        mean, std = data.mean, data.std
     else:
-        chosen = torch.arange(len(labels)) < data.validation
-    if bool(chosen.all()):
-        raise RunError(
-            f"data.validation {data.validation} sets all {len(labels)} training images aside",
-            "set a smaller number",
+        size = data.image_size
+        batches = torch.arange(len(train)).split(STATISTICS_BATCH)
+        mean, std = measure_statistics(
+            evaluation_loader(train, batches, lambda image: fit(image, size), loading),
+            data.channels,
+            [fingerprint, len(train), size],
+            statistics_file,
         )
-    train = ImageSet(sources.train, (~chosen).nonzero().flatten())
-    if sources.validation is not None:
-        return train, ImageSet(sources.validation, torch.arange(len(sources.validation.labels)))
-    return train, ImageSet(sources.train, chosen.nonzero().flatten())
+    return ExperimentData(
+        plan,
+        train,
+        validation,
+        test,
+        fingerprint,
+        mean,
+        std,
+        loading,
+        limit_batches,
+        official.notes,
+    )
 
 
-def _check(data: DataPlan, sources: SourcePair, train: ImageSet) -> None:
-    if data.training_images is not None and len(train) != data.training_images:
-        raise RunError(
-            f"'{data.dataset}' leaves {len(train)} training images, the plan was built for "
-            f"{data.training_images}",
-            "the files are not the official data set: fetch them again",
-        )
-    for source in (sources.train, sources.test):
-        highest = int(source.labels.max()) if len(source.labels) else 0
-        if highest >= data.num_classes:
-            raise RunError(
-                f"'{data.dataset}' has class {highest}, the plan has {data.num_classes} classes",
-                "set data.num_classes in the spec",
-            )
+def _default_workers() -> int:
+    """Return the cores that this process may use, at most eight."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return min(MOST_WORKERS, cores)
 
 
-def _statistics(
-    plan: TrainingPlan, train: ImageSet, fingerprint: str, workers: int, file: Path | None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and std a channel over the training images as evaluation crops them."""
-    key = [fingerprint, len(train), plan.data.image_size]
-    if file is not None and file.is_file():
-        known = read_json(file)
-        if known["of"] == key:
-            return tuple(known["mean"]), tuple(known["std"])
-    total = torch.zeros(plan.data.channels, dtype=torch.float64)
-    squares, pixels = torch.zeros_like(total), 0
-    batches = list(train.indices.split(64))
-    size = plan.data.image_size
-    for images, _ in evaluation_loader(train, batches, lambda x: fit(x, size), workers):
-        values = images.double().transpose(0, 1).flatten(1)
-        total += values.sum(1)
-        squares += values.square().sum(1)
-        pixels += values.shape[1]
-    mean = total / pixels
-    std = (squares / pixels - mean.square()).clamp_min(0).sqrt()
-    means, stds = tuple(mean.tolist()), tuple(max(s, 1e-6) for s in std.tolist())
-    if file is not None:
-        write_json(file, {"of": key, "mean": means, "std": stds})
-    return means, stds
+def _in_memory(sources: SourcePair) -> list[TensorImages]:
+    """Return the sources that are held in memory: all of a data set's, or none."""
+    return [s for s in (sources.train, sources.test) if isinstance(s, TensorImages)]

@@ -1,4 +1,4 @@
-"""Readers of `mnist` and `fashion_mnist`: idx files in torchvision's layout, packed or not."""
+"""Reader of `mnist` and `fashion_mnist`: idx files in torchvision's layout, packed or not."""
 
 from __future__ import annotations
 
@@ -7,66 +7,63 @@ import math
 import zlib
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from wavetwin.compiler.plan import DataPlan
-from wavetwin.runtime.data.root import ROOT_REMEDY
-from wavetwin.runtime.data.sources import SourcePair, TensorImages
+from wavetwin.runtime.data.found import Found, FoundArrays
+from wavetwin.runtime.data.official import MNIST_RAW, Official, packed_checksums
+from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.errors import RunError
+
+__all__ = ["IDX_FOLDERS", "IDX_NAMES", "find_idx", "read_idx_images"]
 
 UNSIGNED_BYTES = 8
 """The idx type code of all four files."""
+IDX_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
+"""Folder below the data root that has `raw`, by data set."""
+IDX_NAMES = tuple(MNIST_RAW)
 
 
-def read_mnist(data: DataPlan, root: Path | None) -> SourcePair:
-    """Return MNIST from `<root>/MNIST/raw`.
+def find_idx(raw: Path, name: str) -> Path | None:
+    """Return the file, unpacked or packed; None where there is neither."""
+    return next((path for path in (raw / name, raw / f"{name}.gz") if path.is_file()), None)
+
+
+def read_idx_images(data: DataPlan, root: Path | None, official: Official) -> Found:
+    """Return the images in `<root>/MNIST/raw` or `<root>/FashionMNIST/raw`.
 
     Raises:
-        RunError: a file is missing or damaged.
+        RunError: a file is missing, damaged or not the official one.
     """
-    return _read_raw(data, root, "MNIST")
+    raw = need_root(data.dataset, root) / IDX_FOLDERS[data.dataset] / "raw"
+    return Found(_read_pair(data, raw, "train", official), _read_pair(data, raw, "t10k", official))
 
 
-def read_fashion_mnist(data: DataPlan, root: Path | None) -> SourcePair:
-    """Return Fashion-MNIST from `<root>/FashionMNIST/raw`.
-
-    Raises:
-        RunError: a file is missing or damaged.
-    """
-    return _read_raw(data, root, "FashionMNIST")
-
-
-def _read_raw(data: DataPlan, root: Path | None, folder: str) -> SourcePair:
-    if root is None:
-        raise RunError(
-            f"no data root is known, and '{data.dataset}' is read from disk", ROOT_REMEDY
-        )
-    raw = root / folder / "raw"
-    return SourcePair(_read_pair(data, raw, "train", folder), _read_pair(data, raw, "t10k", folder))
-
-
-def _read_pair(data: DataPlan, raw: Path, prefix: str, folder: str) -> TensorImages:
-    images = _read_idx(raw, f"{prefix}-images-idx3-ubyte", 3, data, folder)
-    labels = _read_idx(raw, f"{prefix}-labels-idx1-ubyte", 1, data, folder)
+def _read_pair(data: DataPlan, raw: Path, prefix: str, official: Official) -> FoundArrays:
+    images = _read_idx(raw, f"{prefix}-images-idx3-ubyte", 3, data, official)
+    labels = _read_idx(raw, f"{prefix}-labels-idx1-ubyte", 1, data, official)
     if len(images) != len(labels):
         raise RunError(
             f"{raw}: {prefix} has {len(images)} images and {len(labels)} labels",
             "one of the files is damaged: fetch them again",
         )
-    return TensorImages(images.unsqueeze(1), labels.to(torch.int64))
+    return FoundArrays(images[:, np.newaxis], labels.astype(np.int64))
 
 
-def _read_idx(raw: Path, name: str, dimensions: int, data: DataPlan, folder: str) -> Tensor:
-    file = next((path for path in (raw / name, raw / f"{name}.gz") if path.is_file()), None)
+def _read_idx(
+    raw: Path, name: str, dimensions: int, data: DataPlan, official: Official
+) -> np.ndarray:
+    file = find_idx(raw, name)
     if file is None:
+        folder = IDX_FOLDERS[data.dataset]
         raise RunError(
             f"'{data.dataset}' is not there: no {name} or {name}.gz in {raw}",
             f"put the four idx files there (torchvision.datasets.{folder}(root, download=True) "
             f"makes this layout), or {ROOT_REMEDY}",
         )
     try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        stored = file.read_bytes()
+        content = gzip.decompress(stored) if file.suffix == ".gz" else stored
     except (OSError, EOFError, zlib.error) as error:
         raise RunError(f"{file} cannot be read: {error}", "fetch the file again") from error
     start = 4 + 4 * dimensions
@@ -77,4 +74,9 @@ def _read_idx(raw: Path, name: str, dimensions: int, data: DataPlan, folder: str
         raise RunError(
             f"{file} is not a whole idx file of {dimensions} dimensions", "fetch it again"
         )
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).reshape(sizes)
+    if official.checks_sums:
+        if file.suffix == ".gz":
+            official.check_sum(str(file), stored, packed_checksums(data.dataset)[file.name])
+        elif data.dataset == "mnist":
+            official.check_sum(str(file), stored, MNIST_RAW[name])
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(sizes)

@@ -5,16 +5,53 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from wavetwin.runtime.errors import RunError
 
-__all__ = ["ROOT_REMEDY", "find_data_root"]
+__all__ = ["ROOT_REMEDY", "RootPlace", "find_data_root", "need_root", "root_places"]
 
 ROOT_REMEDY = (
     "say where the data lie with --data-root, the environment variable WAVETWIN_DATA, or "
     "data_root in ~/.config/wavetwin/config.toml"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RootPlace:
+    """One of the places that may name the data root."""
+
+    name: str
+    root: Path | None
+    """What it names; None where it names nothing."""
+    was_asked: bool = True
+
+
+def root_places(
+    argument: Path | None, environment: Mapping[str, str] | None = None
+) -> list[RootPlace]:
+    """Return the command line, the environment and the user's file: the first that names one wins.
+
+    The file is read only where the others name none.
+
+    Raises:
+        RunError: the user's file cannot be read or has a data_root that is not a text.
+    """
+    variables = os.environ if environment is None else environment
+    line = None if argument is None else argument.expanduser()
+    given = variables.get("WAVETWIN_DATA")
+    variable = Path(given).expanduser() if given else None
+    base = variables.get("XDG_CONFIG_HOME")
+    folder = Path(base) if base else Path("~/.config").expanduser()
+    file = folder / "wavetwin" / "config.toml"
+    is_asked = line is None and variable is None
+    in_file = _read_config(file) if is_asked else None
+    return [
+        RootPlace("--data-root", line),
+        RootPlace("WAVETWIN_DATA", variable),
+        RootPlace(str(file), in_file, is_asked),
+    ]
 
 
 def find_data_root(
@@ -25,14 +62,22 @@ def find_data_root(
     Raises:
         RunError: the user's file cannot be read or has a data_root that is not a text.
     """
-    variables = os.environ if environment is None else environment
-    if argument is not None:
-        return argument.expanduser()
-    if variables.get("WAVETWIN_DATA"):
-        return Path(variables["WAVETWIN_DATA"]).expanduser()
-    base = variables.get("XDG_CONFIG_HOME")
-    folder = Path(base) if base else Path("~/.config").expanduser()
-    file = folder / "wavetwin" / "config.toml"
+    places = root_places(argument, environment)
+    return next((place.root for place in places if place.root is not None), None)
+
+
+def need_root(dataset: str, root: Path | None) -> Path:
+    """Return the data root.
+
+    Raises:
+        RunError: none is known.
+    """
+    if root is None:
+        raise RunError(f"no data root is known, and '{dataset}' is read from disk", ROOT_REMEDY)
+    return root
+
+
+def _read_config(file: Path) -> Path | None:
     if not file.is_file():
         return None
     try:

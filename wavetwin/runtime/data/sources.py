@@ -1,14 +1,27 @@
-"""Sources of labelled images: what the readers of the data sets return."""
+"""Sources of labelled images: in memory, or files that are read when they are asked for."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from wavetwin.runtime.data.decode import decode_image
+from wavetwin.runtime.data.found import FileList, Found, FoundArrays
+
+__all__ = [
+    "Batch",
+    "FileImages",
+    "ImageSet",
+    "ImageSource",
+    "SourcePair",
+    "TensorImages",
+    "open_sources",
+]
 
 
 @runtime_checkable
@@ -30,6 +43,11 @@ class ImageSource(Protocol):
         """SHA-256 that changes with the images, their order or their classes."""
         ...
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes; None where they are numbers."""
+        ...
+
     def load(self, indices: Sequence[int]) -> Tensor | list[Tensor]:
         """Return the images as uint8 (channels, height, width); stacked where all are of a size."""
         ...
@@ -40,21 +58,54 @@ class TensorImages:
     """Images of one size, held in memory."""
 
     images: Tensor
-    """uint8 (images, channels, height, width)."""
+    """uint8 (images, channels, height, width), on the CPU or the accelerator."""
     labels: Tensor
+    """int64 (images), on the same device."""
     maximum: int = 255
+    class_names: tuple[str, ...] | None = None
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over sizes, images and labels."""
         digest = hashlib.sha256(f"{tuple(self.images.shape)},{self.maximum}".encode())
-        digest.update(self.images.contiguous().numpy().tobytes())
-        digest.update(self.labels.to(torch.int64).contiguous().numpy().tobytes())
+        digest.update(self.images.cpu().contiguous().numpy().tobytes())
+        digest.update(self.labels.cpu().to(torch.int64).contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def load(self, indices: Sequence[int]) -> Tensor:
         """Return the images of these indices, stacked."""
         return self.images[torch.as_tensor(indices, dtype=torch.int64)]
+
+    def to(self, device: torch.device) -> TensorImages:
+        """Return the same images on a device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+
+class FileImages:
+    """Image files, decoded when they are asked for."""
+
+    def __init__(self, files: FileList, channels: int) -> None:
+        self.files = files
+        self.channels = channels
+        self.labels: Tensor = torch.from_numpy(files.labels)
+        self.class_names: tuple[str, ...] = files.class_names
+        self.maximum = 255
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over class names, file names, sizes and classes; the pixels are not read."""
+        return self.files.fingerprint
+
+    def load(self, indices: Sequence[int]) -> list[Tensor]:
+        """Return decoded images, each of its own size.
+
+        Raises:
+            BadImageError: a file is not a readable image.
+            RunError: the disk does not give a file.
+        """
+        return [
+            torch.from_numpy(decode_image(self.files[index], self.channels)) for index in indices
+        ]
 
 
 @dataclass(frozen=True)
@@ -67,6 +118,20 @@ class SourcePair:
     """Only where the disk has validation images of its own."""
 
 
+def open_sources(found: Found, channels: int) -> SourcePair:
+    """Return what a reader found as sources of images."""
+    validation = None if found.validation is None else _open(found.validation, channels)
+    return SourcePair(_open(found.train, channels), _open(found.test, channels), validation)
+
+
+def _open(found: FoundArrays | FileList, channels: int) -> ImageSource:
+    if isinstance(found, FileList):
+        return FileImages(found, channels)
+    # A copy: arrays that stand on bytes are read-only, which torch does not know.
+    images = torch.from_numpy(found.images.copy())
+    return TensorImages(images, torch.from_numpy(found.labels.copy()), found.maximum)
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Some images of a source: a split."""
@@ -77,3 +142,14 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class Batch(NamedTuple):
+    """Images of a split; none at all where a share of a batch is empty or all of it is damaged."""
+
+    images: Tensor
+    """float32 (batch, channels, height, width), in [0, 1], not normalised."""
+    labels: Tensor
+    """int64 (batch)."""
+    positions: Tensor
+    """int64 (batch): places in the split; on the CPU wherever the images are."""

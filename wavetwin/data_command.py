@@ -1,0 +1,141 @@
+"""`wavetwin data`: is a spec's data set there, and how does one get it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
+from wavetwin.runtime.baselines import CORRUPTIONS, PUBLISHED_FLIP_RATES, SEVERITIES
+from wavetwin.runtime.data.found import shown
+from wavetwin.runtime.data.presence import HOW_TO_GET, Presence, look_for
+from wavetwin.runtime.data.root import ROOT_REMEDY, RootPlace, root_places
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["check_data", "prepare_data"]
+
+NOISES = ("gaussian_noise", "shot_noise")
+"""Perturbations of ImageNet-P beside those with a published flip rate."""
+_LINES = 20
+"""Damaged or missing files that are listed one by one."""
+
+
+def check_data(plan: TrainingPlan, data_root: Path | None, *, verify: bool) -> tuple[bool, str]:
+    """Return whether all images that a plan needs are there, and the account of it.
+
+    Args:
+        plan: the data set, its splits, and the roots of the evaluation battery.
+        data_root: from the command line.
+        verify: compare checksums and decode every image.
+
+    Raises:
+        RunError: the user's configuration file cannot be read.
+    """
+    places = root_places(data_root)
+    root = next((place.root for place in places if place.root is not None), None)
+    presence = look_for(plan.data, root, verify=verify)
+    batteries = [_look_for_battery(entry, plan, root) for entry in _with_roots(plan)]
+    lines = [f"data set: {plan.data.dataset}", "looked in:", *_shown_places(places)]
+    lines += _shown_presence(plan.data.dataset, presence, verified=verify)
+    for entry, (found, missing) in zip(_with_roots(plan), batteries, strict=True):
+        lines.append(f"{entry.mode} {entry.root}:")
+        lines += [f"  found: {text}" for text in found]
+        lines += _listed("missing", missing)
+    complete = presence.is_complete and not any(missing for _, missing in batteries)
+    lines.append("complete" if complete else "not complete")
+    return complete, "\n".join(lines) + "\n"
+
+
+def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) -> str:
+    """Lay a data set out below the data root, and return what was done.
+
+    Args:
+        dataset: `mnist` or `imagenet`.
+        data_root: from the command line.
+        archives: of `imagenet`: the folder of the official archives.
+
+    Raises:
+        RunError: no data root is known, or what the data set is made from is missing or wrong.
+    """
+    from wavetwin.runtime.data.prepare import prepare_imagenet, prepare_mnist
+
+    root = next((place.root for place in root_places(data_root) if place.root is not None), None)
+    if root is None:
+        raise RunError("no data root is known: there is nowhere to write to", ROOT_REMEDY)
+    if dataset == "mnist":
+        lines = prepare_mnist(root)
+    else:
+        if archives is None:
+            raise RunError(
+                "the official archives of ImageNet are not given",
+                "name the folder that has them with --from DIR",
+            )
+        lines = prepare_imagenet(archives, root)
+    return "\n".join(lines) + "\n"
+
+
+def _shown_places(places: Sequence[RootPlace]) -> Iterator[str]:
+    decided = False
+    for place in places:
+        if place.root is None:
+            yield f"  {place.name}: " + ("names none" if place.was_asked else "not asked")
+        elif decided:
+            yield f"  {place.name}: {place.root}, not used"
+        else:
+            decided = True
+            there = "" if place.root.is_dir() else " (there is no such folder)"
+            yield f"  {place.name}: {place.root}, used{there}"
+
+
+def _shown_presence(dataset: str, presence: Presence, *, verified: bool) -> Iterator[str]:
+    for text in presence.found:
+        yield f"  found: {text}"
+    yield from _listed("missing", presence.missing)
+    yield from _listed("not official", presence.differences)
+    yield from _listed("damaged", presence.damaged)
+    if presence.counts:
+        yield "images: " + ", ".join(f"{n} {split}" for split, n in presence.counts.items())
+    if verified and presence.is_complete:
+        yield "every checksum that is known was compared, and every image file decoded"
+    if not presence.is_complete:
+        yield f"how to get it: {HOW_TO_GET[dataset]}"
+
+
+def _listed(word: str, texts: Sequence[str]) -> Iterator[str]:
+    for text in texts[:_LINES]:
+        yield f"  {word}: {text}"
+    if len(texts) > _LINES:
+        yield f"  {word}: {len(texts) - _LINES} more"
+
+
+def _with_roots(plan: TrainingPlan) -> list[EvaluationPlan]:
+    return [entry for entry in plan.evaluation if entry.root is not None]
+
+
+def _look_for_battery(
+    entry: EvaluationPlan, plan: TrainingPlan, root: Path | None
+) -> tuple[list[str], list[str]]:
+    """Return what is there and what is missing of the images of one entry."""
+    assert entry.root is not None
+    if root is None:
+        return [], [f"no data root is known: {ROOT_REMEDY}"]
+    folder = root / entry.root
+    if not folder.is_dir():
+        return [], [str(folder)]
+    if entry.mode == "corruptions":
+        wanted = [f"{name}/{severity}" for name in CORRUPTIONS for severity in SEVERITIES]
+        files = "images"
+    else:
+        wanted, files = sorted({*PUBLISHED_FLIP_RATES, *NOISES}), "videos"
+    there = [name for name in wanted if (folder / name).is_dir()]
+    missing = [f"{folder / name}" for name in wanted if name not in there]
+    for name in there:
+        with os.scandir(folder / name) as entries:
+            classes = sorted(each.name for each in entries if each.is_dir())
+        if len(classes) != plan.data.num_classes:
+            missing.append(f"{folder / name} has {len(classes)} of {plan.data.num_classes} classes")
+        empty = [each for each in classes if not any((folder / name / each).iterdir())]
+        if empty:
+            missing.append(f"{folder / name} has no {files} of {shown(empty)}")
+    return [f"{folder}: {len(there)} of {len(wanted)} sets"], missing

@@ -1,0 +1,158 @@
+"""Augmentation of whole batches in memory: no Python code runs once an image.
+
+Every image of a source has a row of uniform numbers in every epoch, whatever batch, process or step
+it comes in; the numbers are drawn on the CPU, so that all devices get the same ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wavetwin.runtime.data.transforms import CROP_ATTEMPTS, CROP_RATIO, CROP_SCALE, fit
+from wavetwin.runtime.random_streams import named_generator
+
+__all__ = ["BatchAugment", "random_windows", "resample_windows"]
+
+_COLUMNS = {"none": 0, "pad_crop": 2, "pad_crop_flip": 3, "crop_flip": 4 * CROP_ATTEMPTS + 1}
+"""Uniform numbers that an image needs."""
+
+
+class BatchAugment:
+    """The augmentation of one epoch of one source of images."""
+
+    def __init__(self, name: str, size: int, seed: int, epoch: int, num_images: int) -> None:
+        """Draw the numbers of all images.
+
+        Args:
+            name: as in the plan.
+            size: height and width of the results.
+            seed: the plan's.
+            epoch: counted from 0.
+            num_images: of the source, whichever of them train.
+        """
+        self.name, self.size = name, size
+        generator = named_generator(seed, "augmentation", epoch)
+        self._uniform = torch.rand(num_images, _COLUMNS[name], generator=generator)
+
+    def __call__(self, images: Tensor, indices: Tensor, maximum: int) -> Tensor:
+        """Return float images in [0, 1] of (batch, channels, size, size).
+
+        Args:
+            images: uint8 (batch, channels, height, width).
+            indices: int64 (batch): places in the source, on the CPU.
+            maximum: the stored value that means 1.0.
+        """
+        # In float32 the product of a number just below 1 and a bound may round up to the bound.
+        uniform = self._uniform[indices].double()
+        if self.name == "crop_flip":
+            windows = random_windows(images.shape[-2], images.shape[-1], uniform[:, :-1])
+            values = images.to(torch.float32) / maximum
+            return _flip(resample_windows(values, windows, self.size), uniform[:, -1])
+        if images.shape[-2:] == (self.size, self.size):
+            # Moving bytes about is cheaper, and the result is the same to the last bit.
+            return self._move(images, uniform).to(torch.float32) / maximum
+        return self._move(fit(images.to(torch.float32) / maximum, self.size), uniform)
+
+    def _move(self, images: Tensor, uniform: Tensor) -> Tensor:
+        if self.name == "none":
+            return images
+        cropped = _pad_crop(images, uniform[:, 0], uniform[:, 1])
+        return _flip(cropped, uniform[:, 2]) if self.name == "pad_crop_flip" else cropped
+
+
+def random_windows(height: int, width: int, uniform: Tensor) -> Tensor:
+    """Return random windows as torchvision's RandomResizedCrop draws them.
+
+    Of ten attempts the first that fits is taken; where none does (a very long image), the largest
+    centred window of an allowed ratio.
+
+    Args:
+        height: of the images.
+        width: of the images.
+        uniform: float64 (batch, 40): ten attempts of area, ratio, top and left, in [0, 1).
+
+    Returns:
+        int64 (batch, 4): top, left, height, width.
+    """
+    area, ratio, top, left = uniform.reshape(len(uniform), CROP_ATTEMPTS, 4).unbind(-1)
+    low, high = math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])
+    area = height * width * (CROP_SCALE[0] + (CROP_SCALE[1] - CROP_SCALE[0]) * area)
+    ratio = (low + (high - low) * ratio).exp()
+    widths, heights = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
+    fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+    tops, lefts = (top * (height - heights + 1)).floor(), (left * (width - widths + 1)).floor()
+    attempts = torch.stack((tops, lefts, heights, widths), -1).long()
+    # argmax gives the first of several equal ones.
+    first = fits.to(torch.int8).argmax(1)
+    chosen = attempts[torch.arange(len(uniform)), first]
+    fallback = torch.tensor(_centred_window(height, width))
+    return torch.where(fits.any(1, keepdim=True), chosen, fallback)
+
+
+def _centred_window(height: int, width: int) -> tuple[int, int, int, int]:
+    crop_height, crop_width = height, width
+    if width / height < CROP_RATIO[0]:
+        crop_height = round(width / CROP_RATIO[0])
+    elif width / height > CROP_RATIO[1]:
+        crop_width = round(height * CROP_RATIO[1])
+    return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
+
+
+def resample_windows(images: Tensor, windows: Tensor, size: int) -> Tensor:
+    """Return each image's window at (size, size), by antialiased bilinear resizing.
+
+    The same as torch's interpolate of every window by itself, up to rounding: both axes are a
+    product with a small matrix of weights for each image.
+
+    Args:
+        images: float32 (batch, channels, height, width).
+        windows: int64 (batch, 4): top, left, height, width.
+        size: height and width of the results.
+    """
+    batch, channels, height, width = images.shape
+    if batch == 0:
+        return images.new_zeros(0, channels, size, size)
+    top, left, window_height, window_width = windows.to(images.device).unbind(1)
+    rows = _weights(top, window_height, height, size)
+    columns = _weights(left, window_width, width, size)
+    flat = images.reshape(batch, channels * height, width)
+    narrow = torch.bmm(flat, columns.transpose(1, 2)).reshape(batch, channels, height, size)
+    tall = narrow.transpose(1, 2).reshape(batch, height, channels * size)
+    return torch.bmm(rows, tall).reshape(batch, size, channels, size).transpose(1, 2)
+
+
+def _weights(start: Tensor, length: Tensor, stored: int, size: int) -> Tensor:
+    """Return (batch, size, stored): what each stored sample adds to each sample of the result.
+
+    A triangle about the result's place, as wide as the step between results where that is more
+    than a sample; only samples of the window count.
+    """
+    places = torch.arange(stored, dtype=torch.float32, device=start.device)
+    results = torch.arange(size, dtype=torch.float32, device=start.device) + 0.5
+    scale = (length / size).to(torch.float32)[:, None, None]
+    inside = (places >= start[:, None]) & (places < (start + length)[:, None])
+    distance = (places - start[:, None] + 0.5)[:, None] - scale * results[:, None]
+    weights = (1 - distance.abs() / scale.clamp_min(1)).clamp_min(0) * inside[:, None]
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _pad_crop(images: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    """Return windows of the images' size, from images with a black margin of an eighth of it."""
+    size = images.shape[-1]
+    margin = max(1, size // 8)
+    padded = functional.pad(images, (margin,) * 4)
+    every = padded.unfold(2, size, 1).unfold(3, size, 1)
+    places = 2 * margin + 1
+    tops, lefts = (top * places).long(), (left * places).long()
+    batch = torch.arange(len(images), device=images.device)
+    return every[batch, :, tops.to(images.device), lefts.to(images.device)]
+
+
+def _flip(images: Tensor, uniform: Tensor) -> Tensor:
+    """Return the images, those whose number is below a half mirrored left to right."""
+    mirrored = (uniform < 0.5).to(images.device)[:, None, None, None]
+    return torch.where(mirrored, images.flip(-1), images)

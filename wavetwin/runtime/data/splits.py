@@ -1,0 +1,26 @@
+"""Splits: sets of images out of the sources that a reader found."""
+
+from __future__ import annotations
+
+import torch
+
+from wavetwin.runtime.data.set_aside import Places
+from wavetwin.runtime.data.sources import ImageSet, ImageSource, SourcePair
+
+__all__ = ["make_splits", "whole"]
+
+
+def whole(source: ImageSource) -> ImageSet:
+    """Return all images of a source as a split."""
+    return ImageSet(source, torch.arange(len(source.labels)))
+
+
+def make_splits(sources: SourcePair, places: Places) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Return training, validation and test images."""
+    train = ImageSet(sources.train, torch.from_numpy(places.train))
+    if places.validation is not None:
+        validation = ImageSet(sources.train, torch.from_numpy(places.validation))
+    else:
+        assert sources.validation is not None
+        validation = whole(sources.validation)
+    return train, validation, whole(sources.test)

@@ -1,0 +1,89 @@
+"""Reader of `tiny_imagenet`: the official layout of tiny-imagenet-200.
+
+The official test images have no classes: the official validation images are the test set.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wavetwin.compiler.plan import DataPlan
+from wavetwin.runtime.data.found import FileList, Found, shown
+from wavetwin.runtime.data.listing import (
+    class_folders,
+    columns,
+    list_classes,
+    list_images,
+    read_lines,
+)
+from wavetwin.runtime.data.official import Official
+from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["TINY_FOLDER", "read_tiny_imagenet"]
+
+TINY_FOLDER = "tiny-imagenet-200"
+_UNPACK = f"unpack {TINY_FOLDER}.zip again"
+
+
+def read_tiny_imagenet(data: DataPlan, root: Path | None, official: Official) -> Found:
+    """Return the images of `<root>/tiny-imagenet-200`; classes are numbered in sorted order.
+
+    Raises:
+        RunError: a folder, class, list or image is missing, or a list cannot be understood.
+    """
+    folder = need_root(data.dataset, root) / TINY_FOLDER
+    if not (folder / "train").is_dir():
+        raise RunError(
+            f"'tiny_imagenet' is not there: no {folder / 'train'}",
+            f"unpack {TINY_FOLDER}.zip in the data root, or {ROOT_REMEDY}",
+        )
+    class_names = sorted(set(read_lines(folder / "wnids.txt", _UNPACK)))
+    if len(class_names) != data.num_classes:
+        official.differs(
+            f"{folder / 'wnids.txt'} lists {len(class_names)} classes of {data.num_classes}",
+            _UNPACK,
+        )
+    unlisted = sorted(set(class_folders(folder / "train")) - set(class_names))
+    if unlisted:
+        raise RunError(f"{folder / 'wnids.txt'} does not list {shown(unlisted)}", _UNPACK)
+    train = list_classes(folder / "train", class_names, "images")
+    return Found(train, _list_validation(folder / "val", class_names))
+
+
+def _list_validation(folder: Path, class_names: list[str]) -> FileList:
+    annotations = folder / "val_annotations.txt"
+    numbers = {name: number for number, name in enumerate(class_names)}
+    classes: dict[str, int] = {}
+    for line_number, line in enumerate(read_lines(annotations, _UNPACK), start=1):
+        name, _, rest = line.partition("\t")
+        wnid = rest.split("\t")[0]
+        if wnid not in numbers:
+            raise RunError(
+                f"{annotations}:{line_number}: {line[:80]!r} does not give an image and a class of "
+                "wnids.txt",
+                _UNPACK,
+            )
+        classes[name] = numbers[wnid]
+    if not (folder / "images").is_dir():
+        raise RunError(f"{folder} has no images", _UNPACK)
+    images = list_images(folder / "images")
+    there = {name for name, _ in images}
+    missing, unknown = sorted(classes.keys() - there), sorted(there - classes.keys())
+    if missing:
+        raise RunError(f"{folder / 'images'} has no {shown(missing)}", _UNPACK)
+    if unknown:
+        raise RunError(f"{annotations} has no class for {shown(unknown)}", _UNPACK)
+    without = sorted(set(class_names) - {class_names[number] for number in classes.values()})
+    if without:
+        raise RunError(f"{annotations} has no images of {shown(without)}", _UNPACK)
+    return FileList(
+        folder / "images",
+        tuple(class_names),
+        *columns(
+            [os.fsencode(name) for name, _ in images],
+            [size for _, size in images],
+            [classes[name] for name, _ in images],
+        ),
+    )
