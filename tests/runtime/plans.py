@@ -51,6 +51,7 @@ def make_plan(**changes: Any) -> TrainingPlan:
         regularisation=None,
         record_gradients=False,
         precision="float32",
+        memory_format="contiguous",
         seed=7,
         streams={},
         threads=1,

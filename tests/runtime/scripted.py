@@ -38,6 +38,8 @@ class Tiny(nn.Module):
 def build_model(num_classes=10):
     return Tiny(num_classes)
 """
+MODEL_WITHOUT_RANDOMNESS = MODEL.replace("BatchNorm2d(6)", "GroupNorm(1, 6)").replace("0.3", "0.0")
+"""Its gradients are those of the whole batch, however the batch is divided."""
 PENALTY = RegularisationPlan("stem.mixing", (0.01, 0.0))
 
 
@@ -110,14 +112,14 @@ def render_template(name: str, plan: TrainingPlan, **changes: object) -> str:
     return environment.get_template(f"{name}.j2").render(context | changes)
 
 
-def build_folder(project: Path, plan: TrainingPlan) -> Path:
+def build_folder(project: Path, plan: TrainingPlan, model: str = MODEL) -> Path:
     """Write `generated/<name>` as a build does."""
     folder = project / "generated" / plan.name
     folder.mkdir(parents=True)
     files = {
         "train.py": render_template("train.py", plan),
         "evaluate.py": render_template("evaluate.py", plan),
-        "model.py": MODEL,
+        "model.py": model,
         "plan.json": json.dumps(plan.to_json()),
         "graph.json": json.dumps(tiny_graph(plan.name).to_json()),
     }

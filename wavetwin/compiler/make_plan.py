@@ -61,6 +61,7 @@ def make_plan(resolved: ResolvedSpec) -> TrainingPlan:
         regularisation=_plan_regularisation(spec),
         record_gradients=training.record_gradients,
         precision=training.precision,
+        memory_format=training.memory_format,
         seed=training.seed,
         streams={name: stream_seed(training.seed, name) for name in STREAMS},
         threads=training.threads,

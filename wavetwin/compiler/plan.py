@@ -112,6 +112,8 @@ class TrainingPlan:
     record_gradients: bool
     precision: str
     """`float32` or `bfloat16`."""
+    memory_format: str
+    """`contiguous` or `channels_last`."""
     seed: int
     streams: Mapping[str, int]
     """Seeds of the named random streams at epoch 0, rank 0, worker 0 (decisions.md 25)."""

@@ -28,6 +28,9 @@ from wavetwin.compiler.schema import (
     WaveletSpec,
 )
 
+LATER_TRAINING_FIELDS: dict[str, Any] = {"memory_format": "contiguous"}
+"""Fields of `training` that the first digests did not know, with their defaults."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSpec:
@@ -104,9 +107,15 @@ def _digests(document: dict[str, Any], data: DataSpec) -> tuple[str, str, str]:
         "input_shape": [channels, data.image_size, data.image_size],
         "num_classes": data.num_classes,
     }
-    training = {"model": model, "data": document["data"], "training": document["training"]}
+    canonical_training = _without_later_defaults(document["training"], LATER_TRAINING_FIELDS)
+    training = {"model": model, "data": document["data"], "training": canonical_training}
     complete = {"training": training, "evaluation": document["evaluation"]}
     return digest_of(model), digest_of(training), digest_of(complete)
+
+
+def _without_later_defaults(section: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Leave out fields that version 1 got later, where they have their default (decisions.md 6)."""
+    return {key: value for key, value in section.items() if key not in later or value != later[key]}
 
 
 def _resolve_stem(spec: ExperimentSpec, facts: ArchitectureFacts) -> StemSpec:

@@ -338,6 +338,9 @@ class TrainingSpec(SpecModel):
     """Record the l-infinity norm of each mixing row's gradient, every batch."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the forward and backward pass; weights stay float32."""
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    """How images and feature maps lie in memory: channels_last is often faster, and gives other last
+    bits."""
     seed: int = Field(default=0, ge=0, le=9223372036854775807)
     """All random streams derive from it."""
     threads: int = Field(default=2, ge=1, le=1024)

@@ -34,6 +34,7 @@ __all__ = [
     "load_state",
     "load_weights",
     "read_foreign",
+    "save_best",
     "save_snapshot",
     "save_state",
     "sync_folder",
@@ -72,20 +73,30 @@ class ForeignWeights:
 
 
 def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) -> None:
-    """Replace the last state; a kill at any moment leaves the old or the new one whole."""
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    """Replace the last state; a kill at any moment leaves the old or the new one whole.
+
+    Raises:
+        RunError: it cannot be written (a full disk); the old one is kept.
+    """
     new, last, previous = (checkpoints / name for name in (_NEW, _LAST, _PREVIOUS))
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    (new / WEIGHTS).write_bytes(save(_tensors(model)))
-    torch.save(dict(state), new / STATE)
-    for file in (new / WEIGHTS, new / STATE, new):
-        _sync(file)
-    if last.exists():
-        shutil.rmtree(previous, ignore_errors=True)
-        last.rename(previous)
-    new.rename(last)
-    _sync(checkpoints)
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        (new / WEIGHTS).write_bytes(save(_tensors(model)))
+        (new / STATE).write_bytes(content.getbuffer())
+        for file in (new / WEIGHTS, new / STATE, new):
+            _sync(file)
+        if last.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            last.rename(previous)
+        new.rename(last)
+        _sync(checkpoints)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        raise _not_saved(checkpoints, error) from error
     shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -137,14 +148,17 @@ def load_weights(model: nn.Module, file: Path) -> None:
     model.load_state_dict(tensors)
 
 
-def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: Path) -> None:
+def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: Path) -> str:
     """Copy the chosen channels of a file's first layer into the stem's free convolution.
+
+    Returns the SHA-256 of the file.
 
     Raises:
         RunError: the file is not there, has no first layer, or does not fit.
     """
     file = project / initial.checkpoint
-    given = read_foreign(file).tensors
+    foreign = read_foreign(file)
+    given = foreign.tensors
     tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
     name = next((name for name in _FIRST_LAYERS if name in tensors), None)
     if name is None or tensors[name].ndim != 4:
@@ -174,6 +188,7 @@ def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: P
             )
         # A state dict shares its memory with the model.
         parameter.copy_(source[chosen])
+    return foreign.sha256
 
 
 def read_foreign(file: Path) -> ForeignWeights:
@@ -222,6 +237,8 @@ def without_prefix(tensors: Mapping[Any, Any]) -> dict[Any, Any]:
 def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file whose header holds `metadata`; a kill leaves none or the whole.
 
+    Safetensors puts several entries into any order: only with one are the bytes always the same.
+
     Raises:
         RunError: it cannot be written there.
     """
@@ -240,14 +257,23 @@ def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def save_snapshot(checkpoints: Path, model: nn.Module, epoch: int) -> None:
-    """Keep the weights after this many epochs as `epoch-030.safetensors`."""
+    """Keep the weights after this many epochs as `epoch-030.safetensors`.
+
+    Raises:
+        RunError: they cannot be written.
+    """
     checkpoints.mkdir(parents=True, exist_ok=True)
-    file = checkpoints / f"epoch-{epoch:03d}.safetensors"
-    new = file.with_suffix(".new")
-    new.write_bytes(save(_tensors(model)))
-    _sync(new)
-    new.replace(file)
-    _sync(checkpoints)
+    write_weights(checkpoints / f"epoch-{epoch:03d}.safetensors", model.state_dict(), {})
+
+
+def save_best(checkpoints: Path, model: nn.Module, epoch: int) -> None:
+    """Keep the weights of the lowest validation error so far as `best.safetensors`.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    write_weights(checkpoints / "best.safetensors", model.state_dict(), {"epoch": str(epoch)})
 
 
 def weights_digest(file: Path) -> str:
@@ -259,6 +285,15 @@ def weights_digest(file: Path) -> str:
 def sync_folder(folder: Path) -> None:
     """Make renames inside a folder survive a power cut."""
     _sync(folder)
+
+
+def _not_saved(checkpoints: Path, error: OSError) -> RunError:
+    kept = find_last(checkpoints)
+    return RunError(
+        f"the state cannot be written to {checkpoints}: {error.strerror or error}",
+        (f"the last good state is {kept}" if kept else "no state was saved before")
+        + "; make room and start again, training resumes there",
+    )
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

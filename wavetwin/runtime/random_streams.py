@@ -37,7 +37,7 @@ def image_random(seed: int, epoch: int, index: int) -> Random:
     return Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
 
 
-def seed_step(seed: int, epoch: int, step: int) -> None:
+def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
     """Seed torch's global generators for one training step: dropout draws from them."""
-    text = f"{stream_seed(seed, 'dropout', epoch)},{step}"
+    text = f"{stream_seed(seed, 'dropout', epoch, rank)},{step}"
     torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

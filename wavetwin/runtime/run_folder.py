@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,22 @@ from wavetwin.runtime.checkpoint import find_last
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import now, read_json, write_json
 from wavetwin.runtime.machine import machine_facts
+from wavetwin.runtime.processes import ALONE, Processes
+from wavetwin.runtime.run_names import find_runs, run_number, run_stem
 from wavetwin.runtime.scripts import ScriptArguments, runs_folder
 
 __all__ = ["RunFolder", "find_run", "find_runs", "run_stem"]
 
 MANIFEST = "manifest.json"
-_DOCUMENTS = {"plan.json": "plan.json", "graph.json": "graph.json", "manifest.json": "build.json"}
+_DOCUMENTS = {
+    "plan.json": "plan.json",
+    "graph.json": "graph.json",
+    "manifest.json": "build.json",
+    "model.py": "model.py",
+    "spec.lock.yaml": "spec.lock.yaml",
+    "inputs.patch": "inputs.patch",
+    "wavetwin.patch": "wavetwin.patch",
+}
 """Copied from the built folder, so that a run can be read without it."""
 _STEP_WIDTH = 20
 
@@ -38,20 +49,22 @@ LOCK_WAIT_SECONDS = 10.0
 
 
 class RunFolder:
-    """One run on disk, locked for this process."""
+    """One run on disk, locked for the first of its processes; the others write nothing."""
 
     def __init__(
         self,
         path: Path,
         manifest: dict[str, Any],
-        lock: int,
+        lock: int | None,
         arguments: ScriptArguments,
         provenance: RunProvenance,
     ) -> None:
         self.path, self.manifest = path, manifest
         self.arguments, self.provenance = arguments, provenance
         self._lock = lock
-        self._steps = os.open(path / "steps", os.O_RDWR | os.O_CREAT, 0o644)
+        self._steps: int | None = None
+        if lock is not None:
+            self._steps = os.open(path / "steps", os.O_RDWR | os.O_CREAT, 0o644)
 
     @property
     def checkpoints(self) -> Path:
@@ -70,40 +83,31 @@ class RunFolder:
         graph: ModuleGraph,
         arguments: ScriptArguments,
         provenance: RunProvenance,
+        processes: Processes = ALONE,
     ) -> RunFolder:
         """Lock the run of this plan, made where there is none.
 
-        Raises:
-            RunError: another process works on it, or it is of another training.
-        """
-        parent = runs_folder(script_folder, arguments.runs) / plan.name
-        existing = find_runs(parent, plan, arguments.limit_batches)
-        stem = run_stem(plan, arguments.limit_batches)
-        if arguments.new and existing:
-            path = parent / f"{stem}-{_number(existing[-1], stem) + 1}"
-        else:
-            path = existing[-1] if existing else parent / stem
-        path.mkdir(parents=True, exist_ok=True)
-        lock = _lock(path)
-        try:
-            manifest = _existing_manifest(path, plan) or _new_manifest(
-                path.name, plan, graph, provenance
-            )
-        except RunError:
-            os.close(lock)
-            raise
-        for source, target in _DOCUMENTS.items():
-            if (script_folder / source).is_file() and not (path / target).exists():
-                shutil.copyfile(script_folder / source, path / target)
-        run = RunFolder(path, manifest, lock, arguments, provenance)
-        run.write_manifest()
-        return run
+        Under torchrun the first process does, and the others learn where it is.
 
-    def begin_life(self, step: int, device: torch.device) -> list[str]:
+        Raises:
+            RunError: another script works on it, or it is of another training.
+        """
+        own: list[RunFolder] = []
+
+        def open_first() -> tuple[Path, dict[str, Any]]:
+            own.append(_open(script_folder, plan, graph, arguments, provenance))
+            return own[0].path, own[0].manifest
+
+        path, manifest = processes.run_first(open_first)
+        return own[0] if own else RunFolder(path, manifest, None, arguments, provenance)
+
+    def begin_life(self, step: int, device: torch.device, processes: int = 1) -> list[str]:
         """Record that the script starts after `step` steps; return warnings for the user."""
+        if self._lock is None:
+            return []
         lives: list[dict[str, Any]] = self.manifest["lives"]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *self.provenance.drift})
-        machine = machine_facts(device)
+        machine = machine_facts(device) | {"processes": processes}
         warnings: list[str] = []
         built_with = self.provenance.manifest.get("versions", {}).get("torch")
         if built_with is not None and built_with != str(torch.__version__):
@@ -116,6 +120,12 @@ class RunFolder:
                     warnings.append(
                         f"{key} was {old} and is {new}: the last bits of the weights may differ"
                     )
+            old = lives[-1]["machine"].get("processes", 1)
+            if old != processes:
+                warnings.append(
+                    f"there were {old} processes and are {processes}: batches are divided in "
+                    "another way, so that running statistics and dropout differ from now on"
+                )
         lives.append(
             {
                 "first_step": step + 1,
@@ -135,12 +145,30 @@ class RunFolder:
         self.write_manifest()
         return warnings
 
+    def note_bad_images(self, everywhere: Sequence[Mapping[str, str]]) -> None:
+        """Record the damaged images that were left out, of all processes and lives."""
+        noted: dict[str, str] = self.manifest.setdefault("bad_images", {})
+        for bad_images in everywhere:
+            noted |= bad_images
+
+    def note_initial_weights(self, sha256: str) -> None:
+        """Record which file the free channels started from; a later life does not change it."""
+        self.manifest.setdefault("initial_weights", sha256)
+
+    def note_data(self, notes: Sequence[str]) -> None:
+        """Record what of the data is not official: it marks the run."""
+        found = [f"data-changed: {note}" for note in notes]
+        self.manifest["drift"] = sorted({*self.manifest["drift"], *found})
+
     def mark_step(self, step: int) -> None:
         """Note the number of steps done; survives a kill of the process."""
-        os.pwrite(self._steps, f"{step:0{_STEP_WIDTH}d}\n".encode(), 0)
+        if self._steps is not None:
+            os.pwrite(self._steps, f"{step:0{_STEP_WIDTH}d}\n".encode(), 0)
 
     def end_life(self, outcome: str, training_seconds: float) -> None:
         """Record how this life ended: `finished`, `stopped` (a signal) or `failed`."""
+        if self._lock is None:
+            return
         life = self.manifest["lives"][-1]
         life["last_step"] = max(life["last_step"], self._marked_step())
         life["ended"], life["outcome"] = now(), outcome
@@ -154,8 +182,11 @@ class RunFolder:
 
     def close(self) -> None:
         """Give the folder free for other processes."""
-        os.close(self._steps)
-        os.close(self._lock)
+        if self._steps is not None:
+            os.close(self._steps)
+            self._steps = None
+        if self._lock is not None:
+            os.close(self._lock)
 
     def _close_life(self, life: dict[str, Any]) -> None:
         if life["outcome"] == "running":
@@ -163,29 +194,41 @@ class RunFolder:
             life["outcome"] = "killed"
 
     def _marked_step(self) -> int:
+        if self._steps is None:
+            return 0
         text = os.pread(self._steps, _STEP_WIDTH, 0).decode("ascii", "replace")
         return int(text) if text.isdigit() else 0
 
 
-def run_stem(plan: TrainingPlan, limit_batches: int | None) -> str:
-    """Return a run's folder name without the number that `--new` adds.
-
-    Runs over a few batches only are trials: they never take the place of the real run.
-    """
-    trial = "" if limit_batches is None else f"-limit{limit_batches}"
-    return f"{plan.training_digest[:8]}-s{plan.seed}{trial}"
-
-
-def find_runs(parent: Path, plan: TrainingPlan, limit_batches: int | None) -> list[Path]:
-    """Return the runs of a plan below `runs/<name>`, the oldest first."""
-    stem = run_stem(plan, limit_batches)
-    found = [stem_path for stem_path in (parent / stem,) if stem_path.is_dir()]
-    found += [
-        path
-        for path in parent.glob(f"{stem}-*")
-        if path.is_dir() and path.name.removeprefix(f"{stem}-").isdigit()
-    ]
-    return sorted(found, key=lambda path: _number(path, stem))
+def _open(
+    script_folder: Path,
+    plan: TrainingPlan,
+    graph: ModuleGraph,
+    arguments: ScriptArguments,
+    provenance: RunProvenance,
+) -> RunFolder:
+    parent = runs_folder(script_folder, arguments.runs) / plan.name
+    existing = find_runs(parent, plan, arguments.limit_batches)
+    stem = run_stem(plan, arguments.limit_batches)
+    if arguments.new and existing:
+        path = parent / f"{stem}-{run_number(existing[-1], stem) + 1}"
+    else:
+        path = existing[-1] if existing else parent / stem
+    path.mkdir(parents=True, exist_ok=True)
+    lock = _lock(path)
+    try:
+        manifest = _existing_manifest(path, plan) or _new_manifest(
+            path.name, plan, graph, provenance, arguments.limit_batches
+        )
+    except RunError:
+        os.close(lock)
+        raise
+    for source, target in _DOCUMENTS.items():
+        if (script_folder / source).is_file() and not (path / target).exists():
+            shutil.copyfile(script_folder / source, path / target)
+    run = RunFolder(path, manifest, lock, arguments, provenance)
+    run.write_manifest()
+    return run
 
 
 def find_run(script_folder: Path, plan: TrainingPlan, arguments: ScriptArguments) -> Path:
@@ -204,10 +247,6 @@ def find_run(script_folder: Path, plan: TrainingPlan, arguments: ScriptArguments
         raise RunError(f"no trained weights in {path}", "run train.py first")
     _existing_manifest(path, plan)
     return path
-
-
-def _number(path: Path, stem: str) -> int:
-    return 1 if path.name == stem else int(path.name.removeprefix(f"{stem}-"))
 
 
 def _lock(path: Path) -> int:
@@ -246,7 +285,11 @@ def _existing_manifest(path: Path, plan: TrainingPlan) -> dict[str, Any] | None:
 
 
 def _new_manifest(
-    run: str, plan: TrainingPlan, graph: ModuleGraph, provenance: RunProvenance
+    run: str,
+    plan: TrainingPlan,
+    graph: ModuleGraph,
+    provenance: RunProvenance,
+    limit_batches: int | None,
 ) -> dict[str, Any]:
     sources: list[dict[str, Any]] = provenance.manifest.get("sources", [])
     spec = next((source for source in sources if source.get("role") == "spec"), {})
@@ -260,10 +303,12 @@ def _new_manifest(
         "training_digest": plan.training_digest,
         "model_digest": plan.model_digest,
         "seed": plan.seed,
+        "limit_batches": limit_batches,
         "commit": spec.get("commit"),
         "dirty": any(source.get("dirty", False) for source in sources),
         "git": provenance.manifest.get("git", True),
         "drift": [],
+        "bad_images": {},
         "build_manifest_sha256": provenance.manifest_sha256,
         "sources": sources,
         "parameters": {"trainable": counts.trainable, "frozen": counts.frozen},

@@ -6,6 +6,7 @@ Imports no torch: `train.py --help` answers at once.
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,17 @@ class ScriptArguments:
     new: bool
     run: str | None
     allow_drift: bool
-    workers: int
+    workers: int | None
+    """None: as many as the data set needs."""
     limit_batches: int | None
     checkpoint_seconds: float
     checkpoint_steps: int | None
     command: tuple[str, ...]
+    on_bad_image: str = "stop"
+    allow_other_data: bool = False
+    preflight: bool = False
+    weights: str = "last"
+    again: bool = False
 
 
 def parse_arguments(
@@ -65,7 +73,21 @@ def parse_arguments(
         help="run although script or wavetwin differ from what was built, and mark the run",
     )
     parser.add_argument(
-        "--workers", type=_count, default=0, metavar="N", help="processes that read images"
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that read image files; default: by the number of cores, 0 for sets in memory",
+    )
+    parser.add_argument(
+        "--on-bad-image",
+        choices=("stop", "skip"),
+        default="stop",
+        help="what a damaged image does; skipped ones are listed in the run; default: stop",
+    )
+    parser.add_argument(
+        "--allow-other-data",
+        action="store_true",
+        help="take files that are not the official ones (checksums, counts), and mark the run",
     )
     parser.add_argument(
         "--limit-batches", type=_positive, metavar="N", help="try out: N batches an epoch, apart"
@@ -84,9 +106,24 @@ def parse_arguments(
         parser.add_argument(
             "--checkpoint-steps", type=_positive, metavar="N", help="save it every N steps as well"
         )
+        parser.add_argument(
+            "--preflight",
+            action="store_true",
+            help="only check, in seconds, that the run could start here",
+        )
     else:
         parser.add_argument(
             "--run", metavar="NAME", help="name of the run's folder; default: the last one"
+        )
+        parser.add_argument(
+            "--weights",
+            type=_weights,
+            default="last",
+            metavar="WHICH",
+            help="last, best (on the validation images) or epoch-N; default: last",
+        )
+        parser.add_argument(
+            "--again", action="store_true", help="repeat entries that have scores; both are kept"
         )
     given = sys.argv[1:] if arguments is None else list(arguments)
     values = parser.parse_args(given)
@@ -102,6 +139,11 @@ def parse_arguments(
         checkpoint_seconds=getattr(values, "checkpoint_seconds", 0.0),
         checkpoint_steps=getattr(values, "checkpoint_steps", None),
         command=(Path(sys.argv[0]).name, *given),
+        on_bad_image=values.on_bad_image,
+        allow_other_data=values.allow_other_data,
+        preflight=getattr(values, "preflight", False),
+        weights=getattr(values, "weights", "last"),
+        again=getattr(values, "again", False),
     )
 
 
@@ -111,6 +153,14 @@ def run_script(main: Callable[[], int]) -> NoReturn:
         code = main()
     except RunError as error:
         sys.stderr.write(f"error: {error}\n")
+        code = 2
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        sys.stderr.write(
+            f"error: a file cannot be written: {error.strerror}: {error.filename or 'in the run'}\n"
+            "  help: make room and start again; the last good state is kept, training resumes there\n"
+        )
         code = 2
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -129,8 +179,8 @@ def runs_folder(script_folder: Path, runs: Path | None) -> Path:
     return runs.expanduser().absolute() if runs is not None else project_of(script_folder) / "runs"
 
 
-def prepare_device(plan: TrainingPlan, name: str) -> torch.device:
-    """Set threads and determinism as the plan wants them, and return the device.
+def prepare_device(plan: TrainingPlan, name: str, local_rank: int = 0) -> torch.device:
+    """Set threads and determinism as the plan wants them, and return this process's device.
 
     Raises:
         RunError: there is no such device here.
@@ -143,9 +193,11 @@ def prepare_device(plan: TrainingPlan, name: str) -> torch.device:
     try:
         if name == "auto":
             accelerator = torch.accelerator.current_accelerator(check_available=True)
-            return torch.device("cpu") if accelerator is None else accelerator
-        device = torch.device(name)
+            name = "cpu" if accelerator is None else accelerator.type
+        device = torch.device(f"cuda:{local_rank}" if name == "cuda" else name)
         torch.empty(1, device=device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         first_line = str(error).split("\n", 1)[0]
         raise RunError(f"device {name!r} cannot be used: {first_line}", "--device cpu") from error
@@ -164,6 +216,15 @@ def _whole(text: str, least: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise argparse.ArgumentTypeError(f"must be a whole number from {least}, not {text!r}")
     return int(text)
+
+
+def _weights(text: str) -> str:
+    kind, _, number = text.partition("-")
+    if text in ("last", "best"):
+        return text
+    if kind == "epoch" and number.isascii() and number.isdigit():
+        return f"epoch-{int(number):03d}"
+    raise argparse.ArgumentTypeError(f"must be last, best or epoch-N, not {text!r}")
 
 
 def _seconds(text: str) -> float:

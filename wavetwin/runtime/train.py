@@ -1,15 +1,20 @@
 """The bookkeeping of training; the loop itself stands in the generated script.
 
 `TrainingRun` restores the last checkpoint, hands out epochs and batches from there, adds up the
-running metrics, writes records and checkpoints, and stops cleanly on a signal.
+running metrics, writes records and checkpoints, and stops cleanly on a signal. Under torchrun every
+process has one: they take their share of each batch, agree after each step on what to do, and the
+first one alone writes.
 """
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -23,22 +28,35 @@ from wavetwin.runtime.checkpoint import (
     find_last,
     load_state,
     load_weights,
+    save_best,
     save_snapshot,
     save_state,
 )
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.failed_batch import save_failed_batch
+from wavetwin.runtime.processes import ALONE, Processes
 from wavetwin.runtime.progress import ProgressReport
 from wavetwin.runtime.random_streams import seed_step
 from wavetwin.runtime.records import EventWriter, JsonLines
 from wavetwin.runtime.run_folder import RunFolder
-from wavetwin.runtime.running import RunningMetrics
+from wavetwin.runtime.running import NotFinite, RunningMetrics
 from wavetwin.runtime.schedule import LearningRate, build_optimizer
 
-__all__ = ["LearningRate", "TrainingRun", "autocast", "build_optimizer", "split_batch"]
+__all__ = ["LearningRate", "TrainingRun", "autocast", "build_optimizer", "place"]
 
 LINES_PER_EPOCH = 20
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_STAND_IN_IMAGES = 2
+
+
+def place(model: nn.Module, plan: TrainingPlan, device: torch.device) -> nn.Module:
+    """Move a model to its device, in the plan's memory format."""
+    model.to(device)
+    if plan.memory_format == "channels_last":
+        # torch's annotations know this argument on tensors only.
+        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model
 
 
 def autocast(plan: TrainingPlan, device: torch.device) -> torch.autocast:
@@ -47,12 +65,29 @@ def autocast(plan: TrainingPlan, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def split_batch(
-    images: Tensor, labels: Tensor, parts: int
-) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """Yield the parts of an accumulated batch with each part's share of the images."""
-    for part, part_labels in zip(images.chunk(parts), labels.chunk(parts), strict=True):
-        yield part, part_labels, len(part) / len(images)
+@dataclass(frozen=True, slots=True)
+class TrainingBatch:
+    """This process's share of a batch, on the device."""
+
+    images: Tensor
+    """Normalised, (images, channels, height, width)."""
+    labels: Tensor
+    total: int
+    """Images of the whole batch, over all processes."""
+    is_stand_in: bool = False
+    """There was no image for this process: it goes along with black ones that count nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What goes through the network at once."""
+
+    images: Tensor
+    labels: Tensor
+    weight: float
+    """Factor of its mean loss, such that the gradients of all parts and processes average to the
+    gradient of the whole batch's mean loss."""
+    is_stand_in: bool
 
 
 class TrainingRun:
@@ -68,18 +103,24 @@ class TrainingRun:
         optimizer: torch.optim.Optimizer,
         learning_rate: LearningRate,
         device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
         self.run, self.plan, self.data, self.device = run, plan, data, device
         self.model, self.optimizer, self.learning_rate = model, optimizer, learning_rate
+        self.processes = processes
         self.epoch, self.step = 0, 0
         """Epochs done, and steps done in the current one."""
         self._seconds_before = 0.0
-        self._metrics = RunningMetrics(plan.regularisation is not None)
+        self._best = math.inf
+        """Lowest validation error so far."""
+        self._metrics = RunningMetrics(plan.regularisation is not None, processes)
         self._pending_gradients: list[tuple[int, dict[str, Tensor]]] = []
         self._mixing = [node.id for node in graph if node.op == "packet_mixing"]
-        self._files = {"metrics.jsonl": JsonLines(run.path / "metrics.jsonl")}
-        if plan.record_gradients:
-            self._files["gradients.jsonl"] = JsonLines(run.path / "gradients.jsonl")
+        self._files: dict[str, JsonLines] = {}
+        if processes.is_first:
+            self._files["metrics.jsonl"] = JsonLines(run.path / "metrics.jsonl")
+            if plan.record_gradients:
+                self._files["gradients.jsonl"] = JsonLines(run.path / "gradients.jsonl")
         self._seconds_between = run.arguments.checkpoint_seconds
         self._steps_between = run.arguments.checkpoint_steps
         self._signal: int | None = None
@@ -92,18 +133,30 @@ class TrainingRun:
                     "build again, or take the regularisation out of the spec",
                 )
         self._restore()
+        # Nobody saves before all have read the last state.
+        processes.barrier()
+        self.network = processes.wrap(model, device)
+        """What the loop calls: the model, whose gradients are averaged over the processes."""
 
     def __enter__(self) -> TrainingRun:
         self._started = self._saved = time.monotonic()
         total = self.plan.epochs * self.data.steps_per_epoch
-        self.progress = ProgressReport(f"training {self.plan.name}", total, self.total_steps)
-        self._events = EventWriter(self.run.path / "events", self.total_steps)
         self._old_handlers = {}
         if threading.current_thread() is threading.main_thread():
             self._old_handlers = {s: signal.signal(s, self._on_signal) for s in _SIGNALS}
+        self.progress = ProgressReport(
+            f"training {self.plan.name}", total, self.total_steps, self.processes.is_first
+        )
         self.progress.__enter__()
-        for warning in self.run.begin_life(self.total_steps, self.device):
+        self.run.note_data(self.data.data_notes)
+        warnings = self.run.begin_life(self.total_steps, self.device, self.processes.count)
+        for warning in [*warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
+        self._events = (
+            EventWriter(self.run.path / "events", self.total_steps)
+            if self.processes.is_first
+            else None
+        )
         if self.total_steps > 0:
             self.progress.say(f"resumed after {self.epoch} epochs and {self.step} steps")
         return self
@@ -114,17 +167,25 @@ class TrainingRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)
         self.progress.__exit__(kind, error, trace)
-        if kind is None and find_last(self.run.checkpoints) is None:
-            self.save()  # a plan of no epochs still has weights to evaluate
-        self._events.close()
-        for file in self._files.values():
-            file.close()
-        outcome = "finished" if kind is None else "failed"
-        self.run.end_life("stopped" if kind is SystemExit else outcome, self.seconds)
-        self.run.close()
+        try:
+            if kind is None and find_last(self.run.checkpoints) is None:
+                self.save()  # a plan of no epochs still has weights to evaluate
+            if self._events is not None:
+                self._events.close()
+            for file in self._files.values():
+                file.close()
+            outcome = "finished" if kind is None else "failed"
+            self.run.end_life("stopped" if kind is SystemExit else outcome, self.seconds)
+        except OSError:
+            # On a full disk the first error is the one to tell.
+            if error is None:
+                raise
+        finally:
+            self.run.close()
+            # Last: torchrun sends SIGTERM to the others as soon as one process has ended.
+            for number, handler in self._old_handlers.items():
+                signal.signal(number, handler)
 
     @property
     def total_steps(self) -> int:
@@ -140,22 +201,65 @@ class TrainingRun:
         """Yield the epochs that are left, counted from 0."""
         yield from range(self.epoch, self.plan.epochs)
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised images and labels of what is left of an epoch; seeds each step's dropout."""
-        for images, labels in self.data.training_batches(epoch, self.step):
-            seed_step(self.plan.seed, epoch, self.step)
-            yield self.data.normalise(images.to(self.device)), labels.to(self.device)
+    def batches(self, epoch: int) -> Iterator[TrainingBatch]:
+        """Yield what is left of an epoch; seeds each step's dropout.
 
-    def record(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        Raises:
+            RunError: all images of a share are damaged.
+        """
+        rank, count = self.processes.rank, self.processes.count
+        memory_format = (
+            torch.channels_last
+            if self.plan.memory_format == "channels_last"
+            else torch.contiguous_format
+        )
+        for images, labels, _ in self.data.training_batches(epoch, self.step, rank, count):
+            seed_step(self.plan.seed, epoch, self.step, rank)
+            (total,) = self.processes.sum([float(len(labels))])
+            is_stand_in = len(labels) == 0
+            if is_stand_in:
+                if rank < self._shares_with_images():
+                    raise RunError(
+                        f"every image of process {rank}'s share of step {self.total_steps + 1} is "
+                        f"damaged; {len(self.data.bad_images)} files so far",
+                        "mend the data set: wavetwin data check SPEC --verify lists them",
+                    )
+                size = self.plan.data.image_size
+                images = torch.zeros(_STAND_IN_IMAGES, self.plan.data.channels, size, size)
+                labels = torch.zeros(_STAND_IN_IMAGES, dtype=torch.int64)
+            images = self.data.normalise(images.to(self.device, non_blocking=True))
+            yield TrainingBatch(
+                images.contiguous(memory_format=memory_format),
+                labels.to(self.device, non_blocking=True),
+                int(total),
+                is_stand_in,
+            )
+
+    def parts(self, batch: TrainingBatch) -> Iterator[Part]:
+        """Yield the parts of an accumulated batch; gradients are exchanged after the last one."""
+        count = self.processes.count
+        images, labels = (
+            tensor.chunk(self.plan.accumulate) for tensor in (batch.images, batch.labels)
+        )
+        for number, (part, part_labels) in enumerate(zip(images, labels, strict=True), 1):
+            weight = 0.0 if batch.is_stand_in else len(part) / batch.total * count
+            is_last = number == len(images)
+            with self._exchange(is_last):
+                yield Part(part, part_labels, weight, batch.is_stand_in)
+
+    def record(self, loss: Tensor, logits: Tensor, part: Part) -> None:
         """Add one part's mean loss and wrong guesses to the running metrics."""
-        self._metrics.add_part(loss, logits, labels)
+        if not part.is_stand_in:
+            self._metrics.add_part(self.total_steps + 1, loss, logits, part.labels)
 
     def record_penalty(self, penalty: Tensor) -> None:
         """Add the step's regularisation to the running metrics."""
-        self._metrics.add_penalty(penalty)
+        self._metrics.add_penalty(self.total_steps + 1, penalty)
 
     def record_gradients(self) -> None:
-        """Note the l-infinity norm of each mixing row's gradient of this batch."""
+        """Note the l-infinity norm of each mixing row's gradient of this batch, if it is wanted."""
+        if not self.plan.record_gradients:
+            return
         norms = {
             name: parameter.grad.detach().abs().flatten(1).amax(1)
             for name, parameter in self.model.named_parameters()
@@ -165,70 +269,100 @@ class TrainingRun:
         }
         self._pending_gradients.append((self.total_steps + 1, norms))
 
-    def finish_step(self, images: int) -> None:
+    def finish_step(self, batch: TrainingBatch) -> None:
         """Count a step; write records and checkpoints that are due; stop on a signal.
 
         Raises:
-            RunError: the loss is not a number any more.
+            RunError: the loss is not a number any more, or the disk is full.
         """
+        self._metrics.count_step(self.total_steps + 1)
         self.step += 1
-        self._metrics.count_step()
         self.run.mark_step(self.total_steps)
         steps = self.data.steps_per_epoch
         at_interval = self.step % max(1, steps // LINES_PER_EPOCH) == 0 or self.step == steps
         if at_interval or self.device.type == "cpu":
             self._drain()
         loss = self._metrics.epoch_means()["loss"]
-        self.progress.advance(images, f"epoch {self.epoch + 1}/{self.plan.epochs}  loss {loss:.4f}")
+        note = f"epoch {self.epoch + 1}/{self.plan.epochs}  loss {loss:.4f}"
+        self.progress.advance(batch.total, note)
         if at_interval:
             self._write_interval()
-        if self._is_checkpoint_due():
+        is_due, stop = self.processes.any(int(self._is_checkpoint_due()), self._signal or 0)
+        if is_due:
             self.save()
-        if self._signal is not None:
-            self._stop()
+        if stop:
+            self._stop(stop)
 
-    def finish_epoch(self, validation: dict[str, Any] | None) -> None:
-        """Close an epoch: learning rate, records, checkpoint, the snapshot where one is kept."""
+    def finish_epoch(self, validation: Mapping[str, Any] | None) -> None:
+        """Close an epoch: learning rate, records, checkpoint, the snapshots that are kept."""
         means = self._metrics.epoch_means()
         watched = validation["loss"] if validation is not None else means["loss"]
         self.learning_rate.finish_epoch(watched)
         self.epoch, self.step = self.epoch + 1, 0
         self._metrics.start_epoch()
         values = {"lr": self.learning_rate.value, "train": means, "validation": validation}
-        self._files["metrics.jsonl"].append(
+        self._append(
+            "metrics.jsonl",
             {"kind": "epoch", "epoch": self.epoch, "step": self.total_steps}
             | values
-            | {"time": {"seconds": round(self.seconds, 3)}}
+            | {"time": {"seconds": round(self.seconds, 3)}},
         )
-        self._events.add("epoch/train", self.epoch, means)
-        self._events.add("epoch/validation", self.epoch, validation or {})
+        if self._events is not None:
+            self._events.add("epoch/train", self.epoch, means)
+            self._events.add("epoch/validation", self.epoch, validation or {})
         scores = f", error {means['top1_error']:.4f}"
         if validation is not None:
             scores += (
                 f"; validation loss {validation['loss']:.4f}, error {validation['top1_error']:.4f}"
             )
         self.progress.say(f"epoch {self.epoch}: loss {means['loss']:.4f}{scores}")
-        if self.epoch % self.plan.checkpoint_every == 0:
+        if self.processes.is_first and self.epoch % self.plan.checkpoint_every == 0:
             save_snapshot(self.run.checkpoints, self.model, self.epoch)
+        if validation is not None and validation["top1_error"] < self._best:
+            self._best = validation["top1_error"]
+            if self.processes.is_first:
+                save_best(self.run.checkpoints, self.model, self.epoch)
+        self.run.note_bad_images(self.processes.gather(self.data.bad_images))
         self.save()
-        if self._signal is not None:
-            self._stop()
+        (stop,) = self.processes.any(self._signal or 0)
+        if stop:
+            self._stop(stop)
 
     def save(self) -> None:
-        """Write the last state: all that another life needs to go on from here."""
+        """Write the last state: all that another life needs to go on from here.
+
+        Raises:
+            RunError: it cannot be written; the state before is kept.
+        """
         self._drain()
+        self._saved = time.monotonic()
+        if not self.processes.is_first:
+            return
         state = self._facts() | {
             "epoch": self.epoch,
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
             "learning_rate": self.learning_rate.state_dict(),
             "metrics": self._metrics.state_dict(),
+            "best": self._best,
             "files": {name: file.position() for name, file in self._files.items()},
             "seconds": self.seconds,
         }
-        self._events.flush()
+        if self._events is not None:
+            self._events.flush()
         save_state(self.run.checkpoints, self.model, state)
         self._saved = time.monotonic()
+
+    def _exchange(self, wanted: bool) -> AbstractContextManager[None]:
+        """Return the context in which a backward pass exchanges gradients, or leaves it."""
+        if wanted or not isinstance(self.network, nn.parallel.DistributedDataParallel):
+            return nullcontext()
+        return self.network.no_sync()
+
+    def _shares_with_images(self) -> int:
+        """Return how many processes the current step has images for."""
+        first = self.step * self.plan.batch_size
+        return min(self.plan.batch_size, len(self.data.train) - first, self.processes.count)
 
     def _facts(self) -> dict[str, Any]:
         """Return what has to be the same where a state is taken up."""
@@ -257,25 +391,35 @@ class TrainingRun:
         self.learning_rate.load_state_dict(state["learning_rate"])
         self.epoch, self.step = state["epoch"], state["step"]
         self._metrics.load_state_dict(state["metrics"])
+        self._best = state["best"]
         self._seconds_before = state["seconds"]
         for name, file in self._files.items():
             file.cut_back(state["files"][name])
 
+    def _append(self, name: str, record: Mapping[str, Any]) -> None:
+        if name in self._files:
+            self._files[name].append(record)
+
     def _drain(self) -> None:
         """Take in what the device has computed since the last call."""
-        kind = self._metrics.drain()
-        if kind is not None:
-            self._fail(kind)
+        fault = self._metrics.drain()
+        if fault is not None:
+            self._fail(fault)
         for step, norms in self._pending_gradients:
             rows = {name: norm.tolist() for name, norm in norms.items()}
-            self._files["gradients.jsonl"].append({"step": step, "linf": rows})
+            self._append("gradients.jsonl", {"step": step, "linf": rows})
         self._pending_gradients.clear()
 
-    def _fail(self, kind: str) -> NoReturn:
+    def _fail(self, fault: NotFinite) -> NoReturn:
+        """Keep the batch that did it, and stop."""
+        file = save_failed_batch(
+            self.run.path, self.data, fault, self.learning_rate, self.processes
+        )
         saved = find_last(self.run.checkpoints)
+        epoch = (fault.step - 1) // self.data.steps_per_epoch + 1
         raise RunError(
-            f"the {kind} is not a finite number any more, by step {self.total_steps} (epoch "
-            f"{self.epoch + 1}); nothing of it was saved",
+            f"the {fault.kind} is not a finite number any more in step {fault.step} (epoch {epoch}); "
+            f"the batch is in {file}",
             "lower training.optimizer.lr, add warmup_epochs or use float32; "
             + (f"the last good state is {saved}" if saved else "no state was saved before"),
         )
@@ -284,26 +428,29 @@ class TrainingRun:
         means = self._metrics.take_interval_means()
         values = {"lr": self.learning_rate.value} | means
         speed = round(self.progress.images_per_second, 1)
-        self._files["metrics.jsonl"].append(
+        self._append(
+            "metrics.jsonl",
             {"kind": "step", "epoch": self.epoch + 1, "step": self.total_steps}
             | values
-            | {"time": {"seconds": round(self.seconds, 3), "images_per_second": speed}}
+            | {"time": {"seconds": round(self.seconds, 3), "images_per_second": speed}},
         )
-        self._events.add("step", self.total_steps, values | {"images_per_second": speed})
+        if self._events is not None:
+            self._events.add("step", self.total_steps, values | {"images_per_second": speed})
 
     def _is_checkpoint_due(self) -> bool:
         if self._steps_between is not None and self.total_steps % self._steps_between == 0:
             return True
-        return time.monotonic() - self._saved >= self._seconds_between
+        # The first process's clock decides for all.
+        late = time.monotonic() - self._saved >= self._seconds_between
+        return self.processes.is_first and late
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._signal = number
 
-    def _stop(self) -> NoReturn:
-        assert self._signal is not None
+    def _stop(self, number: int) -> NoReturn:
         self.save()
-        name = signal.Signals(self._signal).name
+        name = signal.Signals(number).name
         self.progress.say(f"stopped by {name}; saved after {self.total_steps} steps, start again")
-        raise SystemExit(128 + self._signal)
+        raise SystemExit(128 + number)
