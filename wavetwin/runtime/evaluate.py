@@ -1,64 +1,45 @@
-"""The evaluation battery: one function a mode, and the book that scores go into."""
+"""The evaluation battery: one entry at a time, on one process or several."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
-from wavetwin.provenance import RunProvenance
-from wavetwin.runtime.checkpoint import WEIGHTS, find_last, load_state, weights_digest
+from wavetwin.compiler.plan import EvaluationPlan
+from wavetwin.runtime.corruptions import evaluate_corruptions
+from wavetwin.runtime.crops import evaluate_one_crop, evaluate_ten_crops
 from wavetwin.runtime.data import ExperimentData
-from wavetwin.runtime.data.transforms import fit, five_crops, resize, resize_short_side
 from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.json_files import now, read_json, write_json
-from wavetwin.runtime.metrics import divergence_from_first, flips, wrong_guesses
-from wavetwin.runtime.progress import ProgressReport
+from wavetwin.runtime.per_image import Baseline, Evaluated, Evaluation, describe
+from wavetwin.runtime.perturbations import evaluate_perturbations
+from wavetwin.runtime.processes import ALONE, Processes
+from wavetwin.runtime.score_book import ScoreBook
+from wavetwin.runtime.shifts import evaluate_shifts
 
-__all__ = ["MODES", "ScoreBook", "describe", "evaluate_entry", "score_one_crop"]
+__all__ = [
+    "MODES",
+    "Baseline",
+    "Evaluated",
+    "ScoreBook",
+    "describe",
+    "evaluate_entry",
+    "score_one_crop",
+    "summarise",
+]
 
-Scores = dict[str, Any]
-
-
-class _Evaluation:
-    """What every mode needs: predictions of one entry's images, in float32."""
-
-    def __init__(
-        self,
-        entry: EvaluationPlan,
-        model: nn.Module,
-        data: ExperimentData,
-        device: torch.device,
-        is_shown: bool,
-    ) -> None:
-        self.is_shown = is_shown
-        self.entry, self.model, self.data, self.device = entry, model, data, device
-        self.size = data.plan.data.image_size
-        self.split = entry.split or "test"
-
-    def batches(self, transform: Callable[[Tensor], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield transformed images and labels on the device."""
-        total = math.ceil(self.data.num_images(self.split) / self.data.plan.batch_size)
-        report = ProgressReport(describe(self.entry), total) if self.is_shown else nullcontext()
-        with report as progress:
-            for images, labels in self.data.evaluation_batches(self.split, transform):
-                yield images.to(self.device), labels.to(self.device)
-                if progress is not None:
-                    progress.advance(len(labels))
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Return logits in float32 for images in [0, 1]."""
-        if self.entry.normalise:
-            images = self.data.normalise(images)
-        return self.model(images).float()
+MODES: dict[str, Callable[[Evaluation], Evaluated]] = {
+    "one_crop": evaluate_one_crop,
+    "ten_crops": evaluate_ten_crops,
+    "shifts": evaluate_shifts,
+    "corruptions": evaluate_corruptions,
+    "perturbations": evaluate_perturbations,
+}
+"""By the name in the spec."""
 
 
 def evaluate_entry(
@@ -66,179 +47,113 @@ def evaluate_entry(
     model: nn.Module,
     data: ExperimentData,
     device: torch.device,
+    processes: Processes = ALONE,
     *,
+    data_root: Path | None = None,
     is_shown: bool = True,
-) -> Scores:
-    """Return the scores of one entry; the model is left in evaluation mode.
+    baseline: Baseline | None = None,
+) -> Evaluated:
+    """Return what one entry gives; called by every process, and the same on all of them.
+
+    Batches are as with one process, whatever their number. The model is left in evaluation mode.
+
+    Args:
+        entry: of the plan's battery.
+        model: maps images to logits, on the device.
+        data: the experiment's.
+        device: where the model is.
+        processes: those that evaluate together.
+        data_root: as the command line gives it, for entries with images of their own.
+        is_shown: whether the first process reports progress.
+        baseline: what corruptions and perturbations are set against; default: AlexNet.
 
     Raises:
-        RunError: the mode is not available in this version, or its split has no images.
+        RunError: images are missing or damaged; on all processes alike.
     """
-    mode = MODES.get(entry.mode)
-    if mode is None:
-        raise RunError(
-            f"evaluation mode '{entry.mode}' is not available in this version; the scores of the "
-            "other entries are kept",
-            f"available: {', '.join(MODES)}",
-        )
-    model.eval()
-    with torch.inference_mode():
-        scores = mode(_Evaluation(entry, model, data, device, is_shown))
-    return scores | {"images": data.num_images(entry.split or "test")}
+    run = Evaluation(entry, model, data, device, processes, data_root, is_shown, baseline=baseline)
+    return _evaluate(run)
 
 
 def score_one_crop(
-    model: nn.Module, data: ExperimentData, split: str, device: torch.device
-) -> Scores:
-    """Return loss and errors on a split, as after each epoch of training."""
-    entry = EvaluationPlan("one_crop", split, None, None, None, None, None, None, True)
-    return evaluate_entry(entry, model, data, device, is_shown=False)
+    model: nn.Module,
+    data: ExperimentData,
+    split: str,
+    device: torch.device,
+    processes: Processes = ALONE,
+) -> dict[str, float]:
+    """Return `loss`, `top1_error` and `top5_error` on a split, as after each epoch of training.
 
-
-def _one_crop(run: _Evaluation) -> Scores:
-    total = {"loss": 0.0, "top1_error": 0.0, "top5_error": 0.0}
-    count = 0
-    for images, labels in run.batches(lambda x: fit(x, run.size)):
-        logits = run.predict(images)
-        total["loss"] += float(functional.cross_entropy(logits, labels, reduction="sum"))
-        total["top1_error"] += wrong_guesses(logits, labels, 1)
-        total["top5_error"] += wrong_guesses(logits, labels, 5)
-        count += len(labels)
-    return {name: value / count for name, value in total.items()}
-
-
-def _ten_crops(run: _Evaluation) -> Scores:
-    """Five crops of images an eighth larger (256 for 224, 36 for 32) and their mirror images."""
-    larger = run.size * 8 // 7
-    wrong = {"top1_error": 0, "top5_error": 0}
-    count = 0
-
-    def crops(images: Tensor) -> Tensor:
-        five = five_crops(resize_short_side(images, larger), run.size)
-        return torch.cat((five, five.flip(-1)), dim=-4)
-
-    for images, labels in run.batches(crops):
-        # Crop by crop: ten times the batch may not fit where the batch does.
-        each = [run.predict(crop).softmax(-1) for crop in images.unbind(1)]
-        mean = torch.stack(each).mean(0)
-        wrong["top1_error"] += wrong_guesses(mean, labels, 1)
-        wrong["top5_error"] += wrong_guesses(mean, labels, 5)
-        count += len(labels)
-    return {name: value / count for name, value in wrong.items()}
-
-
-def _shifts(run: _Evaluation) -> Scores:
-    entry, size = run.entry, run.size
-    assert entry.max_shift is not None
-    divide = entry.pixel_divide or 1
-    moves = entry.max_shift * divide
-    places = shift_places(entry.direction or "horizontal", moves)
-    steps = range(1, min(entry.max_step or entry.max_shift, moves) + 1)
-    differ, pairs = dict.fromkeys(steps, 0), dict.fromkeys(steps, 0)
-    divergence, count = torch.zeros(len(places), len(places[0]), dtype=torch.float64), 0
-    large = divide * (size + entry.max_shift)
-    for images, labels in run.batches(lambda x: fit(x, large)):
-        frames = [
-            torch.stack(
-                [run.predict(_window(images, place, divide * size, size)) for place in row], dim=1
-            )
-            for row in places
-        ]
-        logits = torch.stack(frames, dim=1).cpu()
-        if entry.metric == "kl_divergence":
-            divergence += divergence_from_first(logits)
-        else:
-            for step in steps:
-                flipped, compared = flips(logits.argmax(-1), step)
-                differ[step] += flipped
-                pairs[step] += compared
-        count += len(labels)
-    if entry.metric == "kl_divergence":
-        means = divergence / count
-        is_grid = len(places) > 1 and len(places[0]) > 1
-        return {"kl_divergence": means.tolist() if is_grid else means.flatten().tolist()}
-    rates = {str(step): differ[step] / pairs[step] for step in steps}
-    return {"flip_rate": rates, "mean_flip_rate": sum(rates.values()) / len(rates)}
-
-
-def shift_places(direction: str, moves: int) -> list[list[tuple[int, int]]]:
-    """Return rows of (top, left) of the crops, each one sample further than the one before.
-
-    `both` is the grid of all moves down and to the right.
+    Raises:
+        RunError: the split has no images, or one is damaged; on all processes alike.
     """
-    line = range(moves + 1)
-    match direction:
-        case "vertical":
-            return [[(move, 0)] for move in line]
-        case "diagonal":
-            return [[(move, move) for move in line]]
-        case "both":
-            return [[(down, right) for right in line] for down in line]
-        case _:
-            return [[(0, move) for move in line]]
+    entry = EvaluationPlan(
+        mode="one_crop",
+        split=split,
+        direction=None,
+        max_shift=None,
+        pixel_divide=None,
+        metric=None,
+        max_step=None,
+        root=None,
+        normalise=True,
+    )
+    run = Evaluation(entry, model, data, device, processes, None, False, wants_intervals=False)
+    return _evaluate(run).scores
 
 
-def _window(images: Tensor, place: tuple[int, int], side: int, size: int) -> Tensor:
-    top, left = place
-    return resize(images[..., top : top + side, left : left + side], size, size)
+def _evaluate(run: Evaluation) -> Evaluated:
+    mode = MODES.get(run.entry.mode)
+    if mode is None:
+        raise RunError(
+            f"evaluation mode '{run.entry.mode}' is not known to this version",
+            f"known: {', '.join(MODES)}",
+        )
+    run.model.eval()
+    with torch.inference_mode():
+        found = mode(run)
+    # Machines of another kind may round the last bit of a mean in another way.
+    scores, intervals = run.processes.from_first((found.scores, found.intervals))
+    return replace(found, scores=scores, intervals=intervals)
 
 
-MODES: dict[str, Callable[[_Evaluation], Scores]] = {
-    "one_crop": _one_crop,
-    "ten_crops": _ten_crops,
-    "shifts": _shifts,
-}
-"""What is available, by the name in the spec."""
+def summarise(evaluated: Evaluated) -> str:
+    """Return the scores of one entry with their intervals on one line.
 
-
-def describe(entry: EvaluationPlan) -> str:
-    """Return an entry in words."""
-    words = [entry.mode.replace("_", " "), entry.root or entry.split or "test"]
-    if entry.mode == "shifts":
-        unit = f"/{entry.pixel_divide}" if entry.pixel_divide not in (None, 1) else ""
-        words += [str(entry.direction), str(entry.metric).replace("_", " ")]
-        words.append(f"up to {entry.max_shift} px{unit and f' by 1{unit} px'}")
-    if not entry.normalise:
-        words.append("not normalised")
+    Of scores by type and severity the mean of each type is shown; of a grid, its last shift.
+    """
+    words = list(_shown_scores(evaluated.scores, evaluated.intervals))
+    words.append(f"{evaluated.images} images")
+    if evaluated.skipped:
+        words.append(f"{evaluated.skipped} damaged images left out")
     return ", ".join(words)
 
 
-class ScoreBook:
-    """`scores.json` of a run: one record an entry, written as soon as it is there."""
+def _shown_scores(scores: dict[str, Any], intervals: dict[str, Any]) -> Iterator[str]:
+    for name, value in scores.items():
+        label, ends = name.replace("_", " "), intervals.get(name)
+        if isinstance(value, float):
+            yield f"{label} {_number(value, ends)}"
+        elif isinstance(value, str):
+            yield f"{label}: {value}"
+        elif isinstance(value, dict):
+            yield f"{label} " + "; ".join(
+                f"{key}: {_of_type(item, None if ends is None else ends[key])}"
+                for key, item in value.items()
+            )
+        elif value and isinstance(value[0], float):
+            yield f"{label} " + " ".join(f"{item:.4f}" for item in value)
+        elif value and isinstance(value[0], list):
+            last = None if ends is None else ends[-1][-1]
+            yield f"{label} at the largest shift {_number(value[-1][-1], last)}"
+        elif value:
+            yield f"{label}: {' '.join(map(str, value))}"
 
-    def __init__(
-        self, run: Path, plan: TrainingPlan, data: ExperimentData, provenance: RunProvenance
-    ) -> None:
-        """Read what is there and note what the scores are of.
 
-        Raises:
-            RunError: there are no weights, or the file is damaged.
-        """
-        folder, state = find_last(run / "checkpoints"), load_state(run / "checkpoints")
-        if folder is None or state is None:
-            raise RunError(f"no trained weights in {run}", "run train.py first")
-        manifest = read_json(run / "manifest.json")
-        self.weights = folder / WEIGHTS
-        self.epochs: int = state["epoch"]
-        self._file = run / "scores.json"
-        self._facts = {
-            "digest": plan.digest,
-            "training_digest": plan.training_digest,
-            "commit": manifest["commit"],
-            "dirty": manifest["dirty"],
-            "drift": sorted({*manifest["drift"], *provenance.drift}),
-            "build_manifest_sha256": provenance.manifest_sha256,
-            "data": data.fingerprint,
-            "weights": weights_digest(self.weights),
-            "epochs": self.epochs,
-        }
-        self._records: list[dict[str, Any]] = (
-            read_json(self._file)["scores"] if self._file.is_file() else []
-        )
+def _of_type(item: Any, ends: Any) -> str:
+    if isinstance(item, dict):
+        return f"{sum(item.values()) / len(item):.4f}"
+    return _number(item, ends)
 
-    def add(self, entry: EvaluationPlan, scores: Scores) -> None:
-        """Write the scores of an entry in place of older ones of the same entry."""
-        key = {name: value for name, value in asdict(entry).items() if value is not None}
-        record = {"entry": key, "scores": scores} | self._facts | {"date": now()}
-        self._records = [old for old in self._records if old["entry"] != key] + [record]
-        write_json(self._file, {"wavetwin_scores": 1, "scores": self._records})
+
+def _number(value: float, ends: Any) -> str:
+    return f"{value:.4f}" if ends is None else f"{value:.4f} [{ends[0]:.4f}, {ends[1]:.4f}]"

@@ -1,0 +1,210 @@
+"""Errors on corrupted images in ImageNet-C's layout: `<corruption>/<severity>/<class>/*`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from wavetwin.runtime.baselines import (
+    ALEXNET_ERRORS,
+    ALEXNET_SOURCE,
+    CORRUPTIONS,
+    PUBLISHED_ERRORS,
+    SEVERITIES,
+)
+from wavetwin.runtime.crops import guesses
+from wavetwin.runtime.data.folder import list_folder
+from wavetwin.runtime.data.found import FileList
+from wavetwin.runtime.data.root import ROOT_REMEDY, find_data_root
+from wavetwin.runtime.data.sources import FileImages
+from wavetwin.runtime.data.splits import whole
+from wavetwin.runtime.data.transforms import fit
+from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.intervals import combined_intervals
+from wavetwin.runtime.per_image import Baseline, Evaluated, Evaluation, Table
+
+__all__ = ["check_classes", "entry_folder", "evaluate_corruptions", "subfolders"]
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What was found on one corruption at one severity."""
+
+    wrong: Tensor
+    """uint8 (images,), in the order of the files."""
+    names: str
+    """SHA-256 of the files' names: equal where the photographs are the same."""
+    skipped: int
+    fingerprint: str
+
+
+def evaluate_corruptions(run: Evaluation) -> Evaluated:
+    """Return top-1 errors by corruption and severity, their mean, and mCE.
+
+    The mean corruption error is, in percent, the mean over the fifteen corruptions of the error
+    over AlexNet's (or another baseline's), each averaged over the five severities. It is given only
+    where all of these are there; else `missing` names what is not.
+
+    Raises:
+        RunError: there are no corruptions, their classes are not the plan's, or the baseline has
+            not all of them.
+    """
+    found: dict[str, list[str]] = {}
+
+    def look() -> None:
+        folder = entry_folder(run)
+        found.update({each.name: _severities(each) for each in subfolders(folder)})
+        if not any(found.values()):
+            raise RunError(
+                f"{folder} has no corruptions: <corruption>/<severity>/<class>/* is looked for",
+                "extract ImageNet-C's archives into it, or name another root in the spec",
+            )
+
+    run.together(look)
+    folder = entry_folder(run)
+    sets = {
+        f"{name}/{severity}": _score(run, folder / name / severity)
+        for name, severities in found.items()
+        for severity in severities
+    }
+    return _finish(run, sets)
+
+
+def entry_folder(run: Evaluation) -> Path:
+    """Return the folder of an entry's own images.
+
+    Raises:
+        RunError: no data root is known, or the folder is not there.
+    """
+    root, name = find_data_root(run.data_root), run.entry.root
+    assert name is not None
+    if root is None:
+        raise RunError(f"no data root is known, and '{name}' is read from disk", ROOT_REMEDY)
+    if not (root / name).is_dir():
+        raise RunError(f"{root / name} is not there", ROOT_REMEDY)
+    return root / name
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, hidden ones left out, by name."""
+    return sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def check_classes(folder: Path, names: Sequence[str], run: Evaluation) -> None:
+    """Compare a folder's classes with those that the model knows.
+
+    Raises:
+        RunError: their number or, where the data set names its classes, their names differ.
+    """
+    number, known = run.data.plan.data.num_classes, run.data.train.source.class_names
+    if known is not None and set(names) != set(known):
+        different = sorted({*names} ^ {*known})
+        raise RunError(
+            f"{folder} has other classes than the data set: {', '.join(different[:8])}",
+            "there is a folder for each class, with the data set's names",
+        )
+    if len(names) != number:
+        raise RunError(
+            f"{folder} has {len(names)} classes, the model has {number}",
+            "there is a folder for each class, in the order of the classes",
+        )
+
+
+def _severities(folder: Path) -> list[str]:
+    return [each.name for each in subfolders(folder) if each.name in SEVERITIES]
+
+
+def _score(run: Evaluation, folder: Path) -> _Scored:
+    found: list[FileList] = []
+
+    def look() -> None:
+        files = list_folder(folder, run.data.train.source.class_names)
+        check_classes(folder, files.class_names, run)
+        found.append(files)
+
+    run.together(look)
+    (files,) = found
+    data = replace(run.data, test=whole(FileImages(files, run.data.plan.data.channels)))
+
+    def measure(images: Tensor, labels: Tensor) -> Table:
+        return {"wrong": guesses(run.predict(images), labels)["top1_wrong"]}
+
+    label = f"{run.entry.root}/{folder.parent.name}/{folder.name}"
+    table = run.collect(lambda x: fit(x, run.size), measure, data=data, split="test", label=label)
+    names = files.names[table["positions"].numpy()]
+    return _Scored(
+        table["wrong"],
+        hashlib.sha256(b"\n".join(names.tolist())).hexdigest(),
+        data.num_images("test") - len(names),
+        files.fingerprint,
+    )
+
+
+def _finish(run: Evaluation, sets: Mapping[str, _Scored]) -> Evaluated:
+    wanted = [f"{name}/{severity}" for name in CORRUPTIONS for severity in SEVERITIES]
+    missing = [name for name in wanted if name not in sets]
+    combinations = {"mean_top1_error": dict.fromkeys(sets, 1 / len(sets))}
+    errors, source = _baseline(run.baseline)
+    if not missing:
+        combinations["mce"] = _relative(errors)
+        combinations["mce_against_AI"] = _relative(PUBLISHED_ERRORS)
+    means = {name: float(scored.wrong.double().mean()) for name, scored in sets.items()}
+    for name, weights in combinations.items():
+        means[name] = sum(weight * means[each] for each, weight in weights.items())
+    wrong = {name: scored.wrong for name, scored in sets.items()}
+    intervals = combined_intervals(
+        wrong, {name: scored.names for name, scored in sets.items()}, combinations
+    )
+    scores = _nest(means, sets)
+    scores |= {"missing": missing} if missing else {"baseline": source}
+    digest = hashlib.sha256("".join(scored.fingerprint for scored in sets.values()).encode())
+    return Evaluated(
+        scores,
+        _nest({name: list(ends) for name, ends in intervals.items()}, sets),
+        wrong,
+        sum(len(scored.wrong) for scored in sets.values()),
+        sum(scored.skipped for scored in sets.values()),
+        digest.hexdigest(),
+    )
+
+
+def _baseline(baseline: Baseline | None) -> tuple[Mapping[str, float], str]:
+    """Return the errors by corruption that mCE is relative to, and whose they are."""
+    if baseline is None:
+        return ALEXNET_ERRORS, ALEXNET_SOURCE
+    by_type: Mapping[str, Mapping[str, float]] = baseline.scores["top1_error"]
+    lacking = [name for name in CORRUPTIONS if {*by_type.get(name, ())} != {*SEVERITIES}]
+    errors = {
+        name: sum(by_type[name].values()) / len(SEVERITIES)
+        for name in CORRUPTIONS
+        if name not in lacking
+    }
+    lacking += [name for name, error in errors.items() if error == 0]
+    if lacking:
+        raise RunError(f"the baseline {baseline.label} has no errors on {', '.join(lacking)}")
+    return errors, baseline.label
+
+
+def _relative(baseline: Mapping[str, float]) -> dict[str, float]:
+    """Return the weights of the sum that is mCE, in percent."""
+    return {
+        f"{name}/{severity}": 100 / len(CORRUPTIONS) / len(SEVERITIES) / baseline[name]
+        for name in CORRUPTIONS
+        for severity in SEVERITIES
+    }
+
+
+def _nest(values: Mapping[str, Any], sets: Mapping[str, _Scored]) -> dict[str, Any]:
+    by_type: dict[str, dict[str, Any]] = {}
+    for name in sets:
+        corruption, severity = name.split("/")
+        by_type.setdefault(corruption, {})[severity] = values[name]
+    others = {name: value for name, value in values.items() if name not in sets}
+    return {"top1_error": by_type} | others

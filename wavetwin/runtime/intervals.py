@@ -1,0 +1,209 @@
+"""Confidence intervals: the bootstrap over images, and over seeds and images.
+
+Everything is seeded: the same values give the same interval. An interval over images covers what
+another draw of images of the same kind would change; it does not cover training again. An interval
+over seeds and images covers both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "RESAMPLES",
+    "PairedDifference",
+    "combined_intervals",
+    "mean_interval",
+    "mean_intervals",
+    "paired_interval",
+    "percentiles",
+    "resampled_means",
+]
+
+RESAMPLES = 2000
+_TAIL = 0.025
+"""Share of resamples left out on each side: the interval is of 95 %."""
+_SEED = 20190326
+_NORMAL = 1.959964
+_STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
+"""97.5 % quantiles of Student's t with 1 to 10 degrees of freedom."""
+_AT_ONCE = 2_000_000
+"""Random numbers drawn at once: 16 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """The mean of second - first over seeds and images, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mean_interval(
+    values: Tensor, *, is_rate: bool = False, resamples: int = RESAMPLES, seed: int = _SEED
+) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of (images,) values; see `mean_intervals`."""
+    (interval,) = mean_intervals(
+        values.unsqueeze(1), are_rates=[is_rate], resamples=resamples, seed=seed
+    )
+    return interval
+
+
+def mean_intervals(
+    values: Tensor,
+    *,
+    are_rates: Sequence[bool],
+    resamples: int = RESAMPLES,
+    seed: int = _SEED,
+) -> list[tuple[float, float]]:
+    """Return the 95 % interval of the mean of each column: percentiles of its resampled means.
+
+    A rate of which no image shows a sign (or every one does) would get an interval of no width:
+    then the other end is the exact binomial one, 1 - 0.025 ** (1 / images) away.
+
+    Args:
+        values: (images, columns).
+        are_rates: for each column, whether its values are shares between 0 and 1.
+        resamples: number of times that the images are drawn with replacement.
+        seed: of the draws.
+    """
+    samples = resampled_means(values, resamples=resamples, seed=seed)
+    return _ends(values, samples, are_rates)
+
+
+def combined_intervals(
+    columns: Mapping[str, Tensor],
+    drawn_together: Mapping[str, str],
+    combinations: Mapping[str, Mapping[str, float]],
+    *,
+    no_rates: Set[str] = frozenset(),
+    resamples: int = RESAMPLES,
+) -> dict[str, tuple[float, float]]:
+    """Return the 95 % intervals of the means of several sets of images, and of weighted sums.
+
+    Args:
+        columns: (images,) values by name; sets may have different numbers of images.
+        drawn_together: the set of images of each column, by any label. Columns of one set are
+            resampled together (the same photographs under several corruptions), sets apart.
+        combinations: weights of columns, by name of the weighted sum of means.
+        no_rates: columns whose values are not shares between 0 and 1.
+        resamples: number of times that the images are drawn with replacement.
+    """
+    intervals: dict[str, tuple[float, float]] = {}
+    samples: dict[str, Tensor] = {}
+    for number, label in enumerate(dict.fromkeys(drawn_together[name] for name in columns)):
+        names = [name for name in columns if drawn_together[name] == label]
+        values = torch.stack([columns[name].double() for name in names], dim=1)
+        drawn = resampled_means(values, resamples=resamples, seed=_SEED + number)
+        found = _ends(values, drawn, [name not in no_rates for name in names])
+        intervals |= dict(zip(names, found, strict=True))
+        samples |= dict(zip(names, drawn.unbind(1), strict=True))
+    for name, weights in combinations.items():
+        total = sum((weight * samples[each] for each, weight in weights.items()), torch.zeros(()))
+        low, high = (float(end) for end in percentiles(total.double().unsqueeze(1)))
+        if all(bool((samples[each] == samples[each][0]).all()) for each in weights):
+            # Nothing was seen to vary: what is known of the parts bounds their sum.
+            low = sum(weight * intervals[each][0] for each, weight in weights.items())
+            high = sum(weight * intervals[each][1] for each, weight in weights.items())
+        intervals[name] = (low, high)
+    return intervals
+
+
+def resampled_means(values: Tensor, *, resamples: int = RESAMPLES, seed: int = _SEED) -> Tensor:
+    """Return the means of each column over images drawn with replacement.
+
+    The draws depend on the seed and the number of images alone: columns of several calls with as
+    many images are resampled together. Maps (images, columns) to (resamples, columns), float64.
+    """
+    # The draws are of deviations, so that float32 keeps the digits where a spread is small.
+    centre = values.double().mean(0)
+    deviations = (values.double() - centre).float()
+    means = [
+        (counts @ deviations).double() / len(values) + centre
+        for counts in _draw_counts(len(values), resamples, seed)
+    ]
+    return torch.cat(means)
+
+
+def percentiles(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ends of the 95 % interval of (resamples, columns) samples, (columns,) each."""
+    ends = torch.quantile(samples, torch.tensor([_TAIL, 1 - _TAIL], dtype=samples.dtype), dim=0)
+    return ends[0], ends[1]
+
+
+def paired_interval(
+    first: Tensor, second: Tensor, *, resamples: int = RESAMPLES, seed: int = _SEED
+) -> PairedDifference:
+    """Return the mean of second - first with a 95 % interval over seeds and images.
+
+    Both are (seeds, images): the same seeds and the same images in the same order. Seeds and images
+    are drawn with replacement independently of each other (a crossed bootstrap), so the interval
+    covers another draw of both; with one seed it is over images only, and says nothing about
+    training again. A bootstrap over few seeds is too narrow: the part of the seeds' means is widened
+    by sqrt(s / (s - 1)) and by Student's t with s - 1 degrees of freedom over the normal quantile.
+    What is left to chance in each pair of seed and image is counted more than once, so that the
+    interval is rather too wide than too narrow.
+
+    Raises:
+        ValueError: the shapes differ, or there is nothing to compare.
+    """
+    if first.shape != second.shape or first.ndim != 2 or first.numel() == 0:
+        raise ValueError(
+            f"paired values are (seeds, images), of one shape: not {tuple(first.shape)} and "
+            f"{tuple(second.shape)}"
+        )
+    difference = second.double() - first.double()
+    mean = float(difference.mean())
+    num_seeds, num_images = difference.shape
+    by_seed = torch.cat(
+        [
+            counts.double() @ difference.T / num_images
+            for counts in _draw_counts(num_images, resamples, seed)
+        ]
+    )
+    shares = torch.cat(list(_draw_counts(num_seeds, resamples, seed + 1)))
+    samples = (by_seed * shares).sum(1) / num_seeds
+    if num_seeds > 1:
+        widening = math.sqrt(num_seeds / (num_seeds - 1)) * _student(num_seeds - 1) / _NORMAL
+        samples += (widening - 1) * ((shares - 1) * difference.mean(1)).sum(1) / num_seeds
+    low, high = percentiles(samples.unsqueeze(1))
+    return PairedDifference(mean, float(low), float(high))
+
+
+def _ends(values: Tensor, samples: Tensor, are_rates: Sequence[bool]) -> list[tuple[float, float]]:
+    """Return the interval of each column, with the exact binomial end where nothing varies."""
+    low, high = percentiles(samples)
+    intervals = list(zip(low.tolist(), high.tolist(), strict=True))
+    reach = 1 - _TAIL ** (1 / len(values))
+    for column, is_rate in enumerate(are_rates):
+        if is_rate and bool((values[:, column] == 0).all()):
+            intervals[column] = (0.0, reach)
+        elif is_rate and bool((values[:, column] == 1).all()):
+            intervals[column] = (1 - reach, 1.0)
+    return intervals
+
+
+def _draw_counts(number: int, resamples: int, seed: int) -> Iterator[Tensor]:
+    """Yield how often each of `number` things is drawn, in parts of (some resamples, number)."""
+    generator = torch.Generator().manual_seed(seed)
+    at_once = max(1, min(resamples, _AT_ONCE // number))
+    for begin in range(0, resamples, at_once):
+        rows = min(at_once, resamples - begin)
+        drawn = torch.randint(number, (rows, number), generator=generator)
+        drawn += torch.arange(rows).unsqueeze(1) * number
+        counts = torch.bincount(drawn.flatten(), minlength=rows * number)
+        yield counts.reshape(rows, number).float()
+
+
+def _student(degrees: int) -> float:
+    """Return the 97.5 % quantile of Student's t; beyond the table, its expansion in 1 / degrees."""
+    if degrees <= len(_STUDENT):
+        return _STUDENT[degrees - 1]
+    z = _NORMAL
+    return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)

@@ -1,0 +1,240 @@
+"""The score book: a file that evaluations are added to and nothing is ever taken from.
+
+A second evaluation of an entry adds a second record; the last one of an entry is the current one.
+The per-image tables that the scores are means of lie beside the file, one for each record, so that
+runs can be compared image by image.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
+from wavetwin.provenance import RunProvenance
+from wavetwin.runtime.checkpoint import (
+    WEIGHTS,
+    find_last,
+    load_state,
+    weights_digest,
+    write_weights,
+)
+from wavetwin.runtime.data import ExperimentData
+from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.json_files import now, read_json, write_json
+from wavetwin.runtime.per_image import Evaluated
+
+__all__ = ["ScoreBook", "add_record", "data_facts", "find_weights", "read_scores"]
+
+LOCK_WAIT_SECONDS = 30.0
+"""Another process holds the book for as long as it takes to write a table."""
+_SAME = ("weights", "data", "build_manifest_sha256", "limit_batches")
+"""What a record must have in common with this evaluation to make it superfluous."""
+
+Record = dict[str, Any]
+
+
+class ScoreBook:
+    """`scores.json` of a run, with `predictions/` beside it."""
+
+    def __init__(
+        self,
+        run: Path,
+        plan: TrainingPlan,
+        data: ExperimentData,
+        provenance: RunProvenance,
+        weights: str = "last",
+    ) -> None:
+        """Find the weights and note what the scores are of.
+
+        Args:
+            run: the run's folder.
+            plan: the built plan.
+            data: what is evaluated on.
+            provenance: of the script that evaluates.
+            weights: `last`, `best`, or a snapshot such as `epoch-030`.
+
+        Raises:
+            RunError: there are no such weights, or a file is damaged.
+        """
+        manifest = read_json(run / "manifest.json")
+        self.weights, self.epochs = find_weights(run, weights)
+        self._file = run / "scores.json"
+        drift = {*manifest["drift"], *provenance.drift}
+        self._facts = {
+            "digest": plan.digest,
+            "training_digest": plan.training_digest,
+            "commit": manifest["commit"],
+            "dirty": manifest["dirty"],
+            "drift": sorted(drift | {f"data-changed: {note}" for note in data.data_notes}),
+            "build_manifest_sha256": provenance.manifest_sha256,
+            **data_facts(data),
+            "weights": weights_digest(self.weights),
+            "checkpoint": weights,
+            "epochs": self.epochs,
+        }
+        read_scores(self._file)
+
+    def has(self, entry: EvaluationPlan) -> bool:
+        """Whether the same entry was scored with the same weights, data and build."""
+        key = entry_key(entry)
+        return any(
+            record["entry"] == key and all(record.get(name) == self._facts[name] for name in _SAME)
+            for record in read_scores(self._file)
+        )
+
+    def add(self, entry: EvaluationPlan, evaluated: Evaluated) -> None:
+        """Add the record of an entry, and the file of its per-image table.
+
+        Raises:
+            RunError: it cannot be written, or another process holds the book for too long.
+        """
+        add_record(self._file, entry, evaluated, self._facts)
+
+
+def add_record(
+    file: Path, entry: EvaluationPlan, evaluated: Evaluated, facts: Mapping[str, Any]
+) -> Record:
+    """Add one record to a book, made where there is none, and return it.
+
+    The table is written first, so that a kill leaves no record without one.
+
+    Raises:
+        RunError: it cannot be written, or another process holds the book for too long.
+    """
+    with locked(file):
+        records = read_scores(file)
+        record: Record = {
+            "entry": entry_key(entry),
+            "scores": evaluated.scores,
+            "intervals": evaluated.intervals,
+            "predictions": None,
+            "images": evaluated.images,
+            "skipped": evaluated.skipped,
+            "files": evaluated.fingerprint,
+            **facts,
+            "date": now(),
+        }
+        if evaluated.per_image:
+            text = json.dumps([len(records), record], sort_keys=True)
+            name = f"{entry.mode}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
+            folder = file.parent / _tables_of(file)
+            _make_folder(folder)
+            write_weights(
+                folder / name, evaluated.per_image, {"entry": json.dumps(record["entry"])}
+            )
+            record["predictions"] = f"{folder.name}/{name}"
+        write_json(file, {"wavetwin_scores": 1, "scores": [*records, record]})
+        return record
+
+
+def read_scores(file: Path) -> list[Record]:
+    """Return the records of a book, the oldest first; none where there is no file.
+
+    Raises:
+        RunError: it is damaged, or no book of scores.
+    """
+    if not file.is_file():
+        return []
+    document: Any = read_json(file)
+    is_book = isinstance(document, dict) and document.get("wavetwin_scores") == 1
+    if not is_book or not isinstance(document.get("scores"), list):
+        raise RunError(
+            f"{file} is no book of scores of this version of wavetwin",
+            "move it away; scores are never written over it",
+        )
+    return document["scores"]
+
+
+def find_weights(run: Path, name: str) -> tuple[Path, int]:
+    """Return a run's weights file by name, and after how many epochs it was written.
+
+    Raises:
+        RunError: there is none of this name; the ones that are there are named.
+    """
+    checkpoints = run / "checkpoints"
+    if name == "last":
+        folder, state = find_last(checkpoints), load_state(checkpoints)
+        if folder is None or state is None:
+            raise RunError(f"no trained weights in {run}", "run train.py first")
+        return folder / WEIGHTS, state["epoch"]
+    kept = sorted(checkpoints.glob("*.safetensors"))
+    file = checkpoints / f"{name}.safetensors"
+    if file not in kept:
+        there = ", ".join([*(["last"] if find_last(checkpoints) else []), *(f.stem for f in kept)])
+        raise RunError(
+            f"the run {run} has no weights '{name}'",
+            f"there are {there}" if there else "run train.py first",
+        )
+    return file, _epoch_of(file)
+
+
+def data_facts(data: ExperimentData) -> dict[str, Any]:
+    """Return what a record says about the images."""
+    return {"data": data.fingerprint, "limit_batches": data.limit_batches}
+
+
+def entry_key(entry: EvaluationPlan) -> dict[str, Any]:
+    """Return an entry as records name it: without the fields that its mode does not have."""
+    return {name: value for name, value in asdict(entry).items() if value is not None}
+
+
+def _epoch_of(file: Path) -> int:
+    """Return the epoch in the header of a weights file, else in its name."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            text = (opened.metadata() or {}).get("epoch") or file.stem.removeprefix("epoch-")
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{file} cannot be read: {error}") from error
+    if not text.isdecimal():
+        raise RunError(f"{file} does not say after how many epochs it was written")
+    return int(text)
+
+
+def _tables_of(file: Path) -> str:
+    """Return the folder of the tables: of a run `predictions`, elsewhere named as the book."""
+    return "predictions" if file.name == "scores.json" else f"{file.stem}.predictions"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be made: {error.strerror or error}") from error
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Keep other processes from adding to a book meanwhile."""
+    path = file.with_name(f"{file.name}.lock")
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+    give_up = time.monotonic() + LOCK_WAIT_SECONDS
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= give_up:
+                    raise RunError(
+                        f"another process has been writing to {file} for "
+                        f"{LOCK_WAIT_SECONDS:.0f} seconds",
+                        "wait for it, or end it, and evaluate again",
+                    ) from error
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(lock)
