@@ -1,0 +1,102 @@
+"""`wavetwin runs`: what each action answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wavetwin.compiler.project import find_project
+from wavetwin.runs.index import RunIndex, open_index
+from wavetwin.runs.select import Filters, find_run, parse_condition, select_runs
+from wavetwin.runs.tables import (
+    compare_document,
+    compare_table,
+    list_table,
+    run_document,
+    show_text,
+)
+from wavetwin.runtime.errors import RunError
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["Answer", "runs_command"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes to standard output, and what to standard error."""
+
+    text: str
+    messages: str
+
+
+def runs_command(options: argparse.Namespace) -> Answer:
+    """Answer `wavetwin runs list`, `show`, `compare` or `reindex`.
+
+    Raises:
+        RunError: there is no such run or folder, or a filter does not make sense.
+    """
+    runs = _runs_folder(options)
+    if not runs.is_dir():
+        if options.runs is None and options.command in ("runs list", "runs reindex"):
+            empty = "[]\n" if getattr(options, "json", False) else ""
+            return Answer(empty, f"no runs yet: there is no {runs}\n")
+        raise RunError(f"there is no folder {runs}", "name the folder of runs with --runs")
+    with open_index(runs, anew=options.command == "runs reindex") as (index, messages):
+        match options.command:
+            case "runs list":
+                text = _list(index, options, messages)
+            case "runs show":
+                run = find_run(index, options.run, runs)
+                document = run_document(run)
+                text = _json(document) if options.json else show_text(run, runs / run.path)
+            case "runs compare":
+                text = _compare(index, options, runs)
+            case _:
+                text = f"{len(index.paths())} runs indexed in {runs}\n"
+        return Answer(text, "".join(messages))
+
+
+def _runs_folder(options: argparse.Namespace) -> Path:
+    if options.runs is not None:
+        return Path(options.runs)
+    project = Path.cwd() if options.project is None else Path(options.project)
+    root = find_project(project) if options.project is None else project
+    return root / "runs"
+
+
+def _list(index: RunIndex, options: argparse.Namespace, messages: list[str]) -> str:
+    filters = Filters(
+        options.tag,
+        options.digest,
+        options.name,
+        options.status,
+        options.where,
+        options.score,
+        options.sort,
+    )
+    runs = select_runs(index, filters)
+    if options.json:
+        return _json([run_document(run) for run in runs])
+    if not runs:
+        messages.append("no run fits\n" if index.paths() else "no runs yet\n")
+        return ""
+    shown = [parse_condition(text).name for text in options.score]
+    key = (options.sort or "name").removeprefix("-")
+    if key not in ("name", "started", "seed", "epochs", "status"):
+        shown.append(key)
+    return list_table(runs, shown)
+
+
+def _compare(index: RunIndex, options: argparse.Namespace, runs: Path) -> str:
+    if len(options.run) < 2:
+        raise RunError("compare takes two runs or more", "`wavetwin runs show RUN` shows one")
+    found = [find_run(index, text, runs) for text in options.run]
+    return _json(compare_document(found)) if options.json else compare_table(found)
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,161 @@
+"""The first tables of a report: a row a run, means over seeds, and where each run is from."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+
+from wavetwin.runtime.report.baseline import Baseline, baseline_figures
+from wavetwin.runtime.report.figures import Figure, headline_figures, in_form
+from wavetwin.runtime.report.page import COLOURS, Curve, Plot, Section
+from wavetwin.runtime.report.runs import Run
+
+__all__ = ["CURVES", "colour_of", "curve_of", "overview", "seeds_section"]
+
+CURVES = (
+    ("training loss", "train", "loss"),
+    ("training error", "train", "top1_error"),
+    ("validation error", "validation", "top1_error"),
+)
+"""Title, section and name of what is drawn over the epochs."""
+
+_NOT_IN_PLAN = ("seed", "streams", "digest", "training_digest", "evaluation")
+"""What runs of one training with other seeds differ in."""
+
+
+def overview(
+    runs: Sequence[Run], baseline: Baseline | None, extra: dict[str, list[Curve]]
+) -> Section:
+    """Return the table of runs with their curves; `extra` curves are drawn too, by title."""
+    columns: dict[str, list[str]] = {}
+    for number, run in enumerate(runs):
+        for figure in run_figures(run, baseline):
+            columns.setdefault(figure.name, [""] * len(runs))[number] = str(figure)
+    fixed = [_fixed_cells(run) for run in runs]
+    header = ["run", *columns, *fixed[0]] if runs else ["run"]
+    rows = [
+        [run.label, *(cells[number] for cells in columns.values()), *fixed[number].values()]
+        for number, run in enumerate(runs)
+    ]
+    plots = [
+        Plot(
+            title,
+            [
+                *(Curve(curve_of(run, part, name), colour_of(i)) for i, run in enumerate(runs)),
+                *extra.get(title, []),
+            ],
+        )
+        for title, part, name in CURVES
+    ]
+    remarks = [_origin(run) for run in runs]
+    colours = [colour_of(number) for number in range(len(runs))]
+    return Section("Runs", header, rows, remarks, colours, plots, level=1)
+
+
+def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | None:
+    """Return mean and standard deviation over seeds; None where no training has several."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        plan = {key: value for key, value in run.plan.items() if key not in _NOT_IN_PLAN}
+        groups.setdefault(json.dumps([run.trial, plan], sort_keys=True), []).append(run)
+    several = [group for group in groups.values() if len({run.seed for run in group}) > 1]
+    if not several:
+        return None
+    columns: dict[str, list[str]] = {}
+    names: list[list[str]] = []
+    for number, group in enumerate(several):
+        seeds = sorted(run.seed for run in group)
+        names.append([group[0].name, " ".join(map(str, seeds))])
+        tables = [{figure.name: figure for figure in run_figures(run, baseline)} for run in group]
+        for name in tables[0]:
+            found = [table[name] for table in tables if name in table]
+            if len(found) == len(group):
+                cell = _mean_and_spread(found)
+                columns.setdefault(name, [""] * len(several))[number] = cell
+    rows = [
+        [*names[number], *(cells[number] for cells in columns.values())]
+        for number in range(len(several))
+    ]
+    remark = "mean ± standard deviation (of a sample) over the seeds; no interval over images"
+    return Section("Means over seeds", ["experiment", "seeds", *columns], rows, [remark])
+
+
+def run_figures(run: Run, baseline: Baseline | None) -> list[Figure]:
+    """Return the figures of a run that its row shows, in the battery's order."""
+    figures = [figure for record in run.scores for figure in headline_figures(record)]
+    return figures + (baseline_figures(run, baseline) if baseline is not None else [])
+
+
+def curve_of(run: Run, part: str, name: str) -> list[tuple[float, float]]:
+    """Return the (epoch, value) pairs of a run's records."""
+    return [
+        (float(line["epoch"]), float(line[part][name]))
+        for line in run.epochs
+        if line[part] is not None
+    ]
+
+
+def colour_of(number: int) -> str:
+    """Return the colour of run `number`, from 0."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def _mean_and_spread(figures: Sequence[Figure]) -> str:
+    values, form = [figure.value for figure in figures], figures[0].form
+    mean, spread = statistics.fmean(values), statistics.stdev(values)
+    return f"{in_form(mean, form)} ± {in_form(spread, form).rstrip('%')}"
+
+
+def _fixed_cells(run: Run) -> dict[str, str]:
+    manifest = run.manifest
+    return {
+        "parameters": f"{sum(manifest['parameters'].values()):,}",
+        "MACs": f"{manifest['macs']:,}",
+        "epochs": str(run.epochs[-1]["epoch"]) if run.epochs else "0",
+        "training time": _duration(manifest["training_seconds"]),
+    }
+
+
+def _origin(run: Run) -> str:
+    """Return where a run is from and what marks it."""
+    manifest = run.manifest
+    words = [f"{run.label}: commit {manifest['commit'] or 'none'}", f"digest {manifest['digest']}"]
+    if manifest["dirty"]:
+        words.append("built from uncommitted changes")
+    drift = sorted({*manifest["drift"], *(d for record in run.scores for d in record["drift"])})
+    if drift:
+        words.append("modified after the build: " + ", ".join(drift))
+    if manifest["status"] != "finished":
+        words.append(f"not finished ({manifest['status']})")
+    if manifest.get("bad_images"):
+        words.append(f"{len(manifest['bad_images'])} damaged images left out of training")
+    for marked, which in (
+        ("some scores are of other weights than the last", _other_weights(run)),
+        ("some scores are of a few batches only", _few_batches(run)),
+    ):
+        if which:
+            words.append(f"{marked}: {which}")
+    return "; ".join(words)
+
+
+def _other_weights(run: Run) -> str:
+    last = run.epochs[-1]["epoch"] if run.epochs else 0
+    found = {
+        f"{record.get('checkpoint', 'last')} after epoch {record['epochs']}"
+        for record in run.scores
+        if record["epochs"] != last or record.get("checkpoint", "last") != "last"
+    }
+    return ", ".join(sorted(found))
+
+
+def _few_batches(run: Run) -> str:
+    limits = {record["limit_batches"] for record in run.scores if record.get("limit_batches")}
+    return ", ".join(f"--limit-batches {limit}" for limit in sorted(limits))
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
