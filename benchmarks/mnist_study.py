@@ -1,0 +1,52 @@
+"""The MNIST study: is the twin with the modulus (CMod) more stable under shifts than that with the maximum?
+
+A small CNN and its two twins, seeds 0 to 4, fixed beforehand; every step goes through the command
+line, as a user would type it. Runs that are finished are not repeated, so that the study can be
+stopped and started again. docs/mnist-study.md has the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WAVETWIN = Path(sys.executable).with_name("wavetwin")
+SPECS = ("mnist_cnn", "mnist_rmax", "mnist_cmod")
+SEEDS = (0, 1, 2, 3, 4)
+REPORT = Path("runs/mnist-study/report.html")
+
+
+def command(*arguments: str) -> None:
+    """Run one wavetwin command and show it; a failure ends the study with its exit code."""
+    print(f"\n$ wavetwin {' '.join(arguments)}", flush=True)
+    done = subprocess.run([str(WAVETWIN), *arguments], cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--data-root", default="data", help="where MNIST is prepared and read")
+    root = parser.parse_args().data_root
+    start = time.perf_counter()
+    command("data", "prepare", "mnist", "--data-root", root)
+    for seed in SEEDS:
+        for name in SPECS:
+            spec = f"specs/mnist/{name}.yaml"
+            command("run", spec, "--set", f"training.seed={seed}", "--", "--data-root", root)
+    runs = sorted(
+        str(path.parent.relative_to(ROOT))
+        for name in SPECS
+        for path in ROOT.glob(f"runs/{name}/*/scores.json")
+    )
+    (ROOT / REPORT).parent.mkdir(parents=True, exist_ok=True)
+    command("report", *runs, "--paired", "mnist_rmax", "mnist_cmod", "-o", str(REPORT))
+    print(f"study: {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
