@@ -66,15 +66,151 @@ def make_parser() -> argparse.ArgumentParser:
     takes_specs(run, several=False)
     _add_build_options(run)
     run.epilog = "What follows -- is passed on to train.py: wavetwin run SPEC -- --device cuda"
+    _add_evaluate(command("evaluate", "Run a spec's evaluation battery on a weights file."))
     report = command("report", "Set several runs side by side.")
     report.add_argument("runs", metavar="RUN", nargs="+", help="run folders")
     report.add_argument("-o", "--output", metavar="FILE", help="default: report.html")
+    report.add_argument(
+        "--published", action="store_true", help="beside the published figures of the same models"
+    )
+    report.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="mean flip rates in percent of this run's, or of published:NAME",
+    )
+    report.add_argument(
+        "--paired",
+        metavar=("FIRST", "SECOND"),
+        nargs=2,
+        help="the second experiment's scores minus the first's, paired by seed and image",
+    )
     report.set_defaults(format="text", strict=False)
+    _add_runs(command("runs", "List, show and compare runs, by an index of their folders."))
+    text = "Check whether a spec's images are there, or lay a data set out."
+    _add_data(commands.add_parser("data", help=text, description=text))
     text = "Take over what others trained: weights, or the commands of the published models."
     _add_import(commands.add_parser("import", help=text, description=text))
     schema = command("schema", "Print the JSON Schema of specs, for editors.")
     schema.set_defaults(format="text", strict=False)
     return parser
+
+
+def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
+    evaluate.add_argument("weights", metavar="WEIGHTS", help=".safetensors, .pt, .pth or .tar")
+    evaluate.add_argument("--spec", metavar="SPEC", required=True, help="the model's spec")
+    evaluate.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="override a field of the spec; may be repeated",
+    )
+    evaluate.add_argument("--project", metavar="DIR", help="the project's root folder")
+    evaluate.add_argument(
+        "--out",
+        metavar="FILE.json",
+        help="the book that scores are added to; default: WEIGHTS.scores.json",
+    )
+    evaluate.add_argument(
+        "--baseline",
+        metavar="FILE.json",
+        help="a book of another model's scores: mCE, mFR and mT5D are relative to these",
+    )
+    evaluate.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: auto")
+    evaluate.add_argument("--data-root", metavar="DIR", help="where the data sets lie")
+    evaluate.add_argument(
+        "--workers", type=_count, metavar="N", help="processes that read image files"
+    )
+    evaluate.add_argument(
+        "--limit-batches", type=_positive, metavar="N", help="try out: N batches an entry"
+    )
+    evaluate.add_argument(
+        "--on-bad-image",
+        choices=("stop", "skip"),
+        default="stop",
+        help="what a damaged image does; default: stop",
+    )
+    evaluate.add_argument(
+        "--allow-other-data",
+        action="store_true",
+        help="take files that are not the official ones, and mark the scores",
+    )
+    evaluate.set_defaults(format="text", strict=False)
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(title="what to do", required=True, metavar="ACTION")
+
+    def action(name: str, text: str, *, prints_json: bool = True) -> argparse.ArgumentParser:
+        added = kinds.add_parser(name, help=text, description=text)
+        added.add_argument("--project", metavar="DIR", help="the project's root folder")
+        added.add_argument("--runs", metavar="DIR", help="default: runs/ of the project")
+        if prints_json:
+            added.add_argument("--json", action="store_true", help="JSON on standard output")
+        added.set_defaults(command=f"runs {name}", format="text", strict=False)
+        return added
+
+    listing = action("list", "List the runs that fit every filter.")
+    listing.add_argument("--tag", action="append", default=[], help="of its spec; may be repeated")
+    listing.add_argument(
+        "--digest", metavar="PREFIX", help="of any of the three: complete, training, model"
+    )
+    listing.add_argument("--name", metavar="GLOB", help="of the experiment, such as 'R18*C'")
+    listing.add_argument("--status", help="finished, running, stopped, failed or new")
+    listing.add_argument(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="a field of the resolved spec: training.optimizer.lr=0.01, stem.wavelet.levels>=2",
+    )
+    listing.add_argument(
+        "--score",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="a score: 'top1_error<0.05', 'ten_crops.top1_error<0.4', 'diagonal.flip_rate.1<0.1'",
+    )
+    listing.add_argument(
+        "--sort",
+        metavar="KEY",
+        help="name, started, seed, epochs, status or a score; --sort=-KEY: descending",
+    )
+    showing = action("show", "Show one run: what it is of, its lives, its scores, its files.")
+    showing.add_argument("run", metavar="RUN", help="a run folder, a name, or how one begins")
+    comparing = action("compare", "Compare runs: spec fields that differ, scores side by side.")
+    comparing.add_argument("run", metavar="RUN", nargs="+", help="as for show; two or more")
+    action("reindex", "Make the index anew from the run folders.", prints_json=False)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(title="what to do", required=True, metavar="ACTION")
+    text = "Say what is there of a spec's images, what is missing, and how to get it."
+    check = kinds.add_parser("check", help=text, description=text)
+    check.add_argument("spec", metavar="SPEC", help="a spec file")
+    check.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="override a field of the spec; may be repeated",
+    )
+    check.add_argument("--project", metavar="DIR", help="the project's root folder")
+    check.add_argument("--data-root", metavar="DIR", help="where the data sets lie")
+    check.add_argument(
+        "--verify", action="store_true", help="compare checksums and decode every image"
+    )
+    check.set_defaults(command="data check", format="text", strict=False)
+    text = "Lay a data set out below the data root, as the readers want it."
+    prepare = kinds.add_parser("prepare", help=text, description=text)
+    prepare.add_argument("dataset", metavar="NAME", choices=("mnist", "imagenet"))
+    prepare.add_argument("--data-root", metavar="DIR", help="where to write")
+    prepare.add_argument(
+        "--from", metavar="DIR", dest="archives", help="of imagenet: the official archives"
+    )
+    prepare.set_defaults(command="data prepare", format="text", strict=False)
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +260,25 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="overwrite files that were edited by hand"
     )
+    parser.add_argument(
+        "--standalone",
+        action="store_true",
+        help="copy what the scripts need of wavetwin beside them: they run without it",
+    )
+
+
+def _count(text: str) -> int:
+    return _whole(text, least=0)
+
+
+def _positive(text: str) -> int:
+    return _whole(text, least=1)
+
+
+def _whole(text: str, least: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) >= least):
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least}, not {text!r}")
+    return int(text)
 
 
 def _number_of_classes(text: str) -> int | str:

@@ -140,6 +140,7 @@ def _build_options(options: argparse.Namespace) -> BuildOptions:
         allow_dirty=options.allow_dirty,
         no_git=options.no_git,
         force=options.force,
+        standalone=options.standalone,
     )
 
 
@@ -267,7 +268,14 @@ def _run(options: argparse.Namespace) -> int:
 def _shared(arguments: Sequence[str]) -> list[str]:
     """Return the arguments of train.py that evaluate.py takes, too."""
     shared: list[str] = []
-    taken = ("--device", "--data-root", "--runs", "--workers", "--limit-batches")
+    taken = (
+        "--device",
+        "--data-root",
+        "--runs",
+        "--workers",
+        "--limit-batches",
+        "--on-bad-image",
+    )
     position = 0
     while position < len(arguments):
         name, _, value = arguments[position].partition("=")
@@ -276,7 +284,7 @@ def _shared(arguments: Sequence[str]) -> list[str]:
             if not value and position + 1 < len(arguments):
                 position += 1
                 shared.append(arguments[position])
-        elif name == "--allow-drift":
+        elif name in ("--allow-drift", "--allow-other-data"):
             shared.append(name)
         position += 1
     return shared
@@ -285,12 +293,51 @@ def _shared(arguments: Sequence[str]) -> list[str]:
 def _report_runs(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from wavetwin.runtime.report import write_report
+    from wavetwin.runtime.report import ReportOptions, write_report
 
     output = Path(options.output or "report.html")
-    text = write_report([Path(run) for run in options.runs], output)
+    paired = None if options.paired is None else (options.paired[0], options.paired[1])
+    wanted = ReportOptions(options.published, options.baseline, paired)
+    text = write_report([Path(run) for run in options.runs], output, wanted)
     sys.stdout.write(text)
     sys.stdout.write(f"\nreport: {output}\n")
+    return FINE
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from wavetwin.compiler.compiled import compile_spec
+
+    compiled = compile_spec(Path(options.spec), options.overrides, _project(options))
+    code = _report(options, compiled.warnings) if compiled.warnings else FINE
+    from wavetwin.evaluate_command import EvaluateOptions, evaluate_weights
+
+    book = evaluate_weights(
+        Path(options.weights),
+        compiled,
+        EvaluateOptions(
+            out=None if options.out is None else Path(options.out),
+            device=options.device,
+            data_root=None if options.data_root is None else Path(options.data_root),
+            workers=options.workers,
+            limit_batches=options.limit_batches,
+            on_bad_image=options.on_bad_image,
+            allow_other_data=options.allow_other_data,
+            baseline=None if options.baseline is None else Path(options.baseline),
+        ),
+        lambda line: print(line, flush=True),
+    )
+    print(f"scores: {book}")
+    return code
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from wavetwin.runs_command import runs_command
+
+    answer = runs_command(options)
+    sys.stderr.write(answer.messages)
+    sys.stdout.write(answer.text)
     return FINE
 
 
@@ -327,6 +374,32 @@ def _import_command(options: argparse.Namespace) -> int:
     return _report(options, imported.notes)
 
 
+def _data_check(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from wavetwin.compiler.compiled import compile_spec
+
+    compiled = compile_spec(Path(options.spec), options.overrides, _project(options))
+    code = _report(options, compiled.warnings) if compiled.warnings else FINE
+    from wavetwin.data_command import check_data
+
+    root = None if options.data_root is None else Path(options.data_root)
+    complete, text = check_data(compiled.plan, root, verify=options.verify)
+    sys.stdout.write(text)
+    return code or (FINE if complete else DIFFERS)
+
+
+def _data_prepare(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from wavetwin.data_command import prepare_data
+
+    root = None if options.data_root is None else Path(options.data_root)
+    archives = None if options.archives is None else Path(options.archives)
+    sys.stdout.write(prepare_data(options.dataset, root, archives))
+    return FINE
+
+
 def _schema(options: argparse.Namespace) -> int:
     from wavetwin.compiler.json_schema import shipped_schema
 
@@ -341,10 +414,17 @@ def _count(number: int, noun: str) -> str:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "build": _build,
     "check": _check,
+    "data check": _data_check,
+    "data prepare": _data_prepare,
+    "evaluate": _evaluate,
     "import command": _import_command,
     "import weights": _import_weights,
     "report": _report_runs,
     "run": _run,
+    "runs compare": _runs,
+    "runs list": _runs,
+    "runs reindex": _runs,
+    "runs show": _runs,
     "schema": _schema,
     "show": _show,
 }

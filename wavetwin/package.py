@@ -35,6 +35,8 @@ class Package:
     is_wheel: bool
     changed_since_install: tuple[str, ...] = ()
     """Of a wheel: files that are not as its RECORD has them."""
+    is_standalone: bool = False
+    """A copy beside the scripts of a built folder: the modules that they need, no templates."""
 
     @property
     def digest(self) -> str:
@@ -66,8 +68,14 @@ def find_templates(root: Path) -> Path:
 
 
 def load_package(root: Path) -> Package:
-    """Read and hash the package at `root`, the folder that holds `wavetwin/__init__.py`."""
-    templates = find_templates(root)
+    """Read and hash the package at `root`, the folder that holds `wavetwin/__init__.py`.
+
+    Raises:
+        FileNotFoundError: there are no templates, and it is no standalone copy, which has none.
+    """
+    init = (root / "__init__.py").read_text(encoding="utf-8")
+    is_standalone = re.search(r"(?m)^__standalone__ = True$", init) is not None
+    templates = root / "templates" if is_standalone else find_templates(root)
     found = {f"wavetwin/{name}": root / name for name in _walk(root) if name.endswith(".py")}
     found |= {f"wavetwin/templates/{name}": templates / name for name in _walk(templates)}
     files = {name: found[name] for name in sorted(found)}
@@ -84,9 +92,10 @@ def load_package(root: Path) -> Package:
         templates=templates,
         files=files,
         sha256=sha256,
-        version=_version(root),
+        version=_version(init),
         is_wheel=record is not None,
         changed_since_install=tuple(changed) if record is not None else (),
+        is_standalone=is_standalone,
     )
 
 
@@ -147,8 +156,7 @@ def _recorded_digests(record: Path) -> dict[str, str]:
     return digests
 
 
-def _version(root: Path) -> str:
-    """Return `__version__` as the package's files have it, imported or not."""
-    text = (root / "__init__.py").read_text(encoding="utf-8")
-    match = re.search(r'(?m)^__version__ = "([^"\n]+)"$', text)
+def _version(init: str) -> str:
+    """Return `__version__` as the text of the package's `__init__.py` has it."""
+    match = re.search(r'(?m)^__version__ = "([^"\n]+)"$', init)
     return "unknown" if match is None else match[1]

@@ -26,6 +26,8 @@ from wavetwin.package import (
 Role = Literal["spec", "wavetwin"]
 Kind = Literal["git", "wheel", "folder"]
 
+STANDALONE = "standalone"
+"""Role and kind of the source that is a copy of the package inside the built folder."""
 _LISTED_FILES = 12
 
 
@@ -220,6 +222,7 @@ def recorded_provenance(
             outside=tuple(entry.get("outside", ())),
         )
         for entry in manifest["sources"]
+        if entry["role"] != STANDALONE
     )
     wavetwin = dict(package.sha256)
     if "constraints.txt" in manifest["inputs"]["wavetwin"] and _constraints(package).is_file():
@@ -255,20 +258,24 @@ def check_before_run(
         manifest = json.loads(content)
         files: dict[str, str] = manifest["files"]
         inputs: dict[str, str] = manifest["inputs"]["wavetwin"]
-        built = next(source for source in manifest["sources"] if source["role"] == "wavetwin")
+        built = package_source(manifest)
         package_digest: str = built["package_digest"]
-    except (OSError, ValueError, LookupError, TypeError, StopIteration):
+        is_standalone = built["kind"] == STANDALONE
+    except (OSError, ValueError, LookupError, TypeError):
         headline = "script-modified: its manifest.json is missing or damaged"
         _stop(script, headline, (), "build again; nothing was run")
     package = package or imported_package()
     modified = [
         name
         for name, digest in sorted(files.items())
-        if not (folder / name).is_file() or sha256_of((folder / name).read_bytes()) != digest
+        # The copied package is compared as what is imported, below.
+        if not (is_standalone and is_package_file(name))
+        and (not (folder / name).is_file() or sha256_of((folder / name).read_bytes()) != digest)
     ]
     changed: tuple[str, ...] = ()
     if package.digest != package_digest:
-        expected = {name: digest for name, digest in inputs.items() if is_package_file(name)}
+        packaged = files if is_standalone else inputs
+        expected = {name: digest for name, digest in packaged.items() if is_package_file(name)}
         changed = changed_paths(expected, package.sha256)
     if changed and not allow_drift:
         _stop(
@@ -288,6 +295,18 @@ def check_before_run(
     drift = [f"script-modified: {name}" for name in modified]
     drift += [f"source-changed: {name}" for name in changed]
     return RunProvenance(manifest, sha256_of(content), tuple(drift))
+
+
+def package_source(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the source that says what wavetwin a built folder runs with.
+
+    Of a standalone folder it is the copy inside it, else the package that it was built with.
+
+    Raises:
+        LookupError, TypeError: the manifest is damaged.
+    """
+    by_role: dict[str, dict[str, Any]] = {entry["role"]: entry for entry in manifest["sources"]}
+    return by_role.get(STANDALONE) or by_role["wavetwin"]
 
 
 def _constraints(package: Package) -> Path:
@@ -367,6 +386,8 @@ def _label(source: Mapping[str, Any]) -> str:
 
 def _remedy(source: Mapping[str, Any], folder: Path) -> str:
     commit, version, patch = source.get("commit"), source.get("version"), source.get("patch")
+    if source["kind"] == STANDALONE:
+        return "put the copied files back"
     if commit:
         short = commit[:7]
         then_apply = f", git apply {(folder / patch).as_posix()} in it" if patch else ""

@@ -29,6 +29,8 @@ class BuildOptions:
     allow_dirty: bool = False
     no_git: bool = False
     force: bool = False
+    standalone: bool = False
+    """Copy the part of wavetwin that the scripts need beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,11 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
     from wavetwin.compiler.render import render
     from wavetwin.compiler.write import build_folder, find_edits, write_build
     from wavetwin.git_state import GitState
+    from wavetwin.package import imported_package
     from wavetwin.provenance import collect_provenance, look_ahead
 
     compiled = compile_specs(paths, options.overrides, options.project, options.out)
+    copied = imported_package() if options.standalone else None
     git = GitState()
     if not options.no_git:
         look_ahead(git, dict.fromkeys(file for result in compiled for file in result.files))
@@ -163,7 +167,7 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
                 allow_dirty=options.allow_dirty,
                 no_git=options.no_git,
             )
-            files = render(result, provenance)
+            files = render(result, provenance, standalone=copied)
             if not options.force:
                 found |= dict.fromkeys(find_edits(files, folder))
             rendered.append((result, folder, files, provenance.dirty))
@@ -187,7 +191,7 @@ def check_builds(paths: Sequence[Path], options: BuildOptions) -> list[BuildChec
     from wavetwin.compiler.write import build_folder, check_build
 
     return [
-        check_build(result, build_folder(result, options.out))
+        check_build(result, build_folder(result, options.out), standalone=options.standalone)
         for result in compile_specs(paths, options.overrides, options.project, options.out)
     ]
 

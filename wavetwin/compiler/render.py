@@ -18,8 +18,9 @@ from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.layer_source import WIDTH, literal
 from wavetwin.compiler.model_source import write_model
 from wavetwin.compiler.spec_yaml import dump_spec
-from wavetwin.package import imported_package, sha256_of
-from wavetwin.provenance import Provenance
+from wavetwin.compiler.standalone import standalone_files
+from wavetwin.package import Package, digest_of, imported_package, is_package_file, sha256_of
+from wavetwin.provenance import STANDALONE, Provenance
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,14 +33,18 @@ _environments: dict[Path, Environment] = {}
 
 
 def render(
-    compiled: Compiled, provenance: Provenance, templates: Path | None = None
+    compiled: Compiled,
+    provenance: Provenance,
+    templates: Path | None = None,
+    standalone: Package | None = None,
 ) -> dict[str, bytes]:
-    """Return every file of the build by its name in the folder; the manifest comes last.
+    """Return every file of the build by its path in the folder; the manifest comes last.
 
     Args:
         compiled: the experiment.
         provenance: its inputs and what ties them to a commit.
         templates: folder of the templates; default: the imported package's.
+        standalone: the package whose modules are copied beside the scripts; default: none are.
     """
     environment = _environment(templates or imported_package().templates)
     context = _context(compiled, provenance)
@@ -54,6 +59,8 @@ def render(
     files["graph.json"] = _json(compiled.graph.to_json())
     files["plan.json"] = _json(compiled.plan.to_json())
     files |= provenance.patches
+    if standalone is not None:
+        files |= standalone_files(files, standalone)
     files[MANIFEST] = _json(_manifest(compiled, provenance, files))
     return files
 
@@ -140,6 +147,16 @@ def _import_lines(names: tuple[str, ...]) -> str:
 def _manifest(
     compiled: Compiled, provenance: Provenance, files: Mapping[str, bytes]
 ) -> dict[str, Any]:
+    sha256 = {name: sha256_of(files[name]) for name in sorted(files)}
+    sources = [source.to_json() for source in provenance.sources]
+    copied = {name: digest for name, digest in sha256.items() if is_package_file(name)}
+    if copied:
+        # What the scripts import: its commit and version are those of the package it is a part of.
+        wavetwin = provenance.source("wavetwin").to_json()
+        kept = {key: wavetwin[key] for key in ("commit", "version", "dirty") if key in wavetwin}
+        sources.append(
+            {"role": STANDALONE, "kind": STANDALONE, **kept, "package_digest": digest_of(copied)}
+        )
     return {
         "wavetwin_manifest": MANIFEST_VERSION,
         "name": compiled.name,
@@ -151,10 +168,10 @@ def _manifest(
         "git": provenance.uses_git,
         "commit": provenance.commit,
         "dirty": provenance.dirty,
-        "sources": [source.to_json() for source in provenance.sources],
+        "sources": sources,
         "versions": {"wavetwin": provenance.source("wavetwin").version, **provenance.versions},
         "inputs": {role: dict(paths) for role, paths in provenance.inputs.items()},
-        "files": {name: sha256_of(files[name]) for name in sorted(files)},
+        "files": sha256,
     }
 
 

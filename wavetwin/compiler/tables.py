@@ -87,7 +87,7 @@ def build_summary(built: Sequence[Built], current: Path) -> str:
         result = built[0]
         folder = shown(result.folder, current)
         lines = [layer_table(result.compiled)]
-        lines.append(f"built       {folder}/: {', '.join(result.files)}")
+        lines.append(f"built       {folder}/: {', '.join(_file_names(result.files))}")
         lines.append(f"manifest    SHA-256 {result.manifest_sha256}")
         lines.append(f"next        python {quoted(f'{folder}/train.py')}")
         return "\n".join(lines) + "\n"
@@ -103,6 +103,13 @@ def build_summary(built: Sequence[Built], current: Path) -> str:
         for result in built
     ]
     return "\n".join([*align(rows, right=(1, 2)), "", f"{len(built)} experiments built"]) + "\n"
+
+
+def _file_names(files: Sequence[str]) -> list[str]:
+    """Return names for a reader: of a standalone copy of the package its folder alone."""
+    copied = sum("/" in name for name in files)
+    names = [name for name in files if "/" not in name]
+    return [*names, f"wavetwin/ ({copied} modules)"] if copied else names
 
 
 def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:

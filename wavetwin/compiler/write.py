@@ -1,24 +1,25 @@
 """Write a build into its folder, and tell whether a folder still is what its spec says.
 
 Files that a person changed are never overwritten or removed without being asked (decisions.md 12);
-the folder's own manifest says what was written.
+the folder's own manifest says what was written. Files may lie in subfolders (a standalone copy);
+nothing is written or removed outside the folder, nor through a link in it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from wavetwin.compiler.card import folder_name
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.render import MANIFEST, MANIFEST_VERSION, render
 from wavetwin.diagnostics import CompileError, Diagnostic
-from wavetwin.package import Package, sha256_of
-from wavetwin.provenance import changed_paths, recorded_provenance
+from wavetwin.package import Package, imported_package, sha256_of
+from wavetwin.provenance import STANDALONE, changed_paths, recorded_provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ def write_build(files: Mapping[str, bytes], folder: Path, force: bool = False) -
         CompileError: `hand-edited`, naming the files, unless `force`; or `cannot-write`.
     """
     try:
+        links = _find_links(files, folder)
+        if links:
+            raise CompileError(links)
         edits = [] if force else find_edits(files, folder)
         if edits:
             raise CompileError(edits)
@@ -66,7 +70,13 @@ def write_build(files: Mapping[str, bytes], folder: Path, force: bool = False) -
 
 
 def find_edits(files: Mapping[str, bytes], folder: Path) -> list[Diagnostic]:
-    """Return `hand-edited` where `files` would overwrite or remove what a person changed."""
+    """Return `hand-edited` where `files` would overwrite or remove what a person changed.
+
+    Also `cannot-write`, where a subfolder is a link to somewhere else.
+    """
+    links = _find_links(files, folder)
+    if links:
+        return links
     recorded = _recorded_files(folder)
     edited = [
         name
@@ -79,10 +89,16 @@ def find_edits(files: Mapping[str, bytes], folder: Path) -> list[Diagnostic]:
     return [_hand_edited(folder, edited)] if edited else []
 
 
-def check_build(compiled: Compiled, folder: Path, package: Package | None = None) -> BuildCheck:
+def check_build(
+    compiled: Compiled,
+    folder: Path,
+    package: Package | None = None,
+    standalone: bool = False,
+) -> BuildCheck:
     """Compare a folder with what a build of now would give at the recorded commit.
 
-    Git is not asked: a commit that changed none of the inputs leaves a build up to date.
+    Git is not asked: a commit that changed none of the inputs leaves a build up to date. A folder
+    that was built standalone is compared as such; `standalone` asks for one where it was not.
     """
     content = _read(folder / MANIFEST)
     if content is None:
@@ -99,9 +115,13 @@ def check_build(compiled: Compiled, folder: Path, package: Package | None = None
             for name in changed_paths(manifest["inputs"][role], provenance.inputs[role])
         ]
         recorded: dict[str, str] = dict(manifest["files"])
+        standalone |= any(entry["role"] == STANDALONE for entry in manifest["sources"])
     except (LookupError, TypeError, AttributeError):
         return BuildCheck(folder, (f"edited by hand: {MANIFEST}",), False)
-    rendered = render(compiled, provenance, package.templates if package is not None else None)
+    package = package or imported_package()
+    rendered = render(
+        compiled, provenance, package.templates, standalone=package if standalone else None
+    )
     lines = [f"stale: {name} changed" for name in stale]
     for name, new in rendered.items():
         if name == MANIFEST:
@@ -126,9 +146,12 @@ def check_build(compiled: Compiled, folder: Path, package: Package | None = None
 def _write(files: Mapping[str, bytes], folder: Path, left_over: list[str]) -> Written:
     changed = [name for name, content in files.items() if _read(folder / name) != content]
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = {name: folder / f".{name}.{os.getpid()}.tmp" for name in changed}
+    temporary = {
+        name: (folder / name).with_name(f".{Path(name).name}.{os.getpid()}.tmp") for name in changed
+    }
     try:
         for name, path in temporary.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(files[name])
         for name, path in temporary.items():
             if name != MANIFEST:
@@ -136,6 +159,7 @@ def _write(files: Mapping[str, bytes], folder: Path, left_over: list[str]) -> Wr
         removed = [name for name in left_over if (folder / name).is_file()]
         for name in removed:
             (folder / name).unlink()
+        _remove_empty_folders(removed, folder)
         if MANIFEST in temporary:
             temporary[MANIFEST].replace(folder / MANIFEST)
     finally:
@@ -168,8 +192,51 @@ def _recorded_files(folder: Path) -> dict[str, str]:
     if not isinstance(listed, dict):
         return {}
     files = cast("dict[str, object]", listed)
-    # Names are never taken as paths: an edited manifest must not point out of the folder.
-    return {name: str(digest) for name, digest in files.items() if Path(name).name == name}
+    # An edited manifest must not point out of the folder, nor a link.
+    return {
+        name: str(digest)
+        for name, digest in files.items()
+        if _is_inside(name) and not any(path.is_symlink() for path in _subfolders([name], folder))
+    }
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a path of a manifest stays in the manifest's folder, as far as its text says."""
+    path = PurePosixPath(name)
+    plain = bool(path.parts) and str(path) == name and "\\" not in name and "\0" not in name
+    return plain and not path.is_absolute() and ".." not in path.parts
+
+
+def _subfolders(names: Iterable[str], folder: Path) -> list[Path]:
+    """Return the folders below `folder` that files of these names lie in, the outermost first."""
+    parents = {parent for name in names for parent in PurePosixPath(name).parents}
+    return [folder / parent for parent in sorted(parents) if parent.parts]
+
+
+def _find_links(files: Iterable[str], folder: Path) -> list[Diagnostic]:
+    return [
+        Diagnostic(
+            "cannot-write",
+            "this is a link, and nothing is written through it",
+            subject=str(path),
+            help="remove the link, and build again",
+        )
+        for path in _subfolders(files, folder)
+        if path.is_symlink()
+    ]
+
+
+def _remove_empty_folders(removed: Iterable[str], folder: Path) -> None:
+    """Remove the folders that files were removed from, where only byte code of theirs is left."""
+    for path in reversed(_subfolders(removed, folder)):
+        cache = path / "__pycache__"
+        for compiled in cache.glob("*.pyc"):
+            source = path / f"{compiled.name.split('.', 1)[0]}.py"
+            if not source.exists():
+                compiled.unlink()
+        for empty in (cache, path):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
 
 
 def _parse(content: bytes) -> dict[str, Any] | None:

@@ -1,20 +1,19 @@
-"""Progress: bars on a terminal, plain lines at intervals everywhere else."""
+"""Progress: bars on a terminal, plain lines at intervals everywhere else.
+
+Bars need rich; where it is not installed, a terminal gets the plain lines, too.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import sys
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 __all__ = ["ProgressReport", "say"]
 
@@ -29,24 +28,25 @@ def say(text: str) -> None:
 
 
 class ProgressReport:
-    """Shows how far a loop is, images a second and time left."""
+    """Shows how far a loop is, images a second and time left.
 
-    def __init__(self, what: str, total: int, done: int = 0) -> None:
+    Args:
+        what: the loop's name.
+        total: its steps.
+        done: steps that an earlier life has done.
+        is_shown: False for a process that leaves speaking to another one: nothing is written.
+    """
+
+    def __init__(self, what: str, total: int, done: int = 0, is_shown: bool = True) -> None:
         self._what, self._total, self._first, self._done = what, total, done, done
         self._images = 0
+        self._is_shown = is_shown
         self._started = time.monotonic()
         self._last_line = self._started
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        if sys.stdout.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}", markup=False),
-                TimeRemainingColumn(),
-                console=Console(),
-            )
+        if is_shown and sys.stdout.isatty() and _has_rich():
+            self._bar = _make_bar()
             self._task = self._bar.add_task(what, total=total, completed=done, note="")
 
     def __enter__(self) -> ProgressReport:
@@ -77,7 +77,7 @@ class ProgressReport:
             self._bar.update(self._task, completed=self._done, note=text)
             return
         moment = time.monotonic()
-        if moment - self._last_line >= LINE_SECONDS:
+        if self._is_shown and moment - self._last_line >= LINE_SECONDS:
             self._last_line = moment
             say(f"{self._what}: {self._done}/{self._total}  {text}  {self._left()} left")
 
@@ -85,7 +85,7 @@ class ProgressReport:
         """Write one line beside the bar."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
-        else:
+        elif self._is_shown:
             say(text)
 
     def _left(self) -> str:
@@ -93,3 +93,32 @@ class ProgressReport:
         seconds = (time.monotonic() - self._started) / steps * (self._total - self._done)
         minutes, hours = int(seconds // 60) % 60, int(seconds // 3600)
         return f"{hours}:{minutes:02d}:{int(seconds) % 60:02d}"
+
+
+@functools.cache
+def _has_rich() -> bool:
+    """Whether bars can be drawn; says once that they cannot."""
+    found = importlib.util.find_spec("rich") is not None
+    if not found:
+        say("rich is not installed: progress is shown as plain lines")
+    return found
+
+
+def _make_bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeRemainingColumn(),
+        console=Console(),
+    )

@@ -8,6 +8,7 @@ gradient: of the cross-entropy of the whole batch, before weight decay and penal
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.progress import say
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["EventWriter", "JsonLines", "read_gradients", "read_lines"]
 
@@ -88,9 +91,16 @@ def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype
 
 
 class EventWriter:
-    """TensorBoard events of one life; a resumed run replaces the events after its checkpoint."""
+    """TensorBoard events of one life; a resumed run replaces the events after its checkpoint.
+
+    Where tensorboard is not installed it says so and writes nothing; metrics.jsonl has the numbers.
+    """
 
     def __init__(self, folder: Path, first_step: int) -> None:
+        self._writer: SummaryWriter | None = None
+        if importlib.util.find_spec("tensorboard") is None:
+            say("tensorboard is not installed: no events are written; metrics.jsonl has it all")
+            return
         with warnings.catch_warnings():
             # Deprecations inside tensorboard are not this program's to mend.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -102,6 +112,8 @@ class EventWriter:
 
     def add(self, section: str, step: int, values: Mapping[str, Any]) -> None:
         """Write the finite numbers of a record."""
+        if self._writer is None:
+            return
         for name, value in values.items():
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if is_number and math.isfinite(value):
@@ -109,8 +121,10 @@ class EventWriter:
 
     def flush(self) -> None:
         """Hand everything to the file."""
-        self._writer.flush()
+        if self._writer is not None:
+            self._writer.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()

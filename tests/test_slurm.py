@@ -1,0 +1,404 @@
+"""slurm.sh, run by bash with stand-ins for Slurm's commands that note how they were called."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.built import build, write_images, write_spec
+from tests.shipped import ROOT
+
+NOTE = """
+import json, os, sys
+def note(what, words, **more):
+    with open(os.environ["STUB_LOG"], "a", encoding="utf-8") as file:
+        file.write(json.dumps({"what": what, "words": words, **more}) + "\\n")
+"""
+SBATCH = """
+names = ("PYTHON", "WAVETWIN_FROZEN", "PYTHONPATH")
+note("sbatch", sys.argv[1:], cwd=os.getcwd(), **{name: os.environ.get(name) for name in names})
+print("Submitted batch job 7")
+"""
+# One task a node. A signal goes to the tasks alone, or to all their processes: Slurms differ.
+SRUN = """
+import signal, subprocess
+words = sys.argv[1:]
+start = next(i for i, word in enumerate(words) if not word.startswith("--"))
+note("srun", words[:start])
+count = int(next(word for word in words if word.startswith("--nodes=")).split("=")[1])
+tasks = [subprocess.Popen(words[start:], start_new_session=True) for _ in range(count)]
+def forward(number, frame):
+    for task in tasks:
+        if task.poll() is None:
+            (os.killpg if os.environ.get("STUB_SIGNALS") == "all" else os.kill)(task.pid, number)
+signal.signal(signal.SIGUSR1, forward)
+signal.signal(signal.SIGTERM, forward)
+sys.exit(max(task.wait() for task in tasks))
+"""
+SCONTROL = """
+if sys.argv[1:3] == ["show", "hostnames"]:
+    print("first-node\\nsecond-node")
+else:
+    note("scontrol", sys.argv[1:])
+"""
+# The interpreter: torchrun's module is noted and starts its processes; the rest is the real one.
+PYTHON = """
+import subprocess
+words = [word for word in sys.argv[1:] if word != "-u"]
+if words[:2] != ["-m", "torch.distributed.run"]:
+    os.execv(sys.executable, [sys.executable, *words])
+start = next(i for i, word in enumerate(words) if i > 1 and not word.startswith("--"))
+note("torchrun", words[2:start])
+count = int(next(w for w in words if w.startswith("--nproc-per-node=")).split("=")[1])
+workers = [
+    subprocess.Popen([sys.executable, *words[start:]], start_new_session=True) for _ in range(count)
+]
+sys.exit(1 if any([worker.wait() for worker in workers]) else 0)
+"""
+# train.py and evaluate.py: what they are told is noted; MODE says what becomes of them.
+SCRIPT = """
+import signal, time
+from pathlib import Path
+name = Path(__file__).name
+import wavetwin
+note(name, sys.argv[1:], folder=str(Path(__file__).parent), wavetwin=wavetwin.__file__)
+mode = os.environ.get("MODE_" + Path(__file__).stem, "finish")
+def end(status, code):
+    run = Path(os.environ["STUB_RUN"])
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "manifest.json").write_text(json.dumps({"status": status}), encoding="utf-8")
+    sys.exit(code)
+def stop(number, frame):
+    note("told", [signal.Signals(number).name])
+    end("failed" if mode == "fail when told" else "stopped", 128 + number)
+if mode == "fail":
+    end("failed", 2)
+if mode != "finish":
+    if name == "train.py":
+        signal.signal(signal.SIGUSR1, stop)
+        signal.signal(signal.SIGTERM, stop)
+    note("waits", [])
+    time.sleep(60)
+    sys.exit(70)
+if name == "train.py":
+    end("finished", 0)
+"""
+
+
+class Cluster:
+    """A login node and nodes, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = folder / 'it\'s a $HOME "project"'
+        self.folder = build(write_spec(self.project)).folder
+        self.data = folder / "data"
+        self.log = folder / "log.jsonl"
+        self.log.touch()
+        programs = folder / "bin"
+        programs.mkdir()
+        for name, text in (
+            ("sbatch", SBATCH),
+            ("srun", SRUN),
+            ("scontrol", SCONTROL),
+            ("python", PYTHON),
+        ):
+            (programs / name).write_text(f"#!{sys.executable}\n{NOTE}{text}", encoding="utf-8")
+            (programs / name).chmod(0o755)
+        digest = json.loads((self.folder / "plan.json").read_bytes())["training_digest"]
+        self.run_folder = self.project / f"runs/small/{digest[:8]}-s0"
+        spool = folder / "spool"
+        spool.mkdir()
+        self.spooled = Path(shutil.copy(self.folder / "slurm.sh", spool / "slurm_script"))
+        own = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        self.login = own | {
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "STUB_LOG": str(self.log),
+            "STUB_RUN": str(self.run_folder),
+            "REPEAT_SECONDS": "0.2",
+        }
+        self.job = self.login | {
+            "SLURM_JOB_ID": "7",
+            "SLURM_SUBMIT_DIR": str(self.folder),
+            "SLURM_JOB_NUM_NODES": "1",
+            "SLURM_GPUS_ON_NODE": "1",
+            "SLURM_CPUS_PER_TASK": "3",
+            "SLURM_JOB_NODELIST": "first-node,second-node",
+        }
+
+    def stand_in_scripts(self, folder: Path | None = None) -> None:
+        for name in ("train.py", "evaluate.py"):
+            file = (folder or self.folder) / name
+            file.unlink()
+            file.write_text(NOTE + SCRIPT, encoding="utf-8")
+
+    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["bash", str(self.spooled), *words],
+            env=self.job | variables,
+            cwd=self.project,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, **variables: str) -> tuple[int, str]:
+        process = self.start(*words, **variables)
+        _, errors = process.communicate(timeout=60)
+        return process.returncode, errors
+
+    def stop(self, number: int, waiting: int = 1, **variables: str) -> tuple[int, str]:
+        """Start a job and send its shell a signal when so many processes wait."""
+        process = self.start(**variables)
+        deadline = time.monotonic() + 30
+        while len(self.notes("waits")) < waiting:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        return process.returncode, errors
+
+    def submit(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", str(self.folder / "slurm.sh"), *words],
+            env=self.login | variables,
+            cwd=self.project.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def notes(self, what: str) -> list[dict]:
+        lines = map(json.loads, self.log.read_text("utf-8").splitlines())
+        return [line for line in lines if line["what"] == what]
+
+    def words(self, what: str) -> list[list[str]]:
+        return [note["words"] for note in self.notes(what)]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    return Cluster(tmp_path)
+
+
+def test_submitting_checks_freezes_and_queues(cluster: Cluster, tmp_path: Path) -> None:
+    write_images(cluster.data)
+    options = ["--data-root", "data", "--checkpoint-steps", "5"]
+    result = cluster.submit(*options, SBATCH_OPTIONS="--nodes=2 --partition=gpu")
+    assert result.returncode == 0, result.stderr
+    assert "ok    data" in result.stdout
+    (note,) = cluster.notes("sbatch")
+    script = str(cluster.folder / "slurm.sh")
+    assert note["words"] == ["--export=ALL", "--nodes=2", "--partition=gpu", script, *options]
+    assert note["cwd"] == str(tmp_path)
+    assert note["PYTHON"] == str(tmp_path / "bin/python")
+    frozen = Path(note["WAVETWIN_FROZEN"])
+    assert frozen.parent.parent.parent == cluster.project / "runs/small/frozen"
+    assert (frozen / "train.py").read_bytes() == (cluster.folder / "train.py").read_bytes()
+
+
+def test_what_cannot_start_is_not_queued(cluster: Cluster, tmp_path: Path) -> None:
+    missing = ("--data-root", str(cluster.data))
+    result = cluster.submit(*missing)
+    assert result.returncode == 2
+    assert "fail  data" in result.stdout
+    assert cluster.submit(*missing, PYTHON="no-such-python").returncode == 2
+    assert cluster.notes("sbatch") == []
+    assert not (cluster.project / "runs").exists()
+    # Where the login node does not see the data.
+    assert cluster.submit(*missing, PREFLIGHT="no", PYTHON="bin/python").returncode == 0
+    (note,) = cluster.notes("sbatch")
+    assert note["PYTHON"] == str(tmp_path / "bin/python")
+    (cluster.folder / "model.py").write_text("mine\n", encoding="utf-8")
+    result = cluster.submit(*missing, PREFLIGHT="no")
+    assert result.returncode == 2
+    assert "script-modified" in result.stderr
+    assert len(cluster.notes("sbatch")) == 1
+
+
+def test_a_job_in_place_trains_and_evaluates(cluster: Cluster) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.run(
+        "--new",
+        "--device",
+        "cpu",
+        "--checkpoint-steps",
+        "5",
+        "--checkpoint-seconds=1",
+        "--runs",
+        "x y",
+    )
+    assert code == 0, errors
+    (train,), (evaluate,) = cluster.notes("train.py"), cluster.notes("evaluate.py")
+    assert train["folder"] == str(cluster.folder)
+    assert train["words"] == [
+        *("--new", "--device", "cpu", "--checkpoint-steps", "5"),
+        *("--checkpoint-seconds=1", "--runs", "x y"),
+    ]
+    assert evaluate["words"] == ["--device", "cpu", "--runs", "x y"]
+    assert cluster.words("srun")[0] == [
+        *("--nodes=1", "--ntasks=1", "--ntasks-per-node=1", "--cpus-per-task=3"),
+        *("--kill-on-bad-exit=0", "--wait=120"),
+    ]
+    assert cluster.notes("torchrun") == []
+    assert cluster.notes("scontrol") == []
+
+
+def test_a_job_elsewhere_says_where_to_start_it(cluster: Cluster) -> None:
+    code, errors = cluster.run(SLURM_SUBMIT_DIR=str(cluster.project))
+    assert code == 2
+    assert "call sbatch in the folder that small was built to" in errors
+
+
+def test_a_frozen_job_runs_the_copy(cluster: Cluster) -> None:
+    result = cluster.submit("--data-root", str(cluster.data), PREFLIGHT="no")
+    assert result.returncode == 0, result.stderr
+    frozen = Path(cluster.notes("sbatch")[0]["WAVETWIN_FROZEN"])
+    cluster.stand_in_scripts(frozen)
+    code, errors = cluster.run("--device", "cpu", WAVETWIN_FROZEN=str(frozen))
+    assert code == 0, errors
+    for name in ("train.py", "evaluate.py"):
+        (note,) = cluster.notes(name)
+        assert note["folder"] == str(frozen)
+        assert note["words"] == ["--runs", str(cluster.project / "runs"), "--device", "cpu"]
+        assert note["wavetwin"] == str(frozen.parent.parent / "wavetwin/__init__.py")
+
+
+def test_torchrun_on_several_nodes(cluster: Cluster) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.run(SLURM_JOB_NUM_NODES="2", SLURM_GPUS_ON_NODE="4")
+    assert code == 0, errors
+    assert len(cluster.notes("train.py")) == len(cluster.notes("evaluate.py")) == 8
+    first, second, third, fourth = cluster.words("torchrun")
+    assert (
+        first
+        == second
+        == [
+            *("--nnodes=2", "--nproc-per-node=4", "--rdzv-backend=c10d"),
+            *("--rdzv-endpoint=first-node:20008", "--rdzv-id=7-0-train.py", "--max-restarts=0"),
+        ]
+    )
+    # Evaluation meets at another port: the first one may not be free yet.
+    assert third == fourth
+    assert third[3:5] == ["--rdzv-endpoint=first-node:20009", "--rdzv-id=7-0-evaluate.py"]
+
+
+def test_processes_of_one_node_meet_there(cluster: Cluster) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.run(PROCESSES_PER_NODE="2")
+    assert code == 0, errors
+    assert cluster.words("torchrun")[0][1:4] == [
+        *("--nproc-per-node=2", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"),
+    ]
+
+
+@pytest.mark.parametrize(("processes", "signals"), [(1, "tasks"), (2, "tasks"), (2, "all")])
+def test_the_time_limit_saves_and_queues_again(
+    cluster: Cluster, processes: int, signals: str
+) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.stop(
+        signal.SIGUSR1,
+        processes,
+        MODE_train="wait",
+        PROCESSES_PER_NODE=str(processes),
+        STUB_SIGNALS=signals,
+    )
+    assert code == 0, errors
+    # Each of them was told, and torchrun survived it.
+    assert cluster.words("told") == [["SIGUSR1"]] * processes
+    assert cluster.words("scontrol") == [["requeue", "7"]]
+    assert cluster.notes("evaluate.py") == []
+    assert "the run is stopped" in errors
+
+
+def test_a_job_that_starts_again_resumes(cluster: Cluster) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.run("--new", "--device", "cpu", SLURM_RESTART_COUNT="1")
+    assert code == 0, errors
+    assert cluster.words("train.py") == [["--device", "cpu"]]
+
+
+@pytest.mark.parametrize(
+    ("number", "variables", "code"),
+    [
+        (signal.SIGUSR1, {"MODE_train": "fail when told"}, 138),
+        (signal.SIGUSR1, {"MODE_train": "wait", "SLURM_RESTART_COUNT": "50"}, 138),
+        (signal.SIGTERM, {"MODE_train": "wait"}, 138),
+    ],
+    ids=["failure", "too often", "cancelled"],
+)
+def test_what_is_not_queued_again(
+    cluster: Cluster, number: int, variables: dict[str, str], code: int
+) -> None:
+    cluster.stand_in_scripts()
+    assert cluster.stop(number, **variables)[0] == code
+    assert cluster.words("told")[0] == ["SIGUSR1"]
+    assert cluster.notes("scontrol") == []
+    assert cluster.notes("evaluate.py") == []
+
+
+def test_a_failure_is_not_queued_again(cluster: Cluster) -> None:
+    cluster.stand_in_scripts()
+    assert cluster.run(MODE_train="fail")[0] == 2
+    assert cluster.notes("scontrol") == []
+    assert cluster.notes("evaluate.py") == []
+
+
+def test_an_evaluation_that_is_cut_off_is_queued_again(cluster: Cluster) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.stop(signal.SIGUSR1, MODE_evaluate="wait")
+    assert code == 0, errors
+    assert cluster.words("scontrol") == [["requeue", "7"]]
+
+
+def test_real_torchrun_survives_the_signal(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.stop(
+        signal.SIGUSR1,
+        2,
+        MODE_train="wait",
+        PROCESSES_PER_NODE="2",
+        STUB_SIGNALS="all",
+        PYTHON=sys.executable,
+    )
+    assert code == 0, errors
+    assert cluster.words("told") == [["SIGUSR1"]] * 2
+    assert cluster.words("scontrol") == [["requeue", "7"]]
+
+
+@pytest.mark.slow
+def test_a_real_training_is_stopped_and_goes_on(cluster: Cluster) -> None:
+    write_images(cluster.data)
+    build(write_spec(cluster.project, epochs=40))
+    digest = json.loads((cluster.folder / "plan.json").read_bytes())["training_digest"]
+    run = cluster.project / f"runs/small/{digest[:8]}-s0"
+    words = ("--device", "cpu", "--workers", "0", "--data-root", str(cluster.data))
+    variables = {"PROCESSES_PER_NODE": "2", "STUB_SIGNALS": "all", "PYTHON": sys.executable}
+    process = cluster.start(*words, **variables)
+    deadline = time.monotonic() + 60
+    while not (run / "metrics.jsonl").is_file() or not (run / "metrics.jsonl").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGUSR1)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert cluster.words("scontrol") == [["requeue", "7"]]
+    manifest = json.loads((run / "manifest.json").read_bytes())
+    assert manifest["status"] == "stopped"
+
+    code, errors = cluster.run(*words, **variables, SLURM_RESTART_COUNT="1")
+    assert code == 0, errors
+    manifest = json.loads((run / "manifest.json").read_bytes())
+    assert manifest["status"] == "finished"
+    first, second = manifest["lives"]
+    assert (first["first_step"], second["first_step"]) == (1, first["last_step"] + 1)
+    assert second["last_step"] == 40 * 2
+    assert (run / "scores.json").is_file()
