@@ -6,6 +6,8 @@ import io
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -306,6 +308,25 @@ def test_signals_to_the_group_do_not_kill_the_pool(tmp_path: Path):
     assert len(list(data.evaluation_batches("test", signalled))) == 3
 
 
+def test_a_process_that_fails_does_not_wait_for_its_pool(tmp_path: Path):
+    """What is left of a pool when Python exits would be waited for, and it takes no SIGTERM."""
+    write_folder(tmp_path)
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_data_batches import load
+batches = load(Path({str(tmp_path)!r}), workers=1, batch_size=2).training_batches(0)
+next(batches)
+raise SystemError("a fault of the run's")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "a fault of the run's" in done.stderr
+
+
 def test_batches_outside_the_main_thread(tmp_path: Path):
     write_folder(tmp_path)
     data: ExperimentData = load(tmp_path, workers=1)
@@ -354,13 +375,19 @@ def test_images_of_every_kind(tmp_path: Path):
 
 
 def test_files_that_are_no_images(tmp_path: Path):
-    png = saved(Image.fromarray(cut(1, 40, 56)), "PNG")
-    # The length of the first data chunk, and with it every checksum, is wrong.
-    broken = png[:33] + bytes([png[33] ^ 1]) + png[34:]
-    fractions = saved(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
-    wide = saved(Image.fromarray(np.full((4, 4), 70000, np.int32)), "TIFF")
-    files = {"cut.png": png[:2000], "broken.png": broken, "text.jpg": b"GIF or so", "no.jpg": b""}
-    for name, content in (files | {"fractions.tif": fractions, "wide.tif": wide}).items():
+    colour = Image.fromarray(cut(1, 40, 56))
+    png = saved(colour, "PNG")
+    # Of the first data chunk, after 8 bytes of signature and 25 of header: its length is wrong.
+    broken = png[:35] + bytes([png[35] ^ 1]) + png[36:]
+    files = {
+        "cut.png": png[:1200],
+        "broken.png": broken,
+        "text.jpg": b"GIF or so",
+        "empty.jpg": b"",
+        "fractions.tif": saved(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"),
+        "wide.tif": saved(Image.fromarray(np.full((4, 4), 70000, np.int32)), "TIFF"),
+    }
+    for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(BadImageError, match=f"{name} cannot be read as an image: ."):
             decode_image(tmp_path / name, 3)

@@ -6,11 +6,16 @@ numbers depend on its epoch and place alone.
 
 from __future__ import annotations
 
+import atexit
+import functools
+import multiprocessing
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 import torch
@@ -120,14 +125,18 @@ def read_files(
         multiprocessing_context="fork" if workers else None,
     )
     fetched = _start(loader)
-    while (result := _next(fetched)) is not None:
-        for file, reason in result.bad:
-            if file not in bad_images:
-                bad_images[file] = reason
-                sys.stderr.write(f"warning: left out: {reason}\n")
-        if result.error is not None:
-            raise RunError(*result.error)
-        yield result.batch
+    try:
+        while (result := _next(fetched)) is not None:
+            for file, reason in result.bad:
+                if file not in bad_images:
+                    bad_images[file] = reason
+                    sys.stderr.write(f"warning: left out: {reason}\n")
+            if result.error is not None:
+                raise RunError(*result.error)
+            yield result.batch
+    finally:
+        # The pool ends with its last reference; a traceback would keep this frame's.
+        del fetched
 
 
 def _start(loader: DataLoader[_Fetched]) -> Iterator[_Fetched]:
@@ -136,13 +145,33 @@ def _start(loader: DataLoader[_Fetched]) -> Iterator[_Fetched]:
     torch's handler would raise a dead process's error between any two lines of the run's; without
     it the error comes where the next batch is asked for.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if loader.num_workers == 0:
         return iter(loader)
+    own, others = _processes_to_end(), set(multiprocessing.active_children())
+    is_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGCHLD)
     fetched = iter(loader)
-    if before is not None:
+    if is_main and before is not None:
         signal.signal(signal.SIGCHLD, before)
+    own.update(set(multiprocessing.active_children()) - others)
     return fetched
+
+
+@functools.cache
+def _processes_to_end() -> weakref.WeakSet[BaseProcess]:
+    """Return the set of reading processes; what is left of them when this process exits is killed.
+
+    They take no SIGTERM, with which Python would ask them to end, and then wait for them for ever.
+    """
+    processes: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
+
+    def end() -> None:
+        for process in processes:
+            if process.is_alive():
+                process.kill()
+
+    # atexit.register(end)
+    return processes
 
 
 def _next(fetched: Iterator[_Fetched]) -> _Fetched | None:
@@ -152,10 +181,11 @@ def _next(fetched: Iterator[_Fetched]) -> _Fetched | None:
         # torch has no class of its own for this.
         if not str(error).startswith("DataLoader worker"):
             raise
-        raise RunError(
-            f"a process that reads images was killed: {error}",
-            "was memory short? The system's log says so; start again with fewer --workers",
-        ) from error
+        headline = f"a process that reads images was killed: {error}"
+    # Without the cause, whose traceback would keep the rest of the pool alive.
+    raise RunError(
+        headline, "was memory short? The system's log says so; start again with fewer --workers"
+    )
 
 
 def _leave_signals_to_the_run(worker: int) -> None:
