@@ -170,7 +170,7 @@ def _processes_to_end() -> weakref.WeakSet[BaseProcess]:
             if process.is_alive():
                 process.kill()
 
-    # atexit.register(end)
+    atexit.register(end)
     return processes
 
 
