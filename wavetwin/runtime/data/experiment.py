@@ -215,10 +215,11 @@ def load_data(
 
 
 def _default_workers() -> int:
-    """Return the cores that this process may use, at most eight."""
+    """Return the cores that this process may use, shared with torchrun's others; at most eight."""
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    return min(MOST_WORKERS, cores)
+    beside = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return min(MOST_WORKERS, max(1, cores // (int(beside) if beside.isdigit() else 1)))
 
 
 def _in_memory(sources: SourcePair) -> list[TensorImages]:
