@@ -28,6 +28,19 @@ def command(*arguments: str) -> None:
         sys.exit(done.returncode)
 
 
+def run_folder(name: str, seed: int) -> str:
+    """The run of a spec and a seed as they are now, whatever else lies beside it."""
+    import wavetwin
+
+    compiled = wavetwin.compile(spec_of(name), [f"training.seed={seed}"])
+    return f"runs/{compiled.name}/{compiled.training_digest[:8]}-s{seed}"
+
+
+def spec_of(name: str) -> Path:
+    """The shipped spec of a network."""
+    return ROOT / f"specs/mnist/{name}.yaml"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data-root", default="data", help="where MNIST is prepared and read")
@@ -36,13 +49,9 @@ def main() -> None:
     command("data", "prepare", "mnist", "--data-root", root)
     for seed in SEEDS:
         for name in SPECS:
-            spec = f"specs/mnist/{name}.yaml"
+            spec = str(spec_of(name).relative_to(ROOT))
             command("run", spec, "--set", f"training.seed={seed}", "--", "--data-root", root)
-    runs = sorted(
-        str(path.parent.relative_to(ROOT))
-        for name in SPECS
-        for path in ROOT.glob(f"runs/{name}/*/scores.json")
-    )
+    runs = [run_folder(name, seed) for name in SPECS for seed in SEEDS]
     (ROOT / REPORT).parent.mkdir(parents=True, exist_ok=True)
     command("report", *runs, "--paired", "mnist_rmax", "mnist_cmod", "-o", str(REPORT))
     print(f"study: {time.perf_counter() - start:.0f} s")

@@ -132,6 +132,21 @@ def test_baseline_is_a_book(project: Path, capsys: pytest.CaptureFixture[str]):
     assert record["scores"]["mfr"] == pytest.approx(100)
     assert record["scores"]["mt5d"] == pytest.approx(100)
     assert record["scores"]["baseline"] == f"first.json, weights {record['weights'][:12]}"
+    # Scores of a few batches are no baseline, and do not hide those of all.
+    assert cli.main([*arguments, "--out", "few.json", "--limit-batches", "1"]) == 0
+    capsys.readouterr()
+    assert cli.main([*arguments, "--baseline", "few.json"]) == 2
+    assert "those that are there are of a few batches" in capsys.readouterr().err
+    assert cli.main([*arguments, "--out", "first.json", "--limit-batches", "1"]) == 0
+    assert cli.main([*arguments, "--out", "third.json", "--baseline", "first.json"]) == 0
+    (third,) = json.loads((project / "third.json").read_text(encoding="utf-8"))["scores"]
+    assert third["scores"] == record["scores"]
+    # Nor are those of other files.
+    frame.save(project / "p/tilt/3/a/9.png")
+    capsys.readouterr()
+    assert cli.main([*arguments, "--out", "fourth.json", "--baseline", "first.json"]) == 2
+    assert "'perturbations, p' in first.json are of other files" in capsys.readouterr().err
+    assert not (project / "fourth.json").exists()
     arguments[-1] = "evaluation=[{mode: one_crop}]"
     assert cli.main([*arguments, "--baseline", "first.json"]) == 2
     assert "--baseline is for corruptions and perturbations" in capsys.readouterr().err

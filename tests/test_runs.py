@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from wavetwin import cli
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.spec_yaml import dump_spec
 from wavetwin.runs import find_run, open_index
+from wavetwin.runs.scores import read_scores
 from wavetwin.runs.select import find_score, parse_condition
 from wavetwin.runtime.errors import RunError
 
@@ -233,13 +235,64 @@ def test_run_without_a_copy_of_its_spec(project: Path, capsys: pytest.CaptureFix
 
 
 def test_reindex_and_messages(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "runs/foreign/x").mkdir(parents=True)
+    for folder in ("foreign/pictures", "foreign/tables", "cnn/frozen/0123abcd", "digits/frozen/1"):
+        (project / "runs" / folder).mkdir(parents=True)
+    (project / "runs/study").mkdir()
+    (project / "runs/study/report.html").touch()
     assert cli.main(["runs", "reindex", "--project", str(project)]) == 0
     done = capsys.readouterr()
     assert done.out == f"3 runs indexed in {project / 'runs'}\n"
-    assert done.err == (
-        f"{project / 'runs/foreign/x'}: not in the index: it has no manifest.json\n"
+    assert done.err == f"{project / 'runs/foreign'}: not in the index: it has no manifest.json\n"
+
+
+def test_filters_see_the_records_that_count(
+    project: Path, specs: dict[str, Compiled], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Later trials, and other weights, take no result's place; alone, they are marked."""
+    marked = {"limit_batches": 3, "checkpoint": "epoch-002", "skipped": 1}
+    trials = [
+        record(ONE_CROP, {"top1_error": 0.5}),
+        *(record(ONE_CROP, {"top1_error": 0.0}, **{name: marked[name]}) for name in marked),
+    ]
+    plan = replace(specs["twin"].plan, seed=5, name="result")
+    write_run(project / "runs", plan, trials)
+    write_run(
+        project / "runs",
+        replace(plan, name="trial"),
+        [record(ONE_CROP, {"top1_error": 0.001}, **marked)],
     )
+    assert listed(capsys, "--score", "top1_error=0.5") == ["result 5"]
+    assert listed(capsys, "--score", "top1_error<0.01") == ["trial 5"]
+    assert listed(capsys, "--score", "epoch-002.top1_error<0.01") == ["trial 5"]
+    assert cli.main(["runs", "show", "trial"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "one_crop.test.limit_3.epoch-002.skipped.top1_error 0.0010" in lines
+    marks = "scores of 3 batches, scores of epoch-002 weights, scores without damaged images"
+    assert f"marks {marks}" in lines
+    assert cli.main(["runs", "list", "--name", "[rt][er]*"]) == 0
+    _, result, trial = capsys.readouterr().out.splitlines()
+    assert marks not in result
+    assert trial.endswith(marks)
+
+
+def test_no_two_entries_have_the_same_score_names(project: Path) -> None:
+    rates = {"flip_rate": {"1": 0.5}, "mean_flip_rate": 0.5}
+    entries = [
+        *(shift_entry("diagonal", "flip_rate", max_step=step) for step in (1, 2)),
+        *({"mode": "corruptions", "root": root} for root in ("C.bar", "C_bar")),
+        {"mode": "corruptions", "root": "C.bar", "split": "test"},
+    ]
+    scores = [record(entry, rates) for entry in entries]
+    write(project / "scores.json", {"wavetwin_scores": 1, "scores": scores})
+    found, marks = read_scores(project / "scores.json")
+    assert [score.name for score in found if score.name.endswith("mean_flip_rate")] == [
+        "shifts.test.diagonal.2px.steps_to_1.mean_flip_rate",
+        "shifts.test.diagonal.2px.mean_flip_rate",
+        "corruptions.C.bar.mean_flip_rate",
+        "corruptions.C_bar.mean_flip_rate",
+        "corruptions.C.bar.test.mean_flip_rate",
+    ]
+    assert marks == []
 
 
 def test_conditions_and_score_names() -> None:
@@ -259,3 +312,27 @@ def test_no_torch_is_imported(project: Path) -> None:
         "assert not {'torch', 'numpy', 'pydantic', 'jinja2'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=project, check=True)
+
+
+def test_the_study_reports_what_it_has_just_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not whatever else lies below the names of its experiments."""
+    study = importlib.import_module("benchmarks.mnist_study")
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(study, "command", lambda *arguments: commands.append(arguments))
+    monkeypatch.setattr(study, "REPORT", tmp_path / "study/report.html")
+    monkeypatch.setattr(sys, "argv", ["mnist_study.py"])
+    study.main()
+    trained: list[str] = []
+    for name, spec, *options in commands[1:-1]:
+        assert name == "run"
+        compiled = compile_spec(ROOT / spec, [options[1]])
+        assert options[1] == f"training.seed={compiled.plan.seed}"
+        folder = f"{compiled.training_digest[:8]}-s{compiled.plan.seed}"
+        trained.append(f"runs/{compiled.name}/{folder}")
+    assert len(trained) == len(set(trained)) == 15
+    name, *runs = commands[-1][: 1 + len(trained)]
+    assert name == "report"
+    assert sorted(runs) == sorted(trained)
+    assert commands[-1][1 + len(trained)] == "--paired"

@@ -144,9 +144,9 @@ def test_damaged_and_foreign_folders_are_named(tmp_path: Path, twin: Compiled) -
     assert sorted(found) == sorted([f"twin/{good.name}", f"bad/{plain.name}"])
     lines = messages.splitlines()
     assert len(lines) == len(kinds) + 2
-    for folder in (*kinds.values(), tmp_path / "empty/folder"):
+    for folder in (*kinds.values(), tmp_path / "empty"):
         assert sum(line.startswith(f"{folder}: not in the index: ") for line in lines) == 1
-    assert f"{tmp_path / 'empty/folder'}: not in the index: it has no manifest.json" in lines
+    assert f"{tmp_path / 'empty'}: not in the index: it has no manifest.json" in lines
     assert lines[-1].startswith(f"{plain}: spec.lock.yaml cannot be read: ")
     assert indexed(tmp_path)[1] == messages
 

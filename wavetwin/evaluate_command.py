@@ -17,6 +17,7 @@ from wavetwin.runtime.errors import RunError
 if TYPE_CHECKING:
     from torch import nn
 
+    from wavetwin.runtime.data import ExperimentData
     from wavetwin.runtime.evaluate import Baseline
 
 __all__ = ["EvaluateOptions", "default_book", "evaluate_weights"]
@@ -67,11 +68,11 @@ def evaluate_weights(
     book = options.out or default_book(weights)
     # Before hours of evaluation: is the book one, and can anything be written there?
     read_scores(book)
-    baselines: list[Baseline | None] = [None] * len(plan.evaluation)
+    against: list[Mapping[str, Any] | None] = [None] * len(plan.evaluation)
     if options.baseline is not None:
         records = read_scores(options.baseline)
-        baselines = [_find_baseline(entry, records, options.baseline) for entry in plan.evaluation]
-        if not any(baselines):
+        against = [_find_record(entry, records, options.baseline) for entry in plan.evaluation]
+        if not any(against):
             raise RunError(
                 "--baseline is for corruptions and perturbations, and the battery has none",
                 "wavetwin report sets the shifts of runs against a baseline",
@@ -94,6 +95,10 @@ def evaluate_weights(
         allow_other_data=options.allow_other_data,
         device=device,
     )
+    baselines = [
+        None if record is None else _to_baseline(record, entry, data, options)
+        for record, entry in zip(against, plan.evaluation, strict=True)
+    ]
     model = place(model, plan, device)
     facts = {
         "digest": plan.digest,
@@ -125,23 +130,53 @@ def evaluate_weights(
     return book
 
 
-def _find_baseline(
-    entry: EvaluationPlan, records: Sequence[Mapping[str, Any]], file: Path
-) -> Baseline | None:
-    """Return the current record of an entry that is set against a baseline; None for the others."""
-    from wavetwin.runtime.evaluate import Baseline, describe
-    from wavetwin.runtime.score_book import entry_key
+def _find_record(
+    entry: EvaluationPlan, records: Sequence[dict[str, Any]], file: Path
+) -> Mapping[str, Any] | None:
+    """Return the current record of an entry that is set against a baseline; None for the others.
+
+    Raises:
+        RunError: there is none over all the images.
+    """
+    from wavetwin.runtime.evaluate import describe
+    from wavetwin.runtime.score_book import current_records, entry_key
 
     if entry.mode not in ("corruptions", "perturbations"):
         return None
     found = [record for record in records if record["entry"] == entry_key(entry)]
-    if not found:
+    whole = [record for record in found if record.get("limit_batches") is None]
+    if not whole:
+        few = "; those that are there are of a few batches" if found else ""
         raise RunError(
-            f"{file} has no scores of '{describe(entry)}' to set others against",
-            "evaluate the baseline with the same entry first",
+            f"{file} has no scores of '{describe(entry)}' to set others against{few}",
+            "evaluate the baseline with the same entry first, and without --limit-batches",
         )
-    weights = found[-1]["weights"][:12]
-    return Baseline(f"{file.name}, weights {weights}", found[-1]["scores"])
+    return current_records(whole)[0]
+
+
+def _to_baseline(
+    record: Mapping[str, Any],
+    entry: EvaluationPlan,
+    data: ExperimentData,
+    options: EvaluateOptions,
+) -> Baseline:
+    """Return a record as a baseline.
+
+    Raises:
+        RunError: it is of other files than those that the entry would be evaluated on, or these
+            are not there.
+    """
+    from wavetwin.runtime.entry_files import entry_fingerprint
+    from wavetwin.runtime.evaluate import Baseline, describe
+
+    assert options.baseline is not None
+    if record.get("files") != entry_fingerprint(entry, data, options.data_root):
+        raise RunError(
+            f"the scores of '{describe(entry)}' in {options.baseline} are of other files than "
+            "those that are there now: their names or sizes differ",
+            "evaluate the baseline again on these files",
+        )
+    return Baseline(f"{options.baseline.name}, weights {record['weights'][:12]}", record["scores"])
 
 
 def _provenance(compiled: Compiled) -> Provenance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,20 @@ ENTRIES = (
     CORRUPTIONS,
     replace(CORRUPTIONS, mode="perturbations", root="p"),
 )
+
+
+class Diverging(nn.Module):
+    """Infinite in the second forward pass of the second process alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        rank = int(os.environ.get("RANK", "0"))
+        is_bad = rank == 1 and self.passes == 2
+        return images.flatten(1)[:, :10] + (float("inf") if is_bad else 0.0)
 
 
 def write_images(root: Path) -> None:
@@ -57,7 +72,7 @@ def evaluate_all(root: Path, processes: Processes = ALONE) -> list[Evaluated]:
 
 
 def main(root: Path, out: Path) -> None:
-    """Write what this process found, then how it hears of an image that another one cannot read."""
+    """Write what this process found, then how it hears of what went wrong in another one."""
     with join_processes() as processes:
         found = evaluate_all(root, processes)
         report: dict[str, Any] = {
@@ -78,6 +93,10 @@ def main(root: Path, out: Path) -> None:
             evaluate_entry(CORRUPTIONS, model, data, device, processes, data_root=root)
         except RunError as error:
             report["error"] = error.headline
+        try:
+            evaluate_entry(ENTRIES[0], Diverging(), data, device, processes)
+        except RunError as error:
+            report["diverged"] = error.headline
         (out / f"{processes.rank}.json").write_text(json.dumps(report), encoding="utf-8")
 
 

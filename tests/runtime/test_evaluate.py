@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from plans import ONE_CROP, make_plan, shifts
 from scripted import build_folder, only_run, run_here
 from torch import nn
@@ -17,7 +18,13 @@ from wavetwin.compiler.plan import EvaluationPlan
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.transforms import fit, resize
 from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.evaluate import Evaluated, evaluate_entry, score_one_crop, summarise
+from wavetwin.runtime.evaluate import (
+    Evaluated,
+    describe,
+    evaluate_entry,
+    score_one_crop,
+    summarise,
+)
 
 CPU = torch.device("cpu")
 TEN_CROPS = replace(ONE_CROP, mode="ten_crops")
@@ -197,6 +204,68 @@ def test_script_adds_scores_and_keeps_going(tmp_path: Path, capsys: pytest.Captu
     again = json.loads((run / "scores.json").read_text())["scores"]
     assert again[:2] == records
     assert [record["scores"] for record in again[2:]] == [record["scores"] for record in records]
+
+
+class Diverged(Corner):
+    """Its output for the last image of every forward pass is infinite or not a number."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(images)
+        logits[-1, 3] = self.value
+        return logits
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "entry", [ONE_CROP, TEN_CROPS, shifts("diagonal", "flip_rate"), shifts("both", "kl_divergence")]
+)
+def test_network_that_diverged_has_no_scores(entry: EvaluationPlan, value: float):
+    data = load_data(make_plan(batch_size=100))
+    with pytest.raises(RunError, match="not a finite number for some images of") as error:
+        evaluate_entry(entry, Diverged(value), data, CPU)
+    assert describe(entry) in error.value.headline
+    assert "--weights best" in str(error.value.remedy)
+
+
+def test_perturbations_of_a_network_that_diverged(tmp_path: Path):
+    for number in range(10):
+        for frame in range(2):
+            file = tmp_path / f"p/tilt/{number}/a/{frame}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (12, 12)).save(file)
+    entry = replace(ONE_CROP, mode="perturbations", split=None, root="p")
+    data = load_data(make_plan())
+    with pytest.raises(RunError, match="not a finite number for some images of perturbations, p"):
+        evaluate_entry(entry, Diverged(math.nan), data, CPU, data_root=tmp_path)
+
+
+class Huge(Corner):
+    """Finite logits whose differences are not."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = torch.full((len(images), 10), -3e38)
+        logits[:, 3] = 3e38
+        return logits
+
+
+def test_finite_logits_of_an_infinite_loss_have_no_scores():
+    data = load_data(make_plan())
+    with pytest.raises(RunError, match="the loss of one crop, test is not a finite number"):
+        evaluate_entry(ONE_CROP, Huge(), data, CPU)
+
+
+def test_validation_may_be_let_to_diverge():
+    data = load_data(make_plan())
+    with pytest.raises(RunError, match="not a finite number"):
+        score_one_crop(Diverged(math.nan), data, "validation", CPU)
+    scores = score_one_crop(Diverged(math.nan), data, "validation", CPU, allow_non_finite=True)
+    assert math.isnan(scores["loss"])
+    scores = score_one_crop(Diverged(-math.inf), data, "validation", CPU, allow_non_finite=True)
+    assert scores["loss"] == math.inf
 
 
 def test_split_without_images_is_an_error():

@@ -46,3 +46,4 @@ def test_two_processes_score_as_one(tmp_path: Path):
             for name, values in alone[number].per_image.items():
                 assert torch.equal(table[name], values), name
         assert "5.png cannot be read" in report["error"]
+        assert "not a finite number for some images of one crop" in report["diverged"]

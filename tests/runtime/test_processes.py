@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -166,3 +167,15 @@ def test_one_process_is_alone():
 def test_half_of_the_variables_of_torchrun():
     with pytest.raises(RunError, match="not whole: RANK=1, WORLD_SIZE=None"):
         join_processes({"RANK": "1"}).__enter__()
+
+
+def test_validation_is_of_the_weights_that_are_saved(tmp_path: Path):
+    """Batch norm has running statistics in each process; those of the first one count."""
+    validation = replace(ONE_CROP, split="validation")
+    plan = make_plan(epochs=1, evaluation=(validation,))
+    folder = build_folder(tmp_path, plan)
+    finish(torchrun(folder / "train.py"))
+    (epoch,) = [line for line in records(tmp_path) if line["kind"] == "epoch"]
+    assert run_here(folder / "evaluate.py", "--device", "cpu", "--allow-drift") == 0
+    (record,) = json.loads((only_run(tmp_path) / "scores.json").read_text())["scores"]
+    assert epoch["validation"] == record["scores"]

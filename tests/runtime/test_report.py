@@ -71,6 +71,7 @@ def test_last_record_of_an_entry_is_the_current_one(tmp_path: Path) -> None:
 
 def test_marks_of_a_run_are_said(tmp_path: Path) -> None:
     marked = {"drift": ["data-changed: 1 file"], "checkpoint": "best", "limit_batches": 3}
+    marked |= {"skipped": 2}
     run = write_run(
         tmp_path,
         plan_of(),
@@ -92,9 +93,27 @@ def test_marks_of_a_run_are_said(tmp_path: Path) -> None:
             + "; built from uncommitted changes; modified after the build: data-changed: 1 file, "
             "script-modified; not finished (failed); 1 damaged images left out of training; some scores "
             "are of other weights than the last: best after epoch 2; some scores are of a few batches "
-            "only: --limit-batches 3"
+            "only: --limit-batches 3; damaged images left out of some scores: 2 of one crop"
         )
     )
+
+
+def test_a_trial_is_no_result(tmp_path: Path) -> None:
+    """It replaces none, and alone its headings say what it is of."""
+    trial = record(ONE_CROP, ERRORS | {"top1_error": 0.75}, limit_batches=3)
+    best = record(ONE_CROP, ERRORS | {"top1_error": 0.5}, checkpoint="best", skipped=1)
+    runs = [
+        write_run(tmp_path, plan_of(seed), scores)
+        for seed, scores in enumerate(([record(ONE_CROP, ERRORS), best, trial], [trial], [best]))
+    ]
+    header, *rows = table_rows(report(runs), "Runs")
+    cells = [dict(zip(header, row, strict=True)) for row in rows]
+    names = ("", ", 3 batches only", ", best weights, without damaged images")
+    assert [[row[f"top-1 error{name}"] for name in names] for row in cells] == [
+        ["25.00%", "", ""],
+        ["", "75.00%", ""],
+        ["", "", "50.00%"],
+    ]
 
 
 def test_page_needs_nothing_else_and_is_the_same_each_time(tmp_path: Path) -> None:
@@ -129,6 +148,36 @@ def test_means_over_seeds(tmp_path: Path) -> None:
     assert cells["top-1 error"] == "20.00% ± 10.00"
     assert cells["top-5 error"] == "6.25% ± 0.00"
     assert "Means over seeds" not in report(runs[3:])
+
+
+def test_a_seed_counts_once_in_the_means(tmp_path: Path) -> None:
+    """The run that was started last, unless it is not finished; of 0.1 and 0.3 the mean is 0.2."""
+    days = {"-2": "2026-01-04", "-3": "2026-01-05", "": "2026-01-03"}
+    runs = [
+        write_run(
+            tmp_path,
+            plan_of(seed),
+            [record(ONE_CROP, ERRORS | {"top1_error": error})],
+            suffix=suffix,
+            status=status,
+            lives=[{"started": f"{days[suffix]}T00:00:00+00:00"}],
+        )
+        for seed, suffix, error, status in (
+            (0, "-3", 0.9, "failed"),
+            (0, "-2", 0.1, "finished"),
+            (0, "", 0.8, "finished"),
+            (1, "", 0.3, "finished"),
+        )
+    ]
+    text = report(runs)
+    header, row = table_rows(text, "Means over seeds")
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["seeds"], cells["top-1 error"]) == ("0 1", "20.00% ± 14.14")
+    assert (
+        "- tiny, seed 0: tiny (00000000-s0-2) counts; left out: tiny (00000000-s0-3), "
+        "tiny (00000000-s0)\n"
+    ) in text
+    assert "Means over seeds" not in report(runs[:3])
 
 
 def published_run(tmp_path: Path, **changes: Any) -> Path:
@@ -313,6 +362,9 @@ def test_pairs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     again = write_run(tmp_path, plan_of(0, name="cmod"), suffix="-2")
     with pytest.raises(RunError, match="which one is to be paired"):
         report([first, second, again], paired)
+    best = shifted_run(tmp_path / "best", "cmod", 0, SECOND, checkpoint="best")
+    with pytest.raises(RunError, match="one evaluation is 'whole', the other 'best weights'"):
+        report([first, best], paired)
     elsewhere = shifted_run(tmp_path / "b", "cmod", 0, SECOND, data="d2" * 32)
     with pytest.raises(RunError, match="their data are not the same"):
         report([first, elsewhere], paired)
@@ -356,17 +408,22 @@ def test_mean_flip_rate_against_a_baseline_run(tmp_path: Path) -> None:
 def test_mean_flip_rate_against_a_published_baseline(tmp_path: Path) -> None:
     rates = {"1": 0.05, "2": 0.25}
     entry = shift_entry("vertical", "flip_rate")
-    run = write_run(
-        tmp_path, plan_of(), [record(entry, {"flip_rate": rates, "mean_flip_rate": 0.15})]
-    )
+    eight = shift_entry("vertical", "flip_rate", max_shift=8, normalise=False)
+    scores = {"flip_rate": rates, "mean_flip_rate": 0.15}
+    both = [record(entry, scores), record(eight, scores, checkpoint="best")]
+    run = write_run(tmp_path, plan_of(dataset="imagenet"), both)
     header, row = table_rows(report([run], ReportOptions(baseline="published:AI")), "Runs")
     cells = dict(zip(header, row, strict=True))
     # 100 * 0.3 / (0.145105 + 0.179634)
-    name = "mFR against published AI, vertical, steps 1 to 2, shifts to 2 px"
-    assert cells[name] == "92.4%"
+    name = "mFR against published AI, vertical, steps 1 to 2, shifts to "
+    assert cells[f"{name}2 px (published: shifts to 8 px, not normalised)"] == "92.4%"
+    assert cells[f"{name}8 px, not normalised, best weights"] == "92.4%"
     with pytest.raises(RunError, match="no published model is called 'XX'"):
         report([run], ReportOptions(baseline="published:XX"))
-    bare = write_run(tmp_path, plan_of(8), [record(ONE_CROP, ERRORS)])
+    digits = write_run(tmp_path, plan_of(9), [record(entry, scores)])
+    with pytest.raises(RunError, match="is of digits, and the published AI of imagenet"):
+        report([digits], ReportOptions(baseline="published:AI"))
+    bare = write_run(tmp_path, plan_of(8, dataset="imagenet"), [record(ONE_CROP, ERRORS)])
     with pytest.raises(RunError, match="no flip rates in common"):
         report([bare], ReportOptions(baseline="published:AI"))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from plans import ONE_CROP, make_plan, shifts
 from safetensors.torch import load_file
 from torch import nn
@@ -18,14 +21,16 @@ from wavetwin.provenance import RunProvenance
 from wavetwin.runtime.checkpoint import save_best, save_snapshot, save_state
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.evaluate import Evaluated, ScoreBook
-from wavetwin.runtime.score_book import add_record, read_scores
+from wavetwin.runtime.evaluate import Evaluated, ScoreBook, evaluate_entry
+from wavetwin.runtime.processes import Processes
+from wavetwin.runtime.score_book import add_record, current_records, read_scores
 
 MANIFEST: dict[str, Any] = {
     "commit": "c" * 40,
     "dirty": False,
     "drift": ["script-modified: train.py"],
 }
+CPU = torch.device("cpu")
 SHIFTS = shifts("horizontal", "flip_rate", 2)
 
 
@@ -36,11 +41,20 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def book(run: Path, weights: str = "last", **changes: Any) -> ScoreBook:
-    data = load_data(make_plan())
+def book(
+    run: Path,
+    weights: str = "last",
+    *,
+    build: str = "m",
+    on_bad_image: str = "stop",
+    limit_batches: int | None = None,
+) -> ScoreBook:
+    data = load_data(make_plan(), on_bad_image=on_bad_image, limit_batches=limit_batches)
     data.data_notes.append("mnist: other checksum")
-    provenance = RunProvenance({}, "m" * 64, ("source-changed: wavetwin/cli.py",))
-    return ScoreBook(run, make_plan(**changes), data, provenance, weights)
+    provenance = RunProvenance({}, build * 64, ("source-changed: wavetwin/cli.py",))
+    scores = ScoreBook(run, make_plan(), data, provenance, weights, run)
+    scores.load_weights(nn.Linear(2, 2))
+    return scores
 
 
 def evaluated(error: float = 0.25) -> Evaluated:
@@ -86,14 +100,132 @@ def test_has_knows_weights_data_and_build(run: Path):
     assert book(run).has(ONE_CROP)
     assert not book(run).has(SHIFTS)
     assert not book(run).has(replace(ONE_CROP, normalise=False))
-    data = load_data(make_plan(), limit_batches=2)
-    other = ScoreBook(run, make_plan(), data, RunProvenance({}, "m" * 64, ()))
-    assert not other.has(ONE_CROP)
-    data = load_data(make_plan())
-    other = ScoreBook(run, make_plan(), data, RunProvenance({}, "n" * 64, ()))
-    assert not other.has(ONE_CROP)
+    assert not book(run, limit_batches=2).has(ONE_CROP)
+    assert not book(run, build="n").has(ONE_CROP)
+    # The same bytes under another name count for less in a report.
+    (run / "checkpoints/epoch-003.safetensors").write_bytes(scores.weights.read_bytes())
+    assert not book(run, "epoch-003").has(ONE_CROP)
     save_state(run / "checkpoints", nn.Linear(2, 2), {"epoch": 4})
     assert not book(run).has(ONE_CROP)
+
+
+def test_scores_without_damaged_images_are_done_only_where_these_are_skipped(run: Path):
+    book(run).add(ONE_CROP, replace(evaluated(), skipped=1))
+    assert book(run, on_bad_image="skip").has(ONE_CROP)
+    assert not book(run).has(ONE_CROP)
+    book(run).add(ONE_CROP, evaluated())
+    assert book(run).has(ONE_CROP)
+
+
+class Flat(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1)[:, :10]
+
+
+@pytest.mark.parametrize(
+    ("mode", "sets", "image"),
+    [
+        ("corruptions", ("fog/1", "snow/2"), "{number}/a.png"),
+        ("perturbations", ("tilt", "snow"), "{number}/a/{frame}.png"),
+    ],
+)
+def test_has_knows_the_files_of_an_entry(run: Path, mode: str, sets: tuple[str, str], image: str):
+    def write(name: str, size: int) -> None:
+        for number in range(10):
+            for frame in range(2):
+                file = run / "own" / name / image.format(number=number, frame=frame)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (size, size), 7 * number).save(file)
+
+    entry = replace(ONE_CROP, mode=mode, split=None, root="own")
+    scores = book(run)
+    assert not scores.has(entry)
+    write(sets[0], 12)
+    found = evaluate_entry(entry, Flat(), load_data(make_plan()), CPU, data_root=run)
+    scores.add(entry, found)
+    assert scores.has(entry)
+    # What was missing is there now; then not even what was evaluated.
+    write(sets[1], 12)
+    assert not scores.has(entry)
+    shutil.rmtree(run / "own" / sets[1].split("/")[0])
+    assert scores.has(entry)
+    (run / "own" / sets[0].split("/")[0]).rename(run / "own/rain")
+    assert not scores.has(entry)
+    shutil.rmtree(run / "own")
+    assert not scores.has(entry)
+
+
+def test_weights_of_the_record_are_the_bytes_that_were_loaded(run: Path):
+    model, scores = nn.Linear(2, 2), book(run)
+    content = scores.weights.read_bytes()
+    scores.load_weights(model)
+    assert torch.equal(model.weight, load_file(scores.weights)["weight"])
+    # Training goes on meanwhile: the record still names what was evaluated.
+    save_state(run / "checkpoints", nn.Linear(2, 2), {"epoch": 3})
+    assert scores.weights.read_bytes() != content
+    scores.add(ONE_CROP, evaluated())
+    (record,) = read_scores(run / "scores.json")
+    assert record["weights"] == hashlib.sha256(content).hexdigest()
+    save_state(run / "checkpoints", nn.Linear(2, 2), {"epoch": 4})
+    with pytest.raises(RunError, match="was replaced while it was read"):
+        scores.load_weights(model)
+    with pytest.raises(RunError, match="is of another model"):
+        book(run).load_weights(nn.Linear(3, 2))
+
+
+def test_scores_need_weights(run: Path):
+    data = load_data(make_plan())
+    scores = ScoreBook(run, make_plan(), data, RunProvenance({}, "m" * 64, ()))
+    for ask in (lambda: scores.has(ONE_CROP), lambda: scores.add(ONE_CROP, evaluated())):
+        with pytest.raises(RuntimeError, match="load_weights comes first"):
+            ask()
+
+
+class OtherBytes(Processes):
+    """A second process that read another file."""
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value, "0" * 64]
+
+
+def test_processes_have_to_read_the_same_weights(run: Path):
+    with pytest.raises(RunError, match="number 1 read other bytes than number 0"):
+        book(run).load_weights(nn.Linear(2, 2), OtherBytes(0, 2))
+
+
+def test_trials_and_other_weights_do_not_take_the_place_of_a_result(run: Path):
+    save_best(run / "checkpoints", nn.Linear(2, 2), 2)
+    file = run / "scores.json"
+    for scores, found in (
+        (book(run, limit_batches=1), evaluated(0.1)),
+        (book(run, "best"), evaluated(0.2)),
+        (book(run), replace(evaluated(0.3), skipped=1)),
+        (book(run), evaluated(0.4)),
+        (book(run), evaluated(0.5)),
+        (book(run), replace(evaluated(0.6), skipped=1)),
+        (book(run, "best"), evaluated(0.7)),
+        (book(run, limit_batches=1), evaluated(0.8)),
+    ):
+        scores.add(ONE_CROP, found)
+    book(run, limit_batches=1).add(SHIFTS, evaluated(0.9))
+    records = read_scores(file)
+
+    def current(number: int) -> list[float]:
+        return [record["scores"]["top1_error"] for record in current_records(records[:number])]
+
+    assert [current(number) for number in range(1, 9)] == [
+        [0.1], [0.2], [0.3], [0.4], [0.5], [0.5], [0.5], [0.5],
+    ]  # fmt: skip
+    assert current(9) == [0.5, 0.9]
+
+
+def test_numbers_that_are_not_finite_are_not_written(run: Path):
+    scores = book(run)
+    scores.add(ONE_CROP, evaluated())
+    before = (run / "scores.json").read_text()
+    with pytest.raises(RunError, match=r"scores\.json is not written"):
+        scores.add(ONE_CROP, evaluated(float("nan")))
+    assert (run / "scores.json").read_text() == before
 
 
 def test_weights_are_chosen_by_name(run: Path):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,18 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from scripted import PENALTY, build_folder, only_run, run_here
 
+from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.runtime.data import load_data
+from wavetwin.provenance import RunProvenance
+from wavetwin.runtime.data import Batch, ExperimentData, load_data
+from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.processes import Processes
+from wavetwin.runtime.random_streams import epoch_order
 from wavetwin.runtime.records import read_lines
 from wavetwin.runtime.run_folder import RunFolder
+from wavetwin.runtime.schedule import LearningRate
+from wavetwin.runtime.scripts import parse_arguments
+from wavetwin.runtime.train import TrainingBatch, TrainingRun
 
 
 def train(project: Path, plan: TrainingPlan, *arguments: str) -> int:
@@ -183,3 +192,105 @@ def test_a_damaged_image_is_left_out(images: Path, tmp_path: Path):
         ]
         assert len(epochs) == 2
     assert results[0] == results[1]
+
+
+def test_a_validation_loss_that_is_not_a_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The only step of the epoch spoils the weights after its loss was computed."""
+    plan = make_plan(optimizer=replace(SGD, lr=1e30))
+    for _ in range(2):  # starting again ends in the same way
+        assert train(tmp_path, plan, "--limit-batches", "1") == 2
+        message = capsys.readouterr().err
+        assert "the validation loss is not a finite number any more in step 1" in message
+    assert [file.name for file in (only_run(tmp_path) / "failed").iterdir()] == [
+        "step-000001-rank0.safetensors"
+    ]
+
+
+def test_a_state_that_is_not_finite_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    plan = make_plan()
+
+    def spoil(self: TrainingRun, batch: TrainingBatch) -> None:
+        finish(self, batch)
+        if self.total_steps == 6:
+            self.model.get_buffer("pool.norm.running_var")[0] = torch.inf
+
+    finish = TrainingRun.finish_step
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingRun, "finish_step", spoil)
+        assert train(tmp_path, plan, "--checkpoint-steps", "3") == 2
+    message = capsys.readouterr().err
+    last = only_run(tmp_path) / "checkpoints/last"
+    assert "the value of pool.norm.running_var is not a finite number" in message
+    assert f"the last good state is {last}" in message
+    assert all(value.isfinite().all() for value in load_file(last / "model.safetensors").values())
+    assert train(tmp_path, plan) == 0
+
+
+def test_a_signal_ends_validation_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plan = make_plan()
+    whole, project = tmp_path / "whole", tmp_path / "stopped"
+    assert train(whole, plan) == 0
+    batches = ExperimentData.evaluation_batches
+    given = 0
+
+    def interrupted(self: ExperimentData, *arguments: Any, **options: Any) -> Iterator[Batch]:
+        nonlocal given
+        for batch in batches(self, *arguments, **options):
+            given += 1
+            if given == 180:  # in the second epoch: 175 batches of 8 are 1400 images
+                os.kill(os.getpid(), signal.SIGUSR1)
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ExperimentData, "evaluation_batches", interrupted)
+        assert train(project, plan) == 128 + signal.SIGUSR1
+    assert given == 180
+    life = manifest(project)["lives"][0]
+    assert (life["outcome"], life["last_step"]) == ("stopped", 10)
+    assert train(project, plan) == 0
+    weights = "checkpoints/last/model.safetensors"
+    assert (only_run(project) / weights).read_bytes() == (only_run(whole) / weights).read_bytes()
+
+
+def test_a_batch_of_damaged_images_is_a_step_without_an_update(tmp_path: Path, images: Path):
+    """60 images in batches of 59 leave one by itself; in some epoch it is the damaged one."""
+    plan = replace(FOLDER_PLAN, batch_size=59, epochs=1)
+    damaged = sorted((images / "train/3").iterdir(), key=lambda file: file.stat().st_size)[0]
+    files = sorted((images / "train").glob("*/*.png"))
+    place = files.index(damaged)
+    seed = next(seed for seed in range(1000) if int(epoch_order(seed, 0, len(files))[-1]) == place)
+    plan = replace(plan, seed=seed)
+    arguments = ["--data-root", str(images), "--on-bad-image", "skip"]
+    assert train(tmp_path, plan, *arguments) == 0
+    (name,) = manifest(tmp_path)["bad_images"]
+    assert name.endswith(damaged.name)
+    assert manifest(tmp_path)["lives"][0]["last_step"] == 2
+
+
+def test_processes_that_see_different_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Others(Processes):
+        def gather(self, value: Any) -> list[Any]:
+            return [value, (0, 0)]
+
+    plan = make_plan()
+    assert train(tmp_path, replace(plan, epochs=1)) == 0
+    folder = tmp_path / "generated" / plan.name
+    graph = ModuleGraph.from_text((folder / "graph.json").read_text(encoding="utf-8"))
+    arguments = parse_arguments("", training=True, arguments=["--device", "cpu"])
+    run = RunFolder(only_run(tmp_path), {}, None, arguments, RunProvenance({}, "", ()))
+    data = load_data(plan)
+    monkeypatch.setattr(TrainingRun, "_restore", lambda self: setattr(self, "epoch", 1))
+    with pytest.raises(RunError, match="the processes see other states"):
+        TrainingRun(
+            run,
+            plan,
+            graph,
+            data,
+            torch.nn.Linear(1, 1),
+            torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))]),
+            LearningRate(plan, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))]), 5),
+            torch.device("cpu"),
+            Others(rank=1, count=2),
+        )

@@ -16,6 +16,8 @@ __all__ = ["RunFacts", "read_folder", "scan", "stamp_of"]
 T = TypeVar("T")
 
 SPEC = "spec.lock.yaml"
+FROZEN = "frozen"
+"""Beside an experiment's runs: its frozen jobs, which are no runs."""
 _WATCHED = ("manifest.json", "scores.json", "metrics.jsonl", SPEC)
 """A folder is read again when the time or the size of one of these changes."""
 
@@ -35,7 +37,8 @@ class RunFacts:
     model_digest: str
     commit: str | None
     marks: tuple[str, ...]
-    """What sets the run apart from a clean one: `dirty`, `no-git`, drift, damaged images."""
+    """What sets the run apart from a clean one: `dirty`, `no-git`, drift, damaged images, scores
+    of a few batches or of other weights than the last."""
     parameters: int | None
     macs: int | None
     epochs: int
@@ -47,7 +50,7 @@ class RunFacts:
     fields: Mapping[str, Any]
     """Of the resolved spec, by dotted name; a list of single values is one value."""
     scores: tuple[Score, ...]
-    """Of the last record of each entry; of the test images and one crop first."""
+    """Of the record of each entry that counts; of the test images and one crop first."""
     warnings: tuple[str, ...] = ()
     """What of the folder could not be read, while the rest could."""
 
@@ -55,7 +58,8 @@ class RunFacts:
 def scan(runs: Path) -> Iterator[tuple[str, Path]]:
     """Yield `<name>/<run>` and the folder of everything that lies where runs do, in order.
 
-    A folder that may not be looked into is yielded itself: reading it says what is wrong.
+    A folder that may not be looked into is yielded itself: reading it says what is wrong. So is one
+    whose folders hold no file of a run, such as pictures of a report: one line is enough for it.
     """
     if not runs.is_dir():
         return
@@ -66,9 +70,29 @@ def scan(runs: Path) -> Iterator[tuple[str, Path]]:
             except PermissionError:
                 yield experiment.name, experiment
                 continue
+            folders = [
+                folder
+                for folder in folders
+                if folder.is_dir() and folder.name != FROZEN and not folder.name.startswith(".")
+            ]
+            if folders and not any(map(_has_run_files, folders)):
+                yield experiment.name, experiment
+                continue
             for folder in folders:
-                if folder.is_dir() and not folder.name.startswith("."):
-                    yield f"{experiment.name}/{folder.name}", folder
+                yield f"{experiment.name}/{folder.name}", folder
+
+
+def _has_run_files(folder: Path) -> bool:
+    """Whether a file of a run lies in a folder; one that may not be looked into may have some."""
+    for name in _WATCHED:
+        try:
+            (folder / name).stat()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+        return True
+    return False
 
 
 def stamp_of(folder: Path) -> str:
@@ -102,6 +126,7 @@ def read_folder(path: str, folder: Path) -> RunFacts:
     counts: dict[str, Any] = _member(manifest, "parameters", dict, {})
     tags = cast("list[object]", document["tags"]) if _is_list(document.get("tags")) else []
     seconds = _optional(manifest, "training_seconds", (int, float))
+    scores, score_marks = read_scores(folder / "scores.json")
     return RunFacts(
         path=path,
         name=_member(manifest, "name", str),
@@ -112,7 +137,7 @@ def read_folder(path: str, folder: Path) -> RunFacts:
         training_digest=_member(manifest, "training_digest", str),
         model_digest=_member(manifest, "model_digest", str, ""),
         commit=_optional(manifest, "commit", str),
-        marks=tuple(_marks(manifest)),
+        marks=(*_marks(manifest), *score_marks),
         parameters=sum(count for count in counts.values() if isinstance(count, int))
         if counts
         else None,
@@ -123,7 +148,7 @@ def read_folder(path: str, folder: Path) -> RunFacts:
         ended=_optional(lives[-1], "ended", str) if lives else None,
         tags=tuple(str(tag) for tag in tags),
         fields=dict(_flatten(document)),
-        scores=tuple(read_scores(folder / "scores.json")),
+        scores=tuple(scores),
         warnings=tuple(warnings),
     )
 

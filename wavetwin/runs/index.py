@@ -23,8 +23,8 @@ from wavetwin.runs.scores import Score
 __all__ = ["FILE", "RunIndex", "open_index"]
 
 FILE, LOCK = "index.sqlite", "index.lock"
-VERSION = 1
-"""Of the tables; an index of another version is made anew."""
+VERSION = 2
+"""Of the tables and of what is in them; an index of another version is made anew."""
 BUSY_SECONDS = 60.0
 
 _TABLES = """

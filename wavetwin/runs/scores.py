@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wavetwin.runs.documents import UnreadableRunError, check_text, read_json
+from wavetwin.runtime.current_scores import current_records
 
 __all__ = ["Score", "read_scores"]
 
@@ -19,50 +19,71 @@ class Score:
     """One number of scores.json."""
 
     name: str
-    """Dotted, such as `one_crop.test.top1_error` or `shifts.test.diagonal.8px.flip_rate.1`."""
+    """Dotted, such as `one_crop.test.top1_error` or `shifts.test.diagonal.8px.flip_rate.1`.
+
+    It says, too, what keeps the score from being a whole evaluation of the last weights:
+    `one_crop.test.limit_3.best.skipped.top1_error`.
+    """
     value: float
     low: float | None
     high: float | None
     """Ends of the 95 % interval."""
 
 
-def read_scores(file: Path) -> list[Score]:
-    """Return the scores of the last record of each entry, of the test images and one crop first.
+def read_scores(file: Path) -> tuple[list[Score], list[str]]:
+    """Return the scores of the record of each entry that counts, and what marks some of them.
 
-    So a name that leaves out its first parts means what most people mean by it.
+    Scores of the test images and of one crop come first, so that a name that leaves out its first
+    parts means what most people mean by it.
 
     Raises:
         UnreadableRunError: the file is damaged.
     """
     if not file.is_file():
-        return []
+        return [], []
     document = read_json(file)
-    current: dict[str, dict[str, Any]] = {}
+    marks: list[str] = []
     found: list[tuple[tuple[bool, bool], Score]] = []
     try:
-        for record in document["scores"]:
-            current[json.dumps(record["entry"], sort_keys=True)] = record
-        for record in current.values():
+        for record in current_records(document["scores"]):
             entry = record["entry"]
             rank = ((entry.get("split") or "test") != "test", entry["mode"] != "one_crop")
             intervals = record.get("intervals") or {}
-            scores = _score_values(_entry_name(entry), record["scores"], intervals)
+            special = dict(_specialities(record))
+            name = ".".join([_entry_name(entry), *special])
+            scores = _score_values(name, record["scores"], intervals)
             found += [(rank, score) for score in scores]
+            marks += [words for words in special.values() if words not in marks]
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise UnreadableRunError(f"{file.name} is not as scores are: {error!r}") from error
-    return [score for _, score in sorted(found, key=lambda item: item[0])]
+    return [score for _, score in sorted(found, key=lambda item: item[0])], marks
+
+
+def _specialities(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a record is of, if not all images and the last weights: in names and in marks."""
+    limit, weights = record.get("limit_batches"), record.get("checkpoint", "last")
+    if limit is not None:
+        yield f"limit_{limit}", f"scores of {limit} batches"
+    if weights != "last":
+        check_text(weights)
+        yield weights, f"scores of {weights} weights"
+    if record.get("skipped"):
+        yield "skipped", "scores without damaged images"
 
 
 def _entry_name(entry: Mapping[str, Any]) -> str:
+    """Return the first parts of the names of an entry's scores; no two entries have the same."""
     parts = [entry["mode"]]
     if entry.get("root"):
-        parts.append(Path(entry["root"]).name.replace(".", "_"))
-    else:
+        parts.append(entry["root"])
+    if entry.get("split") or not entry.get("root"):
         parts.append(entry.get("split") or "test")
     if entry.get("direction"):
         divide = entry.get("pixel_divide", 1)
         unit = "" if divide == 1 else f"_by_1_{divide}"
         parts += [entry["direction"], f"{entry['max_shift']}px{unit}"]
+        if entry.get("max_step") not in (None, entry["max_shift"]):
+            parts.append(f"steps_to_{entry['max_step']}")
     if not entry.get("normalise", True):
         parts.append("not_normalised")
     return ".".join(parts)

@@ -30,9 +30,11 @@ from wavetwin.runtime.errors import RunError
 __all__ = [
     "ForeignWeights",
     "find_last",
+    "find_not_finite",
     "load_free_channels",
     "load_state",
     "load_weights",
+    "load_weights_bytes",
     "read_foreign",
     "save_best",
     "save_snapshot",
@@ -100,6 +102,14 @@ def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) ->
     shutil.rmtree(previous, ignore_errors=True)
 
 
+def find_not_finite(model: nn.Module) -> str | None:
+    """Return the name of a parameter or buffer that has an infinite value or none, if there is one."""
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            return name
+    return None
+
+
 def find_last(checkpoints: Path) -> Path | None:
     """Return the folder of the last complete state, or None before the first."""
     for name in (_LAST, _PREVIOUS):
@@ -126,7 +136,28 @@ def load_weights(model: nn.Module, file: Path) -> None:
     Raises:
         RunError: the file is damaged, or of another model.
     """
-    tensors = _read(file)
+    _fill(model, _read(file), file)
+
+
+def load_weights_bytes(model: nn.Module, content: bytes, file: Path) -> None:
+    """Fill a model from a safetensors file that was read already; as `load_weights`.
+
+    Args:
+        model: what is filled.
+        content: the file's.
+        file: what errors name.
+
+    Raises:
+        RunError: the file is damaged, or of another model.
+    """
+    try:
+        tensors = load(content)
+    except (KeyError, ValueError, SafetensorError) as error:
+        raise RunError(f"{file} cannot be read: {error}") from error
+    _fill(model, tensors, file)
+
+
+def _fill(model: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
     own = model.state_dict()
     missing, unexpected = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
     different = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,15 @@ from wavetwin.runtime.baselines import (
     SEVERITIES,
 )
 from wavetwin.runtime.crops import guesses
-from wavetwin.runtime.data.folder import list_folder
-from wavetwin.runtime.data.found import FileList
-from wavetwin.runtime.data.root import ROOT_REMEDY, find_data_root
 from wavetwin.runtime.data.sources import FileImages
 from wavetwin.runtime.data.splits import whole
 from wavetwin.runtime.data.transforms import fit
+from wavetwin.runtime.entry_files import combined_fingerprint, corruption_sets, list_corrupted
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.intervals import combined_intervals
 from wavetwin.runtime.per_image import Baseline, Evaluated, Evaluation, Table
 
-__all__ = ["check_classes", "entry_folder", "evaluate_corruptions", "subfolders"]
+__all__ = ["evaluate_corruptions"]
 
 
 @dataclass(frozen=True)
@@ -54,83 +52,13 @@ def evaluate_corruptions(run: Evaluation) -> Evaluated:
         RunError: there are no corruptions, their classes are not the plan's, or the baseline has
             not all of them.
     """
-    found: dict[str, list[str]] = {}
-
-    def look() -> None:
-        folder = entry_folder(run)
-        found.update({each.name: _severities(each) for each in subfolders(folder)})
-        if not any(found.values()):
-            raise RunError(
-                f"{folder} has no corruptions: <corruption>/<severity>/<class>/* is looked for",
-                "extract ImageNet-C's archives into it, or name another root in the spec",
-            )
-
-    run.together(look)
-    folder = entry_folder(run)
-    sets = {
-        f"{name}/{severity}": _score(run, folder / name / severity)
-        for name, severities in found.items()
-        for severity in severities
-    }
+    folders = run.on_all(lambda: corruption_sets(run.entry, run.data_root))
+    sets = {name: _score(run, folder) for name, folder in folders.items()}
     return _finish(run, sets)
 
 
-def entry_folder(run: Evaluation) -> Path:
-    """Return the folder of an entry's own images.
-
-    Raises:
-        RunError: no data root is known, or the folder is not there.
-    """
-    root, name = find_data_root(run.data_root), run.entry.root
-    assert name is not None
-    if root is None:
-        raise RunError(f"no data root is known, and '{name}' is read from disk", ROOT_REMEDY)
-    if not (root / name).is_dir():
-        raise RunError(f"{root / name} is not there", ROOT_REMEDY)
-    return root / name
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, hidden ones left out, by name."""
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-
-
-def check_classes(folder: Path, names: Sequence[str], run: Evaluation) -> None:
-    """Compare a folder's classes with those that the model knows.
-
-    Raises:
-        RunError: their number or, where the data set names its classes, their names differ.
-    """
-    number, known = run.data.plan.data.num_classes, run.data.train.source.class_names
-    if known is not None and set(names) != set(known):
-        different = sorted({*names} ^ {*known})
-        raise RunError(
-            f"{folder} has other classes than the data set: {', '.join(different[:8])}",
-            "there is a folder for each class, with the data set's names",
-        )
-    if len(names) != number:
-        raise RunError(
-            f"{folder} has {len(names)} classes, the model has {number}",
-            "there is a folder for each class, in the order of the classes",
-        )
-
-
-def _severities(folder: Path) -> list[str]:
-    return [each.name for each in subfolders(folder) if each.name in SEVERITIES]
-
-
 def _score(run: Evaluation, folder: Path) -> _Scored:
-    found: list[FileList] = []
-
-    def look() -> None:
-        files = list_folder(folder, run.data.train.source.class_names)
-        check_classes(folder, files.class_names, run)
-        found.append(files)
-
-    run.together(look)
-    (files,) = found
+    files = run.on_all(lambda: list_corrupted(folder, run.data))
     data = replace(run.data, test=whole(FileImages(files, run.data.plan.data.channels)))
 
     def measure(images: Tensor, labels: Tensor) -> Table:
@@ -164,14 +92,13 @@ def _finish(run: Evaluation, sets: Mapping[str, _Scored]) -> Evaluated:
     )
     scores = _nest(means, sets)
     scores |= {"missing": missing} if missing else {"baseline": source}
-    digest = hashlib.sha256("".join(scored.fingerprint for scored in sets.values()).encode())
     return Evaluated(
         scores,
         _nest({name: list(ends) for name, ends in intervals.items()}, sets),
         wrong,
         sum(len(scored.wrong) for scored in sets.values()),
         sum(scored.skipped for scored in sets.values()),
-        digest.hexdigest(),
+        combined_fingerprint({name: scored.fingerprint for name, scored in sets.items()}),
     )
 
 

@@ -68,7 +68,8 @@ def evaluate_entry(
         baseline: what corruptions and perturbations are set against; default: AlexNet.
 
     Raises:
-        RunError: images are missing or damaged; on all processes alike.
+        RunError: images are missing or damaged, or the network's output is not a finite number;
+            on all processes alike.
     """
     run = Evaluation(entry, model, data, device, processes, data_root, is_shown, baseline=baseline)
     return _evaluate(run)
@@ -80,11 +81,17 @@ def score_one_crop(
     split: str,
     device: torch.device,
     processes: Processes = ALONE,
+    *,
+    allow_non_finite: bool = False,
 ) -> dict[str, float]:
     """Return `loss`, `top1_error` and `top5_error` on a split, as after each epoch of training.
 
+    With `allow_non_finite` the loss may be infinite or not a number, and the errors then mean
+    nothing: the caller sees by the loss.
+
     Raises:
-        RunError: the split has no images, or one is damaged; on all processes alike.
+        RunError: the split has no images, one is damaged, or the network's output is not a finite
+            number; on all processes alike.
     """
     entry = EvaluationPlan(
         mode="one_crop",
@@ -97,7 +104,17 @@ def score_one_crop(
         root=None,
         normalise=True,
     )
-    run = Evaluation(entry, model, data, device, processes, None, False, wants_intervals=False)
+    run = Evaluation(
+        entry,
+        model,
+        data,
+        device,
+        processes,
+        None,
+        False,
+        wants_intervals=False,
+        allow_non_finite=allow_non_finite,
+    )
     return _evaluate(run).scores
 
 

@@ -27,10 +27,20 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def write_json(file: Path, document: dict[str, Any]) -> None:
-    """Replace a document; a kill leaves the old or the new one whole."""
+    """Replace a document; a kill leaves the old or the new one whole.
+
+    Raises:
+        RunError: a number in it is not finite, which JSON has no word for.
+    """
+    try:
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise RunError(
+            f"{file} is not written: a number for it is infinite or not a number"
+        ) from error
     new = file.with_suffix(".new")
     with new.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        stream.write(text + "\n")
         stream.flush()
         os.fsync(stream.fileno())
     new.replace(file)

@@ -24,6 +24,7 @@ def machine_facts(device: torch.device) -> dict[str, Any]:
         "device_name": name,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
     }
 

@@ -28,6 +28,11 @@ __all__ = ["Baseline", "Evaluated", "Evaluation", "Table", "describe", "join_tab
 
 T = TypeVar("T")
 
+_DIVERGED = (
+    "evaluate weights from before training diverged (--weights best or epoch-N), or train with a "
+    "lower learning rate"
+)
+
 Table = dict[str, Tensor]
 """Columns by name: tensors whose first dimension is the images, on the CPU."""
 Scores = dict[str, Any]
@@ -74,6 +79,8 @@ class Evaluation:
     wants_intervals: bool = True
     baseline: Baseline | None = None
     """In place of AlexNet, for corruptions and perturbations."""
+    allow_non_finite: bool = False
+    """Whether scores may be of logits that are not finite numbers."""
 
     @property
     def size(self) -> int:
@@ -93,7 +100,19 @@ class Evaluation:
     def finish(
         self, columns: Mapping[str, Tensor], table: Table, no_rates: tuple[str, ...] = ()
     ) -> Evaluated:
-        """Return the means of (images,) columns as flat scores of the entry's split."""
+        """Return the means of (images,) columns as flat scores of the entry's split.
+
+        Raises:
+            RunError: one is not a finite number: large logits have an infinite loss.
+        """
+        if not self.allow_non_finite:
+            for name, column in columns.items():
+                if not bool(column.isfinite().all()):
+                    raise RunError(
+                        f"the {name} of {describe(self.entry)} is not a finite number for some "
+                        "images",
+                        _DIVERGED,
+                    )
         scores, intervals = score_means(
             columns, no_rates=no_rates, with_intervals=self.wants_intervals
         )
@@ -103,10 +122,24 @@ class Evaluation:
         )
 
     def predict(self, images: Tensor) -> Tensor:
-        """Return logits in float32 for images in [0, 1]."""
+        """Return logits in float32 for images in [0, 1].
+
+        First guesses of what is not a number are always the same class, and would look stable.
+
+        Raises:
+            RunError: a logit is not a finite number.
+        """
         if self.entry.normalise:
             images = self.data.normalise(images)
-        return self.model(images).float()
+        logits = self.model(images).float()
+        if not self.allow_non_finite and not bool(logits.isfinite().all()):
+            bad = int((~logits.isfinite().all(-1)).sum())
+            raise RunError(
+                f"the network's output is not a finite number for some images of "
+                f"{describe(self.entry)}: {bad} of a forward pass of {len(logits)}",
+                _DIVERGED,
+            )
+        return logits
 
     def collect(
         self,
@@ -129,7 +162,8 @@ class Evaluation:
             label: what progress calls it.
 
         Raises:
-            RunError: an image is damaged, or there are none; on all processes alike.
+            RunError: an image is damaged, there are none, or the network's output is not finite;
+                on all processes alike.
         """
         data, split = data or self.data, split or self.split
         everything = data.num_images(split)
@@ -165,6 +199,16 @@ class Evaluation:
             )
         order = table["positions"].argsort()
         return {name: value[order] for name, value in table.items()}
+
+    def on_all(self, work: Callable[[], T]) -> T:
+        """Return what this process's work gives; where one fails, all of them raise its error.
+
+        Raises:
+            RunError: of the first process that failed.
+        """
+        result: list[T] = []
+        self.together(lambda: result.append(work()))
+        return result[0]
 
     def together(self, work: Callable[[], T]) -> list[T]:
         """Return what each process's work gives; where one fails, all of them raise its error.

@@ -21,19 +21,13 @@ import torch
 from torch import Tensor
 
 from wavetwin.runtime.baselines import PUBLISHED_FLIP_RATES, PUBLISHED_SOURCE
-from wavetwin.runtime.corruptions import check_classes, entry_folder, subfolders
 from wavetwin.runtime.data.transforms import fit
+from wavetwin.runtime.entry_files import combined_fingerprint, perturbation_videos
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.intervals import combined_intervals
 from wavetwin.runtime.per_image import Evaluated, Evaluation, Table, join_tables
 from wavetwin.runtime.progress import ProgressReport
-from wavetwin.runtime.videos import (
-    Video,
-    check_decoder,
-    list_videos,
-    read_videos,
-    videos_digest,
-)
+from wavetwin.runtime.videos import Video, check_decoder, read_videos, videos_digest
 
 __all__ = ["evaluate_perturbations", "judge_video"]
 
@@ -54,23 +48,14 @@ def evaluate_perturbations(run: Evaluation) -> Evaluated:
         RunError: there are no perturbations, their classes are not the plan's, a video is damaged,
             or the baseline is 0 somewhere.
     """
-    found: dict[str, list[Video]] = {}
 
-    def look() -> None:
-        folder = entry_folder(run)
-        for each in subfolders(folder):
-            classes = subfolders(each)
-            names = [path.name for path in classes]
-            check_classes(each, names, run)
-            found[each.name] = list_videos(each, run.data.train.source.class_names or names)
-            check_decoder(found[each.name])
-        if not found:
-            raise RunError(
-                f"{folder} has no perturbations: <perturbation>/<class>/*.mp4 is looked for",
-                "extract ImageNet-P's archives into it, or name another root in the spec",
-            )
+    def look() -> dict[str, list[Video]]:
+        found = perturbation_videos(run.entry, run.data, run.data_root)
+        for videos in found.values():
+            check_decoder(videos)
+        return found
 
-    run.together(look)
+    found = run.on_all(look)
     return _finish(run, {name: _score(run, name, videos) for name, videos in found.items()})
 
 
@@ -228,7 +213,6 @@ def _finish(run: Evaluation, found: Mapping[str, _Scored]) -> Evaluated:
     )
     scores = _nest(means)
     scores |= {"missing": missing} if missing else {"baseline": source}
-    digest = hashlib.sha256("".join(scored.fingerprint for scored in found.values()).encode())
     tables = {
         f"{name}/{column}": values
         for name, scored in found.items()
@@ -240,7 +224,7 @@ def _finish(run: Evaluation, found: Mapping[str, _Scored]) -> Evaluated:
         tables,
         sum(int(scored.table["frames"].sum()) for scored in found.values()),
         sum(scored.skipped for scored in found.values()),
-        digest.hexdigest(),
+        combined_fingerprint({name: scored.fingerprint for name, scored in found.items()}),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Processes:
         if self.count == 1:
             return list(values)
         total = torch.tensor(list(values), dtype=torch.float64)
-        dist.all_reduce(total, group=self.control)
+        with self._together():
+            dist.all_reduce(total, group=self.control)
         return total.tolist()
 
     def any(self, *flags: int) -> list[int]:
@@ -60,7 +62,8 @@ class Processes:
         if self.count == 1:
             return list(flags)
         highest = torch.tensor(flags, dtype=torch.int64)
-        dist.all_reduce(highest, op=dist.ReduceOp.MAX, group=self.control)
+        with self._together():
+            dist.all_reduce(highest, op=dist.ReduceOp.MAX, group=self.control)
         return [int(flag) for flag in highest]
 
     def gather(self, value: T) -> list[T]:
@@ -71,7 +74,8 @@ class Processes:
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
-        dist.all_gather_object(values, value, group=self.control)
+        with self._together():
+            dist.all_gather_object(values, value, group=self.control)
         return values
 
     def from_first(self, value: T) -> T:
@@ -79,7 +83,8 @@ class Processes:
         if self.count == 1:
             return value
         values = [value]
-        dist.broadcast_object_list(values, src=0, group=self.control)
+        with self._together():
+            dist.broadcast_object_list(values, src=0, group=self.control)
         return values[0]
 
     def run_first(self, function: Callable[[], T]) -> T:
@@ -116,7 +121,18 @@ class Processes:
     def barrier(self) -> None:
         """Wait until all processes are here."""
         if self.count > 1:
-            dist.barrier(group=self.control)
+            with self._together():
+                dist.barrier(group=self.control)
+
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give every process the first one's buffers: each has running statistics of its own share."""
+        if self.count == 1:
+            return
+        for buffer in model.buffers():
+            value = buffer.detach().cpu()
+            with self._together():
+                dist.broadcast(value, src=0, group=self.control)
+            buffer.copy_(value)
 
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
         """Return the model whose backward pass averages gradients over the processes.
@@ -127,6 +143,15 @@ class Processes:
             return model
         ids = [device.index] if device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(model, device_ids=ids)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Leave quietly where another process has gone: it has said why."""
+        try:
+            yield
+        except RuntimeError as error:
+            sys.stderr.write(f"process {self.rank}: another process has ended, see its message\n")
+            raise SystemExit(2) from error
 
 
 ALONE = Processes()

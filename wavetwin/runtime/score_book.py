@@ -1,6 +1,6 @@
 """The score book: a file that evaluations are added to and nothing is ever taken from.
 
-A second evaluation of an entry adds a second record; the last one of an entry is the current one.
+A second evaluation of an entry adds a second record; `current_records` says which one counts.
 The per-image tables that the scores are means of lie beside the file, one for each record, so that
 runs can be compared image by image.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
 from wavetwin.provenance import RunProvenance
@@ -26,22 +27,30 @@ from wavetwin.runtime.checkpoint import (
     WEIGHTS,
     find_last,
     load_state,
-    weights_digest,
+    load_weights_bytes,
     write_weights,
 )
+from wavetwin.runtime.current_scores import Record, current_records
 from wavetwin.runtime.data import ExperimentData
+from wavetwin.runtime.entry_files import entry_fingerprint
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import now, read_json, write_json
 from wavetwin.runtime.per_image import Evaluated
+from wavetwin.runtime.processes import ALONE, Processes
 
-__all__ = ["ScoreBook", "add_record", "data_facts", "find_weights", "read_scores"]
+__all__ = [
+    "ScoreBook",
+    "add_record",
+    "current_records",
+    "data_facts",
+    "find_weights",
+    "read_scores",
+]
 
 LOCK_WAIT_SECONDS = 30.0
 """Another process holds the book for as long as it takes to write a table."""
-_SAME = ("weights", "data", "build_manifest_sha256", "limit_batches")
+_SAME = ("weights", "data", "build_manifest_sha256", "limit_batches", "checkpoint")
 """What a record must have in common with this evaluation to make it superfluous."""
-
-Record = dict[str, Any]
 
 
 class ScoreBook:
@@ -54,8 +63,9 @@ class ScoreBook:
         data: ExperimentData,
         provenance: RunProvenance,
         weights: str = "last",
+        data_root: Path | None = None,
     ) -> None:
-        """Find the weights and note what the scores are of.
+        """Find the weights and note what the scores are of; `load_weights` then reads them.
 
         Args:
             run: the run's folder.
@@ -63,12 +73,15 @@ class ScoreBook:
             data: what is evaluated on.
             provenance: of the script that evaluates.
             weights: `last`, `best`, or a snapshot such as `epoch-030`.
+            data_root: as the command line gives it, for entries with images of their own.
 
         Raises:
             RunError: there are no such weights, or a file is damaged.
         """
         manifest = read_json(run / "manifest.json")
         self.weights, self.epochs = find_weights(run, weights)
+        self._run, self._name = run, weights
+        self._data, self._data_root = data, data_root
         self._file = run / "scores.json"
         drift = {*manifest["drift"], *provenance.drift}
         self._facts = {
@@ -79,27 +92,85 @@ class ScoreBook:
             "drift": sorted(drift | {f"data-changed: {note}" for note in data.data_notes}),
             "build_manifest_sha256": provenance.manifest_sha256,
             **data_facts(data),
-            "weights": weights_digest(self.weights),
             "checkpoint": weights,
             "epochs": self.epochs,
         }
         read_scores(self._file)
 
+    def load_weights(self, model: nn.Module, processes: Processes = ALONE) -> None:
+        """Fill the model; records name the SHA-256 of the very bytes that it was filled from.
+
+        Every process calls it and reads the file by itself.
+
+        Raises:
+            RunError: the file is damaged or of another model, training replaced it meanwhile, or
+                the processes read different ones.
+        """
+        try:
+            content = self.weights.read_bytes()
+        except OSError as error:
+            raise RunError(
+                f"{self.weights} cannot be read: {error.strerror or error}",
+                "if the run is training, evaluate again",
+            ) from error
+        if find_weights(self._run, self._name) != (self.weights, self.epochs):
+            raise RunError(
+                f"{self.weights} was replaced while it was read: the run is training",
+                "evaluate again",
+            )
+        digest = hashlib.sha256(content).hexdigest()
+        digests = processes.gather(digest)
+        if len(set(digests)) > 1:
+            others = [rank for rank, other in enumerate(digests) if other != digests[0]]
+            raise RunError(
+                f"{self.weights} is not the same file for all processes: number "
+                f"{', '.join(map(str, others))} read other bytes than number 0",
+                "if the run is training, evaluate again; else make the run's folder the same on "
+                "all machines",
+            )
+        load_weights_bytes(model, content, self.weights)
+        self._facts["weights"] = digest
+
     def has(self, entry: EvaluationPlan) -> bool:
-        """Whether the same entry was scored with the same weights, data and build."""
+        """Whether the entry was scored with the same weights, data, files and build.
+
+        Scores without damaged images do not count where these stop an evaluation. The files of an
+        entry that has some of its own are listed, which may take a while. Call it after
+        `load_weights`.
+
+        Raises:
+            RunError: the book is damaged.
+        """
         key = entry_key(entry)
-        return any(
-            record["entry"] == key and all(record.get(name) == self._facts[name] for name in _SAME)
+        skips_bad, facts = self._data.loading.skips_bad, self._known_facts()
+        found = [
+            record
             for record in read_scores(self._file)
-        )
+            if record["entry"] == key
+            and all(record.get(name) == facts[name] for name in _SAME)
+            and (skips_bad or not record.get("skipped"))
+        ]
+        if not found:
+            return False
+        try:
+            files = entry_fingerprint(entry, self._data, self._data_root)
+        except RunError:
+            # The evaluation that follows meets the same fault and says so.
+            return False
+        return any(record.get("files") == files for record in found)
 
     def add(self, entry: EvaluationPlan, evaluated: Evaluated) -> None:
-        """Add the record of an entry, and the file of its per-image table.
+        """Add the record of an entry, and the file of its per-image table; after `load_weights`.
 
         Raises:
             RunError: it cannot be written, or another process holds the book for too long.
         """
-        add_record(self._file, entry, evaluated, self._facts)
+        add_record(self._file, entry, evaluated, self._known_facts())
+
+    def _known_facts(self) -> dict[str, Any]:
+        if "weights" not in self._facts:
+            raise RuntimeError("load_weights comes first: records name the weights' bytes")
+        return self._facts
 
 
 def add_record(

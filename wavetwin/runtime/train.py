@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
@@ -26,6 +26,7 @@ from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.runtime.checkpoint import (
     WEIGHTS,
     find_last,
+    find_not_finite,
     load_state,
     load_weights,
     save_best,
@@ -48,6 +49,7 @@ __all__ = ["LearningRate", "TrainingRun", "autocast", "build_optimizer", "place"
 LINES_PER_EPOCH = 20
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _STAND_IN_IMAGES = 2
+"""In a part: of one image a batch norm may have no variance."""
 
 
 def place(model: nn.Module, plan: TrainingPlan, device: torch.device) -> nn.Module:
@@ -124,6 +126,7 @@ class TrainingRun:
         self._seconds_between = run.arguments.checkpoint_seconds
         self._steps_between = run.arguments.checkpoint_steps
         self._signal: int | None = None
+        self._is_validating = False
         if plan.regularisation is not None:
             mixing = model.get_submodule(plan.regularisation.node)
             if getattr(mixing, "lambdas", None) is None:
@@ -132,9 +135,15 @@ class TrainingRun:
                     "lambdas",
                     "build again, or take the regularisation out of the spec",
                 )
+        self._check_parts(graph)
         self._restore()
         # Nobody saves before all have read the last state.
-        processes.barrier()
+        places = processes.gather((self.epoch, self.step))
+        if len(set(places)) > 1:
+            raise RunError(
+                f"the processes see other states in {run.checkpoints}: (epoch, step) {places}",
+                "all machines of a run need one shared folder for runs: --runs names it",
+            )
         self.network = processes.wrap(model, device)
         """What the loop calls: the model, whose gradients are averaged over the processes."""
 
@@ -204,8 +213,8 @@ class TrainingRun:
     def batches(self, epoch: int) -> Iterator[TrainingBatch]:
         """Yield what is left of an epoch; seeds each step's dropout.
 
-        Raises:
-            RunError: all images of a share are damaged.
+        A batch of which every image is damaged is a step without an update. After the last one all
+        processes have the first one's running statistics: those that are saved and validated.
         """
         rank, count = self.processes.rank, self.processes.count
         memory_format = (
@@ -216,17 +225,14 @@ class TrainingRun:
         for images, labels, _ in self.data.training_batches(epoch, self.step, rank, count):
             seed_step(self.plan.seed, epoch, self.step, rank)
             (total,) = self.processes.sum([float(len(labels))])
+            if total == 0:
+                self._finish_step(0)
+                continue
             is_stand_in = len(labels) == 0
             if is_stand_in:
-                if rank < self._shares_with_images():
-                    raise RunError(
-                        f"every image of process {rank}'s share of step {self.total_steps + 1} is "
-                        f"damaged; {len(self.data.bad_images)} files so far",
-                        "mend the data set: wavetwin data check SPEC --verify lists them",
-                    )
-                size = self.plan.data.image_size
-                images = torch.zeros(_STAND_IN_IMAGES, self.plan.data.channels, size, size)
-                labels = torch.zeros(_STAND_IN_IMAGES, dtype=torch.int64)
+                size, number = self.plan.data.image_size, _STAND_IN_IMAGES * self.plan.accumulate
+                images = torch.zeros(number, self.plan.data.channels, size, size)
+                labels = torch.zeros(number, dtype=torch.int64)
             images = self.data.normalise(images.to(self.device, non_blocking=True))
             yield TrainingBatch(
                 images.contiguous(memory_format=memory_format),
@@ -234,6 +240,7 @@ class TrainingRun:
                 int(total),
                 is_stand_in,
             )
+        self.processes.share_buffers(self.model)
 
     def parts(self, batch: TrainingBatch) -> Iterator[Part]:
         """Yield the parts of an accumulated batch; gradients are exchanged after the last one."""
@@ -241,11 +248,14 @@ class TrainingRun:
         images, labels = (
             tensor.chunk(self.plan.accumulate) for tensor in (batch.images, batch.labels)
         )
+        kept = [buffer.clone() for buffer in self.model.buffers()] if batch.is_stand_in else []
         for number, (part, part_labels) in enumerate(zip(images, labels, strict=True), 1):
             weight = 0.0 if batch.is_stand_in else len(part) / batch.total * count
             is_last = number == len(images)
             with self._exchange(is_last):
                 yield Part(part, part_labels, weight, batch.is_stand_in)
+        for buffer, value in zip(self.model.buffers(), kept, strict=bool(kept)):
+            buffer.copy_(value)  # black images leave no trace in running statistics
 
     def record(self, loss: Tensor, logits: Tensor, part: Part) -> None:
         """Add one part's mean loss and wrong guesses to the running metrics."""
@@ -276,6 +286,9 @@ class TrainingRun:
             RunError: the loss is not a number any more, or the disk is full.
         """
         self._metrics.count_step(self.total_steps + 1)
+        self._finish_step(batch.total)
+
+    def _finish_step(self, images: int) -> None:
         self.step += 1
         self.run.mark_step(self.total_steps)
         steps = self.data.steps_per_epoch
@@ -284,7 +297,7 @@ class TrainingRun:
             self._drain()
         loss = self._metrics.epoch_means()["loss"]
         note = f"epoch {self.epoch + 1}/{self.plan.epochs}  loss {loss:.4f}"
-        self.progress.advance(batch.total, note)
+        self.progress.advance(images, note)
         if at_interval:
             self._write_interval()
         is_due, stop = self.processes.any(int(self._is_checkpoint_due()), self._signal or 0)
@@ -293,9 +306,28 @@ class TrainingRun:
         if stop:
             self._stop(stop)
 
+    @contextmanager
+    def validation(self) -> Iterator[None]:
+        """Save, then let a signal end the script at once: nothing is lost while scores are made."""
+        self.save()
+        (stop,) = self.processes.any(self._signal or 0)
+        if stop:
+            self._leave(stop)
+        self._is_validating = True
+        try:
+            yield
+        finally:
+            self._is_validating = False
+
     def finish_epoch(self, validation: Mapping[str, Any] | None) -> None:
-        """Close an epoch: learning rate, records, checkpoint, the snapshots that are kept."""
+        """Close an epoch: learning rate, records, checkpoint, the snapshots that are kept.
+
+        Raises:
+            RunError: the validation loss is not a finite number, or the disk is full.
+        """
         means = self._metrics.epoch_means()
+        if validation is not None and not math.isfinite(validation["loss"]):
+            self._fail(NotFinite("validation loss", self.total_steps))
         watched = validation["loss"] if validation is not None else means["loss"]
         self.learning_rate.finish_epoch(watched)
         self.epoch, self.step = self.epoch + 1, 0
@@ -332,10 +364,14 @@ class TrainingRun:
         """Write the last state: all that another life needs to go on from here.
 
         Raises:
-            RunError: it cannot be written; the state before is kept.
+            RunError: it cannot be written, or has a value that is not finite; the one before is kept.
         """
         self._drain()
         self._saved = time.monotonic()
+        broken = find_not_finite(self.model)
+        if self.processes.any(int(broken is not None))[0]:
+            names = [name for name in self.processes.gather(broken) if name is not None]
+            self._fail(NotFinite(f"value of {names[0]}", self.total_steps))
         if not self.processes.is_first:
             return
         state = self._facts() | {
@@ -359,10 +395,28 @@ class TrainingRun:
             return nullcontext()
         return self.network.no_sync()
 
-    def _shares_with_images(self) -> int:
-        """Return how many processes the current step has images for."""
-        first = self.step * self.plan.batch_size
-        return min(self.plan.batch_size, len(self.data.train) - first, self.processes.count)
+    def _check_parts(self, graph: ModuleGraph) -> None:
+        """Refuse parts of one image where a batch norm has one value per channel of it."""
+        norm = next(
+            (
+                node.id
+                for node in graph
+                if node.op == "batch_norm" and node.output_shape[1:] in ((), (1, 1))
+            ),
+            None,
+        )
+        count, images, size = self.processes.count, len(self.data.train), self.plan.batch_size
+        if norm is None or self.plan.epochs == 0:
+            return
+        for batch in {min(size, images), images % size or size}:
+            shares = {len(share) for share in torch.arange(batch).tensor_split(count)} - {0}
+            parts = [p for s in shares for p in torch.arange(s).chunk(self.plan.accumulate)]
+            if any(len(part) == 1 for part in parts):
+                raise RunError(
+                    f"a batch of {batch} images over {count} processes leaves one image by itself, of "
+                    f"which {norm} has one value per channel and no variance",
+                    "start another number of processes, or change batch_size or accumulate",
+                )
 
     def _facts(self) -> dict[str, Any]:
         """Return what has to be the same where a state is taken up."""
@@ -407,6 +461,8 @@ class TrainingRun:
             self._fail(fault)
         for step, norms in self._pending_gradients:
             rows = {name: norm.tolist() for name, norm in norms.items()}
+            if not all(math.isfinite(value) for row in rows.values() for value in row):
+                self._fail(NotFinite("gradient", step))
             self._append("gradients.jsonl", {"step": step, "linf": rows})
         self._pending_gradients.clear()
 
@@ -445,12 +501,18 @@ class TrainingRun:
         return self.processes.is_first and late
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._is_validating:
+            self._leave(number)
         if self._signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._signal = number
 
     def _stop(self, number: int) -> NoReturn:
         self.save()
+        self._leave(number)
+
+    def _leave(self, number: int) -> NoReturn:
+        self._is_validating = False
         name = signal.Signals(number).name
         self.progress.say(f"stopped by {name}; saved after {self.total_steps} steps, start again")
         raise SystemExit(128 + number)

@@ -13,15 +13,21 @@ from wavetwin.published import (
     find_published_by_model,
     published_tables,
 )
-from wavetwin.runtime.report.figures import Form, in_form, split_words, with_interval
+from wavetwin.runtime.report.baseline import PUBLISHED_SHIFT
+from wavetwin.runtime.report.figures import (
+    Form,
+    in_form,
+    normalised_words,
+    record_words,
+    split_words,
+    with_interval,
+)
 from wavetwin.runtime.report.overview import curve_of
 from wavetwin.runtime.report.page import Curve, Section
 from wavetwin.runtime.report.runs import Record, Run
 
 __all__ = ["Match", "match_published", "published_curves", "published_sections"]
 
-_MAX_SHIFT = 8
-"""Pixels that the published models' images were moved by."""
 _ERRORS = ("top1_error", "top5_error")
 _GAMMA, _OPTIMIZER, _SCHEDULE = 0.1, "sgd", "step"
 """Common to all published trainings, so their figures do not repeat it."""
@@ -212,7 +218,7 @@ def _crop_rows(record: Record, model: PublishedModel) -> Iterator[_Row]:
     for name in _ERRORS:
         published = model.error(mode, split, name)
         if published is not None:
-            words = f"{name[:3]}-{name[3]} error{crops}{split_words(entry)}"
+            words = f"{name[:3]}-{name[3]} error{crops}{split_words(entry)}{record_words(record)}"
             poster = _poster(model).get(prefix + name) if split == "test" else None
             yield _Row(
                 words, record["scores"][name], published, "rate", intervals.get(name), poster
@@ -226,8 +232,9 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[_Row]:
     words = f"{direction}{split_words(entry)}, " + (
         "normalised" if entry.get("normalise", True) else "not normalised"
     )
-    if entry["max_shift"] != _MAX_SHIFT:
+    if entry["max_shift"] != PUBLISHED_SHIFT:
         words += f", moved by up to {entry['max_shift']} px"
+    words += record_words(record)
     divide = entry.get("pixel_divide", 1)
     if "kl_divergence" in scores:
         published = model.divergences(direction, split)
@@ -262,21 +269,23 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[_Row]:
 
 def _corruption_rows(record: Record, model: PublishedModel) -> Iterator[_Row]:
     published = model.corruption_errors()
+    suffix = normalised_words(record["entry"]) + record_words(record)
     for name, errors in record["scores"]["top1_error"].items():
         common = [step for step in errors if int(step) in published.get(name, {})]
         if common:
             own = sum(errors[step] for step in common) / len(common)
             other = sum(published[name][int(step)] for step in common) / len(common)
             words = f"top-1 error, {name.replace('_', ' ')}, mean of severities {', '.join(common)}"
-            yield _Row(words, own, other, "rate")
+            yield _Row(words + suffix, own, other, "rate")
 
 
 def _perturbation_rows(record: Record, model: PublishedModel) -> Iterator[_Row]:
     published = model.perturbation_rates()
+    suffix = normalised_words(record["entry"]) + record_words(record)
     intervals: dict[str, Any] = (record.get("intervals") or {}).get("flip_rate", {})
     for name, rate in record["scores"]["flip_rate"].items():
         if name in published:
-            words = f"flip rate between frames, {name.replace('_', ' ')}"
+            words = f"flip rate between frames, {name.replace('_', ' ')}{suffix}"
             yield _Row(words, rate, published[name][1], "rate", intervals.get(name))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,14 +14,21 @@ from wavetwin.published import PublishedModel, find_published, published_models
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.intervals import percentiles, resampled_means
 from wavetwin.runtime.metrics import mfr_against
-from wavetwin.runtime.report.figures import Figure, normalised_words, split_words
+from wavetwin.runtime.report.figures import (
+    Figure,
+    normalised_words,
+    record_words,
+    split_words,
+)
 from wavetwin.runtime.report.image_values import image_values
 from wavetwin.runtime.report.runs import Record, Run, read_run
 
-__all__ = ["Baseline", "baseline_figures", "read_baseline"]
+__all__ = ["PUBLISHED_SHIFT", "Baseline", "baseline_figures", "read_baseline"]
 
 DIRECTIONS = ("horizontal", "vertical", "diagonal")
 PUBLISHED = "published:"
+PUBLISHED_SHIFT = 8
+"""Pixels that the published models' images were moved by; none of them was normalised."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,14 @@ def baseline_figures(run: Run, baseline: Baseline) -> list[Figure]:
     """Return a run's mean flip rates in percent of the baseline's, one a kind of shifts.
 
     Over the directions and steps that both have; the heading names them. A baseline that is a run
-    is resampled together with the run, image by image; a published one is taken as exact.
+    is resampled together with the run, image by image; a published one is taken as exact, and the
+    heading says how its images were treated otherwise than the run's.
 
     Raises:
-        RunError: the two have no flip rates in common, or a baseline that never flips.
+        RunError: the two have no flip rates in common, a baseline that never flips, or a published
+            baseline of another data set.
     """
+    _check_dataset(run, baseline)
     figures: list[Figure] = []
     for kind, records in _families(run).items():
         rates = {name: record["scores"]["flip_rate"] for name, record in records.items()}
@@ -82,14 +93,40 @@ def baseline_figures(run: Run, baseline: Baseline) -> list[Figure]:
         )
         words = f"{' + '.join(common)}, {_steps_in_words(steps)}"
         name = f"mFR against {baseline.label}, {words}{kind}"
+        if isinstance(baseline.source, PublishedModel):
+            name += _published_words(next(iter(records.values()))["entry"])
         interval = _interval(run, baseline, records, kind, common, steps, other)
         figures.append(Figure(name, value, interval, "percent"))
     if not figures:
         raise RunError(
             f"{run.label} and {baseline.label} have no flip rates in common",
-            "evaluate both with shifts of the same directions and metric: flip_rate",
+            "evaluate both with shifts of the same directions and metric: flip_rate, over all "
+            "images, with weights of the same name",
         )
     return figures
+
+
+def _check_dataset(run: Run, baseline: Baseline) -> None:
+    """Refuse a published model of other images; those of a run are compared record by record."""
+    own, source = run.plan["data"]["dataset"], baseline.source
+    if isinstance(source, PublishedModel) and own != source.dataset:
+        there = [model.name for model in published_models().values() if model.dataset == own]
+        raise RunError(
+            f"{run.label} is of {own}, and the published {source.name} of {source.dataset}",
+            f"published of {own}: {', '.join(there)}"
+            if there
+            else f"no published model is of {own}: name a run as the baseline",
+        )
+
+
+def _published_words(entry: Mapping[str, Any]) -> str:
+    """Return how the published images were treated otherwise, in brackets, or nothing."""
+    words: list[str] = []
+    if entry["max_shift"] != PUBLISHED_SHIFT:
+        words.append(f"shifts to {PUBLISHED_SHIFT} px")
+    if entry.get("normalise", True):
+        words.append("not normalised")
+    return f" (published: {', '.join(words)})" if words else ""
 
 
 def _families(run: Run) -> dict[str, dict[str, Record]]:
@@ -101,7 +138,7 @@ def _families(run: Run) -> dict[str, dict[str, Record]]:
             divide = entry.get("pixel_divide", 1)
             unit = "" if divide == 1 else f", by 1/{divide} px"
             kind = f", shifts to {entry['max_shift']} px{unit}"
-            kind += split_words(entry) + normalised_words(entry)
+            kind += split_words(entry) + normalised_words(entry) + record_words(record)
             if entry["direction"] in DIRECTIONS:
                 families.setdefault(kind, {})[entry["direction"]] = record
     order = {name: place for place, name in enumerate(DIRECTIONS)}

@@ -14,6 +14,7 @@ __all__ = [
     "headline_figures",
     "in_form",
     "normalised_words",
+    "record_words",
     "shift_words",
     "split_words",
     "with_interval",
@@ -68,7 +69,7 @@ def headline_figures(record: Record) -> Iterator[Figure]:
     """Yield the figures of one entry that stand for all its scores."""
     entry, scores = record["entry"], record["scores"]
     intervals: dict[str, Any] = record.get("intervals") or {}
-    suffix = split_words(entry) + normalised_words(entry)
+    suffix = split_words(entry) + normalised_words(entry) + record_words(record)
     if entry["mode"] in ("one_crop", "ten_crops"):
         crops = "" if entry["mode"] == "one_crop" else ", ten crops"
         for guesses in (1, 5):
@@ -115,3 +116,15 @@ def split_words(entry: dict[str, Any]) -> str:
 def normalised_words(entry: dict[str, Any]) -> str:
     """Return `, not normalised`, or nothing where the images are as in training."""
     return "" if entry.get("normalise", True) else ", not normalised"
+
+
+def record_words(record: Record) -> str:
+    """Return what a record is of, or nothing where it is of all images and the last weights.
+
+    Headings have it, so that a trial and a result never stand in one column.
+    """
+    limit, weights = record.get("limit_batches"), record.get("checkpoint", "last")
+    words = "" if limit is None else f", {limit} batches only"
+    if weights != "last":
+        words += f", {weights} weights"
+    return words + (", without damaged images" if record.get("skipped") else "")

@@ -54,19 +54,22 @@ def overview(
 
 
 def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | None:
-    """Return mean and standard deviation over seeds; None where no training has several."""
+    """Return mean and standard deviation over seeds; None where no training has several.
+
+    A seed counts once: of several runs of it the last one.
+    """
     groups: dict[str, list[Run]] = {}
     for run in runs:
         plan = {key: value for key, value in run.plan.items() if key not in _NOT_IN_PLAN}
         groups.setdefault(json.dumps([run.trial, plan], sort_keys=True), []).append(run)
-    several = [group for group in groups.values() if len({run.seed for run in group}) > 1]
+    chosen = [_one_of_each_seed(group) for group in groups.values()]
+    several = [(group, remarks) for group, remarks in chosen if len(group) > 1]
     if not several:
         return None
     columns: dict[str, list[str]] = {}
     names: list[list[str]] = []
-    for number, group in enumerate(several):
-        seeds = sorted(run.seed for run in group)
-        names.append([group[0].name, " ".join(map(str, seeds))])
+    for number, (group, _) in enumerate(several):
+        names.append([group[0].name, " ".join(str(run.seed) for run in group)])
         tables = [{figure.name: figure for figure in run_figures(run, baseline)} for run in group]
         for name in tables[0]:
             found = [table[name] for table in tables if name in table]
@@ -77,8 +80,33 @@ def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | N
         [*names[number], *(cells[number] for cells in columns.values())]
         for number in range(len(several))
     ]
-    remark = "mean ± standard deviation (of a sample) over the seeds; no interval over images"
-    return Section("Means over seeds", ["experiment", "seeds", *columns], rows, [remark])
+    remarks = ["mean ± standard deviation (of a sample) over the seeds; no interval over images"]
+    remarks += [remark for _, of_group in several for remark in of_group]
+    return Section("Means over seeds", ["experiment", "seeds", *columns], rows, remarks)
+
+
+def _one_of_each_seed(group: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """Return the last run of each seed, by seed, and remarks on those that do not count.
+
+    A run that is not finished counts only where its seed has no finished one.
+    """
+    by_seed: dict[int, list[Run]] = {}
+    for run in group:
+        by_seed.setdefault(run.seed, []).append(run)
+    chosen: list[Run] = []
+    remarks: list[str] = []
+    for seed in sorted(by_seed):
+        *others, last = sorted(by_seed[seed], key=_order_of_runs)
+        chosen.append(last)
+        if others:
+            left_out = ", ".join(run.label for run in others)
+            remarks.append(f"{last.name}, seed {seed}: {last.label} counts; left out: {left_out}")
+    return chosen, remarks
+
+
+def _order_of_runs(run: Run) -> tuple[bool, str]:
+    lives = run.manifest.get("lives") or [{}]
+    return run.manifest["status"] == "finished", lives[0].get("started") or ""
 
 
 def run_figures(run: Run, baseline: Baseline | None) -> list[Figure]:
@@ -133,6 +161,7 @@ def _origin(run: Run) -> str:
     for marked, which in (
         ("some scores are of other weights than the last", _other_weights(run)),
         ("some scores are of a few batches only", _few_batches(run)),
+        ("damaged images left out of some scores", _skipped(run)),
     ):
         if which:
             words.append(f"{marked}: {which}")
@@ -152,6 +181,14 @@ def _other_weights(run: Run) -> str:
 def _few_batches(run: Run) -> str:
     limits = {record["limit_batches"] for record in run.scores if record.get("limit_batches")}
     return ", ".join(f"--limit-batches {limit}" for limit in sorted(limits))
+
+
+def _skipped(run: Run) -> str:
+    return ", ".join(
+        f"{record['skipped']} of {record['entry']['mode'].replace('_', ' ')}"
+        for record in run.scores
+        if record.get("skipped")
+    )
 
 
 def _duration(seconds: float | None) -> str:

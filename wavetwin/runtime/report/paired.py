@@ -12,6 +12,7 @@ from wavetwin.runtime.intervals import paired_interval
 from wavetwin.runtime.report.figures import (
     in_form,
     normalised_words,
+    record_words,
     shift_words,
     split_words,
     with_interval,
@@ -146,6 +147,9 @@ def _check_same_images(
     reason = None
     if own["data"] != record["data"]:
         reason = "their data are not the same"
+    elif record_words(own) != record_words(record):
+        told = [record_words(each).removeprefix(", ") or "whole" for each in (record, own)]
+        reason = f"one evaluation is '{told[0]}', the other '{told[1]}'"
     elif tables and not torch.equal(tables[0].positions, found.positions):
         reason = "they were evaluated on other images"
     elif tables and not torch.equal(tables[0].labels, found.labels):
@@ -154,7 +158,7 @@ def _check_same_images(
         raise RunError(
             f"{reference.folder} and {run.folder} cannot be paired in {_entry_words(record)}: "
             f"{reason}",
-            "evaluate both on the same images, with evaluate.py --again",
+            "evaluate both on the same images and with the same --weights, with evaluate.py --again",
         )
 
 
@@ -163,4 +167,4 @@ def _entry_words(record: Record) -> str:
     words = entry["mode"].replace("_", " ")
     if entry["mode"] == "shifts":
         words += f", {shift_words(entry)}"
-    return words + split_words(entry) + normalised_words(entry)
+    return words + split_words(entry) + normalised_words(entry) + record_words(record)

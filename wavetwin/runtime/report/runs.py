@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wavetwin.runtime.current_scores import Record, current_records
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import read_json
 from wavetwin.runtime.records import read_lines
 from wavetwin.runtime.score_book import read_scores
 
 __all__ = ["Record", "Run", "read_run"]
-
-Record = dict[str, Any]
-"""One record of scores.json."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Run:
     manifest: dict[str, Any]
     plan: dict[str, Any]
     scores: list[Record]
-    """The last record of each entry, in the order in which the entries were first scored."""
+    """The record of each entry that counts, in the order in which the entries were first scored."""
     epochs: list[dict[str, Any]]
     """The lines of metrics.jsonl that close an epoch."""
 
@@ -83,7 +81,5 @@ def read_run(folder: Path) -> Run:
         epochs = [line for line in read_lines(metrics) if line["kind"] == "epoch"]
     except (json.JSONDecodeError, KeyError) as error:
         raise RunError(f"{metrics} cannot be read: {error}") from error
-    current: dict[str, Record] = {}
-    for record in read_scores(folder / "scores.json"):
-        current[json.dumps(record["entry"], sort_keys=True)] = record
-    return Run(folder, manifest, read_json(folder / "plan.json"), list(current.values()), epochs)
+    scores = current_records(read_scores(folder / "scores.json"))
+    return Run(folder, manifest, read_json(folder / "plan.json"), scores, epochs)

@@ -1,0 +1,40 @@
+"""Which record of an entry counts, where a book has several; torch is not imported here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["Record", "current_records"]
+
+Record = dict[str, Any]
+"""One record of scores.json."""
+
+
+def current_records(records: Iterable[Record]) -> list[Record]:
+    """Return of each entry the record that counts, in the order of the entries' first records.
+
+    A whole evaluation counts before one over a few batches, the last weights before `best` and
+    snapshots, later epochs before earlier ones, all images before some skipped; of several alike, the
+    latest. So a trial does not take the place of a result.
+
+    Args:
+        records: of one book, the oldest first.
+    """
+    current: dict[str, Record] = {}
+    for record in records:
+        key = json.dumps(record["entry"], sort_keys=True)
+        if key not in current or _shortcomings(record) <= _shortcomings(current[key]):
+            current[key] = record
+    return list(current.values())
+
+
+def _shortcomings(record: Record) -> tuple[bool, bool, int, bool]:
+    """Return what keeps a record from being the result, the gravest first."""
+    return (
+        record.get("limit_batches") is not None,
+        record.get("checkpoint", "last") != "last",
+        -int(record.get("epochs") or 0),
+        bool(record.get("skipped")),
+    )
