@@ -121,6 +121,7 @@ def test_two_processes_stop_and_resume(two: Path, tmp_path: Path):
     assert records(tmp_path, "gradients.jsonl") == records(two, "gradients.jsonl")
 
 
+@pytest.mark.slow  # seconds of starting processes
 def test_another_number_of_processes_resumes(one: Path, tmp_path: Path):
     folder = build_folder(tmp_path, PLAN, MODEL_WITHOUT_RANDOMNESS)
     trial = ["--device", "cpu", "--allow-drift", "--checkpoint-steps", "4"]
@@ -140,6 +141,7 @@ def test_another_number_of_processes_resumes(one: Path, tmp_path: Path):
         torch.testing.assert_close(weights(tmp_path)[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow  # seconds of starting; test_evaluate_processes has the modes
 def test_two_processes_evaluate_as_one(two: Path):
     folder = two / "generated" / PLAN.name
     finish(torchrun(folder / "evaluate.py"))
