@@ -171,6 +171,7 @@ def test_half_of_the_variables_of_torchrun():
         join_processes({"RANK": "1"}).__enter__()
 
 
+@pytest.mark.slow  # seconds of starting processes
 def test_validation_is_of_the_weights_that_are_saved(tmp_path: Path):
     """Batch norm has running statistics in each process; those of the first one count."""
     validation = replace(ONE_CROP, split="validation")
