@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+# Processes that run the tests, of one thread each.
+WORKERS ?= 2
 
 .PHONY: env demo test test-slow bench clean
 .DELETE_ON_ERROR:
@@ -30,7 +32,7 @@ test: env
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/wavetwin check specs
 	$(BIN)/python -W error -c 'import sys; sys.modules["torch"] = None; import wavetwin.compiler.compiled'
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 
 test-slow: env
 	$(BIN)/python -m pytest -q -m slow
