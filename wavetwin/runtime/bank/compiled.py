@@ -1,0 +1,137 @@
+"""The bank as one operator of torch's compiler, `wavetwin::mixed_packets`.
+
+A trace then holds neither its loops nor its constants, which depend on the image's size and device.
+It keeps nothing but its inputs for the backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavetwin.runtime.bank.derivative import compute, gradients
+from wavetwin.runtime.bank.facts import BankFacts
+from wavetwin.runtime.bank.plan import make_plan
+
+
+def pack_facts(facts: BankFacts) -> tuple[list[int], list[int], list[int]]:
+    """Return the facts, without the filters' name, as an operator takes them: see `unpack_facts`."""
+    bands = [number for band in facts.bands for number in band]
+    numbers = [facts.levels, facts.step, *facts.starts, facts.out_height, facts.out_width]
+    return list(facts.packets), bands, [*numbers, int(facts.is_complex)]
+
+
+def unpack_facts(
+    filters: str, packets: list[int], bands: list[int], numbers: list[int]
+) -> BankFacts:
+    """Return the facts that `pack_facts` packed."""
+    levels, step, top, left, height, width, is_complex = numbers
+    triples = zip(bands[0::3], bands[1::3], bands[2::3], strict=True)
+    return BankFacts(
+        levels, filters, tuple(packets), tuple(triples), step, (top, left), height, width,
+        bool(is_complex),
+    )  # fmt: skip
+
+
+# Schemas are written out: torch infers none from annotations that a test's hook wraps.
+_FACTS = "str filters, int[] packets, int[] bands, int[] numbers"
+
+
+@torch.library.custom_op(
+    "wavetwin::mixed_packets",
+    mutates_args=(),
+    schema=f"(Tensor x, Tensor weights, Tensor? colour, {_FACTS}) -> Tensor",
+)
+def mixed_packets_op(
+    x: Tensor,
+    weights: Tensor,
+    colour: Tensor | None,
+    filters: str,
+    packets: list[int],
+    bands: list[int],
+    numbers: list[int],
+) -> Tensor:
+    """Return (batch, out_height, out_width, parts * outputs)."""
+    facts = unpack_facts(filters, packets, bands, numbers)
+    plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, x.device)
+    return torch.cat(compute(x, weights, colour, plan, ())[0], dim=3)
+
+
+@mixed_packets_op.register_fake
+def _(
+    x: Tensor,
+    weights: Tensor,
+    colour: Tensor | None,
+    filters: str,
+    packets: list[int],
+    bands: list[int],
+    numbers: list[int],
+) -> Tensor:
+    maps = sum(bands[1::3]) * (1 + numbers[6])
+    return x.new_empty(x.shape[0], numbers[4], numbers[5], maps)
+
+
+@torch.library.custom_op(
+    "wavetwin::mixed_packets_backward",
+    mutates_args=(),
+    schema=f"(Tensor gradient, Tensor x, Tensor weights, Tensor? colour, {_FACTS}, bool[] needed) "
+    "-> Tensor[]",
+)
+def mixed_packets_backward_op(
+    gradient: Tensor,
+    x: Tensor,
+    weights: Tensor,
+    colour: Tensor | None,
+    filters: str,
+    packets: list[int],
+    bands: list[int],
+    numbers: list[int],
+    needed: list[bool],
+) -> list[Tensor]:
+    """Return the gradients that are needed of x, weights and colour, in this order."""
+    facts = unpack_facts(filters, packets, bands, numbers)
+    plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, x.device)
+    of_x, of_weights, of_colour = needed
+    nothing: list[dict[Hashable, Tensor]] = [{} for _ in range(plan.chunks(x.shape[0]))]
+    found = gradients(
+        gradient.chunk(facts.parts, dim=3), x, weights, colour, plan, nothing, (of_x, of_weights, of_colour)
+    )  # fmt: skip
+    wanted = zip(found, needed, strict=True)
+    return [value for value, is_needed in wanted if is_needed and value is not None]
+
+
+@mixed_packets_backward_op.register_fake
+def _(
+    gradient: Tensor,
+    x: Tensor,
+    weights: Tensor,
+    colour: Tensor | None,
+    filters: str,
+    packets: list[int],
+    bands: list[int],
+    numbers: list[int],
+    needed: list[bool],
+) -> list[Tensor]:
+    wanted = zip((x, weights, colour), needed, strict=True)
+    return [
+        value.new_empty(value.shape)
+        for value, is_needed in wanted
+        if is_needed and value is not None
+    ]
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:3])
+    ctx.facts = inputs[3:]
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    needed = [bool(is_needed) for is_needed in ctx.needs_input_grad[:3]]
+    found = iter(mixed_packets_backward_op(gradient, *ctx.saved_tensors, *ctx.facts, needed))
+    return *(next(found) if is_needed else None for is_needed in needed), None, None, None, None
+
+
+mixed_packets_op.register_autograd(_backward, setup_context=_setup)

@@ -1,0 +1,86 @@
+"""Mixed packets of an image at the positions that are kept: the linear part of a wavelet stem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_facts
+from wavetwin.runtime.bank.derivative import KEPT_BYTES, MixedMaps, mixed_maps
+from wavetwin.runtime.bank.facts import BankFacts
+from wavetwin.runtime.bank.plan import make_plan
+from wavetwin.runtime.shapes import Float
+
+
+def mixed_packets(
+    x: Float[Tensor, "batch colours height width"],
+    weights: Sequence[Tensor],
+    facts: BankFacts,
+    colour: Float[Tensor, "1 colours 1 1"] | None = None,
+    *,
+    saves_memory: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Return mixed packets, (batch, outputs, out_height, out_width): real parts, or both parts.
+
+    The same as `ColourMixing`, `DualTreePacketMaps`, `KeepPackets` and `PacketMixing` one after the
+    other, sampled where the facts say; samples outside the image are zeros. Differentiable, in eager
+    mode twice, in `x`, `weights` and `colour`. In half precision and under autocast everything
+    is computed in float32 and the result rounded. It is channels-last where `x` is.
+
+    Eager mode keeps at most 1 MB an image for the backward pass. Under `torch.compile` the bank is one
+    operator, which keeps its inputs only; `torch.export` gets the operations themselves, for the
+    example's height and width.
+
+    Args:
+        x: the image; one channel where `colour` is None.
+        weights: per band (outputs, inputs / groups, 1, 1), of the type of `x` or of float32.
+        facts: what is computed; `out_height` and `out_width` fit the image.
+        colour: weights of the colours in the luminance.
+        saves_memory: keep only the inputs for the backward pass and compute the rest again.
+
+    Raises:
+        ValueError: there are several channels and no weights for them, or the weights are not those
+            of the bands, or what the facts would read lies outside the image.
+    """
+    channels = 1 if colour is None else colour.numel()
+    if x.shape[1] != channels:
+        raise ValueError(f"{x.shape[1]} channels, and weights for {channels}")
+    expected = [(out, inputs // groups) for inputs, out, groups in facts.bands]
+    if [tuple(weight.shape[:2]) for weight in weights] != expected:
+        raise ValueError(
+            f"mixing weights {[tuple(weight.shape) for weight in weights]}: {expected}"
+        )
+    device = x.device.type
+    result_type, wide = x.dtype, torch.float64 if x.dtype == torch.float64 else torch.float32
+    if wide == torch.float32 and torch.is_autocast_enabled(device):
+        result_type = torch.get_autocast_dtype(device)
+    is_channels_last = x.is_contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device, enabled=False):
+        flat = torch.cat([weight.flatten() for weight in weights]).to(wide)
+        parts = _parts(
+            x.to(wide), flat, colour if colour is None else colour.to(wide), facts, saves_memory
+        )
+    images = [part.permute(0, 3, 1, 2).to(result_type) for part in parts]
+    if not (is_channels_last and x.shape[1] > 1):
+        images = [image.contiguous() for image in images]
+    return (images[0], images[1]) if facts.is_complex else images[0]
+
+
+def _parts(
+    x: Tensor, weights: Tensor, colour: Tensor | None, facts: BankFacts, saves_memory: bool
+) -> Sequence[Tensor]:
+    """Return one or two of (batch, out_height, out_width, outputs), in the type of `x`."""
+    if torch.compiler.is_exporting():
+        # The plan's constants are to be tensors of the program, not operations that make them.
+        with _disable_current_modes():
+            plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, torch.device(x.device))
+        return mixed_maps(x, weights, colour, plan)
+    if torch.compiler.is_compiling():
+        packed = mixed_packets_op(x, weights, colour, facts.filters, *pack_facts(facts))
+        return packed.chunk(facts.parts, dim=3)
+    plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, x.device)
+    result = MixedMaps.apply(x, weights, colour, plan, 0 if saves_memory else KEPT_BYTES)
+    return result if isinstance(result, tuple) else (result,)
