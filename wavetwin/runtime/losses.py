@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wavetwin.runtime.layers.mixing import PacketMixing
 
-__all__ = ["l1_linf_penalty", "regularisation"]
+__all__ = ["l1_linf_penalty", "regularisation", "row_gradients"]
 
 
 def l1_linf_penalty(weights: Iterable[Tensor], lambdas: Sequence[float]) -> Tensor:
@@ -48,7 +48,7 @@ def regularisation(model: nn.Module) -> Tensor:
     model without any, so that it may always be added to the loss.
     """
     terms = [
-        l1_linf_penalty([conv.get_parameter("weight") for conv in module], module.lambdas)
+        l1_linf_penalty(module.tensors("weight"), module.lambdas)
         for module in model.modules()
         if isinstance(module, PacketMixing) and module.lambdas is not None
     ]
@@ -56,3 +56,14 @@ def regularisation(model: nn.Module) -> Tensor:
         return torch.stack(terms).sum()
     parameter = next(model.parameters(), None)
     return torch.zeros(()) if parameter is None else parameter.new_zeros(())
+
+
+def row_gradients(model: nn.Module) -> dict[str, Tensor]:
+    """Return the largest absolute gradient of each row of mixing weights, (outputs,) by their name."""
+    return {
+        f"{path}.{name}": parameter.grad.detach().abs().flatten(1).amax(1)
+        for path, module in model.named_modules()
+        if isinstance(module, PacketMixing)
+        for name, parameter in module.named_parameters()
+        if parameter.grad is not None and name.endswith("weight")
+    }

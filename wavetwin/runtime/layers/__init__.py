@@ -2,6 +2,8 @@
 
 from wavetwin.runtime.layers.adaptive_blur import AdaptiveBlur
 from wavetwin.runtime.layers.blur import BlurPool
+from wavetwin.runtime.layers.fused import CropToPackets, MixedPackets
+from wavetwin.runtime.layers.max_blur import MaxBlurPool
 from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
 from wavetwin.runtime.layers.modulus import ChannelBias, EnergyNorm, Modulus, modulus
 from wavetwin.runtime.layers.packets import (
@@ -19,6 +21,7 @@ from wavetwin.runtime.layers.stem import (
     Concat,
     SliceChannels,
     center_crop_window,
+    crop_about_centre,
 )
 
 __all__ = [
@@ -31,12 +34,15 @@ __all__ = [
     "ColourMixing",
     "ColourMixingAfter",
     "Concat",
+    "CropToPackets",
     "Deinterleave",
     "DualTreePacketMaps",
     "DualTreePackets",
     "EnergyNorm",
     "Interleave",
     "KeepPackets",
+    "MaxBlurPool",
+    "MixedPackets",
     "Modulus",
     "PacketMixing",
     "RealPart",
@@ -44,6 +50,7 @@ __all__ = [
     "SliceChannels",
     "Subsample",
     "center_crop_window",
+    "crop_about_centre",
     "map_parts",
     "modulus",
 ]

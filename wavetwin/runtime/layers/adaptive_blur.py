@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavetwin.runtime.layers.blur import pad_by_reflection
+from wavetwin.runtime.layers.pieces import (
+    images_at_once,
+    is_channels_last,
+    is_piecewise,
+    map_images,
+    put_channels_last,
+)
+from wavetwin.runtime.layers.pixel_filter import filter_pixels
 from wavetwin.runtime.shapes import Float
 
 
@@ -61,31 +70,53 @@ class AdaptiveBlur(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels out_height out_width"]:
-        """Return the filtered maps at the kept positions, filtered there only."""
-        padded = pad_by_reflection(x, self.size)
-        kernels = self.norm(self.conv(padded))[..., :: self.stride, :: self.stride]
-        by_group = (self.groups, self.size**2)
-        if self.normalise == "joint":
-            kernels = kernels.softmax(dim=1).unflatten(1, by_group)
-        else:
-            kernels = kernels.unflatten(1, by_group).softmax(dim=2)
-        return self._filter(padded, kernels.to(x.dtype), x.shape)
+        """Return the filtered maps at the kept positions, filtered there only.
 
-    def _filter(self, padded: Tensor, kernels: Tensor, shape: torch.Size) -> Tensor:
-        """Correlate with kernels (batch, groups, taps, H', W'), one tap after the other."""
-        grouped = padded.unflatten(1, (self.groups, shape[1] // self.groups))
-        total: Tensor | None = None
-        for row in range(self.size):
-            for column in range(self.size):
-                window = grouped[
-                    ...,
-                    row : row + shape[2] : self.stride,
-                    column : column + shape[3] : self.stride,
-                ]
-                term = window * kernels[:, :, row * self.size + column].unsqueeze(2)
-                total = term if total is None else total + term
-        assert total is not None
-        return total.flatten(1, 2)
+        In training the normalisation needs the kernels of every pixel; in evaluation they are
+        computed at the kept positions only, with the normalisation folded into the convolution.
+        """
+        if not is_piecewise(x):
+            return self._filter(x)
+        # A convolution, and what follows it here, is faster with the channels last.
+        maps = put_channels_last(x)
+        if self.norm.training or (torch.is_grad_enabled() and self._is_differentiated(x)):
+            pooled = self._filter(maps)
+        else:
+            pooled = map_images(self._filter, images_at_once(x), maps)
+        return pooled if is_channels_last(x) else pooled.contiguous()
+
+    def _filter(self, x: Tensor) -> Tensor:
+        padded = pad_by_reflection(x, self.size)
+        kernels = self._logits(padded)
+        if self.normalise == "joint":
+            kernels = kernels.softmax(dim=1)
+        else:
+            by_group = (self.groups, self.size**2)
+            kernels = kernels.unflatten(1, by_group).softmax(dim=2).flatten(1, 2)
+        return filter_pixels(padded, kernels.to(x.dtype), self.groups, self.size, self.stride)
+
+    def _logits(self, padded: Tensor) -> Tensor:
+        """Return the normalised kernels before the softmax, at the kept positions."""
+        norm = self.norm
+        is_fixed = (
+            isinstance(norm, nn.BatchNorm2d | nn.SyncBatchNorm)
+            and norm.track_running_stats
+            and not norm.training
+        )
+        # Without memory nothing is computed and all is counted: the graph as it is written.
+        if padded.is_meta or not is_fixed:
+            # As a slice would; but the derivative of a slice comes with its channels first in memory,
+            # which slows down everything before it.
+            return F.avg_pool2d(norm(self.conv(padded)), 1, self.stride)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        shift = norm.bias - norm.running_mean * scale
+        weight = self.conv.weight * scale[:, None, None, None]
+        return F.conv2d(padded, weight, shift, stride=self.stride)
+
+    def _is_differentiated(self, x: Tensor) -> bool:
+        return x.requires_grad or any(p.requires_grad for p in self.parameters())
 
     def extra_repr(self) -> str:
         """Return the sizes."""

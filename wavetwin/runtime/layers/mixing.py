@@ -74,6 +74,10 @@ class PacketMixing(nn.ModuleList):
         self.colours = colours
         self.lambdas = lambdas
 
+    def tensors(self, name: str) -> list[Tensor]:
+        """Return the bands' `weight` or `bias`, also where `functional_call` has other tensors."""
+        return [getattr(conv, name) for conv in self]
+
     def forward(self, x: Maps) -> Maps:
         """Return the mixed maps, colour by colour."""
         return map_parts(self._mix, x)

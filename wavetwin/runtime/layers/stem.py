@@ -18,6 +18,30 @@ def center_crop_window(size: int, target: int) -> int:
     return difference // 2 + difference % 4 // 3
 
 
+def crop_about_centre(x: Maps, *others: tuple[int, int]) -> Maps:
+    """Return the central window of maps that has the smallest of their and the given sizes.
+
+    Args:
+        x: maps (..., height, width).
+        others: heights and widths.
+    """
+    height, width = _size(x)
+    low_height, low_width = height, width
+    for other_height, other_width in others:
+        low_height = _smaller(low_height, other_height)
+        low_width = _smaller(low_width, other_width)
+    top, left = center_crop_window(height, low_height), center_crop_window(width, low_width)
+    below, right = top + low_height - height, left + low_width - width
+
+    def window(part: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            # A slice would tie the program to whether the example's sizes are equal.
+            return F.pad(part, (-left, right, -top, below))
+        return part[..., top : top + low_height, left : left + low_width]
+
+    return map_parts(window, x)
+
+
 class CenterCrop(nn.Module):
     """Crops its first input to the smallest height and width of all its inputs, about the centre.
 
@@ -26,21 +50,7 @@ class CenterCrop(nn.Module):
 
     def forward(self, x: Maps, *others: Tensor | Parts) -> Maps:
         """Return the window of `x`; the last two axes of every input are height and width."""
-        height, width = _first(x).shape[-2:]
-        low_height, low_width = height, width
-        for other in others:
-            low_height = _smaller(low_height, _first(other).shape[-2])
-            low_width = _smaller(low_width, _first(other).shape[-1])
-        top, left = center_crop_window(height, low_height), center_crop_window(width, low_width)
-        below, right = top + low_height - height, left + low_width - width
-
-        def window(part: Tensor) -> Tensor:
-            if torch.compiler.is_exporting():
-                # A slice would tie the program to whether the example's sizes are equal.
-                return F.pad(part, (-left, right, -top, below))
-            return part[..., top : top + low_height, left : left + low_width]
-
-        return map_parts(window, x)
+        return crop_about_centre(x, *(_size(other) for other in others))
 
 
 class CenterCropConcat(nn.Module):
@@ -89,8 +99,10 @@ class Add(nn.Module):
         return x + y
 
 
-def _first(x: Tensor | Parts) -> Tensor:
-    return x[0] if isinstance(x, tuple) else x
+def _size(x: Tensor | Parts) -> tuple[int, int]:
+    """Return height and width."""
+    height, width = (x[0] if isinstance(x, tuple) else x).shape[-2:]
+    return height, width
 
 
 def _smaller(first: int, second: int) -> int:
