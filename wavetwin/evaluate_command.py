@@ -62,7 +62,7 @@ def evaluate_weights(
     from wavetwin.runtime.evaluate import describe, evaluate_entry, summarise
     from wavetwin.runtime.score_book import add_record, data_facts, read_scores
     from wavetwin.runtime.scripts import prepare_device
-    from wavetwin.runtime.train import place
+    from wavetwin.runtime.training_batches import place
 
     plan = compiled.plan
     book = options.out or default_book(weights)

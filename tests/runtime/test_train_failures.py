@@ -33,7 +33,8 @@ from wavetwin.runtime.records import read_lines
 from wavetwin.runtime.run_folder import RunFolder
 from wavetwin.runtime.schedule import LearningRate
 from wavetwin.runtime.scripts import parse_arguments
-from wavetwin.runtime.train import TrainingBatch, TrainingRun
+from wavetwin.runtime.train import TrainingRun
+from wavetwin.runtime.training_batches import TrainingBatch
 
 
 def train(project: Path, plan: TrainingPlan, *arguments: str) -> int:

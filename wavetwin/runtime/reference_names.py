@@ -8,13 +8,11 @@ anti-aliased variants; twins have `freeconv` and `wptblock` in the first layer a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
-from torch import Tensor
+from collections.abc import Iterator
 
 from wavetwin.compiler.graph import ModuleGraph, Node
 
-__all__ = ["from_reference", "reference_constants", "reference_to_graph_names"]
+__all__ = ["reference_constants", "reference_to_graph_names"]
 
 _LAYER = (("weight", "weight"), ("bias", "bias"))
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -72,34 +70,6 @@ def reference_constants(graph: ModuleGraph) -> dict[str, str]:
         elif node.op == "bias":
             names[f"{modules[node.id]}weight"] = node.id
     return names
-
-
-def from_reference(graph: ModuleGraph, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state dict of the reference's as one of a model built from `graph`.
-
-    Raises:
-        ValueError: a weight is missing, or there is one that the network does not have.
-    """
-    names = reference_to_graph_names(graph)
-    missing = sorted(names.keys() - state.keys())
-    unknown = sorted(state.keys() - names.keys() - reference_constants(graph).keys())
-    if missing or unknown:
-        raise ValueError(
-            f"the weights are not those of {graph.name}: "
-            f"{len(missing)} missing{_first(missing)}, {len(unknown)} unknown{_first(unknown)}"
-        )
-    mixing = {node.id for node in graph if node.op == "packet_mixing"}
-    converted: dict[str, Tensor] = {}
-    for theirs, ours in names.items():
-        value = state[theirs]
-        if value.ndim == 5 and ours.rsplit(".", 2)[0] in mixing:
-            value = value.squeeze(-1)
-        converted[ours] = value
-    return converted
-
-
-def _first(names: list[str]) -> str:
-    return f" (first: {names[0]})" if names else ""
 
 
 def _parameters(node: Node) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -36,60 +35,27 @@ from wavetwin.runtime.checkpoint import (
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.failed_batch import save_failed_batch
+from wavetwin.runtime.losses import row_gradients
 from wavetwin.runtime.processes import ALONE, Processes
 from wavetwin.runtime.progress import ProgressReport
 from wavetwin.runtime.random_streams import seed_step
 from wavetwin.runtime.records import EventWriter, JsonLines
 from wavetwin.runtime.run_folder import RunFolder
 from wavetwin.runtime.running import NotFinite, RunningMetrics
-from wavetwin.runtime.schedule import LearningRate, build_optimizer
+from wavetwin.runtime.schedule import LearningRate
+from wavetwin.runtime.training_batches import (
+    Part,
+    TrainingBatch,
+    check_lambdas,
+    check_parts,
+    memory_format,
+    stand_in_images,
+)
 
-__all__ = ["LearningRate", "TrainingRun", "autocast", "build_optimizer", "place"]
+__all__ = ["TrainingRun"]
 
 LINES_PER_EPOCH = 20
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-_STAND_IN_IMAGES = 2
-"""In a part: of one image a batch norm may have no variance."""
-
-
-def place(model: nn.Module, plan: TrainingPlan, device: torch.device) -> nn.Module:
-    """Move a model to its device, in the plan's memory format."""
-    model.to(device)
-    if plan.memory_format == "channels_last":
-        # torch's annotations know this argument on tensors only.
-        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return model
-
-
-def autocast(plan: TrainingPlan, device: torch.device) -> torch.autocast:
-    """Return the context of the forward pass: bfloat16 where the plan says so, else float32."""
-    enabled = plan.precision == "bfloat16"
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingBatch:
-    """This process's share of a batch, on the device."""
-
-    images: Tensor
-    """Normalised, (images, channels, height, width)."""
-    labels: Tensor
-    total: int
-    """Images of the whole batch, over all processes."""
-    is_stand_in: bool = False
-    """There was no image for this process: it goes along with black ones that count nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What goes through the network at once."""
-
-    images: Tensor
-    labels: Tensor
-    weight: float
-    """Factor of its mean loss, such that the gradients of all parts and processes average to the
-    gradient of the whole batch's mean loss."""
-    is_stand_in: bool
 
 
 class TrainingRun:
@@ -117,7 +83,6 @@ class TrainingRun:
         """Lowest validation error so far."""
         self._metrics = RunningMetrics(plan.regularisation is not None, processes)
         self._pending_gradients: list[tuple[int, dict[str, Tensor]]] = []
-        self._mixing = [node.id for node in graph if node.op == "packet_mixing"]
         self._files: dict[str, JsonLines] = {}
         if processes.is_first:
             self._files["metrics.jsonl"] = JsonLines(run.path / "metrics.jsonl")
@@ -127,15 +92,8 @@ class TrainingRun:
         self._steps_between = run.arguments.checkpoint_steps
         self._signal: int | None = None
         self._is_validating = False
-        if plan.regularisation is not None:
-            mixing = model.get_submodule(plan.regularisation.node)
-            if getattr(mixing, "lambdas", None) is None:
-                raise RunError(
-                    f"the plan regularises {plan.regularisation.node}, and model.py gives it no "
-                    "lambdas",
-                    "build again, or take the regularisation out of the spec",
-                )
-        self._check_parts(graph)
+        check_lambdas(plan, model)
+        check_parts(plan, graph, len(data.train), processes.count)
         self._restore()
         # Nobody saves before all have read the last state.
         places = processes.gather((self.epoch, self.step))
@@ -217,11 +175,6 @@ class TrainingRun:
         processes have the first one's running statistics: those that are saved and validated.
         """
         rank, count = self.processes.rank, self.processes.count
-        memory_format = (
-            torch.channels_last
-            if self.plan.memory_format == "channels_last"
-            else torch.contiguous_format
-        )
         for images, labels, _ in self.data.training_batches(epoch, self.step, rank, count):
             seed_step(self.plan.seed, epoch, self.step, rank)
             (total,) = self.processes.sum([float(len(labels))])
@@ -230,12 +183,10 @@ class TrainingRun:
                 continue
             is_stand_in = len(labels) == 0
             if is_stand_in:
-                size, number = self.plan.data.image_size, _STAND_IN_IMAGES * self.plan.accumulate
-                images = torch.zeros(number, self.plan.data.channels, size, size)
-                labels = torch.zeros(number, dtype=torch.int64)
+                images, labels = stand_in_images(self.plan)
             images = self.data.normalise(images.to(self.device, non_blocking=True))
             yield TrainingBatch(
-                images.contiguous(memory_format=memory_format),
+                images.contiguous(memory_format=memory_format(self.plan)),
                 labels.to(self.device, non_blocking=True),
                 int(total),
                 is_stand_in,
@@ -270,14 +221,7 @@ class TrainingRun:
         """Note the l-infinity norm of each mixing row's gradient of this batch, if it is wanted."""
         if not self.plan.record_gradients:
             return
-        norms = {
-            name: parameter.grad.detach().abs().flatten(1).amax(1)
-            for name, parameter in self.model.named_parameters()
-            if parameter.grad is not None
-            and name.endswith(".weight")
-            and any(name.startswith(f"{node}.") for node in self._mixing)
-        }
-        self._pending_gradients.append((self.total_steps + 1, norms))
+        self._pending_gradients.append((self.total_steps + 1, row_gradients(self.model)))
 
     def finish_step(self, batch: TrainingBatch) -> None:
         """Count a step; write records and checkpoints that are due; stop on a signal.
@@ -394,29 +338,6 @@ class TrainingRun:
         if wanted or not isinstance(self.network, nn.parallel.DistributedDataParallel):
             return nullcontext()
         return self.network.no_sync()
-
-    def _check_parts(self, graph: ModuleGraph) -> None:
-        """Refuse parts of one image where a batch norm has one value per channel of it."""
-        norm = next(
-            (
-                node.id
-                for node in graph
-                if node.op == "batch_norm" and node.output_shape[1:] in ((), (1, 1))
-            ),
-            None,
-        )
-        count, images, size = self.processes.count, len(self.data.train), self.plan.batch_size
-        if norm is None or self.plan.epochs == 0:
-            return
-        for batch in {min(size, images), images % size or size}:
-            shares = {len(share) for share in torch.arange(batch).tensor_split(count)} - {0}
-            parts = [p for s in shares for p in torch.arange(s).chunk(self.plan.accumulate)]
-            if any(len(part) == 1 for part in parts):
-                raise RunError(
-                    f"a batch of {batch} images over {count} processes leaves one image by itself, of "
-                    f"which {norm} has one value per channel and no variance",
-                    "start another number of processes, or change batch_size or accumulate",
-                )
 
     def _facts(self) -> dict[str, Any]:
         """Return what has to be the same where a state is taken up."""
