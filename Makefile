@@ -39,6 +39,12 @@ test-slow: env
 
 bench: env
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/pooling.py
+	$(BIN)/python benchmarks/stem.py --ways bank plain
+	$(BIN)/python benchmarks/stem.py --step
+	$(BIN)/python benchmarks/stem.py --memory
+	$(BIN)/python benchmarks/stem.py --batch 32 --specs alexnet/AwyI alexnet/AwyI_mod alexnet/Azh3wyI \
+		alexnet/Azh3wyI_mod resnet34/RwyI resnet34/RwyI_mod
 
 clean:
 	rm -rf $(VENV) generated/*/ runs dist .pytest_cache .ruff_cache .hypothesis
