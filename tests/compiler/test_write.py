@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.compiler.test_render import no_git, render_spec, write_small
 from tests.shipped import ROOT
+from wavetwin.compiler.commands import BuildOptions, build_specs
 from wavetwin.compiler.compiled import compile_spec
+from wavetwin.compiler.render import render
 from wavetwin.compiler.write import BuildCheck, build_folder, check_build, write_build
 from wavetwin.diagnostics import CompileError
 from wavetwin.package import imported_package, load_package, sha256_of
@@ -165,3 +168,39 @@ def test_a_folder_in_a_files_place(spec: Path) -> None:
     (build(spec).folder / "model.py").unlink()
     (spec.parent / "generated" / "small" / "model.py").mkdir()
     assert refused(spec)[0] == "cannot-write"
+
+
+def test_what_did_not_change_is_not_rendered_again(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+
+    def counted(compiled, *args, **kwargs):
+        rendered.append(compiled.name)
+        return render(compiled, *args, **kwargs)
+
+    monkeypatch.setattr("wavetwin.compiler.render.render", counted)
+
+    def build_again(**changed: bool) -> tuple[bool, int]:
+        before = len(rendered)
+        (built,) = build_specs([spec], replace(BuildOptions(no_git=True), **changed))
+        assert built.manifest_sha256 == sha256_of((built.folder / "manifest.json").read_bytes())
+        assert {*built.files} == {path.name for path in built.folder.iterdir()}
+        return built.unchanged, len(rendered) - before
+
+    assert build_again() == (False, 1)
+    assert build_again() == (True, 0)
+    assert build_again(force=True) == (False, 1)
+    folder = build_folder(compile_spec(spec))
+    (folder / "plan.json").unlink()
+    assert build_again() == (False, 1)
+    assert build_again(optimise=False) == (False, 1)
+    assert build_again(optimise=False) == (True, 0)
+    assert build_again() == (False, 1)
+    (folder / "train.py").write_text("mine\n", encoding="utf-8")
+    with pytest.raises(CompileError, match="hand-edited"):
+        build_again()
+    assert build_again(force=True) == (False, 1)
+    edit(spec)
+    assert build_again() == (False, 1)
+    assert build_again() == (True, 0)

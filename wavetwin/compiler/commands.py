@@ -31,6 +31,8 @@ class BuildOptions:
     force: bool = False
     standalone: bool = False
     """Copy the part of wavetwin that the scripts need beside them."""
+    optimise: bool = True
+    """Run the passes; otherwise model.py is the graph as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Built:
     files: tuple[str, ...]
     manifest_sha256: str
     dirty: bool
+    unchanged: bool = False
+    """The folder was what would be written, and was left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,10 @@ class _Session:
         """Return the project's cache of parsed files."""
         return self._caches.setdefault(project, SourceCache(project))
 
-    def compile(self, spec: Path, overrides: Sequence[str]) -> Compiled:
+    def compile(self, spec: Path, overrides: Sequence[str], optimise: bool = True) -> Compiled:
         """Compile one spec with the command's caches."""
         project = self.project(spec)
-        return compile_spec(spec, overrides, project, self.cache(project))
+        return compile_spec(spec, overrides, project, self.cache(project), optimise)
 
 
 def check_specs(
@@ -114,6 +118,7 @@ def compile_specs(
     overrides: Sequence[str] = (),
     project: Path | None = None,
     out: Path | None = None,
+    optimise: bool = True,
 ) -> list[Compiled]:
     """Compile every spec that the paths mean; `out` is where all of them would be built.
 
@@ -129,7 +134,7 @@ def compile_specs(
             found[_fragment(session.cache(root).display(spec))] = None
             continue
         try:
-            compiled.append(session.compile(spec, overrides))
+            compiled.append(session.compile(spec, overrides, optimise))
         except CompileError as error:
             found |= dict.fromkeys(error.diagnostics)
     found |= dict.fromkeys(_duplicate_names(compiled, out))
@@ -141,21 +146,25 @@ def compile_specs(
 def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
     """Compile, render and write every spec that the paths mean; nothing is written if one fails.
 
+    A folder whose inputs, commit and files are as its manifest says is not rendered again, unless
+    `force`.
+
     Raises:
         CompileError: faults of the specs, dirty inputs, or files edited by hand.
     """
-    from wavetwin.compiler.render import render
-    from wavetwin.compiler.write import build_folder, find_edits, write_build
+    from wavetwin.compiler.render import manifest_head, render
+    from wavetwin.compiler.write import build_folder, find_edits, find_unchanged, write_build
     from wavetwin.git_state import GitState
     from wavetwin.package import imported_package
     from wavetwin.provenance import collect_provenance, look_ahead
 
-    compiled = compile_specs(paths, options.overrides, options.project, options.out)
+    compiled = _compile(paths, options)
     copied = imported_package() if options.standalone else None
     git = GitState()
     if not options.no_git:
         look_ahead(git, dict.fromkeys(file for result in compiled for file in result.files))
     found: dict[Diagnostic, None] = {}
+    built: dict[Path, Built] = {}
     rendered: list[tuple[Compiled, Path, dict[str, bytes], bool]] = []
     for result in compiled:
         folder = build_folder(result, options.out)
@@ -167,6 +176,14 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
                 allow_dirty=options.allow_dirty,
                 no_git=options.no_git,
             )
+            kept = None
+            if not (options.force or options.standalone):
+                kept = find_unchanged(manifest_head(result, provenance), folder)
+            if kept is not None:
+                built[folder] = Built(
+                    result, folder, kept.files, kept.manifest_sha256, dirty=False, unchanged=True
+                )
+                continue
             files = render(result, provenance, standalone=copied)
             if not options.force:
                 found |= dict.fromkeys(find_edits(files, folder))
@@ -175,11 +192,10 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
             found |= dict.fromkeys(error.diagnostics)
     if found:
         raise CompileError(tuple(found))
-    built: list[Built] = []
     for result, folder, files, dirty in rendered:
         written = write_build(files, folder, options.force)
-        built.append(Built(result, folder, tuple(files), written.manifest_sha256, dirty))
-    return built
+        built[folder] = Built(result, folder, tuple(files), written.manifest_sha256, dirty)
+    return [built[build_folder(result, options.out)] for result in compiled]
 
 
 def check_builds(paths: Sequence[Path], options: BuildOptions) -> list[BuildCheck]:
@@ -192,8 +208,12 @@ def check_builds(paths: Sequence[Path], options: BuildOptions) -> list[BuildChec
 
     return [
         check_build(result, build_folder(result, options.out), standalone=options.standalone)
-        for result in compile_specs(paths, options.overrides, options.project, options.out)
+        for result in _compile(paths, options)
     ]
+
+
+def _compile(paths: Sequence[Path], options: BuildOptions) -> list[Compiled]:
+    return compile_specs(paths, options.overrides, options.project, options.out, options.optimise)
 
 
 def _fragment(shown: str) -> Diagnostic:

@@ -13,7 +13,7 @@ from wavetwin.compiler.catalogue import ShapeError
 from wavetwin.compiler.compose import LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.make_plan import make_plan
-from wavetwin.compiler.passes import run_passes
+from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.compiler.project import checked_project, find_project
 from wavetwin.compiler.resolve import ResolvedSpec, resolve
@@ -86,8 +86,9 @@ def compile_spec(
     overrides: Sequence[str] = (),
     project: Path | None = None,
     cache: SourceCache | None = None,
+    optimise: bool = True,
 ) -> Compiled:
-    """Compile one spec.
+    """Compile one spec; without `optimise` no pass is run and both graphs are as written.
 
     Raises:
         CompileError: with every fault found, in file order.
@@ -107,7 +108,7 @@ def compile_spec(
     lonely = _norm_of_one_value(graph, plan)
     if lonely is not None:
         raise CompileError([*diagnostics, _batch_of_one(loaded, resolved, lonely, plan)])
-    optimised, records = run_passes(graph)
+    optimised, records = run_passes(graph, PASSES if optimise else ())
     return Compiled(
         loaded,
         resolved,

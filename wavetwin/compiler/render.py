@@ -148,15 +148,20 @@ def _manifest(
     compiled: Compiled, provenance: Provenance, files: Mapping[str, bytes]
 ) -> dict[str, Any]:
     sha256 = {name: sha256_of(files[name]) for name in sorted(files)}
-    sources = [source.to_json() for source in provenance.sources]
+    head = manifest_head(compiled, provenance)
     copied = {name: digest for name, digest in sha256.items() if is_package_file(name)}
     if copied:
         # What the scripts import: its commit and version are those of the package it is a part of.
         wavetwin = provenance.source("wavetwin").to_json()
         kept = {key: wavetwin[key] for key in ("commit", "version", "dirty") if key in wavetwin}
-        sources.append(
+        head["sources"].append(
             {"role": STANDALONE, "kind": STANDALONE, **kept, "package_digest": digest_of(copied)}
         )
+    return {**head, "files": sha256}
+
+
+def manifest_head(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
+    """Return what a manifest says besides its files: all that these follow from."""
     return {
         "wavetwin_manifest": MANIFEST_VERSION,
         "name": compiled.name,
@@ -168,10 +173,10 @@ def _manifest(
         "git": provenance.uses_git,
         "commit": provenance.commit,
         "dirty": provenance.dirty,
-        "sources": sources,
+        "passes": [record.name for record in compiled.optimised_graph.passes],
+        "sources": [source.to_json() for source in provenance.sources],
         "versions": {"wavetwin": provenance.source("wavetwin").version, **provenance.versions},
         "inputs": {role: dict(paths) for role, paths in provenance.inputs.items()},
-        "files": sha256,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,18 +67,21 @@ def layer_table(compiled: Compiled) -> str:
 
 def pass_table(compiled: Compiled) -> str:
     """Return what each pass changed."""
-    rows = [("pass", "MACs before", "MACs after", "nodes before", "nodes after")]
+    heads = ("MACs before", "MACs after", "MiB before", "MiB after", "nodes before", "nodes after")
+    rows = [("pass", *heads)]
     rows += [
         (
             record.name,
             f"{record.macs_before:,}",
             f"{record.macs_after:,}",
+            f"{record.bytes_before / 2**20:.2f}",
+            f"{record.bytes_after / 2**20:.2f}",
             str(record.nodes_before),
             str(record.nodes_after),
         )
         for record in compiled.graph.passes
     ]
-    return "\n".join(align(rows, right=(1, 2, 3, 4))) + "\n"
+    return "\n".join(align(rows, right=range(1, 7))) + "\n"
 
 
 def build_summary(built: Sequence[Built], current: Path) -> str:
@@ -87,7 +90,8 @@ def build_summary(built: Sequence[Built], current: Path) -> str:
         result = built[0]
         folder = shown(result.folder, current)
         lines = [layer_table(result.compiled)]
-        lines.append(f"built       {folder}/: {', '.join(_file_names(result.files))}")
+        verb = "unchanged " if result.unchanged else "built     "
+        lines.append(f"{verb}  {folder}/: {', '.join(_file_names(result.files))}")
         lines.append(f"manifest    SHA-256 {result.manifest_sha256}")
         lines.append(f"next        python {quoted(f'{folder}/train.py')}")
         return "\n".join(lines) + "\n"
@@ -102,7 +106,9 @@ def build_summary(built: Sequence[Built], current: Path) -> str:
         )
         for result in built
     ]
-    return "\n".join([*align(rows, right=(1, 2)), "", f"{len(built)} experiments built"]) + "\n"
+    kept = sum(result.unchanged for result in built)
+    summary = f"{len(built) - kept} experiments built" + (f", {kept} unchanged" if kept else "")
+    return "\n".join([*align(rows, right=(1, 2)), "", summary]) + "\n"
 
 
 def _file_names(files: Sequence[str]) -> list[str]:
@@ -112,7 +118,7 @@ def _file_names(files: Sequence[str]) -> list[str]:
     return [*names, f"wavetwin/ ({copied} modules)"] if copied else names
 
 
-def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+def align(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
     """Return rows as lines with columns of one width; the columns in `right` end together."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines: list[str] = []

@@ -35,6 +35,14 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A folder that is what a build would write."""
+
+    files: tuple[str, ...]
+    manifest_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuildCheck:
     """What `build --check` finds of one folder."""
 
@@ -87,6 +95,29 @@ def find_edits(files: Mapping[str, bytes], folder: Path) -> list[Diagnostic]:
         and not (name == MANIFEST and recorded)
     ]
     return [_hand_edited(folder, edited)] if edited else []
+
+
+def find_unchanged(head: Mapping[str, Any], folder: Path) -> Unchanged | None:
+    """Return what a folder holds if a build with this manifest head wrote it and nothing changed since.
+
+    What is rendered follows from the head (`render.manifest_head`): such a folder need not be rendered
+    again. None where anything differs, and where inputs are dirty, whose patch the head does not hold.
+    """
+    content = _read(folder / MANIFEST)
+    manifest = None if content is None else _parse(content)
+    if content is None or manifest is None or head["dirty"]:
+        return None
+    files = manifest.pop("files", None)
+    if manifest != head or not isinstance(files, dict) or not files:
+        return None
+    digests = cast("dict[str, object]", files)
+    if not all(map(_is_inside, digests)) or _find_links(digests, folder):
+        return None
+    for name, digest in digests.items():
+        found = _read(folder / name)
+        if found is None or sha256_of(found) != digest:
+            return None
+    return Unchanged((*digests, MANIFEST), sha256_of(content))
 
 
 def check_build(
