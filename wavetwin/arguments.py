@@ -51,7 +51,9 @@ def make_parser() -> argparse.ArgumentParser:
     show = command("show", "Show a spec's layers: shapes, parameters, cost.")
     takes_specs(show, several=False)
     show.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    show.add_argument("--passes", action="store_true", help="what each pass changes")
+    passes = show.add_mutually_exclusive_group()
+    passes.add_argument("--passes", action="store_true", help="what each pass changes")
+    _add_no_passes(passes)
     show.add_argument(
         "--kernels",
         metavar="FILE.png",
@@ -264,6 +266,16 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
         "--standalone",
         action="store_true",
         help="copy what the scripts need of wavetwin beside them: they run without it",
+    )
+    _add_no_passes(parser)
+
+
+def _add_no_passes(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--no-passes",
+        action="store_false",
+        dest="optimise",
+        help="take the model's layers as they are written, without the optimising passes",
     )
 
 

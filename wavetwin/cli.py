@@ -141,6 +141,7 @@ def _build_options(options: argparse.Namespace) -> BuildOptions:
         no_git=options.no_git,
         force=options.force,
         standalone=options.standalone,
+        optimise=options.optimise,
     )
 
 
@@ -185,7 +186,9 @@ def _show(options: argparse.Namespace) -> int:
     from wavetwin.compiler.compiled import compile_spec
 
     _check_picture(options)
-    compiled = compile_spec(Path(options.specs[0]), options.overrides, _project(options))
+    compiled = compile_spec(
+        Path(options.specs[0]), options.overrides, _project(options), optimise=options.optimise
+    )
     code = _report(options, compiled.warnings) if compiled.warnings else FINE
     if options.json:
         import json

@@ -39,6 +39,8 @@ from wavetwin.runtime.layers import (
     EnergyNorm,
     Interleave,
     KeepPackets,
+    MaxBlurPool,
+    MixedPackets,
     Modulus,
     PacketMixing,
     RealPart,
@@ -189,6 +191,28 @@ BLOCKS: tuple[Block, ...] = (
         _pair,
         size=2,
     ),
+    Block(
+        "`MixedPackets` (a pair)",
+        lambda: MixedPackets(
+            [1, 2, 3, 17, 18, 19],
+            [(4, 8, 2), (2, 2, 1)],
+            2,
+            2,
+            colour=(1.0, 1.2, 0.8),
+            bias=True,
+            subsample=2,
+        ),
+        ((3, 0),),
+        whole_jacobian=False,
+    ),
+    Block(
+        "`MixedPackets`, real parts, colours mixed after",
+        lambda: MixedPackets(
+            [1, 18], [(2, 3, 1)], 2, 4, colours=3, mixes_after=True, imaginary=False
+        ),
+        ((3, 0),),
+        whole_jacobian=False,
+    ),
     Block("`ColourMixing`", lambda: ColourMixing((1.0, 1.2, 0.8)), ((3, 0),), size=3),
     Block("`ColourMixingAfter`", lambda: ColourMixingAfter(2), ((6, 0), (6, 0)), _pair, size=3),
     Block("`RealPart`", RealPart, ((2, 0), (2, 0)), _pair, size=2),
@@ -205,11 +229,18 @@ BLOCKS: tuple[Block, ...] = (
         Block(f"`BlurPool`, size {size}", lambda size=size: BlurPool(size), ((2, 0),))
         for size in range(2, 8)
     ),
-    Block("`AdaptiveBlur`, joint", lambda: AdaptiveBlur(4, groups=2), ((4, 0),)),
-    Block(
-        "`AdaptiveBlur`, per_group",
-        lambda: AdaptiveBlur(4, groups=2, normalise="per_group"),
-        ((4, 0),),
+    *(
+        Block(f"`MaxBlurPool`, size {size}", lambda size=size: MaxBlurPool(3, 1, size), ((2, 0),))
+        for size in (3, 4)
+    ),
+    *(
+        Block(
+            f"`AdaptiveBlur`, {normalise}",
+            lambda normalise=normalise: AdaptiveBlur(4, groups=2, normalise=normalise),
+            ((4, 0),),
+            whole_jacobian=False,
+        )
+        for normalise in ("joint", "per_group")
     ),
     _stem("CNN, max", "digits/cnn"),
     _stem("CNN, max and blur", "digits/cnn", "pooling.free=max_blur"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from blocks import (
@@ -33,6 +31,7 @@ QUICK: dict[str, Sequence[Block]] = {
     "compile": _named(
         "DualTreePacketMaps (a pair)",
         "PacketMixing",
+        "MixedPackets (a pair)",
         "Modulus",
         "EnergyNorm",
         "AdaptiveBlur, joint",
@@ -40,20 +39,10 @@ QUICK: dict[str, Sequence[Block]] = {
         "twin, CMod",
     ),
     "export": _named(
-        "DualTreePacketMaps (a pair)", "PacketMixing", "AdaptiveBlur, per_group", "twin, CMod"
+        "MixedPackets (a pair)", "PacketMixing", "AdaptiveBlur, per_group", "twin, CMod"
     ),
-    "onnx": _named("DualTreePacketMaps (a pair)", "BlurPool, size 4", "twin, RMax"),
 }
 """What is measured every time; the rest takes minutes."""
-
-Columns = dict[str, "Future[dict[str, Any]]"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_columns() -> Iterator[Columns]:
-    """Start what needs processes of its own, beside the tests that do not."""
-    with ThreadPoolExecutor(1) as pool:
-        yield {name: pool.submit(measure_traced, [name], blocks) for name, blocks in QUICK.items()}
 
 
 def test_the_table_has_every_block_and_property():
@@ -71,8 +60,8 @@ def test_blocks(name: str, block: Block):
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_blocks_under_the_compiler(name: str, quick_columns: Columns):
-    column = quick_columns[name].result()[name]
+def test_blocks_under_the_compiler(name: str):
+    column = measure_traced([name], QUICK[name])[name]
     assert len(column) == len(QUICK[name])
     for block in QUICK[name]:
         _compare(block, name, column[block.name])

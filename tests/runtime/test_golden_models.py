@@ -18,12 +18,9 @@ from torch import nn
 
 import wavetwin
 from wavetwin.runtime.build import Network, build_module
+from wavetwin.runtime.import_weights import convert_state_dict
 from wavetwin.runtime.losses import regularisation
-from wavetwin.runtime.reference_names import (
-    from_reference,
-    reference_constants,
-    reference_to_graph_names,
-)
+from wavetwin.runtime.reference_names import reference_constants, reference_to_graph_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,8 +91,8 @@ def _network(
         graph = compiled.optimised_graph if optimise else compiled.graph
         network = build_module(graph, num_classes, plan=compiled.plan)
     network.double().to_empty(device="cpu")
-    counters = {key: torch.tensor(0) for key in shapes if key.endswith("num_batches_tracked")}
-    network.load_state_dict(from_reference(compiled.graph, golden_state(file, entry) | counters))
+    state = convert_state_dict(compiled.graph, golden_state(file, entry), num_classes).state
+    network.load_state_dict(state)
     return network.eval()
 
 
@@ -134,20 +131,26 @@ def test_stems(entry: str, optimise: bool):
     with torch.no_grad():
         stem = sections["stem"](arrays["input"])
         pooled = sections["pool"](stem)
-    assert relative_error(stem, arrays[f"{entry}/stem"]) < FLOAT32_STORED
+    # After the passes the stem may give what the pooling reads, and no more.
+    gives_all = isinstance(stem, torch.Tensor)
+    assert gives_all or optimise
+    if gives_all:
+        assert relative_error(stem, arrays[f"{entry}/stem"]) < FLOAT32_STORED
     assert relative_error(pooled, arrays[f"{entry}/pooled"]) < FLOAT32_STORED
     sections.float()
     with torch.no_grad():
         stem = sections["stem"](arrays["input"].float())
         pooled = sections["pool"](stem)
-    assert relative_error(stem.double(), arrays[f"{entry}/stem"]) < FLOAT32
+    if gives_all:
+        assert relative_error(stem.double(), arrays[f"{entry}/stem"]) < FLOAT32
     assert relative_error(pooled.double(), arrays[f"{entry}/pooled"]) < FLOAT32
 
 
+@pytest.mark.parametrize("optimise", [False, True], ids=["written", "optimised"])
 @pytest.mark.parametrize(("file", "folder", "entry"), LOGITS, ids=[entry for *_, entry in LOGITS])
-def test_logits(file: str, folder: str, entry: str):
+def test_logits(file: str, folder: str, entry: str, optimise: bool):
     arrays = golden_arrays(file)
-    network = _network(f"{folder}/{entry}", file, entry)
+    network = _network(f"{folder}/{entry}", file, entry, optimise=optimise)
     with torch.no_grad():
         assert relative_error(network(arrays["input"]), arrays[entry]) < FLOAT64
         network.float()

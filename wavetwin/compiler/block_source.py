@@ -24,6 +24,9 @@ class ClassSource:
     forward: tuple[str, ...]
     layers: tuple[str, ...] = field(default=())
     """Names that it needs from wavetwin.runtime.layers."""
+    takes: str = "Tensor"
+    """Type of the argument."""
+    returns: str = "Tensor"
 
 
 @dataclass(frozen=True, slots=True)

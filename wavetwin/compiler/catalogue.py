@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from wavetwin.compiler.graph import Attribute, Node, ParameterCounts
-from wavetwin.compiler.packets import num_packets
+from wavetwin.compiler.packets import num_packets, packet_paths
 from wavetwin.compiler.wavelets import equivalent_length, filter_length, output_size
 
 FLOAT_BYTES = 4
@@ -50,6 +50,8 @@ class Ports:
     """Number of inputs; None: two or more."""
     takes: str
     """`real`, `complex` or `either`."""
+    optional: int = 0
+    """Number of inputs that may be there, too."""
 
 
 Attributes = Mapping[str, Any]
@@ -62,8 +64,11 @@ def make_node(
     inputs: Sequence[Node],
     attributes: Mapping[str, Attribute],
     origin: tuple[str, ...] = (),
+    parts: tuple[Node, ...] = (),
 ) -> Node:
     """Return a node with its shape, parameters and costs filled in.
+
+    Parameters are those of its parts, where it has any.
 
     Raises:
         ShapeError: the operation has no output for these inputs.
@@ -72,8 +77,11 @@ def make_node(
     if ports.count is None:
         assert len(inputs) >= 2, f"{node_id}: {op} takes two or more inputs"
     else:
-        assert len(inputs) == ports.count, f"{node_id}: {op} takes {ports.count} inputs"
-    is_complex = any(node.is_complex for node in inputs)
+        assert ports.count <= len(inputs) <= ports.count + ports.optional, (
+            f"{node_id}: {op} takes {ports.count} inputs"
+        )
+    # Of several inputs the first is what is worked on; all of a concatenation are of one kind.
+    is_complex = inputs[0].is_complex if inputs else False
     if ports.takes != "either":
         wanted = ports.takes == "complex"
         assert all(node.is_complex == wanted for node in inputs), f"{node_id}: takes {ports.takes}"
@@ -90,11 +98,12 @@ def make_node(
         attributes=dict(attributes),
         output_shape=facts.shape,
         is_complex=facts.is_complex,
-        parameters=facts.parameters,
+        parameters=sum((part.parameters for part in parts), facts.parameters),
         macs=facts.macs,
         elementwise=facts.elementwise,
         activation_bytes=prod(facts.shape) * FLOAT_BYTES * (2 if facts.is_complex else 1),
         origin=origin,
+        parts=parts,
     )
 
 
@@ -194,6 +203,51 @@ def _packets(attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_compl
     )
 
 
+def _grid(attributes: Attributes, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return height and width of all the dual-tree packets of an image."""
+    bank = ("dtcwpt", attributes["levels"], attributes["filters"], attributes["stride"])
+    return output_size(shape[1], *bank), output_size(shape[2], *bank)
+
+
+def _crop_to_packets(
+    attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_complex: bool
+) -> Facts:
+    shape, image = shapes
+    height, width = _grid(attributes, image)
+    return Facts((shape[0], min(shape[1], height), min(shape[2], width)))
+
+
+def _packet_bank(
+    attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_complex: bool
+) -> Facts:
+    """Rows with the filters in use, then columns at the kept positions, then the mixing."""
+    image, *like = shapes
+    levels, name, step = attributes["levels"], attributes["filters"], attributes["subsample"]
+    height, width = like[0][1:] if like else _grid(attributes, image)
+    height, width = -(-height // step), -(-width // step)
+    length = equivalent_length("dtcwpt", levels, name)
+    paths = {packet_paths(levels, number) for number in attributes["packets"]}
+    colours: int = attributes["colours"]
+    parts = 2 if attributes["complex"] else 1
+    # Both trees along the rows; of the four pairs of trees, the real part needs two.
+    rows = image[1] * width * 2 * len({horizontal for _, horizontal in paths}) * length
+    columns = height * width * 2 * parts * len(paths) * length
+    bands: tuple[tuple[int, int, int], ...] = attributes["bands"]
+    outputs = sum(out for _, out, _ in bands)
+    mixing = sum(out * (into // groups) for into, out, groups in bands) * parts * height * width
+    before = image[0] * image[1] * image[2] if attributes["colour"] == "before" else 0
+    after = colours * outputs * parts * height * width if attributes["colour"] == "after" else 0
+    if attributes["colour"] != "after":
+        outputs *= colours
+    low = 2 * 2**levels * length + num_packets("dtcwpt", levels)
+    return Facts(
+        (outputs, height, width),
+        is_complex=bool(attributes["complex"]),
+        parameters=ParameterCounts(buffers=low),
+        macs=before + colours * (rows + columns + mixing) + after,
+    )
+
+
 def _keep(attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_complex: bool) -> Facts:
     ((_, height, width),) = shapes
     kept = len(attributes["packets"]) * attributes["colours"]
@@ -258,7 +312,7 @@ def _slice_channels(
 
 def _crop(attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_complex: bool) -> Facts:
     shape, other = shapes
-    return Facts((shape[0], min(shape[1], other[1]), min(shape[2], other[2])))
+    return Facts((shape[0], min(shape[1], other[1]), min(shape[2], other[2])), is_complex)
 
 
 def _concat(attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_complex: bool) -> Facts:
@@ -317,6 +371,19 @@ def _blur_pool(
     _reflected(shape, size // 2)
     out = (shape[0], -(-shape[1] // stride), -(-shape[2] // stride))
     return Facts(out, parameters=ParameterCounts(buffers=size), elementwise=prod(out) * size * size)
+
+
+def _max_blur_pool(
+    attributes: Attributes, shapes: Sequence[tuple[int, ...]], is_complex: bool
+) -> Facts:
+    (shape,) = shapes
+    pooled = _pool({**attributes, "stride": 1}, shapes, is_complex)
+    blurred = _blur_pool(attributes, [pooled.shape], is_complex)
+    return Facts(
+        (shape[0], *blurred.shape[1:]),
+        parameters=blurred.parameters,
+        elementwise=pooled.elementwise + blurred.elementwise,
+    )
 
 
 def _adaptive_blur(
@@ -381,6 +448,7 @@ CATALOGUE: dict[str, tuple[Ports, Rule]] = {
     "conv2d": (_REAL, _conv2d),
     "colour_mixing": (_REAL, _colour_mixing),
     "packets": (_REAL, _packets),
+    "packet_bank": (Ports(1, "real", optional=1), _packet_bank),
     "keep_packets": (_EITHER, _keep),
     "packet_mixing": (_EITHER, _packet_mixing),
     "colour_mixing_after": (_EITHER, _colour_mixing_after),
@@ -388,7 +456,8 @@ CATALOGUE: dict[str, tuple[Ports, Rule]] = {
     "interleave": (_COMPLEX, _interleave),
     "deinterleave": (_REAL, _deinterleave),
     "slice_channels": (_EITHER, _slice_channels),
-    "crop": (Ports(2, "real"), _crop),
+    "crop": (Ports(2, "either"), _crop),
+    "crop_to_packets": (Ports(2, "real"), _crop_to_packets),
     "concat": (Ports(None, "real"), _concat),
     "subsample": (_EITHER, _subsample),
     "modulus": (_COMPLEX, _modulus),
@@ -399,6 +468,7 @@ CATALOGUE: dict[str, tuple[Ports, Rule]] = {
     "max_pool": (_REAL, _pool),
     "average_pool": (_REAL, _pool),
     "blur_pool": (_REAL, _blur_pool),
+    "max_blur_pool": (_REAL, _max_blur_pool),
     "adaptive_blur": (_REAL, _adaptive_blur),
     "adaptive_average_pool": (_REAL, _adaptive_average_pool),
     "flatten": (_REAL, _flatten),
@@ -415,4 +485,4 @@ def complete(node: Node, inputs: Sequence[Node]) -> Node:
     Raises:
         ShapeError: the operation has no output for these inputs.
     """
-    return make_node(node.id, node.op, inputs, node.attributes, node.origin)
+    return make_node(node.id, node.op, inputs, node.attributes, node.origin, node.parts)

@@ -66,6 +66,14 @@ class Node:
     """Size of the output per image in float32."""
     origin: tuple[str, ...] = ()
     """The spec lines that the node comes from, `path:line`."""
+    parts: tuple[Node, ...] = ()
+    """The nodes that a pass merged into this one and whose parameters it owns, as they were: under
+    their ids, which lie below this node's, the parameters keep their names."""
+
+    @property
+    def owners(self) -> tuple[Node, ...]:
+        """The nodes by whose ids this node's parameters are named: its parts, or itself."""
+        return self.parts or (self,)
 
     @property
     def section(self) -> str:
@@ -82,6 +90,9 @@ class PassRecord:
     macs_after: int
     nodes_before: int
     nodes_after: int
+    bytes_before: int = 0
+    """Of all activations, per image in float32."""
+    bytes_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +164,8 @@ class ModuleGraph:
                     "macs_after": record.macs_after,
                     "nodes_before": record.nodes_before,
                     "nodes_after": record.nodes_after,
+                    "bytes_before": record.bytes_before,
+                    "bytes_after": record.bytes_after,
                 }
                 for record in self.passes
             ],
@@ -200,6 +213,7 @@ def node_to_json(node: Node) -> dict[str, Any]:
         "elementwise": node.elementwise,
         "activation_bytes": node.activation_bytes,
         "origin": list(node.origin),
+        **({"parts": [node_to_json(part) for part in node.parts]} if node.parts else {}),
     }
 
 
@@ -216,6 +230,7 @@ def _node_from_json(document: Mapping[str, Any]) -> Node:
         elementwise=document["elementwise"],
         activation_bytes=document["activation_bytes"],
         origin=tuple(document["origin"]),
+        parts=tuple(_node_from_json(part) for part in document.get("parts", ())),
     )
 
 

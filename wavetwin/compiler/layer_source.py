@@ -119,6 +119,27 @@ def _packet_mixing(values: Values) -> Call:
     return Call("PacketMixing", (f"bands={values['bands']}", *options))
 
 
+def _packet_bank(values: Values) -> Call:
+    arguments = [f"{key}={values[key]}" for key in ("bands", "levels", "stride", "filters")]
+    if "initial" in values:
+        arguments.append(f"colour={values['initial']}")
+    if values["colours"] != "1":
+        arguments.append(f"colours={values['colours']}")
+    if values["colour"] == '"after"':
+        arguments.append("mixes_after=True")
+    arguments += _options(values, {"bias": False, "subsample": 1})
+    if values["complex"] == "False":
+        arguments.append("imaginary=False")
+    if "lambdas" in values:
+        arguments.append(f"lambdas={values['lambdas']}")
+    return Call("MixedPackets", (values["packets"], *arguments))
+
+
+def _max_blur(values: Values) -> Call:
+    keys = ("kernel_size", "padding", "size", "stride")
+    return Call("MaxBlurPool", tuple(f"{key}={values[key]}" for key in keys))
+
+
 def _blur(values: Values) -> Call:
     return Call("BlurPool", tuple(f"{key}={values[key]}" for key in ("size", "stride")))
 
@@ -152,6 +173,8 @@ MODULES: Mapping[str, Callable[[Values], Call]] = {
     "deinterleave": _with("Deinterleave"),
     "slice_channels": _with("SliceChannels", "start", "stop"),
     "crop": _with("CenterCrop"),
+    "crop_to_packets": _named("CropToPackets", "levels", "stride", "filters"),
+    "packet_bank": _packet_bank,
     "concat": _with("Concat"),
     "subsample": _with("Subsample", "step"),
     "modulus": _with("Modulus"),
@@ -162,6 +185,7 @@ MODULES: Mapping[str, Callable[[Values], Call]] = {
     "max_pool": _pool("nn.MaxPool2d"),
     "average_pool": _pool("nn.AvgPool2d"),
     "blur_pool": _blur,
+    "max_blur_pool": _max_blur,
     "adaptive_blur": _adaptive_blur,
     "adaptive_average_pool": _with("nn.AdaptiveAvgPool2d", "output_size"),
     "flatten": _with("nn.Flatten"),

@@ -19,6 +19,13 @@ from wavetwin.compiler.block_source import (
 )
 from wavetwin.compiler.graph import ModuleGraph, Node
 from wavetwin.compiler.layer_source import WIDTH, Call, assign, literal, make_layer
+from wavetwin.compiler.model_text import (
+    BRANCHES,
+    choose_variable,
+    class_doc,
+    shapes_text,
+    wrap_numbers,
+)
 from wavetwin.compiler.plan import TrainingPlan
 
 _TITLES = {
@@ -89,12 +96,11 @@ class _Writer:
         """Add the class of a container, its parts' classes first; return its name."""
         nodes = [node for node in self.graph if node.id.startswith(f"{prefix}.")]
         name, title = _TITLES[prefix]
-        shape_in = self.by_id[_outer_inputs(nodes)[0]].output_shape
+        sources = self._in_order(_outer_inputs(nodes))
+        results = self._results(nodes)
         takes_classes = prefix == "trunk" and self.classifier is not None
-        with_parameters = [node for node in nodes if node.parameters.total]
-        all_frozen = bool(with_parameters) and all(
-            node.attributes.get("frozen", False) for node in with_parameters
-        )
+        owners = _owners(nodes)
+        all_frozen = bool(owners) and all(_is_frozen(owner) for owner in owners)
         init: list[str] = []
         if prefix == "trunk" and is_residual_stage(nodes):
             block = write_block(nodes, self.by_id)
@@ -103,26 +109,54 @@ class _Writer:
             init += stage_lines(nodes, self.by_id, block.name)
             forward = [
                 *(f"x = self.{stage}(x)" for stage in _stages(nodes)),
-                *self._forward(self._items(prefix, [n for n in nodes if "layer" not in n.id]), "x"),
+                *self._forward(
+                    self._items(prefix, [n for n in nodes if "layer" not in n.id]), "x", results
+                ),
             ]
             items = self._items(prefix, [node for node in nodes if "layer" not in node.id])
             init += self._init(prefix, items, freeze and not all_frozen)
         else:
             items = self._items(prefix, nodes)
             init += self._init(prefix, items, freeze and not all_frozen)
-            forward = self._forward(items, "image" if prefix == "stem" else "x")
+            forward = self._forward(items, "image" if prefix == "stem" else "x", results)
         if freeze and all_frozen:
             init.append("self.requires_grad_(False)")
         source = ClassSource(
             name=name,
-            doc=f"{title}: {shape_in} to {nodes[-1].output_shape}.",
+            doc=class_doc(title, f"{shapes_text(sources)} to {shapes_text(results)}."),
             parameters=("num_classes: int",) if takes_classes else (),
             init=tuple(init),
             argument="image" if prefix == "stem" else "x",
             forward=tuple(forward),
+            takes=self._type(sources),
+            returns=self._type(results),
         )
         self.classes.append(source)
         return name
+
+    def _in_order(self, ids: Sequence[str]) -> list[Node]:
+        return [node for node in self.graph if node.id in ids]
+
+    def _results(self, nodes: Sequence[Node]) -> list[Node]:
+        """Return what nodes outside read of these nodes; the last one if they read nothing."""
+        inside = {node.id for node in nodes}
+        read = [
+            node
+            for node in nodes
+            if any(user.id not in inside for user in self.users[node.id])
+            and not self._is_early_real(node)
+        ]
+        return read or [nodes[-1]]
+
+    def _type(self, nodes: Sequence[Node]) -> str:
+        """Return the annotation of these values: a pair where there are two."""
+        types = ["tuple[Tensor, Tensor]" if self._is_complex(node) else "Tensor" for node in nodes]
+        return types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
+
+    def _is_complex(self, node: Node) -> bool:
+        """Whether a value is complex where it is written, its real part not taken at once."""
+        users = self.users[node.id]
+        return node.is_complex and not (users and all(map(self._is_early_real, users)))
 
     def _items(self, prefix: str, nodes: Sequence[Node]) -> list[_Item]:
         items: list[_Item] = []
@@ -181,8 +215,11 @@ class _Writer:
             if self._is_joined_crop(node) or node.op == "add":
                 continue
             lines += assign(f"self.{item.name}", self._call(node))
-            if freeze and node.parameters.total and node.attributes.get("frozen", False):
-                frozen.append(f"self.{item.name}.requires_grad_(False)")
+            frozen += [
+                f"self.{owner.id.removeprefix(f'{prefix}.')}.requires_grad_(False)"
+                for owner in _owners([node])
+                if freeze and _is_frozen(owner)
+            ]
         return lines + frozen
 
     def _call(self, node: Node) -> Call:
@@ -193,12 +230,15 @@ class _Writer:
         if node.op == "packets":
             real = all(self._is_early_real(user) for user in self.users[node.id])
             names["imaginary"] = repr(not real)
-        if node.op == "keep_packets":
+        if node.op in ("keep_packets", "packet_bank"):
             packets = cast("tuple[int, ...]", node.attributes["packets"])
-            self.constants.append(("KEPT_PACKETS", _wrapped_numbers(packets)))
+            self.constants.append(("KEPT_PACKETS", wrap_numbers(packets)))
             names["packets"] = "KEPT_PACKETS"
-        if node.op == "packet_mixing" and node.id in self.lambdas:
-            names["lambdas"] = literal(self.lambdas[node.id])
+        for owner in node.owners:
+            if owner.op == "packet_mixing" and owner.id in self.lambdas:
+                names["lambdas"] = literal(self.lambdas[owner.id])
+            if owner.op == "colour_mixing":
+                names["initial"] = literal(owner.attributes["initial"])
         if node.op == "colour_mixing_after":
             names["outputs"] = str(node.output_shape[0])
         if self._crops_itself(node):
@@ -209,17 +249,23 @@ class _Writer:
             self.layers.add(call.layer)
         return call
 
-    def _forward(self, items: Sequence[_Item], argument: str) -> list[str]:
+    def _forward(self, items: Sequence[_Item], argument: str, results: Sequence[Node]) -> list[str]:
         """Return the lines of `forward`: one a layer, norms and activations around the layer."""
         items = [item for item in items if not self._is_joined_crop(item.output)]
-        outer = _outer_inputs([node for item in items for node in item.nodes])
-        names = dict.fromkeys((*outer, *(self._skip(source) for source in outer)), argument)
+        made = {item.output.id for item in items}
+        outer = [source for item in items for source in item.inputs if source not in made]
+        names = dict.fromkeys(outer, argument)
+        first: list[str] = []
+        if len(names) > 1:
+            sources = self._in_order(outer)
+            names = {node.id: name for node, name in zip(sources, BRANCHES, strict=True)}
+            first = [f"{', '.join(BRANCHES)} = {argument}"]
         lines: list[tuple[str, str, Node]] = []
         for index, item in enumerate(items):
             sources = [names[source] for source in item.inputs]
             later = {source for other in items[index + 1 :] for source in other.inputs}
             expression = f"self.{item.name}({', '.join(sources)})"
-            target = _variable(item.name, sources[0], item.inputs[0] not in later)
+            target = choose_variable(item.name, sources[0], item.inputs[0] not in later)
             previous = lines[-1] if lines else None
             if (
                 not item.is_container
@@ -235,13 +281,14 @@ class _Writer:
             lines.append((target, expression, item.output))
         written = [
             self._with_shape(f"{target} = {expression}", output)
-            for target, expression, output in lines[:-1]
+            for target, expression, output in lines
         ]
-        return [*written, f"return {lines[-1][1]}"]
+        if len(results) == 1:
+            return [*first, *written[:-1], f"return {lines[-1][1]}"]
+        return [*first, *written, f"return {', '.join(names[node.id] for node in results)}"]
 
     def _with_shape(self, line: str, node: Node) -> str:
-        is_complex = node.is_complex and not all(map(self._is_early_real, self.users[node.id]))
-        note = f"{line}  # {node.output_shape}{', complex' if is_complex else ''}"
+        note = f"{line}  # {node.output_shape}{', complex' if self._is_complex(node) else ''}"
         return note if len(note) + 8 <= WIDTH else line
 
 
@@ -275,27 +322,15 @@ def _outer_inputs(nodes: Sequence[Node]) -> tuple[str, ...]:
     )
 
 
+def _owners(nodes: Sequence[Node]) -> list[Node]:
+    """Return the nodes by whose ids the parameters are named."""
+    return [owner for node in nodes for owner in node.owners if owner.parameters.total]
+
+
+def _is_frozen(node: Node) -> bool:
+    return bool(node.attributes.get("frozen", False))
+
+
 def _stages(nodes: Sequence[Node]) -> list[str]:
     names = (node.id.split(".")[1] for node in nodes if "layer" in node.id)
     return list(dict.fromkeys(names))
-
-
-def _variable(name: str, source: str, is_last_use: bool) -> str:
-    """Return the variable for an item's output: its branch's, or the input's where that is free."""
-    for branch in ("free", "wavelet"):
-        if name.endswith(branch):
-            return branch
-    return source if is_last_use and source != "image" else "x"
-
-
-def _wrapped_numbers(numbers: Sequence[int]) -> tuple[str, ...]:
-    """Return a tuple's source text: one line, or lines that the formatter is told to leave."""
-    flat = ", ".join(str(number) for number in numbers)
-    if len(numbers) > 1 and len(flat) + len("KEPT_PACKETS = ()") <= WIDTH:
-        return (f"({flat})",)
-    lines = ["   "]
-    for number in numbers:
-        if len(lines[-1]) + len(f" {number},") > WIDTH - 4:
-            lines.append("   ")
-        lines[-1] += f" {number},"
-    return ("(", *lines, ")  # fmt: skip")

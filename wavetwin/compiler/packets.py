@@ -50,6 +50,15 @@ def num_packets(transform: str, levels: int) -> int:
     return (2 if transform == "dtcwpt" else 1) * 4**levels
 
 
+def packet_paths(levels: int, number: int) -> tuple[int, int]:
+    """Return a packet's vertical and horizontal path: a bit a stage, 1 for high, the first on top."""
+    digits = [(number % 4**levels) // 4**stage % 4 for stage in reversed(range(levels))]
+    vertical = horizontal = 0
+    for digit in digits:
+        vertical, horizontal = 2 * vertical + digit // 2, 2 * horizontal + digit % 2
+    return vertical, horizontal
+
+
 @cache
 def packet_facts(transform: str, levels: int, number: int) -> PacketFacts:
     """Return where packet `number` lies.

@@ -6,7 +6,8 @@ module a node, at the node's id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,11 +25,14 @@ from wavetwin.runtime.layers import (
     ColourMixing,
     ColourMixingAfter,
     Concat,
+    CropToPackets,
     Deinterleave,
     DualTreePacketMaps,
     EnergyNorm,
     Interleave,
     KeepPackets,
+    MaxBlurPool,
+    MixedPackets,
     Modulus,
     PacketMixing,
     RealPart,
@@ -50,7 +54,9 @@ class Network(nn.Module):
     """A network in three sections: `trunk(pool(stem(x)))`.
 
     `stem` is the first layer, `pool` norm, activation and pooling up to the next convolution, `trunk`
-    the rest. Images (batch, channels, height, width) to logits (batch, classes).
+    the rest. Images (batch, channels, height, width) to logits (batch, classes). After the passes the
+    stem may give a pair, free and wavelet channels, which the pooling takes; complex channels are
+    then a pair of real and imaginary part.
     """
 
     def __init__(self, stem: nn.Module, pool: nn.Module, trunk: nn.Module) -> None:
@@ -88,12 +94,11 @@ def build_module(
     builder = _Builder(graph, num_classes)
     sections = {name: builder.section(name) for name in SECTIONS}
     network = Network(**sections)
-    for node in graph:
-        if node.parameters.total:
-            module = network.get_submodule(node.id)
-            initialise_module(module, node, lambda name: generator)
-            if node.attributes.get("frozen", False):
-                module.requires_grad_(False)
+    for node in _owners(graph):
+        module = network.get_submodule(node.id)
+        initialise_module(module, node, lambda name: generator)
+        if node.attributes.get("frozen", False):
+            module.requires_grad_(False)
     if plan is not None and plan.regularisation is not None:
         _set_lambdas(network, plan.regularisation.node, plan.regularisation.lambdas)
     return network
@@ -116,14 +121,19 @@ def initialise(model: nn.Module, graph: ModuleGraph, seed: int) -> None:
     """
     if any(parameter.is_meta for parameter in model.parameters()):
         raise ValueError("the model is on the meta device: call to_empty(device=...) first")
+    for node in _owners(graph):
+
+        def generator(name: str, prefix: str = node.id) -> torch.Generator:
+            stream = stream_seed(seed, f"init:{prefix}.{name}")
+            return torch.Generator(device="cpu").manual_seed(stream)
+
+        initialise_module(model.get_submodule(node.id), node, generator)
+
+
+def _owners(graph: ModuleGraph) -> Iterator[Node]:
+    """Yield the nodes by whose ids the parameters are named."""
     for node in graph:
-        if node.parameters.total:
-
-            def generator(name: str, prefix: str = node.id) -> torch.Generator:
-                stream = stream_seed(seed, f"init:{prefix}.{name}")
-                return torch.Generator(device="cpu").manual_seed(stream)
-
-            initialise_module(model.get_submodule(node.id), node, generator)
+        yield from (owner for owner in node.owners if owner.parameters.total)
 
 
 def _set_lambdas(network: Network, node_id: str, lambdas: tuple[float, ...]) -> None:
@@ -158,23 +168,41 @@ class _Builder:
         if not nodes:
             return nn.Identity()
         inside = {node.id for node in nodes}
-        outside = {s: None for node in nodes for s in node.inputs if s not in inside}
-        if len(outside) != 1:
+        outside = list(dict.fromkeys(s for node in nodes for s in node.inputs if s not in inside))
+        if len(outside) != 1 and (name != "pool" or len(outside) > 2):
             raise GraphError(
                 f"{name} reads {len(outside)} values of other sections: it may read one"
             )
-        (source,) = outside
-        if nodes[-1].is_complex:
+        results = self._results(nodes)
+        if name != "stem" and any(self.nodes[result].is_complex for result in results):
             raise GraphError(f"{nodes[-1].id}: a section's output is real")
         traced = fx.Graph()
-        values: dict[str, fx.Node] = {source: traced.placeholder("x")}
+        x = traced.placeholder("x")
+        values: dict[str, fx.Node] = {outside[0]: x}
+        if len(outside) > 1:
+            for index, source in enumerate(sorted(outside, key=self._position)):
+                values[source] = traced.call_function(operator.getitem, (x, index))
         modules: dict[str, nn.Module] = {}
         for node in nodes:
             target = node.id.removeprefix(f"{name}.")
             modules[target] = self._make(node)
             values[node.id] = traced.call_module(target, tuple(values[s] for s in node.inputs))
-        traced.output(values[nodes[-1].id])
+        outputs = tuple(values[result] for result in results)
+        traced.output(outputs[0] if len(outputs) == 1 else outputs)
         return fx.GraphModule(modules, traced, class_name=name.capitalize())
+
+    def _results(self, nodes: Sequence[Node]) -> list[str]:
+        """Return what other sections read of these nodes, in order; the last if they read nothing."""
+        section = nodes[0].section
+        read = [
+            node.id
+            for node in nodes
+            if any(user.section != section for user in self.users[node.id])
+        ]
+        return read or [nodes[-1].id]
+
+    def _position(self, node_id: str) -> int:
+        return self.graph.nodes.index(self.nodes[node_id])
 
     def _make(self, node: Node) -> nn.Module:
         """Return a node's module."""
@@ -182,6 +210,8 @@ class _Builder:
         attributes: Mapping[str, Any] = node.attributes
         if node.op == "linear" and node.id in self.features:
             attributes = {**attributes, "features": self.features[node.id]}
+        if node.op == "packet_bank":
+            return _packet_bank(node)
         if node.op == "packets":
             only_real = all(user.op == "real_part" for user in self.users[node.id])
             return _packets(node, imaginary=not only_real)
@@ -211,6 +241,25 @@ def _packets(node: Node, imaginary: bool) -> nn.Module:
     if attributes["transform"] == "wpt":
         return SeparablePackets(*bank)
     raise GraphError(f"{node.id}: transform {attributes['transform']!r}: one of dtcwpt, wpt")
+
+
+def _packet_bank(node: Node) -> nn.Module:
+    attributes: Mapping[str, Any] = node.attributes
+    colour = next((part for part in node.parts if part.op == "colour_mixing"), None)
+    initial: Any = None if colour is None else colour.attributes["initial"]
+    return MixedPackets(
+        attributes["packets"],
+        attributes["bands"],
+        attributes["levels"],
+        attributes["stride"],
+        attributes["filters"],
+        colour=initial,
+        colours=attributes["colours"],
+        mixes_after=attributes["colour"] == "after",
+        bias=attributes["bias"],
+        subsample=attributes["subsample"],
+        imaginary=attributes["complex"],
+    )
 
 
 Attributes = Mapping[str, Any]
@@ -267,6 +316,12 @@ def _adaptive_blur(attributes: Attributes, shapes: Shapes) -> nn.Module:
     )
 
 
+def _max_blur_pool(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return MaxBlurPool(
+        attributes["kernel_size"], attributes["padding"], attributes["size"], attributes["stride"]
+    )
+
+
 def _packet_mixing(attributes: Attributes, shapes: Shapes) -> nn.Module:
     return PacketMixing(attributes["bands"], attributes["bias"], attributes["colours"])
 
@@ -286,6 +341,9 @@ _MODULES: dict[str, Callable[[Attributes, Shapes], nn.Module]] = {
         attributes["start"], attributes["stop"]
     ),
     "crop": lambda attributes, shapes: CenterCrop(),
+    "crop_to_packets": lambda attributes, shapes: CropToPackets(
+        attributes["levels"], attributes["stride"], attributes["filters"]
+    ),
     "concat": lambda attributes, shapes: Concat(),
     "subsample": lambda attributes, shapes: Subsample(attributes["step"]),
     "modulus": lambda attributes, shapes: Modulus(),
@@ -296,6 +354,7 @@ _MODULES: dict[str, Callable[[Attributes, Shapes], nn.Module]] = {
     "max_pool": _window(nn.MaxPool2d),
     "average_pool": _window(nn.AvgPool2d),
     "blur_pool": lambda attributes, shapes: BlurPool(attributes["size"], attributes["stride"]),
+    "max_blur_pool": _max_blur_pool,
     "adaptive_blur": _adaptive_blur,
     "adaptive_average_pool": lambda attributes, shapes: nn.AdaptiveAvgPool2d(
         attributes["output_size"]
@@ -306,5 +365,5 @@ _MODULES: dict[str, Callable[[Attributes, Shapes], nn.Module]] = {
     "add": lambda attributes, shapes: Add(),
 }
 
-OPERATIONS: frozenset[str] = frozenset(_MODULES) | {"input", "packets"}
+OPERATIONS: frozenset[str] = frozenset(_MODULES) | {"input", "packets", "packet_bank"}
 """Every operation of docs/graph.md that can be built."""

@@ -135,7 +135,8 @@ def resulting_kernel(
 
     Args:
         model: a whole network, its stem, or the state dict of either.
-        graph: what it was built from, as written or optimised.
+        graph: of its spec, as written; the model may have been built from the optimised one, whose
+            stem no longer is one convolution.
         image_size: height and width; default: the graph's.
 
     Raises:

@@ -10,8 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wavetwin.compiler.graph import ModuleGraph, PassRecord
+from wavetwin.compiler.passes.cancel_interleaving import cancel_interleaving
 from wavetwin.compiler.passes.drop_identities import drop_identities
+from wavetwin.compiler.passes.fuse_max_and_blur import fuse_max_and_blur
 from wavetwin.compiler.passes.invariants import check_invariants
+from wavetwin.compiler.passes.merge_packet_bank import merge_packet_bank
+from wavetwin.compiler.passes.pool_apart import pool_apart
+from wavetwin.compiler.passes.push_subsampling import push_subsampling
 from wavetwin.compiler.passes.take_real_part_early import take_real_part_early
 
 Pass = Callable[[ModuleGraph], ModuleGraph]
@@ -19,6 +24,11 @@ Pass = Callable[[ModuleGraph], ModuleGraph]
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("drop identities", drop_identities),
     ("take the real part early", take_real_part_early),
+    ("pool the branches apart", pool_apart),
+    ("cancel interleaving", cancel_interleaving),
+    ("merge the packet bank", merge_packet_bank),
+    ("push subsampling into the packet bank", push_subsampling),
+    ("fuse max and blur", fuse_max_and_blur),
 )
 """Every pass with its name, in the order in which they run."""
 
@@ -38,7 +48,15 @@ def run_passes(
         if rewritten is not current:
             check_invariants(rewritten, graph)
         records.append(
-            PassRecord(name, current.macs, rewritten.macs, len(current.nodes), len(rewritten.nodes))
+            PassRecord(
+                name,
+                macs_before=current.macs,
+                macs_after=rewritten.macs,
+                nodes_before=len(current.nodes),
+                nodes_after=len(rewritten.nodes),
+                bytes_before=current.activation_bytes,
+                bytes_after=rewritten.activation_bytes,
+            )
         )
         current = rewritten
     return current, tuple(records)

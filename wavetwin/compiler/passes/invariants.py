@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from wavetwin.compiler.catalogue import CATALOGUE, complete
 from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.compiler.passes.rewiring import SECTIONS
 
 
 class InvariantError(AssertionError):
     """A graph breaks a rule: a bug of ours, never the user's fault."""
 
 
-SECTIONS = ("input", "stem", "pool", "trunk")
-
-
 def check_invariants(graph: ModuleGraph, written: ModuleGraph) -> None:
     """Check a graph by itself and against the graph as written.
 
     Ids are unique; inputs come before their users; every fact is what the catalogue says; a section
-    reads the output of the section before it and nothing else; input, output and the parameters'
-    names and numbers are those of the graph as written.
+    reads the output of the section before it and nothing else, which is one value, or between stem
+    and pooling two, free and wavelet channels; input, output and the parameters' names and numbers
+    are those of the graph as written.
 
     Raises:
         InvariantError: naming the node.
@@ -38,30 +37,52 @@ def check_invariants(graph: ModuleGraph, written: ModuleGraph) -> None:
     _check_sections(graph)
     if graph.input != written.input or graph.output.output_shape != written.output.output_shape:
         raise InvariantError("the graph's input or output changed")
-    before = {node.id: node.parameters for node in written if node.parameters.total}
-    after = {node.id: node.parameters for node in graph if node.parameters.total}
-    if {key: value.total for key, value in before.items()} != {
-        key: value.total for key, value in after.items()
-    }:
+    before, after = _parameters(written), _parameters(graph)
+    if before != after:
         raise InvariantError(f"parameters changed: {sorted(before.keys() ^ after.keys())}")
 
 
-def section_outputs(graph: ModuleGraph) -> dict[str, str]:
-    """Return the id of the last node of each section."""
-    return {node.section: node.id for node in graph}
+def _parameters(graph: ModuleGraph) -> dict[str, tuple[int, int]]:
+    """Return the numbers of trained and frozen parameters by the id that they are named after."""
+    return {
+        owner.id: (owner.parameters.trainable, owner.parameters.frozen)
+        for node in graph
+        for owner in node.owners
+        if owner.parameters.total
+    }
+
+
+def section_outputs(graph: ModuleGraph) -> dict[str, tuple[str, ...]]:
+    """Return what each section gives: the nodes that later ones read, of the last its last node."""
+    sections = {node.id: node.section for node in graph}
+    found: dict[str, dict[str, None]] = {node.section: {} for node in graph}
+    for node in graph:
+        for source in node.inputs:
+            if sections[source] != node.section:
+                found[sections[source]][source] = None
+    found[graph.output.section][graph.output.id] = None
+    order = {node.id: position for position, node in enumerate(graph)}
+    return {
+        section: tuple(sorted(outputs, key=order.__getitem__)) for section, outputs in found.items()
+    }
 
 
 def _check_sections(graph: ModuleGraph) -> None:
     order = [node.section for node in graph]
     if order != sorted(order, key=SECTIONS.index):
         raise InvariantError("sections are not in order")
-    outputs = section_outputs(graph)
-    if tuple(outputs) != SECTIONS:
-        raise InvariantError(f"sections are {tuple(outputs)}")
+    if tuple(dict.fromkeys(order)) != SECTIONS:
+        raise InvariantError(f"sections are {tuple(dict.fromkeys(order))}")
     for node in graph:
         if node.section == "input":
             continue
-        allowed = outputs[SECTIONS[SECTIONS.index(node.section) - 1]]
+        before = SECTIONS[SECTIONS.index(node.section) - 1]
         for source in node.inputs:
-            if source.split(".", 1)[0] != node.section and source != allowed:
+            if source.split(".", 1)[0] not in (node.section, before):
                 raise InvariantError(f"{node.id}: reads {source} across a section's border")
+    for section, outputs in section_outputs(graph).items():
+        most = 2 if section == "stem" else 1
+        if len(outputs) > most:
+            raise InvariantError(f"{outputs[-1]}: {section} gives {len(outputs)} values")
+        if section != "stem" and any(graph.node(output).is_complex for output in outputs):
+            raise InvariantError(f"{outputs[0]}: {section} gives complex numbers")

@@ -1,0 +1,56 @@
+"""What the passes share: who reads a node, and the graph of nodes whose wiring changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from wavetwin.compiler.catalogue import complete
+from wavetwin.compiler.graph import ModuleGraph, Node
+
+SECTIONS = ("input", "stem", "pool", "trunk")
+"""The parts of a model, in their order."""
+
+
+def find_users(nodes: Iterable[Node]) -> dict[str, list[Node]]:
+    """Return the nodes that read each node, once for every input."""
+    nodes = list(nodes)
+    users: dict[str, list[Node]] = {node.id: [] for node in nodes}
+    for node in nodes:
+        for source in node.inputs:
+            users[source].append(node)
+    return users
+
+
+def redirect(nodes: dict[str, Node], replaced: Mapping[str, str]) -> None:
+    """Let every reader of a replaced node read the other one instead."""
+    for node in tuple(nodes.values()):
+        inputs = tuple(replaced.get(source, source) for source in node.inputs)
+        if inputs != node.inputs:
+            nodes[node.id] = replace(node, inputs=inputs)
+
+
+def rebuild(graph: ModuleGraph, nodes: Mapping[str, Node]) -> ModuleGraph:
+    """Return the graph of these nodes: facts computed anew, and none that nothing reads.
+
+    The order is that of `nodes`, as far as sections and inputs allow; the output is the graph's.
+    """
+    alive = {graph.input.id}
+    waiting = [graph.output.id]
+    while waiting:
+        node_id = waiting.pop()
+        alive.add(node_id)
+        waiting += [source for source in nodes[node_id].inputs if source not in alive]
+    done: dict[str, Node] = {}
+
+    def add(node: Node) -> None:
+        if node.id in done:
+            return
+        for source in node.inputs:
+            add(nodes[source])
+        done[node.id] = complete(node, [done[source] for source in node.inputs])
+
+    for node in sorted(nodes.values(), key=lambda node: SECTIONS.index(node.section)):
+        if node.id in alive:
+            add(node)
+    return ModuleGraph(graph.name, tuple(done.values()), graph.passes)
