@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from wavetwin.compiler.compiled import Compiled, compile_spec
+from wavetwin.compiler.compose import SourceCache
 
 ROOT = Path(__file__).parents[1]
 SPECS = tuple(
@@ -28,3 +32,12 @@ def published() -> dict[str, dict[str, Any]]:
 def spec_of(name: str) -> Path:
     """Return the shipped spec of this name."""
     return next(path for path in SPECS if path.stem == name)
+
+
+_SOURCES = SourceCache(ROOT)
+
+
+@cache
+def compiled_once(path: Path, *overrides: str) -> Compiled:
+    """Return a shipped spec compiled: each file is read, and each spec compiled, once a process."""
+    return compile_spec(path, overrides, ROOT, _SOURCES)

@@ -14,7 +14,7 @@ from wavetwin.compiler.resolve import canonical_json, resolve
 from wavetwin.compiler.schema import ExperimentSpec
 
 DIGESTS = json.loads((ROOT / "tests/golden/digests.json").read_text(encoding="utf-8"))
-LABELS = {"wavetwin", "name", "summary", "tags", "published"}
+LABELS = {"wavetwin", "name", "summary", "tags", "published", "lint"}
 
 
 def digests(compiled: Compiled) -> dict[str, str]:
@@ -93,6 +93,7 @@ def test_each_digest_covers_what_decisions_say(tmp_path: Path) -> None:
         "evaluation=[{mode: ten_crops}]": {"digest"},
         "data.image_size=40": {"model", "training", "digest"},
         "summary=other": set(),
+        "lint={allow: [{rule: static-gain, reason: a label}]}": set(),
     }
     for override, expected in changed.items():
         after = digests(wavetwin.compile(path, [override]))

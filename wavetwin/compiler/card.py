@@ -10,7 +10,7 @@ from wavetwin.compiler.graph import Node
 from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
 from wavetwin.provenance import Provenance
 
-_LABELS = ("wavetwin", "name", "summary", "tags", "published")
+_LABELS = ("wavetwin", "name", "summary", "tags", "published", "lint")
 
 
 def card_facts(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:

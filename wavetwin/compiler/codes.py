@@ -92,6 +92,14 @@ CHECK_CODES: dict[str, str] = {
     "milestones-do-not-increase": "Milestones are not in increasing order.",
     "warmup-too-long": "The warm-up does not end within the training.",
     "max-step-too-large": "max_step is larger than the shifts that are made.",
+    # lint: warnings
+    "map-below-filter": "A packet, blur or pooling filter is longer than the map that it reads.",
+    "samples-dropped": "Windows end before the last row or column of a map.",
+    "static-gain": "A low-pass packet enlarges constants, and no norm follows.",
+    "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
+    "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
+    "reason-is-empty": "A warning is allowed without a reason.",
+    "unused-allowance": "A warning is allowed that the spec does not give rise to.",
     # several specs
     "duplicate-name": "Two specs of one command have the same name.",
 }
@@ -116,6 +124,9 @@ RUN_CODES: dict[str, str] = {
 
 SHOW_CODES: dict[str, str] = {
     "picture-not-png": "A picture's file is not named .png.",
+    "picture-not-svg-or-png": "A picture's file is named neither .svg nor .png.",
+    "picture-not-written": "A picture's file cannot be written.",
+    "no-packets": "The packets of a model without wavelet channels are asked for.",
     "picture-folder-missing": "A picture's folder does not exist.",
     "checkpoint-without-kernels": "show is given weights, and nothing to show of them.",
 }
@@ -138,11 +149,25 @@ IMPORT_CODES: dict[str, str] = {
 """What `wavetwin import` finds; of the others it also finds `bad-name`, `batch-does-not-divide` and
 `lambdas-do-not-match`."""
 
+DIFF_CODES: dict[str, str] = {
+    "nothing-to-compare": "diff is given too few operands, or one that is not of an experiment.",
+    "operand-damaged": "A file of a built folder or a run is missing, damaged or edited.",
+    "override-needs-spec": "--set is given for what was built, run or trained already.",
+    "spec-not-at-commit": "A commit does not have the spec.",
+    "unknown-commit": "The repository has no commit of this name.",
+    "values-need-weights": "Values are to be compared of what is no pair of weights.",
+    "weights-damaged": "A safetensors file has no whole header.",
+    "weights-not-safetensors": "Weights are in a pickle, which is not opened.",
+    "weights-unreadable": "A weights file cannot be read.",
+}
+"""What `wavetwin diff` finds beside."""
+
 DESCRIPTIONS: dict[str, str] = {
     **CHECK_CODES,
     **BUILD_CODES,
     **RUN_CODES,
     **SHOW_CODES,
     **IMPORT_CODES,
+    **DIFF_CODES,
 }
 """Every code."""

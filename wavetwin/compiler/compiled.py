@@ -12,6 +12,7 @@ from wavetwin.compiler.build_graph import build_graph
 from wavetwin.compiler.catalogue import ShapeError
 from wavetwin.compiler.compose import LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.compiler.lint import lint
 from wavetwin.compiler.make_plan import make_plan
 from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.compiler.plan import TrainingPlan
@@ -116,7 +117,7 @@ def compile_spec(
         optimised.with_passes(records),
         plan,
         project,
-        diagnostics,
+        (*diagnostics, *lint(loaded, resolved.spec, graph, plan)),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 from wavetwin.compiler import schema
 from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec
 
-WHOLE = frozenset({"KeepSpec", "EvaluationSpec", "SequentialLayer", "ConvLayer"})
+WHOLE = frozenset({"KeepSpec", "EvaluationSpec", "SequentialLayer", "ConvLayer", "LintAllowSpec"})
 """Models that stand in lists: what they require is required in the file."""
 
 FILE = "spec.schema.json"

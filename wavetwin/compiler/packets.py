@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from wavetwin.compiler.schema import ExcludeRule, WaveletSpec
-
 
 @dataclass(frozen=True, slots=True)
 class PacketFacts:
@@ -78,6 +76,31 @@ def packet_facts(transform: str, levels: int, number: int) -> PacketFacts:
     return PacketFacts(number, digits, _cell(vertical), _cell(horizontal), sign)
 
 
+def plane_cells(transform: str, levels: int, number: int) -> tuple[tuple[int, int], ...]:
+    """Return rows and columns of a packet's cells in the frequency plane, from its upper left.
+
+    The plane is [-pi, pi] in both directions, 2**(levels + 1) cells a side, vertical frequencies
+    growing downwards. A dual-tree packet has its cell and that at minus its frequency, a real one of
+    `wpt` four.
+
+    Raises:
+        ValueError: there is no such packet.
+    """
+    facts = packet_facts(transform, levels, number)
+    half = 2**levels
+    if transform == "wpt":
+        signs = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+    else:
+        signs = ((facts.vertical_sign, 1), (-facts.vertical_sign, -1))
+    return tuple(
+        (
+            _plane_line(facts.vertical_cell, vertical, half),
+            _plane_line(facts.horizontal_cell, horizontal, half),
+        )
+        for vertical, horizontal in signs
+    )
+
+
 @cache
 def dyadic_band(transform: str, levels: int, band: int) -> tuple[int, ...]:
     """Return a dyadic band's packets in the language's order (spec-language.md).
@@ -92,7 +115,7 @@ def dyadic_band(transform: str, levels: int, band: int) -> tuple[int, ...]:
     return tuple(packet.number for packet in members)
 
 
-def excluded(transform: str, levels: int, rules: Iterable[ExcludeRule]) -> frozenset[int]:
+def excluded(transform: str, levels: int, rules: Iterable[str]) -> frozenset[int]:
     """Return the packets that the rules leave out.
 
     `lowpass`: frequency 0; `edges`: the highest frequency cell in either direction; `diagonal`:
@@ -110,24 +133,8 @@ def excluded(transform: str, levels: int, rules: Iterable[ExcludeRule]) -> froze
     )
 
 
-def exclude_rules(wavelet: WaveletSpec) -> tuple[ExcludeRule, ...]:
-    """Return the rules as a tuple, however they are spelt."""
-    return (wavelet.exclude,) if isinstance(wavelet.exclude, str) else wavelet.exclude
-
-
-def expand_keep(wavelet: WaveletSpec) -> tuple[tuple[int, ...], ...]:
-    """Return the packets of each entry of `keep`, with bands and rules expanded."""
-    left_out = excluded(wavelet.transform, wavelet.levels, exclude_rules(wavelet))
-    return tuple(
-        entry.packets
-        if entry.packets is not None
-        else tuple(
-            number
-            for number in dyadic_band(wavelet.transform, wavelet.levels, entry.band or 0)
-            if number not in left_out
-        )
-        for entry in wavelet.keep
-    )
+def _plane_line(cell: int, sign: int, half: int) -> int:
+    return half + cell if sign > 0 else half - 1 - cell
 
 
 def _cell(path: tuple[int, ...]) -> int:

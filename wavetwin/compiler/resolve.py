@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from wavetwin.compiler.architectures import ARCHITECTURES, ArchitectureFacts, default_stride
 from wavetwin.compiler.datasets import DATASETS
-from wavetwin.compiler.packets import expand_keep
+from wavetwin.compiler.keep import expand_keep
 from wavetwin.compiler.schema import (
     ColorMixingSpec,
     DataSpec,

@@ -34,6 +34,13 @@ FreePooling = Literal["max", "max_blur", "max_adaptive_blur"]
 WaveletPooling = Literal["max", "max_blur", "max_adaptive_blur", "modulus", "modulus_blur"]
 Downsampling = Literal["strided", "blur", "adaptive_blur"]
 ExcludeRule = Literal["lowpass", "edges", "diagonal"]
+LintRuleName = Literal[
+    "map-below-filter",
+    "samples-dropped",
+    "static-gain",
+    "no-regularisation",
+    "joint-blur-without-norm",
+]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -389,6 +396,22 @@ class PublishedSpec(SpecModel):
     """Ten crops, test images, share of images whose class is not among the first five guesses."""
 
 
+class LintAllowSpec(SpecModel):
+    """A warning that the spec means to give rise to."""
+
+    rule: LintRuleName
+    """Name of the rule, the code of its warnings."""
+    reason: str = Field(max_length=500)
+    """Why it is meant."""
+
+
+class LintSpec(SpecModel):
+    """What the warnings of `wavetwin check` leave out; it changes nothing that is built."""
+
+    allow: tuple[LintAllowSpec, ...] = Field(default=(), max_length=64, strict=False)
+    """Rules that keep silent, each with a reason."""
+
+
 class ExperimentSpec(SpecModel):
     """A spec: what a model is, how it is trained and how it is judged."""
 
@@ -426,3 +449,5 @@ class ExperimentSpec(SpecModel):
     """The battery, in order."""
     published: PublishedSpec | None = None
     """Figures from the literature to compare with."""
+    lint: LintSpec | None = None
+    """Warnings that are left out."""

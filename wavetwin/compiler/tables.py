@@ -1,4 +1,4 @@
-"""Tables for people: a model's layers with shapes, parameters and cost, as plain text."""
+"""Tables for people, as plain text, and the document that `wavetwin show --json` prints."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavetwin.compiler.graph import Node, node_to_json
+from wavetwin.compiler.graph import node_to_json
 
 if TYPE_CHECKING:
-    from wavetwin.compiler.commands import Built
     from wavetwin.compiler.compiled import Compiled
 
 
@@ -40,31 +39,6 @@ def show_document(compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def layer_table(compiled: Compiled) -> str:
-    """Return the layers of a model, one a line, with totals."""
-    graph = compiled.graph
-    rows = [("layer", "operation", "output", "parameters", "MACs")]
-    rows += [_row(node) for node in graph]
-    counts = graph.parameters
-    rows.append(("total", "", "", f"{counts.total:,}", f"{graph.macs:,}"))
-    lines = [f"{compiled.name}  ({compiled.spec_path})"]
-    if compiled.spec.summary:
-        lines.append(compiled.spec.summary)
-    lines += ["", *align(rows, right=(3, 4)), ""]
-    trained = f"parameters  {counts.trainable:,} trainable"
-    if counts.frozen:
-        trained += f", {counts.frozen:,} frozen"
-    lines += [
-        f"{trained}; {counts.buffers:,} numbers in buffers",
-        f"cost        {graph.macs:,} MACs an image as written, "
-        f"{compiled.optimised_graph.macs:,} after the passes",
-        f"memory      {graph.activation_bytes / 2**20:.1f} MiB of activations an image in float32",
-        f"training    {_training(compiled)}",
-        f"digest      {compiled.digest}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def pass_table(compiled: Compiled) -> str:
     """Return what each pass changed."""
     heads = ("MACs before", "MACs after", "MiB before", "MiB after", "nodes before", "nodes after")
@@ -82,40 +56,6 @@ def pass_table(compiled: Compiled) -> str:
         for record in compiled.graph.passes
     ]
     return "\n".join(align(rows, right=range(1, 7))) + "\n"
-
-
-def build_summary(built: Sequence[Built], current: Path) -> str:
-    """Return what `wavetwin build` prints: the layers of one spec, or one line for each of several."""
-    if len(built) == 1:
-        result = built[0]
-        folder = shown(result.folder, current)
-        lines = [layer_table(result.compiled)]
-        verb = "unchanged " if result.unchanged else "built     "
-        lines.append(f"{verb}  {folder}/: {', '.join(_file_names(result.files))}")
-        lines.append(f"manifest    SHA-256 {result.manifest_sha256}")
-        lines.append(f"next        python {quoted(f'{folder}/train.py')}")
-        return "\n".join(lines) + "\n"
-    rows = [("experiment", "parameters", "MACs", "folder", "manifest")]
-    rows += [
-        (
-            result.compiled.name,
-            f"{result.compiled.graph.parameters.trainable:,}",
-            f"{result.compiled.graph.macs:,}",
-            shown(result.folder, current),
-            result.manifest_sha256[:12],
-        )
-        for result in built
-    ]
-    kept = sum(result.unchanged for result in built)
-    summary = f"{len(built) - kept} experiments built" + (f", {kept} unchanged" if kept else "")
-    return "\n".join([*align(rows, right=(1, 2)), "", summary]) + "\n"
-
-
-def _file_names(files: Sequence[str]) -> list[str]:
-    """Return names for a reader: of a standalone copy of the package its folder alone."""
-    copied = sum("/" in name for name in files)
-    names = [name for name in files if "/" not in name]
-    return [*names, f"wavetwin/ ({copied} modules)"] if copied else names
 
 
 def align(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
@@ -141,23 +81,3 @@ def quoted(text: str) -> str:
     import shlex
 
     return shlex.quote(text)
-
-
-def _row(node: Node) -> tuple[str, str, str, str, str]:
-    shape = " x ".join(map(str, node.output_shape))
-    if node.is_complex:
-        shape += " complex"
-    counts = node.parameters
-    parameters = f"{counts.total:,}" if counts.total else ""
-    if counts.frozen:
-        parameters += " frozen"
-    return (node.id, node.op, shape, parameters, f"{node.macs:,}" if node.macs else "")
-
-
-def _training(compiled: Compiled) -> str:
-    plan = compiled.plan
-    steps = plan.iterations_per_epoch
-    text = f"{plan.epochs} epochs of {plan.data.dataset}, batches of {plan.batch_size}"
-    if steps is None:
-        return text
-    return f"{text}, {steps:,} steps an epoch, {steps * plan.epochs:,} in all"

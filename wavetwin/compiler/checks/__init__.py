@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wavetwin.compiler.checks.labels import LABEL_RULES
 from wavetwin.compiler.checks.network import NETWORK_RULES
 from wavetwin.compiler.checks.rule import Facts, Rule
 from wavetwin.compiler.checks.training import TRAINING_RULES
@@ -9,4 +10,4 @@ from wavetwin.compiler.checks.wavelet import WAVELET_RULES
 
 __all__ = ["RULES", "Facts", "Rule"]
 
-RULES: tuple[Rule, ...] = (*NETWORK_RULES, *WAVELET_RULES, *TRAINING_RULES)
+RULES: tuple[Rule, ...] = (*NETWORK_RULES, *WAVELET_RULES, *TRAINING_RULES, *LABEL_RULES)

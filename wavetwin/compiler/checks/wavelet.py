@@ -8,7 +8,8 @@ from functools import lru_cache
 from wavetwin.compiler.architectures import default_stride
 from wavetwin.compiler.checks.rule import Facts, Rule, reads
 from wavetwin.compiler.datasets import DATASETS
-from wavetwin.compiler.packets import dyadic_band, exclude_rules, excluded, num_packets
+from wavetwin.compiler.keep import exclude_rules
+from wavetwin.compiler.packets import dyadic_band, excluded, num_packets
 from wavetwin.compiler.schema import (
     ColorMixingSpec,
     ExcludeRule,

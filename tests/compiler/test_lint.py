@@ -1,0 +1,259 @@
+"""Lint rules: what they find, what they leave alone, and how a spec allows it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import wavetwin
+from tests.shipped import ROOT, SPEC_IDS, SPECS, compiled_once, spec_of
+from wavetwin import cli
+from wavetwin.compiler.codes import CHECK_CODES
+from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.compiler.lint import LINT_RULES, LintFacts
+from wavetwin.compiler.lint.geometry import unread
+from wavetwin.compiler.schema import LintRuleName
+from wavetwin.diagnostics import CompileError, Diagnostic
+
+SMALL = """\
+wavetwin: 1
+backbone:
+  arch: sequential
+  layers: [{flatten: {}}, {linear: {}}]
+stem: {free_channels: 4}
+data: {dataset: digits}
+"""
+
+
+def warnings_of(folder: Path, text: str, *overrides: str) -> list[Diagnostic]:
+    path = folder / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    return list(wavetwin.compile(path, list(overrides)).warnings)
+
+
+def codes(warnings: list[Diagnostic]) -> list[str]:
+    return [warning.code for warning in warnings]
+
+
+def test_each_rule_has_a_name_a_code_and_a_paragraph() -> None:
+    names = [rule.name for rule in LINT_RULES]
+    assert sorted(names) == sorted(get_args(LintRuleName))
+    document = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
+    for rule in LINT_RULES:
+        assert rule.name in CHECK_CODES
+        assert f"`{rule.name}` ({rule.source})" in document
+
+
+@pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
+def test_shipped_specs_have_no_warning_and_no_needless_allowance(path: Path) -> None:
+    compiled = compiled_once(path)
+    assert not compiled.warnings
+    # Without what they allow they are warned of just that.
+    strict = compiled_once(path, "lint=null")
+    allowed = () if compiled.spec.lint is None else compiled.spec.lint.allow
+    assert {warning.code for warning in strict.warnings} == {entry.rule for entry in allowed}
+    assert all(warning.severity == "warning" for warning in strict.warnings)
+    assert all(warning.place and warning.help for warning in strict.warnings)
+
+
+def test_allowing_changes_no_digest_and_is_locked() -> None:
+    compiled = compiled_once(spec_of("mnist_cmod"))
+    other = compiled_once(spec_of("mnist_cmod"), "lint=null")
+    for name in ("model_digest", "training_digest", "digest"):
+        assert getattr(compiled, name) == getattr(other, name)
+    assert [entry["rule"] for entry in compiled.resolved["lint"]["allow"]] == [
+        "samples-dropped",
+        "map-below-filter",
+    ]
+    assert "lint" not in other.resolved
+    assert json.dumps(compiled.resolved)
+
+
+def test_an_unknown_rule_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
+    with pytest.raises(CompileError) as caught:
+        warnings_of(tmp_path, SMALL + "lint: {allow: [{rule: static-gian, reason: so it is}]}\n")
+    (found,) = caught.value.diagnostics
+    assert found.code == "unknown-choice"
+    assert found.help == "did you mean 'static-gain'?"
+    assert (found.place and found.place.line) == 7
+
+
+@pytest.mark.parametrize("reason", ["", '""', '"  "', "null"])
+def test_an_allowance_without_a_reason_is_an_error(tmp_path: Path, reason: str) -> None:
+    text = f"lint: {{allow: [{{rule: static-gain, reason: {reason}}}]}}\n"
+    with pytest.raises(CompileError) as caught:
+        warnings_of(tmp_path, SMALL + text)
+    assert {each.code for each in caught.value.diagnostics} <= {
+        "reason-is-empty",
+        "missing-field",
+        "null-for-required-field",
+    }
+
+
+def test_warnings_fail_a_strict_check_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(SMALL.replace("[{flatten", "[{pool: {kernel_size: 3}}, {flatten"), "utf-8")
+    assert cli.main(["check", str(path)]) == 0
+    printed = capsys.readouterr().err
+    assert "warning: samples-dropped: trunk.pool1: " in printed
+    assert printed.endswith("1 spec checked, no error, 1 warning\n")
+    assert cli.main(["check", "--strict", str(path)]) == 2
+    allowed = "lint={allow: [{rule: samples-dropped, reason: a test}]}"
+    assert cli.main(["check", "--strict", "--set", allowed, str(path)]) == 0
+    needless = "lint={allow: [{rule: static-gain, reason: a test}]}"
+    capsys.readouterr()
+    assert cli.main(["check", "--set", needless, str(path)]) == 0
+    printed = capsys.readouterr().err
+    assert "samples-dropped" in printed
+    assert "--set[1]:1:" in printed
+    assert "unused-allowance: the rule static-gain finds nothing to allow" in printed
+
+
+def test_inherited_allowances_may_be_needless(tmp_path: Path) -> None:
+    parent = SMALL + "lint: {allow: [{rule: static-gain, reason: a sibling needs it}]}\n"
+    (tmp_path / "parent.yaml").write_text(parent, "utf-8")
+    (tmp_path / ".wavetwin.toml").touch()
+    assert codes(warnings_of(tmp_path, "extends: parent.yaml\n")) == []
+    assert codes(warnings_of(tmp_path, parent)) == ["unused-allowance"]
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 4))
+def test_unread_samples_are_those_in_no_window(
+    size: int, kernel: int, stride: int, padding: int
+) -> None:
+    if size + 2 * padding < kernel or kernel < stride:
+        return
+    starts = range(-padding, size + padding - kernel + 1, stride)
+    covered = {place for start in starts for place in range(start, start + kernel)}
+    missing = [place for place in range(size) if place not in covered]
+    assert missing == list(range(size - unread(size, kernel, stride, padding), size))
+
+
+@pytest.mark.parametrize(
+    ("layer", "place", "help_begins"),
+    [
+        ("pool: {kernel_size: 3}", 4, "set its padding to 1, or"),
+        ("pool: {kind: average, kernel_size: 3}", 4, "set its padding to 1, or"),
+        ("conv: {channels: 2, kernel_size: 5, stride: 5, padding: 0}", 4, "set its padding to 2"),
+        ("pool: {kernel_size: 6, stride: 6}", 4, "set its padding to 1"),
+    ],
+)
+def test_dropped_samples_are_counted(
+    tmp_path: Path, layer: str, place: int, help_begins: str
+) -> None:
+    (warning,) = warnings_of(tmp_path, SMALL.replace("[{flatten", f"[{{{layer}}}, {{flatten"))
+    assert warning.code == "samples-dropped"
+    assert warning.place is not None
+    assert warning.place.line == place
+    assert warning.help is not None
+    assert warning.help.startswith(help_begins) or "even" in warning.help
+    compiled = wavetwin.compile(tmp_path / "x.yaml")
+    assert _dropped(compiled.graph) == warning.headline.split("leave out ")[1]
+
+
+def _dropped(graph: ModuleGraph) -> str:
+    """Say what is not read, found out window by window."""
+    (node,) = [n for n in graph if n.id in ("trunk.pool1", "trunk.conv1")]
+    size = graph.node(node.inputs[0]).output_shape[1]
+    kernel, stride, padding = (node.attributes[k] for k in ("kernel_size", "stride", "padding"))
+    read = {
+        place
+        for window in range(node.output_shape[1])
+        for place in range(window * stride - padding, window * stride - padding + kernel)
+    }
+    count = size - len(read & set(range(size)))
+    what = "" if count == 1 else f"{count} "
+    plural = "" if count == 1 else "s"
+    return f"the last {what}row{plural} and the last {what}column{plural}"
+
+
+@pytest.mark.parametrize(
+    "layer", ["pool: {kernel_size: 2}", "conv: {channels: 2, kernel_size: 1, stride: 3}"]
+)
+def test_even_windows_and_subsampling_drop_nothing(tmp_path: Path, layer: str) -> None:
+    assert not warnings_of(tmp_path, SMALL.replace("[{flatten", f"[{{{layer}}}, {{flatten"))
+
+
+WAVELET = """\
+  wavelet:
+    levels: {levels}
+    keep:
+      - {{packets: [{packets}], channels: 6}}
+"""
+
+
+def wavelet(levels: int, packets: str, norm: str = "none") -> str:
+    stem = f"stem:\n  free_channels: 4\n  norm: {norm}\n"
+    return SMALL.replace("stem: {free_channels: 4}\n", stem + WAVELET.format(**locals()))
+
+
+@pytest.mark.parametrize(("levels", "gain"), [(1, 4), (2, 8)])
+def test_a_kept_low_pass_without_a_norm_enlarges_constants(
+    tmp_path: Path, levels: int, gain: int
+) -> None:
+    (warning,) = warnings_of(tmp_path, wavelet(levels, "0, 1"))
+    assert warning.code == "static-gain"
+    assert f"arrives {gain} times as large" in warning.headline
+    assert not warnings_of(tmp_path, wavelet(levels, "1, 2"))
+    assert not warnings_of(tmp_path, wavelet(levels, "0, 1", norm="batch"))
+
+
+def test_colours_add_to_the_gain(tmp_path: Path) -> None:
+    """AlexNet's colour mixing starts from weights that add up to 3."""
+    text = (
+        "wavetwin: 1\nbackbone: {arch: alexnet}\ndata: {dataset: imagenet}\n"
+        "stem:\n  free_channels: 32\n  wavelet: {levels: 3, keep: [{packets: [0, 1], channels: 32}]}\n"
+    )
+    (warning,) = warnings_of(tmp_path, text)
+    assert f"arrives {16 * (1.0036 + 1.1630 + 0.8334):.3g} times as large" in warning.headline
+    assert not warnings_of(tmp_path, text.replace("alexnet", "resnet34"))
+
+
+def test_joint_blurs_before_norms_are_left_alone(tmp_path: Path) -> None:
+    text = "wavetwin: 1\nbackbone: {arch: ARCH, downsampling: adaptive_blur}\ndata: {dataset: imagenet}\n"
+    text += "pooling: {free: max_adaptive_blur}\n"
+    assert not warnings_of(tmp_path, text.replace("ARCH", "resnet18"))
+    found = warnings_of(tmp_path, text.replace("ARCH", "alexnet"))
+    assert codes(found) == ["joint-blur-without-norm"] * 2
+    assert found[0].headline.startswith("pool.blur1 and 1 more node: ")
+    assert "1/8" in found[1].headline
+
+
+def test_paths_without_a_norm_are_found() -> None:
+    """A residual network's shortcuts have none until its next stage."""
+    compiled = compiled_once(spec_of("R18C"))
+    facts = LintFacts(compiled.loaded, compiled.spec, compiled.graph, compiled.plan)
+    free = facts.reaches_output_unnormed
+    assert {"trunk.fc", "trunk.layer4.1.relu", "trunk.layer4.0.relu"} <= free
+    assert "trunk.layer4.1.bn2" in free
+    assert not {"pool.max", "trunk.layer3.1.relu", "trunk.layer4.1.conv2"} & free
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("weight_decay: 0.0", "weight_decay: 0.001"),
+        ("augmentation: none", "augmentation: pad_crop"),
+        ("{relu: {}}", "{dropout: {}}"),
+        ("{relu: {}}", "{norm: {}}"),
+        ("norm: none", "norm: batch"),
+        ("features: 500", "features: 6"),
+    ],
+)
+def test_anything_that_holds_a_network_back_is_enough(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    text = (ROOT / "tests/bad_specs/no-regularisation/spec.yaml").read_text(encoding="utf-8")
+    assert codes(warnings_of(tmp_path, text)) == ["no-regularisation"]
+    if change[1] == "{norm: {}}":
+        text = text.replace("{flatten: {}}", "{norm: {}}, {flatten: {}}")
+        change = ("", "")
+    assert change[0] in text
+    assert not warnings_of(tmp_path, text.replace(*change))

@@ -1,0 +1,72 @@
+"""Lint: warnings about models that compile and may still not do what was meant (docs/lint.md).
+
+A rule is a function of the compiled model to warnings, in the registry `LINT_RULES`: a rule for a
+new layer is one more function, its name in `schema.LintRuleName` and its meaning in `codes`. A spec allows what it
+means to do, with a reason: `lint: {allow: [{rule: static-gain, reason: "..."}]}`. Nothing here
+changes what is built.
+"""
+
+from __future__ import annotations
+
+from wavetwin.compiler.clash import clash
+from wavetwin.compiler.compose import LoadedSpec
+from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.compiler.lint.fitting import FITTING_RULES
+from wavetwin.compiler.lint.gain import GAIN_RULES
+from wavetwin.compiler.lint.geometry import GEOMETRY_RULES
+from wavetwin.compiler.lint.rule import LintFacts, LintRule
+from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.diagnostics import Diagnostic
+
+__all__ = ["LINT_RULES", "LintFacts", "LintRule", "lint"]
+
+LINT_RULES: tuple[LintRule, ...] = (*GEOMETRY_RULES, *GAIN_RULES, *FITTING_RULES)
+
+
+def lint(
+    loaded: LoadedSpec, spec: ExperimentSpec, graph: ModuleGraph, plan: TrainingPlan
+) -> tuple[Diagnostic, ...]:
+    """Return the warnings of every rule that the spec does not allow.
+
+    Args:
+        loaded: says where values were set.
+        spec: with every value filled in.
+        graph: as written.
+        plan: of the training.
+    """
+    facts = LintFacts(loaded, spec, graph, plan)
+    found = [warning for rule in LINT_RULES for warning in rule.lint(facts)]
+    allowed = () if spec.lint is None else spec.lint.allow
+    rules = {entry.rule for entry in allowed}
+    kept = [warning for warning in found if warning.code not in rules]
+    return (*kept, *_unused(loaded, spec, {warning.code for warning in found}))
+
+
+def _unused(loaded: LoadedSpec, spec: ExperimentSpec, found: set[str]) -> list[Diagnostic]:
+    """Return a warning for each allowance of the spec itself that nothing needs.
+
+    What is inherited is left alone: a sibling may need it.
+    """
+    warnings: list[Diagnostic] = []
+    waiting = set(found)
+    for position, entry in enumerate(() if spec.lint is None else spec.lint.allow):
+        path = f"lint.allow.{position}.rule"
+        node = loaded.node(path)
+        is_own = node is not None and (
+            node.place.path == loaded.display_path or node.place.path.startswith("--set[")
+        )
+        if is_own and entry.rule not in waiting:
+            again = "nothing more to allow" if entry.rule in found else "nothing to allow"
+            warnings.append(
+                clash(
+                    loaded,
+                    "unused-allowance",
+                    f"the rule {entry.rule} finds {again} in this spec",
+                    [path],
+                    help=f"remove lint.allow.{position}",
+                    severity="warning",
+                )
+            )
+        waiting.discard(entry.rule)
+    return warnings

@@ -1,0 +1,89 @@
+"""Gain: fixed nodes that change the scale of what they pass on, where no norm sets it right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from wavetwin.compiler.graph import Node
+from wavetwin.compiler.lint.rule import NORMS, LintFacts, LintRule, and_more, lint_rule
+from wavetwin.compiler.packets import packet_facts
+from wavetwin.diagnostics import Diagnostic
+
+LEAST_GAIN = 4.0
+"""Of a constant image, from which on the initial outputs are far from even."""
+
+
+def low_pass_gain(transform: str, levels: int) -> float:
+    """Return what a constant image of ones becomes in a low-pass packet, in modulus.
+
+    The low-pass taps of a tree add up to sqrt(2), so that each stage doubles a constant in two
+    dimensions; each part of a dual-tree packet is the sum of two pairs of trees.
+    """
+    return 2.0**levels * (2.0 if transform == "dtcwpt" else 1.0)
+
+
+@lint_rule("static-gain", "WT010, WT018")
+def static_gain(facts: LintFacts) -> Iterator[Diagnostic]:
+    """A kept low-pass packet enlarges constants, up to the output; trained maps count as 1."""
+    gains: dict[str, float | None] = {}
+    """Largest gain on a path that went through a low-pass packet since the last norm."""
+    colour = 1.0
+    for node in facts.graph:
+        before = [gain for source in node.inputs if (gain := gains[source]) is not None]
+        gain = max(before) if before and node.op not in NORMS else None
+        if node.op == "colour_mixing":
+            colour = abs(sum(cast("tuple[float, ...]", node.attributes["initial"])))
+        elif node.op == "keep_packets":
+            gain = _low_pass_of(facts, node, colour)
+        elif gain is not None and node.op == "adaptive_blur":
+            gain /= _joint_groups(node)
+        gains[node.id] = gain
+    reached = gains[facts.graph.output.id]
+    if reached is None or reached < LEAST_GAIN:
+        return
+    yield facts.warn(
+        "static-gain",
+        f"a low-pass packet is kept and a path from it to the output has no norm: a constant image "
+        f"arrives {reached:.3g} times as large; expect a first loss above ln(classes)",
+        ["stem.wavelet.keep", "stem.wavelet.exclude"],
+        help="leave the low-pass packets out, or put a norm after the wavelet channels",
+    )
+
+
+def _low_pass_of(facts: LintFacts, keep: Node, colour: float) -> float | None:
+    """Return the gain of the low-pass packets that are kept; None where none is."""
+    (packets,) = facts.inputs_of(keep)
+    transform, levels = str(packets.attributes["transform"]), int(str(packets.attributes["levels"]))
+    kept = cast("tuple[int, ...]", keep.attributes["packets"])
+    if not any(packet_facts(transform, levels, number).is_lowpass for number in kept):
+        return None
+    return colour * low_pass_gain(transform, levels)
+
+
+def _joint_groups(blur: Node) -> int:
+    """Return by what an adaptive blur divides a constant."""
+    return int(str(blur.attributes["groups"])) if blur.attributes["normalise"] == "joint" else 1
+
+
+@lint_rule("joint-blur-without-norm", "WT022")
+def joint_blur_without_norm(facts: LintFacts) -> Iterator[Diagnostic]:
+    """A softmax over all groups' taps divides the signal by the groups."""
+    found: dict[tuple[int, tuple[str, ...]], list[str]] = {}
+    for node in facts.graph:
+        if node.op != "adaptive_blur" or node.id not in facts.reaches_output_unnormed:
+            continue
+        groups = _joint_groups(node)
+        if groups > 1:
+            found.setdefault((groups, tuple(facts.fields_of(node))), []).append(node.id)
+    for (groups, fields), ids in found.items():
+        yield facts.warn(
+            "joint-blur-without-norm",
+            f"{and_more(ids)}: the softmax of this adaptive blur is over {groups} groups together, so "
+            f"that a constant comes out 1/{groups}, and no norm follows",
+            [*fields, "backbone.arch"],
+            help="blur with max_blur and blur, or choose an architecture with norms",
+        )
+
+
+GAIN_RULES: tuple[LintRule, ...] = (static_gain, joint_blur_without_norm)

@@ -1,0 +1,105 @@
+"""Geometry: maps that are smaller than the filters that read them, and samples that nothing reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wavetwin.compiler.graph import Node
+from wavetwin.compiler.lint.rule import LintFacts, LintRule, and_more, lint_rule
+from wavetwin.compiler.wavelets import equivalent_length
+from wavetwin.diagnostics import Diagnostic
+
+_WINDOWS = frozenset({"max_pool", "average_pool"})
+_BLURS = frozenset({"blur_pool", "adaptive_blur"})
+
+
+@lint_rule("map-below-filter", "WT006")
+def map_below_filter(facts: LintFacts) -> Iterator[Diagnostic]:
+    """A packet, blur or pooling filter has more taps than the map that it reads has samples."""
+    found: dict[tuple[int, int, int, tuple[str, ...]], list[str]] = {}
+    for node in facts.graph:
+        taps = _taps(node)
+        if taps is None:
+            continue
+        height, width = facts.inputs_of(node)[0].output_shape[1:]
+        if min(height, width) < taps:
+            fields = tuple(_filter_fields(facts, node))
+            found.setdefault((height, width, taps, fields), []).append(node.id)
+    for (height, width, taps, fields), ids in found.items():
+        yield facts.warn(
+            "map-below-filter",
+            f"{and_more(ids)}: a filter of {taps} taps reads a map of {height} x {width}, so that "
+            "every output depends on what lies beyond its border",
+            [*fields, "data.image_size"],
+            help="choose a larger data.image_size, a shorter filter, or less subsampling before it",
+        )
+
+
+def _taps(node: Node) -> int | None:
+    """Return the height of a node's filter; None for a node that has none of these."""
+    attributes = node.attributes
+    if node.op == "packets":
+        transform, levels, name = (attributes[key] for key in ("transform", "levels", "filters"))
+        return equivalent_length(str(transform), int(str(levels)), str(name))
+    key = "size" if node.op in _BLURS else "kernel_size" if node.op in _WINDOWS else None
+    return None if key is None else int(str(attributes[key]))
+
+
+def _filter_fields(facts: LintFacts, node: Node) -> list[str]:
+    if node.op == "packets":
+        return ["stem.wavelet.levels", "stem.wavelet.filters"]
+    return facts.fields_of(node)
+
+
+@lint_rule("samples-dropped", "WT015")
+def samples_dropped(facts: LintFacts) -> Iterator[Diagnostic]:
+    """Windows that lie side by side or overlap end before the map does."""
+    for node in facts.graph:
+        if node.op not in _WINDOWS and node.op != "conv2d":
+            continue
+        kernel, stride, padding = (
+            int(str(node.attributes[key])) for key in ("kernel_size", "stride", "padding")
+        )
+        height, width = facts.inputs_of(node)[0].output_shape[1:]
+        rows, columns = (unread(size, kernel, stride, padding) for size in (height, width))
+        # Gaps between windows are subsampling, which drops samples on purpose.
+        if kernel < stride or not rows + columns:
+            continue
+        yield facts.warn(
+            "samples-dropped",
+            f"{node.id}: windows of {kernel} at steps of {stride} over a map of {height} x {width} "
+            f"leave out {_last(rows, 'row')}{' and ' * bool(rows and columns)}"
+            f"{_last(columns, 'column')}",
+            [*facts.fields_of(node), "data.image_size"],
+            help=_repair(facts, node, (height, width)),
+        )
+
+
+def unread(size: int, kernel: int, stride: int, padding: int) -> int:
+    """Return how many of the last samples of a row lie in none of its windows."""
+    windows = (size + 2 * padding - kernel) // stride + 1
+    return max(0, size + padding - ((windows - 1) * stride + kernel))
+
+
+def _last(count: int, what: str) -> str:
+    if count < 2:
+        return f"the last {what}" if count else ""
+    return f"the last {count} {what}s"
+
+
+def _repair(facts: LintFacts, node: Node, sizes: tuple[int, ...]) -> str:
+    """Say what leaves nothing out; the paddings of the named trunks are not the spec's to choose."""
+    kernel, stride, padding = (
+        int(str(node.attributes[key])) for key in ("kernel_size", "stride", "padding")
+    )
+    other = "choose a data.image_size that comes out even"
+    enough = [
+        more
+        for more in range(padding + 1, kernel // 2 + 1)
+        if not any(unread(size, kernel, stride, more) for size in sizes)
+    ]
+    is_chosen = node.section == "stem" or facts.spec.backbone.arch == "sequential"
+    return f"set its padding to {enough[0]}, or {other}" if enough and is_chosen else other
+
+
+GEOMETRY_RULES: tuple[LintRule, ...] = (map_below_filter, samples_dropped)

@@ -1,0 +1,124 @@
+"""Lint rule: a question about a compiled model that compiles, trains, and may still be a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+from wavetwin.compiler.clash import clash
+from wavetwin.compiler.compose import LoadedSpec
+from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.compiler.schema import ExperimentSpec, LintRuleName
+from wavetwin.diagnostics import Diagnostic
+
+NORMS = frozenset({"batch_norm", "energy_norm"})
+"""Operations that set the scale of what they get anew."""
+
+
+@dataclass(frozen=True)
+class LintFacts:
+    """What a rule may look at."""
+
+    loaded: LoadedSpec
+    spec: ExperimentSpec
+    """Every value filled in."""
+    graph: ModuleGraph
+    """As written."""
+    plan: TrainingPlan
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes by their ids, in topological order."""
+        return {node.id: node for node in self.graph}
+
+    @cached_property
+    def reaches_output_unnormed(self) -> frozenset[str]:
+        """Nodes with a path to the output on which no norm comes after them."""
+        found = {self.graph.output.id}
+        for node in reversed(self.graph.nodes):
+            if node.id in found and node.op not in NORMS:
+                found.update(node.inputs)
+        return frozenset(found)
+
+    def inputs_of(self, node: Node) -> list[Node]:
+        """Return what a node reads."""
+        return [self.nodes[source] for source in node.inputs]
+
+    def warn(
+        self, rule: LintRuleName, headline: str, paths: Sequence[str], help: str
+    ) -> Diagnostic:
+        """Return a rule's warning about the values at some key paths."""
+        return clash(
+            self.loaded,
+            rule,
+            headline,
+            paths,
+            help=help,
+            default_values={path: self._value(path) for path in paths},
+            severity="warning",
+        )
+
+    def fields_of(self, node: Node) -> list[str]:
+        """Return the key paths of the fields that a node is there for."""
+        parts = node.id.split(".")
+        if parts[0] == "stem":
+            return ["stem.kernel_size", "stem.stride"]
+        if parts[0] == "pool":
+            kind = "pooling.wavelet" if parts[1] == "wavelet" else "pooling.free"
+            return [kind, "pooling.blur_size"] if "blur" in node.op else [kind]
+        if self.spec.backbone.arch == "sequential":
+            return [f"backbone.layers.{self._layer(parts[1])}"]
+        if "blur" in node.op:
+            return ["backbone.downsampling", "pooling.blur_size"]
+        return ["backbone.arch"]
+
+    def _layer(self, name: str) -> int:
+        """Return the place in `backbone.layers` of a node such as `pool2`, the second pooling."""
+        kind = name.rstrip("0123456789")
+        places = [
+            place
+            for place, layer in enumerate(self.spec.backbone.layers)
+            if getattr(layer, kind) is not None
+        ]
+        return places[int(name.removeprefix(kind)) - 1]
+
+    def _value(self, path: str) -> object:
+        """Return the value of a field that nothing sets."""
+        value: object = self.spec
+        for part in path.split("."):
+            if isinstance(value, tuple):
+                value = cast("tuple[object, ...]", value)[int(part)]
+            else:
+                value = getattr(value, part, None)
+        return value
+
+
+Lint = Callable[[LintFacts], Iterable[Diagnostic]]
+
+
+@dataclass(frozen=True, slots=True)
+class LintRule:
+    """A rule, its name and where it comes from."""
+
+    name: LintRuleName
+    source: str
+    """Its number in the list of rules of the design, for example `WT006`."""
+    lint: Lint
+
+
+def lint_rule(name: LintRuleName, source: str) -> Callable[[Lint], LintRule]:
+    """Return a decorator that makes a function a rule."""
+
+    def make(lint: Lint) -> LintRule:
+        return LintRule(name, source, lint)
+
+    return make
+
+
+def and_more(names: Sequence[str]) -> str:
+    """Return the first name and how many there are beside it."""
+    more = len(names) - 1
+    return names[0] if not more else f"{names[0]} and {more} more node{'s' * (more > 1)}"
