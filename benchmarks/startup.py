@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 WAVETWIN = Path(sys.executable).with_name("wavetwin")
 SPEC = "specs/alexnet/Azh3wyI_mod.yaml"
+PAIR = ("specs/alexnet/AwyI.yaml", "specs/alexnet/AwyI_mod.yaml")
 
 
 def commands(out: Path) -> dict[str, tuple[list[str], float | None]]:
@@ -31,6 +32,7 @@ def commands(out: Path) -> dict[str, tuple[list[str], float | None]]:
         "import torch": ([sys.executable, "-c", "import torch"], None),
         "wavetwin --help": ([wavetwin, "--help"], 0.06),
         "wavetwin check SPEC": ([wavetwin, "check", SPEC], 0.16),
+        "wavetwin diff SPEC SPEC": ([wavetwin, "diff", *PAIR], 0.25),
         "wavetwin build SPEC": ([*build, SPEC], 0.25),
         f"wavetwin build specs ({number})": ([*build, "specs"], 0.25 + 0.012 * number),
     }
@@ -39,8 +41,12 @@ def commands(out: Path) -> dict[str, tuple[list[str], float | None]]:
 def seconds(command: list[str]) -> float:
     """Wall-clock time of one cold process."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
-    return time.perf_counter() - start
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    elapsed = time.perf_counter() - start
+    # A difference that is found is exit code 1.
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{command} ended with {done.returncode}: {done.stderr}")
+    return elapsed
 
 
 def peak_mebibytes(command: list[str]) -> float:

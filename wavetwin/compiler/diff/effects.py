@@ -1,0 +1,113 @@
+"""Effects: what a kind of change does to shift stability, parameters and cost, in words.
+
+Every rule reads the resolved fields and the two graphs, never a name, and puts the numbers of this
+pair into its sentences. A change has an effect's sentences in either direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from wavetwin.compiler.compiled import Compiled
+from wavetwin.compiler.diff.declaration import DeclarationChanges
+from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.compiler.schema import WaveletSpec
+
+SHIFT_PAPER = "arXiv:2209.11740"
+"""Leterme, Polisano, Perrier, Alahari: On the Shift Invariance of Max Pooling Feature Maps."""
+TWIN_PAPER = "arXiv:2212.00394"
+"""The same: From CNNs to Shift-Invariant Twin Models Based on Complex Wavelets."""
+BLUR_PAPER = "arXiv:1904.11486"
+"""Zhang: Making Convolutional Networks Shift-Invariant Again."""
+ADAPTIVE_PAPER = "Zou et al., BMVC 2020"
+"""Delving Deeper into Anti-aliasing in ConvNets."""
+PACKET_PAPER = "doi:10.1109/TSP.2007.916129"
+"""Bayram and Selesnick: On the Dual-Tree Complex Wavelet Packet and M-Band Transforms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one kind of change does."""
+
+    kind: str
+    """A few words: `RMax -> CMod`."""
+    text: str
+    """What it does to shift stability, or that it does nothing to it: a sentence."""
+    numbers: str
+    """Parameters and cost of this pair, counted on its graphs: a sentence."""
+    source: str
+    """Where the statement is from; empty: it follows from the graphs."""
+    fields: tuple[str, ...]
+    """Key paths that it explains, each with all below it."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two experiments and the fields that differ."""
+
+    before: Compiled
+    after: Compiled
+    changes: DeclarationChanges
+
+    def differs(self, *fields: str) -> bool:
+        """Whether any of the fields, or a field below one, differs."""
+        return any(
+            name == field or name.startswith(f"{field}.")
+            for name in self._names
+            for field in fields
+        )
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(change.name for change in self.changes.fields)
+
+    @property
+    def wavelets(self) -> tuple[WaveletSpec | None, WaveletSpec | None]:
+        """The wavelet channels' part of both specs."""
+        return self.before.spec.stem.wavelet, self.after.spec.stem.wavelet
+
+    @property
+    def twins(self) -> tuple[WaveletSpec, WaveletSpec] | None:
+        """The wavelet channels' part of both specs; None where one of them is no twin."""
+        before, after = self.wavelets
+        return None if before is None or after is None else (before, after)
+
+
+Rule = Callable[[Pair], Iterator[Effect]]
+
+
+def nodes_below(graph: ModuleGraph, *prefixes: str) -> list[Node]:
+    """Return the layers of these ids, and those below them."""
+    return [
+        node
+        for node in graph
+        if any(node.id == prefix or node.id.startswith(f"{prefix}.") for prefix in prefixes)
+    ]
+
+
+def macs_below(compiled: Compiled, *prefixes: str, executed: bool = False) -> int:
+    """Return the MACs of these layers, as written or after the passes."""
+    graph = compiled.optimised_graph if executed else compiled.graph
+    return sum(node.macs for node in nodes_below(graph, *prefixes))
+
+
+def parameters_below(compiled: Compiled, *prefixes: str) -> int:
+    """Return the parameters of these layers."""
+    return sum(node.parameters.total for node in nodes_below(compiled.graph, *prefixes))
+
+
+def memory_below(compiled: Compiled, *prefixes: str) -> int:
+    """Return the bytes of these layers' outputs, per image in float32, as written."""
+    return sum(node.activation_bytes for node in nodes_below(compiled.graph, *prefixes))
+
+
+def explain(pair: Pair) -> tuple[Effect, ...]:
+    """Return the effects of the changes of the model, in the order of the network."""
+    from wavetwin.compiler.diff.network_effects import NETWORK_RULES
+    from wavetwin.compiler.diff.packet_effects import PACKET_RULES
+    from wavetwin.compiler.diff.pooling_effects import POOLING_RULES
+
+    rules: tuple[Rule, ...] = (*NETWORK_RULES, *PACKET_RULES, *POOLING_RULES)
+    return tuple(effect for rule in rules for effect in rule(pair))

@@ -1,0 +1,71 @@
+"""Text of what differs between weights: names, shapes, types, and values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wavetwin.compiler.diff.tensors import TensorChanges, TensorInfo
+from wavetwin.compiler.diff.wording import plural
+from wavetwin.compiler.tables import align
+
+MAX_ROWS = 12
+"""Tensors that a short answer lists of each kind."""
+
+
+def tensors_text(changes: TensorChanges, *, full: bool = False, colour: bool = False) -> str:
+    """Return the tensors that are in one file alone or of another shape or type."""
+    if changes.is_empty:
+        return _title(f"tensors: all {len(changes.same):,} by name, shape and type", colour) + "\n"
+    lines = [_title(f"tensors: {len(changes.same):,} the same", colour)]
+    lines += _listed("+", changes.added, full)
+    lines += _listed("-", changes.removed, full)
+    lines += _listed(
+        "~",
+        [f"{name}  {_shown(ours)} -> {_shown(theirs)}" for name, ours, theirs in changes.changed],
+        full,
+    )
+    if not changes.same:
+        lines.append(
+            "    no name fits: `wavetwin import weights` renames those of other implementations"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def values_text(
+    differences: Sequence[tuple[str, float, float | None]],
+    *,
+    full: bool = False,
+    colour: bool = False,
+) -> str:
+    """Return name, largest and relative difference of tensors, the largest relative ones first."""
+    if not differences:
+        return _title("values: all equal", colour) + "\n"
+    ordered = sorted(differences, key=lambda each: -(each[2] or 0.0))
+    shown = ordered if full else ordered[:MAX_ROWS]
+    rows = [("tensor", "largest difference", "relative norm")]
+    rows += [
+        (name, f"{largest:.3g}", "-" if relative is None else f"{relative:.3g}")
+        for name, largest, relative in shown
+    ]
+    head = f"values: {plural(len(differences), 'tensor')} {'differs' if len(ordered) == 1 else 'differ'}"
+    lines = [_title(head, colour), *(f"    {line}" for line in align(rows, right=(1, 2)))]
+    if len(shown) < len(ordered):
+        lines.append(f"    and {len(ordered) - len(shown):,} more (--full)")
+    return "\n".join(lines) + "\n"
+
+
+def _listed(sign: str, words: Sequence[str], full: bool) -> list[str]:
+    shown = words if full else words[:MAX_ROWS]
+    lines = [f"  {sign} {each}" for each in shown]
+    if len(shown) < len(words):
+        lines.append(f"  {sign} and {len(words) - len(shown):,} more (--full)")
+    return lines
+
+
+def _shown(info: TensorInfo) -> str:
+    shape = list(info.shape)
+    return f"{shape}" if info.dtype is None else f"{info.dtype} {shape}"
+
+
+def _title(text: str, colour: bool) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if colour else text
