@@ -19,7 +19,8 @@ from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.runtime import resulting_kernel
 from wavetwin.runtime.build import GraphError, build_module
 from wavetwin.runtime.filters import packet_frequencies, packet_kernels
-from wavetwin.runtime.kernel_picture import draw_kernels, energy_window
+from wavetwin.runtime.kernel_picture import draw_kernels
+from wavetwin.runtime.kernel_tiles import energy_window
 
 ROOT = Path(__file__).parents[2]
 AFTER = "stem.wavelet.color_mixing=after"
@@ -237,7 +238,7 @@ def test_show_draws_kernels(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert _show("--kernels", str(first)) == 0
     printed = capsys.readouterr()
     assert f"kernels: {first}" in printed.err
-    assert "stem.wavelet.packets" in printed.out
+    assert "    packets  " in printed.out
     with Image.open(first) as picture:
         assert picture.format == "PNG"
     compiled = wavetwin.compile(ROOT / "specs/digits/twin_mod.yaml")

@@ -1,7 +1,9 @@
-"""A report of several runs: tables and curves, as Markdown and as one offline HTML file."""
+"""A report of several runs: tables as Markdown, and everything in one offline HTML file."""
 
 from __future__ import annotations
 
+from wavetwin.runtime.report.first_layer import PacketWeights
+from wavetwin.runtime.report.html_report import CompilerParts
 from wavetwin.runtime.report.write import ReportOptions, report, write_report
 
-__all__ = ["ReportOptions", "report", "write_report"]
+__all__ = ["CompilerParts", "PacketWeights", "ReportOptions", "report", "write_report"]

@@ -21,7 +21,7 @@ from wavetwin.runtime.report.figures import (
     split_words,
 )
 from wavetwin.runtime.report.image_values import image_values
-from wavetwin.runtime.report.runs import Record, Run, read_run
+from wavetwin.runtime.report.runs import Record, Run, read_operand
 
 __all__ = ["PUBLISHED_SHIFT", "Baseline", "baseline_figures", "read_baseline"]
 
@@ -52,7 +52,7 @@ def read_baseline(text: str) -> Baseline:
         RunError: there is no such run or published model.
     """
     if not text.startswith(PUBLISHED):
-        return Baseline(read_run(Path(text)))
+        return Baseline(read_operand(Path(text)))
     model = find_published(text.removeprefix(PUBLISHED))
     if model is None:
         raise RunError(
@@ -108,7 +108,12 @@ def baseline_figures(run: Run, baseline: Baseline) -> list[Figure]:
 
 def _check_dataset(run: Run, baseline: Baseline) -> None:
     """Refuse a published model of other images; those of a run are compared record by record."""
-    own, source = run.plan["data"]["dataset"], baseline.source
+    own, source = run.dataset, baseline.source
+    if own is None and isinstance(source, PublishedModel):
+        raise RunError(
+            f"which data {run.label} was evaluated on is not known: there is no run",
+            "name a run or a book of scores as the baseline",
+        )
     if isinstance(source, PublishedModel) and own != source.dataset:
         there = [model.name for model in published_models().values() if model.dataset == own]
         raise RunError(

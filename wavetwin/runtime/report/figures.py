@@ -125,6 +125,7 @@ def record_words(record: Record) -> str:
     """
     limit, weights = record.get("limit_batches"), record.get("checkpoint", "last")
     words = "" if limit is None else f", {limit} batches only"
-    if weights != "last":
+    # Weights without a run are of no epoch.
+    if weights not in ("last", None):
         words += f", {weights} weights"
     return words + (", without damaged images" if record.get("skipped") else "")

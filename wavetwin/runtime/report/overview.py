@@ -8,26 +8,17 @@ from collections.abc import Sequence
 
 from wavetwin.runtime.report.baseline import Baseline, baseline_figures
 from wavetwin.runtime.report.figures import Figure, headline_figures, in_form
-from wavetwin.runtime.report.page import COLOURS, Curve, Plot, Section
+from wavetwin.runtime.report.page import Section
 from wavetwin.runtime.report.runs import Run
 
-__all__ = ["CURVES", "colour_of", "curve_of", "overview", "seeds_section"]
-
-CURVES = (
-    ("training loss", "train", "loss"),
-    ("training error", "train", "top1_error"),
-    ("validation error", "validation", "top1_error"),
-)
-"""Title, section and name of what is drawn over the epochs."""
+__all__ = ["curve_of", "marks_of", "overview", "run_figures", "seeds_section"]
 
 _NOT_IN_PLAN = ("seed", "streams", "digest", "training_digest", "evaluation")
 """What runs of one training with other seeds differ in."""
 
 
-def overview(
-    runs: Sequence[Run], baseline: Baseline | None, extra: dict[str, list[Curve]]
-) -> Section:
-    """Return the table of runs with their curves; `extra` curves are drawn too, by title."""
+def overview(runs: Sequence[Run], baseline: Baseline | None) -> Section:
+    """Return the table of runs, a row each, and where each is from."""
     columns: dict[str, list[str]] = {}
     for number, run in enumerate(runs):
         for figure in run_figures(run, baseline):
@@ -38,19 +29,7 @@ def overview(
         [run.label, *(cells[number] for cells in columns.values()), *fixed[number].values()]
         for number, run in enumerate(runs)
     ]
-    plots = [
-        Plot(
-            title,
-            [
-                *(Curve(curve_of(run, part, name), colour_of(i)) for i, run in enumerate(runs)),
-                *extra.get(title, []),
-            ],
-        )
-        for title, part, name in CURVES
-    ]
-    remarks = [_origin(run) for run in runs]
-    colours = [colour_of(number) for number in range(len(runs))]
-    return Section("Runs", header, rows, remarks, colours, plots, level=1)
+    return Section("Runs", header, rows, [_origin(run) for run in runs], level=1)
 
 
 def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | None:
@@ -60,6 +39,8 @@ def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | N
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
+        if run.plan is None:
+            continue
         plan = {key: value for key, value in run.plan.items() if key not in _NOT_IN_PLAN}
         groups.setdefault(json.dumps([run.trial, plan], sort_keys=True), []).append(run)
     chosen = [_one_of_each_seed(group) for group in groups.values()]
@@ -92,7 +73,7 @@ def _one_of_each_seed(group: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """
     by_seed: dict[int, list[Run]] = {}
     for run in group:
-        by_seed.setdefault(run.seed, []).append(run)
+        by_seed.setdefault(run.manifest["seed"], []).append(run)
     chosen: list[Run] = []
     remarks: list[str] = []
     for seed in sorted(by_seed):
@@ -124,11 +105,6 @@ def curve_of(run: Run, part: str, name: str) -> list[tuple[float, float]]:
     ]
 
 
-def colour_of(number: int) -> str:
-    """Return the colour of run `number`, from 0."""
-    return COLOURS[number % len(COLOURS)]
-
-
 def _mean_and_spread(figures: Sequence[Figure]) -> str:
     values, form = [figure.value for figure in figures], figures[0].form
     mean, spread = statistics.fmean(values), statistics.stdev(values)
@@ -137,6 +113,8 @@ def _mean_and_spread(figures: Sequence[Figure]) -> str:
 
 def _fixed_cells(run: Run) -> dict[str, str]:
     manifest = run.manifest
+    if run.plan is None:
+        return dict.fromkeys(("parameters", "MACs", "epochs", "training time"), "")
     return {
         "parameters": f"{sum(manifest['parameters'].values()):,}",
         "MACs": f"{manifest['macs']:,}",
@@ -149,6 +127,13 @@ def _origin(run: Run) -> str:
     """Return where a run is from and what marks it."""
     manifest = run.manifest
     words = [f"{run.label}: commit {manifest['commit'] or 'none'}", f"digest {manifest['digest']}"]
+    return "; ".join([*words, *marks_of(run)])
+
+
+def marks_of(run: Run) -> list[str]:
+    """Return what sets a run apart from a clean, whole one; empty for that."""
+    manifest = run.manifest
+    words: list[str] = []
     if manifest["dirty"]:
         words.append("built from uncommitted changes")
     drift = sorted({*manifest["drift"], *(d for record in run.scores for d in record["drift"])})
@@ -165,10 +150,12 @@ def _origin(run: Run) -> str:
     ):
         if which:
             words.append(f"{marked}: {which}")
-    return "; ".join(words)
+    return words
 
 
 def _other_weights(run: Run) -> str:
+    if run.plan is None:
+        return ""
     last = run.epochs[-1]["epoch"] if run.epochs else 0
     found = {
         f"{record.get('checkpoint', 'last')} after epoch {record['epochs']}"

@@ -1,51 +1,45 @@
-"""How a report is written: sections as Markdown and as HTML, curves as inline SVG."""
+"""How a report is written: sections of tables and remarks, as Markdown and as HTML."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-__all__ = ["COLOURS", "Curve", "Plot", "Section", "as_html", "as_markdown"]
+from wavetwin.pages import Html, table
 
-_WIDTH, _HEIGHT, _MARGIN = 360, 180, 34
-COLOURS = ("#1b6ca8", "#c8553d", "#3c7d3e", "#7a4fa3", "#8a6d1d", "#2a8c8c", "#a83279", "#555555")
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}"
-    "table{border-collapse:collapse}th,td{padding:.3rem .7rem;border-bottom:1px solid #ccc;"
-    "text-align:right}th:first-child,td:first-child{text-align:left}svg{margin:0 1rem 1rem 0}"
-)
+__all__ = [
+    "Part",
+    "Section",
+    "as_markdown",
+    "part_html",
+    "remarks_html",
+    "section_html",
+    "with_intervals",
+]
 
-
-@dataclass(frozen=True)
-class Curve:
-    """One line of a plot: (epoch, value) pairs."""
-
-    points: Sequence[tuple[float, float]]
-    colour: str
-    is_dashed: bool = False
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Curves over the epochs, from zero."""
-
-    title: str
-    curves: Sequence[Curve]
+_MOST_COLUMNS = 6
+"""Runs of one table: more would be cut on paper."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with a table, plots (HTML only) and remarks below; what is empty is left out."""
+    """A heading with a table and remarks below; what is empty is left out."""
 
     title: str
     header: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     remarks: Sequence[str] = ()
-    colours: Sequence[str] = ()
-    """Of the remarks, where they are the plots' legend."""
-    plots: Sequence[Plot] = field(default_factory=tuple)
     level: int = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the HTML page: a heading of the second level, and HTML."""
+
+    anchor: str
+    title: str
+    body: str
 
 
 def as_markdown(sections: Sequence[Section]) -> str:
@@ -62,14 +56,53 @@ def as_markdown(sections: Sequence[Section]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def as_html(title: str, sections: Sequence[Section]) -> str:
-    """Return the sections as one HTML page that needs nothing else."""
-    body = "\n".join(_html_section(section) for section in sections)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n"
-        f"{body}\n</body></html>\n"
-    )
+def part_html(part: Part) -> str:
+    """Return a part as HTML."""
+    heading = f"<h2>{html.escape(part.title)}</h2>"
+    return f'<section id="{part.anchor}">\n{heading}\n{part.body}\n</section>'
+
+
+def section_html(section: Section, *, turned: bool = False, has_heading: bool = False) -> str:
+    """Return the section's table and remarks as HTML, without its heading.
+
+    Args:
+        section: what is shown.
+        turned: whether rows become columns, a few to a table: then a row is a figure and a column
+            a run, which fits a phone and paper.
+        has_heading: whether the title stands above already.
+    """
+    tables: list[str] = []
+    if turned:
+        for start in range(0, len(section.rows), _MOST_COLUMNS):
+            columns = [section.header, *section.rows[start : start + _MOST_COLUMNS]]
+            header, *rows = [list(row) for row in zip(*columns, strict=True)]
+            end = start + len(header) - 1
+            part = f", runs {start + 1} to {end}" if len(section.rows) > _MOST_COLUMNS else ""
+            tables.append(table(section.title + part, ["", *header[1:]], with_intervals(rows)))
+    elif section.rows:
+        rows = with_intervals(section.rows)
+        tables.append(table(section.title, section.header, rows, has_heading=has_heading))
+    return "\n".join([*tables, remarks_html(section.remarks)])
+
+
+def with_intervals(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return rows whose intervals, `[low, high]` at the end of a cell, are not broken by a line."""
+    return [[_unbroken(cell) for cell in row] for row in rows]
+
+
+def _unbroken(cell: str) -> str:
+    if isinstance(cell, Html) or "[" not in cell or not cell.endswith("]"):
+        return cell
+    value, _, interval = cell.rpartition("[")
+    return Html(f'{html.escape(value)}<span class="interval">[{html.escape(interval)}</span>')
+
+
+def remarks_html(remarks: Sequence[str]) -> str:
+    """Return remarks as a list, or nothing."""
+    if not remarks:
+        return ""
+    items = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks)
+    return f'<ul class="quiet">{items}</ul>'
 
 
 def _one_line(text: str) -> str:
@@ -78,52 +111,3 @@ def _one_line(text: str) -> str:
 
 def _markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(_one_line(cell).replace("|", "\\|") for cell in cells) + " |"
-
-
-def _html_section(section: Section) -> str:
-    level = section.level
-    parts = [f"<h{level}>{html.escape(section.title)}</h{level}>"]
-    if section.rows:
-        rows = [_html_row(section.header, "th"), *(_html_row(row, "td") for row in section.rows)]
-        parts.append("<table>\n" + "\n".join(rows) + "\n</table>")
-    drawn = "".join(_draw(plot) for plot in section.plots)
-    if drawn:
-        parts.append(f"<div>{drawn}</div>")
-    if section.remarks:
-        items = [html.escape(remark) for remark in section.remarks]
-        colours = [f' style="color:{colour}"' for colour in section.colours]
-        colours += [""] * (len(items) - len(colours))
-        lines = [f"<li{colour}>{item}</li>" for colour, item in zip(colours, items, strict=True)]
-        parts.append("<ul>" + "".join(lines) + "</ul>")
-    return "\n".join(parts)
-
-
-def _html_row(cells: Sequence[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-
-def _draw(plot: Plot) -> str:
-    """Return a plot as SVG, or nothing where no curve has a point."""
-    points = [point for curve in plot.curves for point in curve.points]
-    if not points:
-        return ""
-    last, top = max(x for x, _ in points), max(y for _, y in points) or 1.0
-
-    def place(x: float, y: float) -> str:
-        across = _MARGIN + (x - 1) / max(1, last - 1) * (_WIDTH - 2 * _MARGIN)
-        return f"{across:.1f},{_HEIGHT - _MARGIN - y / top * (_HEIGHT - 2 * _MARGIN):.1f}"
-
-    lines = "".join(
-        f'<polyline fill="none" stroke="{curve.colour}" stroke-width="1.5" '
-        + ('stroke-dasharray="5 3" ' if curve.is_dashed else "")
-        + f'points="{" ".join(place(x, y) for x, y in curve.points)}"/>'
-        for curve in plot.curves
-    )
-    base, right = _HEIGHT - _MARGIN, _WIDTH - _MARGIN
-    return (
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" font-size="11">'
-        f'<text x="{_MARGIN}" y="16">{html.escape(plot.title)}</text>'
-        f'<path d="M{_MARGIN},{_MARGIN} V{base} H{right}" fill="none" stroke="#888"/>'
-        f'<text x="2" y="{_MARGIN + 4}">{top:.3g}</text><text x="2" y="{base}">0</text>'
-        f'<text x="{right - 24}" y="{base + 16}">{last:.0f} epochs</text>{lines}</svg>'
-    )

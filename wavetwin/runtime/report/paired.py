@@ -72,7 +72,7 @@ def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], li
     for name in (first, second):
         by_seed: dict[int, Run] = {}
         for run in runs:
-            if run.name != name:
+            if run.name != name or run.seed is None:
                 continue
             if run.seed in by_seed:
                 raise RunError(
@@ -84,7 +84,7 @@ def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], li
         sides.append(by_seed)
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
-        there = ", ".join(sorted({f"{run.name} (seed {run.seed})" for run in runs}))
+        there = ", ".join(sorted({f"{run.name} ({_seed_words(run)})" for run in runs}))
         raise RunError(
             f"no runs of '{first}' and '{second}' have a seed in common",
             f"--paired takes the names of two experiments; the runs are {there}",
@@ -96,6 +96,10 @@ def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], li
         if seed not in common
     ]
     return [(sides[0][seed], sides[1][seed]) for seed in common], remarks
+
+
+def _seed_words(run: Run) -> str:
+    return "no seed" if run.seed is None else f"seed {run.seed}"
 
 
 def _same_entry(run: Run, record: Record) -> Record | None:

@@ -1,28 +1,36 @@
-"""What a report reads of one run folder."""
+"""What a report reads of one run folder, or of a book of scores of weights without a run."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.runtime.current_scores import Record, current_records
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import read_json
 from wavetwin.runtime.records import read_lines
 from wavetwin.runtime.score_book import read_scores
 
-__all__ = ["Record", "Run", "read_run"]
+__all__ = ["Record", "Run", "build_of", "graph_of", "read_operand", "read_run"]
+
+_REMEDY = "name a folder below runs/, such as runs/<name>/<run>"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its documents, its current scores, its epochs."""
+    """A run: its documents, its current scores, its epochs.
+
+    Or scores alone: then there is no plan, no epoch and no seed, and the manifest has what the
+    records say.
+    """
 
     folder: Path
+    """What the records' paths are relative to."""
     manifest: dict[str, Any]
-    plan: dict[str, Any]
+    plan: dict[str, Any] | None
     scores: list[Record]
     """The record of each entry that counts, in the order in which the entries were first scored."""
     epochs: list[dict[str, Any]]
@@ -30,7 +38,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The experiment's name."""
+        """The experiment's name; of weights without a run, their file's."""
         return self.manifest["name"]
 
     @property
@@ -39,9 +47,19 @@ class Run:
         return f"{self.name} ({self.manifest['run']})"
 
     @property
-    def seed(self) -> int:
-        """The seed of everything random in it."""
+    def seed(self) -> int | None:
+        """The seed of everything random in it; None where it is not known."""
         return self.manifest["seed"]
+
+    @property
+    def model_digest(self) -> str:
+        """Of the model that was trained or evaluated."""
+        return self.manifest["model_digest"] if self.plan is None else self.plan["model_digest"]
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set's name; None where it is not known."""
+        return None if self.plan is None else self.plan["data"]["dataset"]
 
     @property
     def trial(self) -> str:
@@ -54,6 +72,15 @@ class Run:
         return next((part for part in word if part.startswith("limit")), "")
 
 
+def read_operand(path: Path) -> Run:
+    """Read a run folder, or the book of scores that `wavetwin evaluate` wrote of some weights.
+
+    Raises:
+        RunError: it is neither, or a file of it is missing or damaged.
+    """
+    return _read_book(path) if path.is_file() else read_run(path)
+
+
 def read_run(folder: Path) -> Run:
     """Read a run folder.
 
@@ -61,16 +88,10 @@ def read_run(folder: Path) -> Run:
         RunError: it is not a run, or a file in it is missing or damaged.
     """
     if not (folder / "manifest.json").is_file():
-        raise RunError(
-            f"{folder} is not a run: it has no manifest.json",
-            "name a folder below runs/, such as runs/<name>/<run>",
-        )
+        raise RunError(f"{folder} is not a run: it has no manifest.json", _REMEDY)
     manifest = read_json(folder / "manifest.json")
     if manifest.get("wavetwin_run") != 1:
-        raise RunError(
-            f"{folder} is not a run of this version of wavetwin",
-            "name a folder below runs/, such as runs/<name>/<run>",
-        )
+        raise RunError(f"{folder} is not a run of this version of wavetwin", _REMEDY)
     if not (folder / "plan.json").is_file():
         raise RunError(
             f"{folder} is not whole: it has no plan.json",
@@ -83,3 +104,64 @@ def read_run(folder: Path) -> Run:
         raise RunError(f"{metrics} cannot be read: {error}") from error
     scores = current_records(read_scores(folder / "scores.json"))
     return Run(folder, manifest, read_json(folder / "plan.json"), scores, epochs)
+
+
+def graph_of(run: Run) -> ModuleGraph | None:
+    """Return the run's graph as written; None where it kept none.
+
+    Raises:
+        RunError: the file is damaged, or of another version.
+    """
+    file = run.folder / "graph.json"
+    if run.plan is None or not file.is_file():
+        return None
+    try:
+        return ModuleGraph.from_json(read_json(file))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{file} cannot be read: {error}", "copy it from the folder that the run was built in"
+        ) from error
+
+
+def build_of(run: Run) -> dict[str, Any]:
+    """Return the manifest of the build that the run is of; empty where it kept none.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    file = run.folder / "build.json"
+    return {} if run.plan is None or not file.is_file() else read_json(file)
+
+
+def _read_book(file: Path) -> Run:
+    """Read a book of `wavetwin evaluate`.
+
+    Raises:
+        RunError: it is a run's, or empty, or of several weights.
+    """
+    records = read_scores(file)
+    if not records or any(record.get("weights_file") is None for record in records):
+        raise RunError(
+            f"{file} has no scores of weights without a run",
+            "name a run's folder, or a book that `wavetwin evaluate` wrote",
+        )
+    if len({record["weights"] for record in records}) > 1:
+        raise RunError(
+            f"{file} has scores of several weights",
+            "evaluate each of them into a book of its own, with --out",
+        )
+    last = records[-1]
+    known = ("digest", "training_digest", "model_digest", "commit", "dirty", "drift")
+    manifest = {name: last[name] for name in known} | {
+        "name": PurePosixPath(last["weights_file"]).stem,
+        "run": "weights without a run",
+        "status": "finished",
+        "seed": None,
+        "parameters": None,
+        "macs": None,
+        "training_seconds": None,
+        "build_manifest_sha256": None,
+        "lives": [],
+        "sources": [],
+    }
+    return Run(file.parent, manifest, None, current_records(records), [])

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.report.against_published import published_curves, published_sections
-from wavetwin.runtime.report.baseline import read_baseline
-from wavetwin.runtime.report.overview import colour_of, overview, seeds_section
-from wavetwin.runtime.report.page import Section, as_html, as_markdown
+from wavetwin.runtime.report.against_published import (
+    published_remarks,
+    published_sections,
+    seed_tables,
+)
+from wavetwin.runtime.report.baseline import Baseline, read_baseline
+from wavetwin.runtime.report.html_report import CompilerParts, html_report
+from wavetwin.runtime.report.overview import overview, seeds_section
+from wavetwin.runtime.report.page import Section, as_markdown
 from wavetwin.runtime.report.paired import paired_section
-from wavetwin.runtime.report.runs import read_run
+from wavetwin.runtime.report.runs import Run, read_operand
 
 __all__ = ["ReportOptions", "report", "write_report"]
 
@@ -22,42 +27,52 @@ class ReportOptions:
     """What a report has beside the table of runs."""
 
     published: bool = False
-    """The published figures of the same models and data sets."""
+    """The published figures of the same models and data sets (the page always has the models')."""
     baseline: str | None = None
-    """A run folder or `published:NAME`: mean flip rates in percent of its."""
+    """A run folder, a book of scores, or `published:NAME`: mean flip rates in percent of its."""
     paired: tuple[str, str] | None = None
     """Two experiments: the second's scores minus the first's, seed by seed."""
 
 
-def report(run_folders: Sequence[Path], options: ReportOptions | None = None) -> str:
-    """Return the report as Markdown; the same run folders give the same text.
+def report(runs: Sequence[Path], options: ReportOptions | None = None) -> str:
+    """Return the report as Markdown; the same files give the same text.
+
+    Args:
+        runs: run folders, or books of scores of weights without a run.
+        options: what it has beside the table of runs.
 
     Raises:
-        RunError: a folder is not a run, a file in it is damaged, or an option does not fit the runs.
+        RunError: an operand is neither, a file of it is damaged, or an option does not fit.
     """
-    return as_markdown(_sections(run_folders, options or ReportOptions()))
+    return as_markdown(_read(runs, options or ReportOptions()).markdown_sections())
 
 
 def write_report(
-    run_folders: Sequence[Path], output: Path, options: ReportOptions | None = None
+    runs: Sequence[Path],
+    output: Path,
+    options: ReportOptions | None = None,
+    compiler: CompilerParts | None = None,
 ) -> str:
-    """Write the report as one HTML file and as Markdown beside it; return the Markdown.
+    """Write the report and return it as Markdown.
+
+    Args:
+        runs: as for `report`.
+        output: `FILE.md` gets the Markdown alone; any other file is one HTML page, with the
+            Markdown beside it.
+        options: as for `report`.
+        compiler: what the page shows of specs and packets; None: neither.
 
     Raises:
         RunError: as `report`, or the files cannot be written.
     """
-    markdown = output.with_suffix(".md")
-    if markdown == output:
-        raise RunError(
-            f"{output} is where the Markdown goes: the HTML would be written over it",
-            f"name the HTML file, such as {output.with_suffix('.html')}",
-        )
-    sections = _sections(run_folders, options or ReportOptions())
-    text = as_markdown(sections)
+    material = _read(runs, options or ReportOptions())
+    text = as_markdown(material.markdown_sections())
+    page = None if output.suffix == ".md" else material.page(compiler)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(as_html("Runs", sections), encoding="utf-8")
-        markdown.write_text(text, encoding="utf-8")
+        if page is not None:
+            output.write_text(page, encoding="utf-8")
+        output.with_suffix(".md").write_text(text, encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(
@@ -66,17 +81,38 @@ def write_report(
     return text
 
 
-def _sections(run_folders: Sequence[Path], options: ReportOptions) -> list[Section]:
-    runs = [read_run(folder) for folder in run_folders]
+@dataclass(frozen=True)
+class _Material:
+    """The runs that were read, and what is compared."""
+
+    runs: list[Run]
+    options: ReportOptions
+    baseline: Baseline | None
+    compared: list[Section]
+    """Means over seeds, paired differences."""
+
+    def markdown_sections(self) -> list[Section]:
+        sections = [overview(self.runs, self.baseline), *self.compared]
+        if self.options.published:
+            remarks = published_remarks(self.runs)
+            sections.append(Section("Against the published figures", remarks=remarks))
+            sections += [*published_sections(self.runs), *seed_tables(self.runs)]
+        return sections
+
+    def page(self, compiler: CompilerParts | None) -> str:
+        published = self.options.published
+        return html_report(
+            self.runs, self.compared, self.baseline, published=published, compiler=compiler
+        )
+
+
+def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
+    runs = [read_operand(path) for path in paths]
     baseline = None if options.baseline is None else read_baseline(options.baseline)
-    colours = [colour_of(number) for number in range(len(runs))]
-    dashed = published_curves(runs, colours) if options.published else {}
-    sections = [overview(runs, baseline, dashed)]
+    compared: list[Section] = []
     over_seeds = seeds_section(runs, baseline)
     if over_seeds is not None:
-        sections.append(over_seeds)
+        compared.append(over_seeds)
     if options.paired is not None:
-        sections.append(paired_section(runs, *options.paired))
-    if options.published:
-        sections += published_sections(runs)
-    return sections
+        compared.append(paired_section(runs, *options.paired))
+    return _Material(runs, options, baseline, compared)
