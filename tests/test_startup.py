@@ -50,10 +50,19 @@ def test_check_imports_the_front_end_only() -> None:
     assert not {name for name in loaded if name.startswith("wavetwin.runtime")}
 
 
-@pytest.mark.parametrize("options", [(), ("--json",), ("--passes",)])
+@pytest.mark.parametrize(
+    "options", [(), ("--json",), ("--passes",), ("--origins",), ("--packets",)], ids=" ".join
+)
 def test_show_imports_no_torch(options: tuple[str, ...]) -> None:
     loaded = modules_after("show", "specs/alexnet/Azh3wyI_mod.yaml", *options)
-    assert not loaded & (NUMERIC | {"jinja2", "rich", "git"})
+    assert not loaded & (NUMERIC | {"jinja2", "rich", "git", "PIL", "wavetwin.pictures"})
+
+
+def test_pictures_are_drawn_without_torch(tmp_path: Path) -> None:
+    files = ("--packets", str(tmp_path / "packets.svg"), "--graph", str(tmp_path / "graph.svg"))
+    loaded = modules_after("show", "specs/alexnet/Azh3wyI_mod.yaml", *files)
+    assert not loaded & (NUMERIC | {"jinja2", "rich", "git", "PIL"})
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_build_imports_no_torch(tmp_path: Path) -> None:

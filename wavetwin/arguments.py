@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from wavetwin import __version__
+from wavetwin.study_arguments import add_study
 
 FORMATS = ("text", "json", "github", "sarif")
 
@@ -27,15 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     def takes_specs(added: argparse.ArgumentParser, several: bool = True) -> None:
         what = "spec files, or folders of them" if several else "a spec file"
         added.add_argument("specs", metavar="SPEC", nargs="+" if several else 1, help=what)
-        added.add_argument(
-            "--set",
-            metavar="KEY=VALUE",
-            action="append",
-            default=[],
-            dest="overrides",
-            help="override a field, for example --set stem.free_channels=40; may be repeated",
-        )
-        added.add_argument("--project", metavar="DIR", help="the project's root folder")
+        _add_overrides(added, "override a field, for example --set stem.free_channels=40")
         added.add_argument(
             "--format", choices=FORMATS, default="text", help="form of errors and warnings"
         )
@@ -48,12 +41,28 @@ def make_parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--check", action="store_true", help="compare with what was built; write nothing"
     )
-    show = command("show", "Show a spec's layers: shapes, parameters, cost.")
+    show = command("show", "Show a spec's layers: shapes, parameters, cost, where they come from.")
     takes_specs(show, several=False)
     show.add_argument("--json", action="store_true", help="one JSON object on standard output")
     passes = show.add_mutually_exclusive_group()
     passes.add_argument("--passes", action="store_true", help="what each pass changes")
     _add_no_passes(passes)
+    show.add_argument(
+        "--full", action="store_true", help="write out blocks that are alike, and lists"
+    )
+    show.add_argument(
+        "--origins", action="store_true", help="every field, its value, and what set it"
+    )
+    show.add_argument(
+        "--packets",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help="the packets in the frequency plane: a table, and a picture in FILE.svg or FILE.png",
+    )
+    show.add_argument(
+        "--graph", metavar="FILE", help="draw the layers, as SVG or PNG; with --passes after them"
+    )
     show.add_argument(
         "--kernels",
         metavar="FILE.png",
@@ -64,16 +73,26 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="weights for --kernels, .safetensors; default: the initial ones",
     )
+    _add_diff(command("diff", "Say what differs between experiments, and what it does."))
     run = command("run", "Build one spec, train it and evaluate it.")
     takes_specs(run, several=False)
     _add_build_options(run)
     run.epilog = "What follows -- is passed on to train.py: wavetwin run SPEC -- --device cuda"
     _add_evaluate(command("evaluate", "Run a spec's evaluation battery on a weights file."))
-    report = command("report", "Set several runs side by side.")
-    report.add_argument("runs", metavar="RUN", nargs="+", help="run folders")
-    report.add_argument("-o", "--output", metavar="FILE", help="default: report.html")
+    report = command("report", "Show runs in one offline HTML page, side by side.")
     report.add_argument(
-        "--published", action="store_true", help="beside the published figures of the same models"
+        "runs", metavar="RUN", nargs="+", help="run folders, or books of `wavetwin evaluate`"
+    )
+    report.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="FILE.html, with Markdown beside it, or FILE.md alone; default: report.html",
+    )
+    report.add_argument(
+        "--published",
+        action="store_true",
+        help="in the Markdown, too, and with the published tables of the data set",
     )
     report.add_argument(
         "--baseline",
@@ -92,23 +111,55 @@ def make_parser() -> argparse.ArgumentParser:
     _add_data(commands.add_parser("data", help=text, description=text))
     text = "Take over what others trained: weights, or the commands of the published models."
     _add_import(commands.add_parser("import", help=text, description=text))
+    text = "Study the first layer: RMax and CMod, shifts, kernels, sparse layers."
+    add_study(commands.add_parser("study", help=text, description=text), _count, _positive)
     schema = command("schema", "Print the JSON Schema of specs, for editors.")
     schema.set_defaults(format="text", strict=False)
     return parser
 
 
-def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
-    evaluate.add_argument("weights", metavar="WEIGHTS", help=".safetensors, .pt, .pth or .tar")
-    evaluate.add_argument("--spec", metavar="SPEC", required=True, help="the model's spec")
-    evaluate.add_argument(
+def _add_overrides(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         default=[],
         dest="overrides",
-        help="override a field of the spec; may be repeated",
+        help=f"{text}; may be repeated",
     )
-    evaluate.add_argument("--project", metavar="DIR", help="the project's root folder")
+    parser.add_argument("--project", metavar="DIR", help="the project's root folder")
+
+
+def _add_diff(diff: argparse.ArgumentParser) -> None:
+    diff.add_argument(
+        "operands",
+        metavar="OPERAND",
+        nargs="+",
+        help="specs, built folders, run folders, .safetensors files or checkpoint folders; of more "
+        "than two a table",
+    )
+    diff.add_argument(
+        "--at",
+        metavar="COMMIT",
+        action="append",
+        default=[],
+        help="compare one spec at this commit with the work tree; twice: two commits",
+    )
+    _add_overrides(diff, "override a field of the specs; of one spec: compare it with and without")
+    diff.add_argument("--full", action="store_true", help="every field, layer, attribute and label")
+    diff.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    diff.add_argument("--html", metavar="FILE", help="write a page that needs nothing else, too")
+    diff.add_argument(
+        "--values", action="store_true", help="compare the numbers of two weights files or runs"
+    )
+    diff.epilog = "Exit code: 0 the same, 1 different, 2 an operand is at fault."
+    diff.set_defaults(format="text", strict=False)
+
+
+def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
+    evaluate.add_argument("weights", metavar="WEIGHTS", help=".safetensors, .pt, .pth or .tar")
+    evaluate.add_argument("--spec", metavar="SPEC", required=True, help="the model's spec")
+    _add_overrides(evaluate, "override a field of the spec")
     evaluate.add_argument(
         "--out",
         metavar="FILE.json",
@@ -191,15 +242,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     text = "Say what is there of a spec's images, what is missing, and how to get it."
     check = kinds.add_parser("check", help=text, description=text)
     check.add_argument("spec", metavar="SPEC", help="a spec file")
-    check.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        dest="overrides",
-        help="override a field of the spec; may be repeated",
-    )
-    check.add_argument("--project", metavar="DIR", help="the project's root folder")
+    _add_overrides(check, "override a field of the spec")
     check.add_argument("--data-root", metavar="DIR", help="where the data sets lie")
     check.add_argument(
         "--verify", action="store_true", help="compare checksums and decode every image"
@@ -221,15 +264,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     weights = kinds.add_parser("weights", help=text, description=text)
     weights.add_argument("file", metavar="FILE", help=".safetensors, .pt, .pth or .tar")
     weights.add_argument("--spec", metavar="SPEC", required=True, help="the model's spec")
-    weights.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        dest="overrides",
-        help="override a field of the spec; may be repeated",
-    )
-    weights.add_argument("--project", metavar="DIR", help="the project's root folder")
+    _add_overrides(weights, "override a field of the spec")
     weights.add_argument(
         "--out", metavar="FILE", required=True, help="the .safetensors file to write"
     )

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(own)
     if separator and options.command != "run":
         parser.error(f"{options.command} takes nothing after --")
-    options.script_arguments = rest
+    options.given, options.script_arguments = own, rest
     collecting = gc.isenabled()
     # Loading makes many objects and frees few: collections would only cost time.
     gc.disable()
@@ -124,7 +124,9 @@ def _check(options: argparse.Namespace) -> int:
     wanted = bool(checked.diagnostics) or options.format != "text"
     code = _report(options, checked.diagnostics) if wanted else FINE
     if options.format == "text" and code == FINE:
-        sys.stderr.write(f"{_count(checked.num_specs, 'spec')} checked, no fault found\n")
+        warnings = len(checked.diagnostics)
+        found = f"no error, {_count(warnings, 'warning')}" if warnings else "no fault found"
+        sys.stderr.write(f"{_count(checked.num_specs, 'spec')} checked, {found}\n")
     return code
 
 
@@ -174,7 +176,7 @@ def _build_and_print(options: argparse.Namespace) -> tuple[int, list[Built]]:
     warnings = [warning for result in built for warning in result.compiled.warnings]
     code = _report(options, warnings) if warnings or options.format != "text" else FINE
     if options.format == "text":
-        from wavetwin.compiler.tables import build_summary
+        from wavetwin.compiler.build_summary import build_summary
 
         sys.stdout.write(build_summary(built, Path.cwd()))
     return code, built
@@ -184,71 +186,15 @@ def _show(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from wavetwin.compiler.compiled import compile_spec
+    from wavetwin.show_command import check_pictures, show
 
-    _check_picture(options)
+    check_pictures(options)
     compiled = compile_spec(
         Path(options.specs[0]), options.overrides, _project(options), optimise=options.optimise
     )
     code = _report(options, compiled.warnings) if compiled.warnings else FINE
-    if options.json:
-        import json
-
-        from wavetwin.compiler.tables import show_document
-
-        sys.stdout.write(json.dumps(show_document(compiled), indent=1, ensure_ascii=False) + "\n")
-    else:
-        from wavetwin.compiler.tables import layer_table, pass_table
-
-        sys.stdout.write(layer_table(compiled))
-        if options.passes:
-            sys.stdout.write("\n" + pass_table(compiled))
-    if options.kernels is not None:
-        from wavetwin.runtime.kernel_picture import picture_kernels
-
-        checkpoint = None if options.checkpoint is None else Path(options.checkpoint)
-        file = Path(options.kernels)
-        picture_kernels(compiled.graph, compiled.plan, compiled.project, file, checkpoint)
-        sys.stderr.write(f"kernels: {file}\n")
+    sys.stdout.write(show(compiled, options))
     return code
-
-
-def _check_picture(options: argparse.Namespace) -> None:
-    """Refuse a picture that cannot be written, before anything is computed."""
-    from pathlib import Path
-
-    from wavetwin.diagnostics import CompileError, Diagnostic
-
-    found: list[Diagnostic] = []
-    if options.kernels is None:
-        if options.checkpoint is not None:
-            found = [
-                Diagnostic(
-                    "checkpoint-without-kernels",
-                    "--checkpoint gives the weights of --kernels, which is not there",
-                    subject="wavetwin show",
-                    help="add --kernels FILE.png",
-                )
-            ]
-    elif Path(options.kernels).suffix.lower() != ".png":
-        found = [
-            Diagnostic(
-                "picture-not-png",
-                "kernels are drawn as a PNG file",
-                subject=options.kernels,
-                help="give it a name that ends in .png",
-            )
-        ]
-    elif not Path(options.kernels).absolute().parent.is_dir():
-        found = [
-            Diagnostic(
-                "picture-folder-missing",
-                "the folder of the picture does not exist",
-                subject=options.kernels,
-                help=f"make {Path(options.kernels).parent}, or choose another one",
-            )
-        ]
-    if found:
-        raise CompileError(found)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -293,15 +239,25 @@ def _shared(arguments: Sequence[str]) -> list[str]:
     return shared
 
 
+def _diff(options: argparse.Namespace) -> int:
+    from wavetwin.diff_command import diff_command
+
+    answer = diff_command(options, sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    sys.stdout.write(answer.text)
+    sys.stderr.write(answer.messages)
+    return FINE if answer.same else DIFFERS
+
+
 def _report_runs(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from wavetwin.runtime.report import ReportOptions, write_report
+    from wavetwin.report_command import report_command
+    from wavetwin.runtime.report import ReportOptions
 
     output = Path(options.output or "report.html")
     paired = None if options.paired is None else (options.paired[0], options.paired[1])
     wanted = ReportOptions(options.published, options.baseline, paired)
-    text = write_report([Path(run) for run in options.runs], output, wanted)
+    text = report_command([Path(run) for run in options.runs], output, wanted)
     sys.stdout.write(text)
     sys.stdout.write(f"\nreport: {output}\n")
     return FINE
@@ -403,6 +359,13 @@ def _data_prepare(options: argparse.Namespace) -> int:
     return FINE
 
 
+def _study(options: argparse.Namespace) -> int:
+    from wavetwin.study_command import study_command
+
+    sys.stdout.write(study_command(options))
+    return FINE
+
+
 def _schema(options: argparse.Namespace) -> int:
     from wavetwin.compiler.json_schema import shipped_schema
 
@@ -419,6 +382,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "data check": _data_check,
     "data prepare": _data_prepare,
+    "diff": _diff,
     "evaluate": _evaluate,
     "import command": _import_command,
     "import weights": _import_weights,
@@ -430,4 +394,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "runs show": _runs,
     "schema": _schema,
     "show": _show,
+    "study": _study,
 }

@@ -1,0 +1,84 @@
+"""The first layer of a model as one bank of kernels, from weights or as training begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.runtime.build import GraphError, build_module, initialise
+from wavetwin.runtime.checkpoint import load_free_channels, read_foreign
+from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.import_weights import convert_state_dict
+from wavetwin.runtime.kernels import ResultingKernel, resulting_kernel
+from wavetwin.runtime.study.kernel_measures import luminance
+
+__all__ = ["FirstLayer", "initial_layer", "trained_layer"]
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLayer:
+    """What the study compares."""
+
+    name: str
+    """Of the experiment, and what its weights are."""
+    kernel: ResultingKernel
+    weights_sha256: str | None
+    """None for initial weights."""
+
+    @property
+    def stride(self) -> int:
+        """m, of the layer."""
+        return self.kernel.stride
+
+    @property
+    def luminance(self) -> Tensor:
+        """(channels, height, width), float64 or complex128; complex where any channel is."""
+        kernels = luminance(self.kernel.weight.detach())
+        return kernels.to(torch.complex128 if kernels.is_complex() else torch.float64)
+
+
+def initial_layer(graph: ModuleGraph, plan: TrainingPlan, project: Path) -> FirstLayer:
+    """Return the layer as training begins.
+
+    Args:
+        graph: as written, not optimised.
+        plan: names the seed, and weights that the free channels start from.
+        project: what the plan's paths are relative to.
+
+    Raises:
+        RunError: the layer is no convolution, or the file that it starts from cannot be read.
+    """
+    # Every parameter has a stream of its own: the trunk need not be made.
+    nodes = tuple(node for node in graph if node.section in ("input", "stem"))
+    stem = replace(graph, nodes=nodes)
+    model = build_module(stem)
+    initialise(model, stem, plan.seed)
+    if plan.initial_weights is not None:
+        load_free_channels(model, plan.initial_weights, project)
+    state = dict(model.named_parameters())
+    return FirstLayer(f"{plan.name}, initial, seed {plan.seed}", _compose(state, graph), None)
+
+
+def trained_layer(graph: ModuleGraph, plan: TrainingPlan, weights: Path) -> FirstLayer:
+    """Return the layer with the weights of a file, of this project's names or of others'.
+
+    Raises:
+        RunError: the file cannot be read or is of another model, or the layer is no convolution.
+    """
+    foreign = read_foreign(weights)
+    state = convert_state_dict(graph, foreign.tensors, num_classes="any").state
+    return FirstLayer(f"{plan.name}, {weights.name}", _compose(state, graph), foreign.sha256)
+
+
+def _compose(state: Mapping[str, Tensor], graph: ModuleGraph) -> ResultingKernel:
+    try:
+        with torch.no_grad():
+            return resulting_kernel(state, graph)
+    except GraphError as error:
+        raise RunError(f"{graph.name}: {error}") from error

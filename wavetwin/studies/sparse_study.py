@@ -1,0 +1,73 @@
+"""`sparse`: first layers by the number of their trained weights, and error curves of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wavetwin.compiler.compiled import compile_spec
+from wavetwin.compiler.project import expand_specs
+from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.report.line_plot import LinePlot, Look, Series, draw_plot
+from wavetwin.runtime.report.overview import curve_of
+from wavetwin.runtime.report.runs import Run, read_run
+from wavetwin.runtime.study.sparse import layer_of, sparse_table
+from wavetwin.runtime.study.tables import Table
+from wavetwin.studies.result import Picture, Result
+
+__all__ = ["study_sparse"]
+
+
+def study_sparse(specs: Sequence[Path], runs: Sequence[Path]) -> Result:
+    """Count the first layers of specs, and draw the errors of runs against the epoch.
+
+    Args:
+        specs: files, or folders of them; reductions are of the first one, the standard network.
+        runs: run folders; the curves are of the validation images.
+
+    Raises:
+        CompileError: a spec is at fault.
+        RunError: a folder is no run, or has no validation errors.
+    """
+    compiled = [compile_spec(spec) for spec in expand_specs(specs)]
+    read = [read_run(folder) for folder in runs]
+    return Result(
+        study="sparse",
+        title="First layers and their trained weights",
+        notes=(
+            "The first layer is everything before the first pooling's norm and activation. A frozen "
+            "layer keeps its initial weights, or those of `stem.initial_weights`: two questions, "
+            "which a study asks apart.",
+        ),
+        summaries=[sparse_table([layer_of(each.graph) for each in compiled])],
+        tables=[_curves_table(read)] if read else [],
+        pictures=[_curves(read)] if read else [],
+        protocol={"sizes": "per image, of the graph as written"},
+        inputs=[
+            *({"spec": each.spec_path, "model_digest": each.model_digest} for each in compiled),
+            *({"run": run.label, "digest": run.manifest["digest"]} for run in read),
+        ],
+    )
+
+
+def _points(run: Run) -> list[tuple[float, float]]:
+    points = curve_of(run, "validation", "top1_error")
+    if not points:
+        raise RunError(
+            f"{run.folder} has no errors on validation images",
+            "train with data.validation above 0, or leave the run out",
+        )
+    return points
+
+
+def _curves_table(runs: Sequence[Run]) -> Table:
+    rows = tuple((run.label, int(epoch), error) for run in runs for epoch, error in _points(run))
+    return Table("errors", "Validation error", ("run", "epoch", "top1_error"), rows)
+
+
+def _curves(runs: Sequence[Run]) -> Picture:
+    series = [Series(run.label, _points(run), Look(number)) for number, run in enumerate(runs)]
+    title = "Top-1 error on the validation images"
+    plot = LinePlot(title, "epoch", "top-1 error", series, is_rate=True)
+    labels = ", ".join(f"{number}: {each.name}" for number, each in enumerate(series, start=1))
+    return Picture(f"{title}, in the order of the marks: {labels}", draw_plot(plot))
