@@ -10,7 +10,6 @@ from wavetwin.diagnostics import (
     Diagnostic,
     Origin,
     Place,
-    has_errors,
     render_github,
     render_json,
     render_sarif,
@@ -141,7 +140,5 @@ def test_sarif_names_rules_and_places():
     assert note["locations"] == [{"logicalLocations": [{"fullyQualifiedName": "--set[1]"}]}]
 
 
-def test_only_errors_are_errors():
-    assert has_errors([BARE, CLASH])
-    assert not has_errors([BARE, OVERRIDE])
+def test_the_error_tells_its_diagnostics():
     assert "specs/my twin.yaml:12:5: channels" in str(CompileError([CLASH]))

@@ -6,7 +6,7 @@ rendered once (decisions.md 18-20), as text, JSON, commands of GitHub's workflow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -298,8 +298,3 @@ def _sarif_location(place: Place, source_line: str | None = None) -> dict[str, A
     if source_line is not None:
         region["snippet"] = {"text": source_line}
     return {"physicalLocation": {"artifactLocation": {"uri": quote(place.path)}, "region": region}}
-
-
-def has_errors(diagnostics: Sequence[Diagnostic]) -> bool:
-    """Whether any of the diagnostics is an error."""
-    return any(diagnostic.severity == "error" for diagnostic in diagnostics)

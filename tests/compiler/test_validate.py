@@ -9,7 +9,7 @@ import pytest
 from wavetwin.compiler.checks import RULES
 from wavetwin.compiler.clash import clash
 from wavetwin.compiler.compose import LoadedSpec, SourceCache, load_spec
-from wavetwin.compiler.fields import field_forms, form_at, required_fields, sections_with
+from wavetwin.compiler.fields import field_forms, form_at, sections_with
 from wavetwin.compiler.schema import ExperimentSpec, SpecModel
 from wavetwin.compiler.structure import STAND_INS
 from wavetwin.compiler.suggest import distance, nearest, suggest
@@ -247,7 +247,8 @@ def test_clashes_show_defaults(tmp_path: Path):
 
 def required(model: type[SpecModel], path: str = "") -> list[str]:
     """Return the key paths of all required fields, `*` for places in lists."""
-    paths = [path + name for name in required_fields(model)]
+    names = [name for name, field in model.model_fields.items() if field.is_required()]
+    paths = [path + name for name in names]
     for name, form in field_forms(model).items():
         for each in (form, *(branch for _, branch in form.branches)):
             if each.model is not None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from wavetwin.compiler.plan import InitialWeightsPlan
+from wavetwin.package import sha256_of
 from wavetwin.runtime import checkpoint
 from wavetwin.runtime.checkpoint import (
     find_last,
@@ -18,7 +19,6 @@ from wavetwin.runtime.checkpoint import (
     load_weights,
     save_snapshot,
     save_state,
-    weights_digest,
 )
 from wavetwin.runtime.errors import RunError
 
@@ -96,9 +96,9 @@ def test_a_kill_at_any_call_leaves_a_whole_state(tmp_path: Path, monkeypatch: py
 def test_same_weights_same_bytes(tmp_path: Path):
     network = model()
     save_snapshot(tmp_path, network, 30)
-    first = weights_digest(tmp_path / "epoch-030.safetensors")
+    first = sha256_of((tmp_path / "epoch-030.safetensors").read_bytes())
     save_snapshot(tmp_path, network, 31)
-    assert weights_digest(tmp_path / "epoch-031.safetensors") == first
+    assert sha256_of((tmp_path / "epoch-031.safetensors").read_bytes()) == first
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "epoch-030.safetensors",
         "epoch-031.safetensors",

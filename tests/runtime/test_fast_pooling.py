@@ -35,13 +35,17 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _seed():
+def _seed(monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
+    # What is made for large maps, tried on small ones.
+    monkeypatch.setattr(pieces, "SMALL_BYTES", 0)
 
 
-@pytest.fixture(params=["whole", "pieces"])
+@pytest.fixture(params=["whole", "pieces", "small"])
 def _images_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
-    """Five images are one piece, or several, the last of them smaller."""
+    """Five images are one piece, or several, the last of them smaller; or too small to matter."""
+    if request.param == "small":
+        monkeypatch.setattr(pieces, "SMALL_BYTES", 1 << 40)
     if request.param == "pieces":
         monkeypatch.setattr(pieces, "PIECE_BYTES", 1)
         monkeypatch.setattr(torch, "get_num_threads", lambda: 2)

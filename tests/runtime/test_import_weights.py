@@ -25,12 +25,12 @@ import wavetwin
 from tests.shipped import spec_of
 from wavetwin import cli
 from wavetwin.compiler.compiled import Compiled
+from wavetwin.package import sha256_of
 from wavetwin.runtime.build import build_module
 from wavetwin.runtime.checkpoint import (
     load_free_channels,
     load_weights,
     read_foreign,
-    weights_digest,
 )
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.import_weights import WeightsError, convert_state_dict
@@ -161,14 +161,14 @@ def test_a_file_of_the_reference_is_imported(tmp_path: Path, capsys: pytest.Capt
         assert opened.metadata() == {
             "format": "pt",
             "source": "R18 e300.tar",
-            "source_sha256": weights_digest(source),
+            "source_sha256": sha256_of(source.read_bytes()),
             "spec": entry,
             "digest": compiled.digest,
             "model_digest": compiled.model_digest,
             "num_classes": "10",
         }
     assert printed.out == (
-        f"from     R18 e300.tar, SHA-256 {weights_digest(source)}\n"
+        f"from     R18 e300.tar, SHA-256 {sha256_of(source.read_bytes())}\n"
         "         names as the published models' or torchvision's\n"
         f"matched  {len(load_file(out))} tensors of {entry}, 11,178,141 parameters, 10 classes\n"
         "         9 fixed filters and constants compared\n"
@@ -377,7 +377,7 @@ def test_files_that_hold_no_weights_are_refused(tmp_path: Path):
     torch.save({"state_dict": {"module.x": torch.ones(1)}, "epoch": 3}, tmp_path / "c.pth")
     foreign = read_foreign(tmp_path / "c.pth")
     assert list(foreign.tensors) == ["x"]
-    assert foreign.sha256 == weights_digest(tmp_path / "c.pth")
+    assert foreign.sha256 == sha256_of((tmp_path / "c.pth").read_bytes())
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -9,11 +9,16 @@ import torch
 
 from wavetwin.runtime.intervals import (
     combined_intervals,
-    mean_interval,
     mean_intervals,
     paired_interval,
     resampled_means,
 )
+
+
+def mean_interval(values: torch.Tensor, is_rate: bool = False) -> tuple[float, float]:
+    """Return the interval of one column's mean."""
+    (interval,) = mean_intervals(values.unsqueeze(1), are_rates=[is_rate])
+    return interval
 
 
 def generator(seed: int) -> torch.Generator:

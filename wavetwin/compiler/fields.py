@@ -47,12 +47,6 @@ def field_forms(model: type[SpecModel]) -> dict[str, Form]:
     return {name: _form(field.annotation, field) for name, field in model.model_fields.items()}
 
 
-@cache
-def required_fields(model: type[SpecModel]) -> tuple[str, ...]:
-    """Return the fields that a mapping has to have."""
-    return tuple(name for name, field in model.model_fields.items() if field.is_required())
-
-
 def default_at(path: Sequence[PathPart]) -> Any:
     """Return the schema's default of a field; None where there is none."""
     model = model_at(path[:-1])

@@ -40,7 +40,6 @@ __all__ = [
     "save_snapshot",
     "save_state",
     "sync_folder",
-    "weights_digest",
     "without_prefix",
     "write_weights",
 ]
@@ -305,12 +304,6 @@ def save_best(checkpoints: Path, model: nn.Module, epoch: int) -> None:
     """
     checkpoints.mkdir(parents=True, exist_ok=True)
     write_weights(checkpoints / "best.safetensors", model.state_dict(), {"epoch": str(epoch)})
-
-
-def weights_digest(file: Path) -> str:
-    """Return the SHA-256 of a weights file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,7 +18,6 @@ __all__ = [
     "RESAMPLES",
     "PairedDifference",
     "combined_intervals",
-    "mean_interval",
     "mean_intervals",
     "paired_interval",
     "percentiles",
@@ -43,16 +42,6 @@ class PairedDifference:
     mean: float
     low: float
     high: float
-
-
-def mean_interval(
-    values: Tensor, *, is_rate: bool = False, resamples: int = RESAMPLES, seed: int = _SEED
-) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of (images,) values; see `mean_intervals`."""
-    (interval,) = mean_intervals(
-        values.unsqueeze(1), are_rates=[is_rate], resamples=resamples, seed=seed
-    )
-    return interval
 
 
 def mean_intervals(

@@ -46,7 +46,7 @@ def run_passes(
     for name, rewrite in passes:
         rewritten = rewrite(current)
         if rewritten is not current:
-            check_invariants(rewritten, graph)
+            check_invariants(rewritten, graph, current)
         records.append(
             PassRecord(
                 name,

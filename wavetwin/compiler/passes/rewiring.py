@@ -35,6 +35,7 @@ def rebuild(graph: ModuleGraph, nodes: Mapping[str, Node]) -> ModuleGraph:
 
     The order is that of `nodes`, as far as sections and inputs allow; the output is the graph's.
     """
+    before = {node.id: node for node in graph}
     alive = {graph.input.id}
     waiting = [graph.output.id]
     while waiting:
@@ -48,9 +49,21 @@ def rebuild(graph: ModuleGraph, nodes: Mapping[str, Node]) -> ModuleGraph:
             return
         for source in node.inputs:
             add(nodes[source])
-        done[node.id] = complete(node, [done[source] for source in node.inputs])
+        done[node.id] = _completed(node, [done[source] for source in node.inputs], before)
 
     for node in sorted(nodes.values(), key=lambda node: SECTIONS.index(node.section)):
         if node.id in alive:
             add(node)
     return ModuleGraph(graph.name, tuple(done.values()), graph.passes)
+
+
+def _completed(node: Node, inputs: list[Node], before: Mapping[str, Node]) -> Node:
+    """Return a node with its facts; the very one that was there before where nothing changed.
+
+    Nodes below it are then the same, too: making them again would take most of a pass's time.
+    """
+    old = before.get(node.id)
+    if node is old and all(source is before.get(source.id) for source in inputs):
+        return node
+    new = complete(node, inputs)
+    return old if old is not None and new == old else new

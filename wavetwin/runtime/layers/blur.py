@@ -15,6 +15,7 @@ from wavetwin.runtime.layers.pieces import (
     images_at_once,
     is_channels_last,
     is_piecewise,
+    is_small,
     map_images,
     to_channels_last,
 )
@@ -166,8 +167,9 @@ class BlurPool(ConstantBuffers):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the blurred maps at the kept positions, computed there only."""
-        # Torch says what is wrong with smaller maps.
-        if is_piecewise(x) and min(x.shape[-2:]) > reflect_margins(self.size)[1]:
+        # Torch says what is wrong with maps that are smaller than their margins.
+        fits = min(x.shape[-2:]) > reflect_margins(self.size)[1]
+        if fits and is_piecewise(x) and not is_small(x):
             return _Blur.apply(x, self.taps, self.stride)
         return blur_at_kept(x, self.taps, self.stride)
 

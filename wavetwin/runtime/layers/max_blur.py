@@ -22,6 +22,7 @@ from wavetwin.runtime.layers.pieces import (
     images_at_once,
     is_channels_last,
     is_piecewise,
+    is_small,
     map_images,
     to_channels_last,
 )
@@ -147,13 +148,17 @@ class MaxBlurPool(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the blurred maxima at the kept positions."""
-        if type(self.max) is nn.MaxPool2d and is_piecewise(x) and self._fits(x):
+        if type(self.max) is nn.MaxPool2d and is_piecewise(x) and self._pays(x):
             return _MaxBlur.apply(
                 x, self.blur.taps, self.kernel_size, self.padding, self.blur.stride
             )
         return self.blur(self.max(x))
 
-    def _fits(self, x: Tensor) -> bool:
-        """Return whether there are maxima to reflect; torch says what is wrong with smaller maps."""
+    def _pays(self, x: Tensor) -> bool:
+        """Return whether there are maxima to reflect, and large maps or such that torch is slow with.
+
+        Torch says what is wrong with maps that are too small.
+        """
         smallest = min(x.shape[-2:]) + 2 * self.padding - self.kernel_size + 1
-        return smallest > reflect_margins(self.blur.size)[1]
+        is_slow = not (is_channels_last(x) and is_small(x))
+        return is_slow and smallest > reflect_margins(self.blur.size)[1]

@@ -18,6 +18,9 @@ from torch.autograd import forward_ad
 PIECE_BYTES = 8 << 20
 """How many bytes of maps are worked on at once."""
 
+SMALL_BYTES = 1 << 20
+"""Maps of an image with fewer bytes stay in the caches by themselves: torch's operations are faster."""
+
 
 def is_piecewise(x: Tensor) -> bool:
     """Return whether `x` is to be pooled piece by piece: on the CPU, in eager mode.
@@ -34,6 +37,11 @@ def is_piecewise(x: Tensor) -> bool:
         and not torch._C._are_functorch_transforms_active()
         and forward_ad._current_level < 0
     )
+
+
+def is_small(x: Tensor) -> bool:
+    """Return whether an image's maps in `x` (batch, ...) are fewer bytes than pieces are worth."""
+    return x[0].numel() * x.element_size() < SMALL_BYTES
 
 
 def images_at_once(x: Tensor) -> int:
