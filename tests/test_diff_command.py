@@ -22,6 +22,7 @@ from wavetwin import cli
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.diff.several import Several
 from wavetwin.compiler.diff.tensors import expected_tensors
+from wavetwin.compiler.diff.wording import mebibytes
 from wavetwin.compiler.spec_yaml import dump_spec
 from wavetwin.diff_command import diff_fragment
 
@@ -410,6 +411,20 @@ def test_values_are_compared_where_asked_for(
     assert document(capsys, first, first, "--values")["values"] == []
 
 
+def test_a_file_without_a_number_is_the_same_as_itself(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nan, infinity = float("nan"), float("inf")
+    first = write_weights(project / "first.safetensors", a=[nan, infinity, 1.0], b=[1.0])
+    second = write_weights(project / "second.safetensors", a=[nan, infinity, 2.0], b=[nan])
+    assert document(capsys, first, first, "--values")["same"]
+    assert document(capsys, first, second, "--values")["values"] == [
+        {"name": "a", "largest": 1.0, "relative": None},
+        {"name": "b", "largest": None, "relative": None},
+    ]
+    assert re.search(r"^ *b +not finite +-$", diff(capsys, first, second, "--values")[1], re.M)
+
+
 def test_values_of_runs_are_those_of_their_last_weights(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -544,6 +559,19 @@ def test_a_page_has_every_level(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert shown.cells(caption)["total", "MACs"] == f"{difference['macs']:+,}"
 
 
+def test_a_page_of_runs_has_their_weights(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [add_run(project, spec) for spec in ("a.yaml", "b.yaml")]
+    for number, run in enumerate(runs):
+        write_model(run / "checkpoints/last/model.safetensors", project / "a.yaml", seed=number)
+    code, _, _ = diff(capsys, *runs, "--values", "--html", project / "page.html")
+    shown = Page((project / "page.html").read_text(encoding="utf-8"))
+    shown.check()
+    assert code == 1
+    assert shown.headings[-1] == "Weights"
+
+
 def test_a_page_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     diff(capsys, spec_of("RI"), spec_of("RwyI"), spec_of("RwyI_mod"), "--html", page)
@@ -565,6 +593,22 @@ def test_a_fragment_for_reports_escapes_what_it_shows(project: Path) -> None:
     assert "&lt;b&gt;.safetensors" in fragment
     assert "<b>" not in fragment
     Page(fragment).check()
+
+
+def test_a_list_that_is_empty_in_one_column_has_no_row_of_its_own() -> None:
+    from wavetwin.compiler.diff.difference import Experiment
+
+    several = Several(
+        tuple(Experiment(name, compile_spec(spec_of(name))) for name in ("cnn", "twin", "AI"))
+    )
+    assert "backbone.layers" not in several.fields
+    assert "backbone.layers.0.conv.channels" in several.fields
+
+
+def test_small_memory_is_told_in_small_units() -> None:
+    assert mebibytes(41_000, 59_448) == "40.0 -> 58.1 KiB (+45.0 %)"
+    assert mebibytes(41_000, 41_000) == "the same 40.0 KiB"
+    assert mebibytes(2**19, 2**20) == "0.5 -> 1.0 MiB (+100.0 %)"
 
 
 def test_several_of_the_same_are_empty() -> None:

@@ -176,21 +176,29 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
         text = _json(_pair_document(pair))
     else:
         from wavetwin.compiler.diff.text import difference_text
-        from wavetwin.compiler.diff.weights_text import tensors_text, values_text
 
         blocks: list[str] = []
         if pair.difference is not None:
             blocks.append(difference_text(pair.difference, full=options.full, colour=colour))
         else:
             blocks.append(f"{pair.operands[0].label} -> {pair.operands[1].label}\n")
-        if pair.tensors is not None:
-            blocks.append(tensors_text(pair.tensors, full=options.full, colour=colour))
-        if pair.values is not None:
-            facts = [(each.name, each.largest, each.relative) for each in pair.values]
-            blocks.append(values_text(facts, full=options.full, colour=colour))
+        blocks += _weights_blocks(pair, full=options.full, colour=colour)
         text = "\n".join(blocks)
     messages = "" if options.html is None else _write_page(pair, Path(options.html), options.full)
     return Answer(text, messages, pair.same)
+
+
+def _weights_blocks(pair: _Pair, *, full: bool, colour: bool = False) -> list[str]:
+    """Return what is to be said of tensors and their values, in lines."""
+    from wavetwin.compiler.diff.weights_text import tensors_text, values_text
+
+    blocks: list[str] = []
+    if pair.tensors is not None:
+        blocks.append(tensors_text(pair.tensors, full=full, colour=colour))
+    if pair.values is not None:
+        facts = [(each.name, each.largest, each.relative) for each in pair.values]
+        blocks.append(values_text(facts, full=full, colour=colour))
+    return blocks
 
 
 def _pair_document(pair: _Pair) -> dict[str, Any]:
@@ -267,10 +275,11 @@ def _write_page(pair: _Pair, file: Path, full: bool) -> str:
             next(each.shown for each in pair.operands if each.experiment is None),
             "leave --html out",
         )
-    from wavetwin.compiler.diff.fragment import difference_html
+    from wavetwin.compiler.diff.fragment import difference_html, weights_html
 
     title = f"{pair.operands[0].label} -> {pair.operands[1].label}"
-    return _write(file, title, difference_html(pair.difference, full=full))
+    body = difference_html(pair.difference, full=full)
+    return _write(file, title, body + weights_html(_weights_blocks(pair, full=full)))
 
 
 def _write(file: Path, title: str, body: str) -> str:

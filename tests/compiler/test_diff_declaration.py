@@ -23,7 +23,8 @@ from wavetwin.compiler.diff.declaration import (
     compare_declarations,
     compare_labels,
 )
-from wavetwin.compiler.diff.difference import Experiment, compare
+from wavetwin.compiler.diff.difference import Experiment, SourcedChange, compare
+from wavetwin.compiler.diff.field_rows import declaration_rows
 from wavetwin.compiler.resolve import resolve
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.spec_yaml import dump_spec
@@ -187,6 +188,15 @@ def test_a_list_that_becomes_empty_or_full(number: int) -> None:
     first, second = pair[number], pair[1 - number]
     assert {change.kind for change in fields(first, second)} == {("added", "removed")[number]}
     assert digest_after(first, second) == second.digest
+
+
+def test_values_that_are_cut_where_they_differ_say_so() -> None:
+    lists = [{"stem": {"numbers": [*range(40), last]}} for last in (50, 51)]
+    (change,) = compare_declarations(*lists).fields
+    (row,) = declaration_rows([SourcedChange(change, "a", "b")])
+    assert row.value.endswith("(41 in all), which differ further on (--full)")
+    (row,) = declaration_rows([SourcedChange(change, "a", "b")], full=True)
+    assert row.value.endswith("38, 39, 51]")
 
 
 def test_two_equal_orders_are_not_one() -> None:

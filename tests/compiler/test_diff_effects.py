@@ -10,6 +10,7 @@ from tests.shipped import spec_of
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.diff.difference import Difference, Experiment, compare
 from wavetwin.compiler.diff.effects import Effect
+from wavetwin.compiler.diff.scores import published_scores
 
 BAND = "{band: 1, channels: 24, groups: 6}"
 BANDS = "stem.wavelet.keep=[{band: 1, channels: 12, groups: 6}, {band: 2, channels: 12, groups: 2}]"
@@ -161,5 +162,46 @@ def test_numbers_are_those_of_the_pair() -> None:
     found = effect(differ(compiled("AwyI", ()), compiled("AwyI_mod", ())), "RMax -> CMod")
     assert "32 wavelet channels keep every 2nd position (2 x 4 pixels)" in found.numbers
     assert "the same 32 numbers are trained" in found.numbers
-    found = effect(differ(compiled("Azh3wyI", ()), compiled("Azh3wyI_mod", ())), "RMax -> CMod")
+    kind = "RMax with blur -> CMod"
+    found = effect(differ(compiled("Azh3wyI", ()), compiled("Azh3wyI_mod", ())), kind)
     assert "every 4th position (4 x 2 pixels)" in found.numbers
+
+
+@pytest.mark.parametrize(
+    ("names", "overrides", "kind", "has_medians"),
+    [
+        (("AwyI", "AwyI_mod"), (), "RMax -> CMod", True),
+        (("RwyI", "RwyI_mod"), ("stem.stride=4",), "RMax -> CMod", False),
+        (("AI", "AwyI_mod"), (), "max -> CMod", False),
+        (("Azh3I", "Azh3wyI_mod"), (), "max_blur -> CMod", False),
+        (("Rzo3wyI", "Rzo3wyI_mod"), (), "RMax with adaptive blur -> CMod", False),
+    ],
+)
+def test_measured_medians_are_told_of_what_was_measured(
+    names: tuple[str, str], overrides: tuple[str, ...], kind: str, has_medians: bool
+) -> None:
+    found = effect(differ(*(compiled(name, overrides) for name in names)), kind)
+    assert ("measured medians" in found.text) == has_medians
+    # A CNN has no wavelet channels whose pooling had parameters before.
+    assert ("trained with their pooling" in found.numbers) == ("wy" in names[0])
+
+
+def test_the_modulus_in_place_of_a_blur_does_what_the_sentence_says() -> None:
+    pairs = [
+        (published_scores(compiled(name, ())), published_scores(compiled(f"{name}_mod", ())))
+        for name in ("Azh3wyI", "Rzh3wyI", "Rzo3wyI", "R18zh3wyC", "R34zh3wyC", "R34zo3wyC")
+    ]
+    rates = [
+        after["mean_flip_rate"].value - before["mean_flip_rate"].value for before, after in pairs
+    ]
+    name = "kl_divergence.horizontal.1px"
+    assert all(after[name].value < before[name].value for before, after in pairs)
+    assert min(rates) < 0 < max(rates)
+
+
+def test_fixed_colour_weights_are_told() -> None:
+    fixed = "stem.wavelet.color_mixing={position: before, trainable: false}"
+    difference = differ(compiled("RwyI", ()), compiled("RwyI", (fixed,)))
+    found = effect(difference, "colour weights")
+    assert "trained from [0.9802, 1.306, 0.7138] -> fixed from" in found.numbers
+    assert (difference.model.after - difference.model.before).parameters == 0

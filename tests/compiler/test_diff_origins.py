@@ -9,6 +9,7 @@ import pytest
 from tests.shipped import spec_of
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.diff.difference import Experiment, compare
+from wavetwin.compiler.diff.origins import origin_of
 
 BASE = """\
 wavetwin: 1
@@ -53,6 +54,12 @@ def test_a_line_a_default_and_what_decides_it() -> None:
         ),
         "pooling.free": ("default", "specs/base/blur.yaml:7"),
     }
+
+
+def test_a_blur_decides_the_stride_of_an_alexnet_alone() -> None:
+    loaded = compile_spec(spec_of("Rzh3I")).loaded
+    words = origin_of(loaded, ("stem", "stride")).text()
+    assert words == "default, by backbone.arch (specs/base/resnet34.yaml:5)"
 
 
 def test_a_packet_list_comes_from_its_band_and_the_rules(project: Path) -> None:

@@ -198,18 +198,26 @@ def wavelet(levels: int, packets: str, norm: str = "none") -> str:
 def test_a_kept_low_pass_without_a_norm_enlarges_constants(
     tmp_path: Path, levels: int, gain: int
 ) -> None:
-    (warning,) = warnings_of(tmp_path, wavelet(levels, "0, 1"))
+    (warning,) = warnings_of(tmp_path, wavelet(levels, f"{4**levels}, 1"))
     assert warning.code == "static-gain"
     assert f"arrives {gain} times as large" in warning.headline
     assert not warnings_of(tmp_path, wavelet(levels, "1, 2"))
-    assert not warnings_of(tmp_path, wavelet(levels, "0, 1", norm="batch"))
+    assert not warnings_of(tmp_path, wavelet(levels, f"{4**levels}, 1", norm="batch"))
+
+
+def test_half_a_has_constants_in_its_imaginary_part_alone(tmp_path: Path) -> None:
+    """tests/runtime/test_packet_plane.py measures the filters."""
+    text = wavelet(2, "0, 1")
+    assert not warnings_of(tmp_path, text)
+    (warning,) = warnings_of(tmp_path, f"{text}pooling: {{wavelet: modulus}}\n")
+    assert "arrives 8 times as large" in warning.headline
 
 
 def test_colours_add_to_the_gain(tmp_path: Path) -> None:
     """AlexNet's colour mixing starts from weights that add up to 3."""
     text = (
         "wavetwin: 1\nbackbone: {arch: alexnet}\ndata: {dataset: imagenet}\n"
-        "stem:\n  free_channels: 32\n  wavelet: {levels: 3, keep: [{packets: [0, 1], channels: 32}]}\n"
+        "stem:\n  free_channels: 32\n  wavelet: {levels: 3, keep: [{packets: [64, 1], channels: 32}]}\n"
     )
     (warning,) = warnings_of(tmp_path, text)
     assert f"arrives {16 * (1.0036 + 1.1630 + 0.8334):.3g} times as large" in warning.headline

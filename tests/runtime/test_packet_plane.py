@@ -69,6 +69,9 @@ def test_the_low_pass_gain_of_the_lint_rule_is_the_filters(levels: int, name: st
         is_low_pass = packet_facts("dtcwpt", levels, number).is_lowpass
         # The high-pass filters' sums vanish to the taps' last printed digits.
         assert value == pytest.approx(gain if is_low_pass else 0.0, abs=2e-5 * gain)
+    # Half A's low-pass packet has a constant in its imaginary part alone, half B's in the real one.
+    middle = real[0, :: 4**levels, modulus.shape[1] // 2, modulus.shape[2] // 2].tolist()
+    assert middle == pytest.approx([0.0, gain], abs=2e-5 * gain)
 
 
 @pytest.mark.parametrize("name", ["haar", "db4", "bior2.2"])

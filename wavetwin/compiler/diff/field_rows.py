@@ -63,7 +63,10 @@ def _row(sourced: SourcedChange, *, full: bool = False) -> FieldRow:
         for value in (change.before, change.after)
         if value is not ABSENT
     ]
-    return FieldRow(change.kind, change.name, " -> ".join(values), _origins([sourced]))
+    text = " -> ".join(values)
+    if change.kind == "changed" and values[0] == values[1]:
+        text += ", which differ further on (--full)"  # where both are cut
+    return FieldRow(change.kind, change.name, text, _origins([sourced]))
 
 
 def _origins(members: Sequence[SourcedChange]) -> tuple[str, ...]:

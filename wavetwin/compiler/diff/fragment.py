@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from wavetwin.compiler.diff.costs import Cost
 from wavetwin.compiler.diff.difference import Difference
 from wavetwin.compiler.diff.field_rows import declaration_rows
 from wavetwin.compiler.diff.layer_rows import LayerRow, layer_rows
 from wavetwin.compiler.diff.several import Several, table_sections
-from wavetwin.compiler.diff.text import score_cells, shown_scores, total_rows
+from wavetwin.compiler.diff.text import SAME_TRAINING, score_cells, shown_scores, total_rows
 from wavetwin.compiler.diff.wording import plural, signed
 from wavetwin.compiler.schema import WaveletSpec
 from wavetwin.pages import Html, figure, table
@@ -33,6 +33,14 @@ def several_html(several: Several, *, full: bool = False) -> str:
         rows = [["" if cell == "-" else cell for cell in row] for row in section.rows]
         parts.append(table(section.title, header, rows))
     return "\n".join(parts)
+
+
+def weights_html(blocks: Sequence[str]) -> str:
+    """Return what is said of weights, in lines, as HTML; nothing where nothing is."""
+    if not blocks:
+        return ""
+    lines = html.escape("\n".join(blocks))
+    return f"\n<section>\n<h2>Weights</h2>\n<pre>{lines}</pre>\n</section>"
 
 
 def _levels(difference: Difference, *, full: bool) -> Iterator[tuple[str, str]]:
@@ -112,7 +120,8 @@ def _training(difference: Difference) -> str:
         rows = [(row.label, row.before, row.after) for row in plan.rows]
         header = ["", difference.before.label, difference.after.label]
         parts.append(table("Training plan", header, rows, kind="words"))
-    parts += [f'<p class="note">{html.escape(note)}</p>' for note in plan.notes]
+    notes = [SAME_TRAINING, *plan.notes] if plan.same_training and parts else plan.notes
+    parts += [f'<p class="note">{html.escape(note)}</p>' for note in notes]
     return "\n".join(parts) or "<p>The same plan.</p>"
 
 

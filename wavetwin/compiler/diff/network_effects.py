@@ -143,7 +143,7 @@ def _fixed_weights(pair: Pair) -> Iterator[Effect]:
         yield Effect(
             "frozen first layer" if after.frozen else "trained first layer",
             "A frozen first layer stays as stable under shifts as its initial weights are.",
-            f"{change(counts[0], counts[1])} parameters are trained; the cost is the same.",
+            f"{change(counts[0], counts[1])} parameters are trained; freezing changes no forward cost.",
             "",
             ("stem.frozen",),
         )
@@ -151,8 +151,8 @@ def _fixed_weights(pair: Pair) -> Iterator[Effect]:
         yield Effect(
             "initial weights",
             "The free channels start elsewhere; training decides what becomes of their stability.",
-            f"{_start(before.initial_weights)} -> {_start(after.initial_weights)}; parameters and "
-            "cost are the same.",
+            f"{_start(before.initial_weights)} -> {_start(after.initial_weights)}; this changes no "
+            "number of parameters and no cost.",
             "",
             ("stem.initial_weights",),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wavetwin.compiler.architectures import ARCHITECTURES
 from wavetwin.compiler.compose import LoadedSpec, find_node
 from wavetwin.compiler.diff.declaration import Path, dotted
 from wavetwin.compiler.parse import SpecNode
@@ -92,11 +93,21 @@ def _origin_of_band(loaded: LoadedSpec, path: Path) -> FieldOrigin:
 
 def _default(loaded: LoadedSpec, name: str) -> FieldOrigin:
     fields = _DECIDED_BY.get(name, ())
+    if name == "stem.stride" and not _blur_decides_stride(loaded):
+        fields = ("backbone.arch",)
     for field in fields:
         place = loaded.origin(field)
         if place is not None:
             return FieldOrigin((), field, place)
     return FieldOrigin((), fields[0] if fields else None)
+
+
+def _blur_decides_stride(loaded: LoadedSpec) -> bool:
+    """Whether the architecture's first stride is another one where the first pooling blurs."""
+    node = find_node(loaded.tree, ("backbone", "arch"))
+    assert node is not None, "validate asks for an architecture"
+    facts = ARCHITECTURES[str(node.value)]
+    return facts.stride != facts.blurring_stride
 
 
 def _joined(places: list[str]) -> str:

@@ -170,7 +170,7 @@ def _colour(pair: Pair) -> Iterator[Effect]:
         yield Effect(
             "colour weights",
             "Which luminance the packets see, not how stable they are.",
-            f"{_start(before)} -> {_start(after)}; parameters and cost are the same.",
+            f"{_start(before)} -> {_start(after)}; this changes no number of parameters and no cost.",
             "",
             fields,
         )
@@ -186,7 +186,7 @@ def _penalty(pair: Pair) -> Iterator[Effect]:
         "The penalty lambda (|w|_1 / |w|_inf - 1) on each row w of the mixing draws an output towards "
         "a single packet, whose narrow band keeps a modulus stable under shifts.",
         f"Lambda by band {_lambdas(twins[0])} -> {_lambdas(twins[1])} on {plural(rows, 'row')}; "
-        "parameters and cost are the same.",
+        "the penalty adds no parameters and no cost of the network.",
         TWIN_PAPER,
         ("stem.wavelet.regularisation",),
     )

@@ -43,7 +43,13 @@ class Several:
             for each in self.experiments
         ]
         names = dict.fromkeys(name for column in columns for name in column)
-        rows = {name: tuple(column.get(name, ABSENT) for column in columns) for name in names}
+        # A list that is empty here has no items where others have some.
+        sections = {name[:end] for name in names for end in _dots(name)}
+        rows = {
+            name: tuple(column.get(name, ABSENT) for column in columns)
+            for name in names
+            if name not in sections
+        }
         return {
             name: values
             for name, values in rows.items()
@@ -65,6 +71,10 @@ class Several:
             [published_scores(each.compiled) for each in self.experiments],
             [each.measured for each in self.experiments],
         )
+
+
+def _dots(name: str) -> list[int]:
+    return [position for position, letter in enumerate(name) if letter == "."]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from wavetwin.compiler.diff.wording import change, mebibytes, plural, signed, va
 from wavetwin.compiler.tables import align
 
 WIDTH = 100
+SAME_TRAINING = "a run of one is a run of the other: only the evaluation differs"
 _COLOURS = {"+": "32", "-": "31", "~": "33"}
 SCORE_WORDS = {
     "top1_error": "top-1 error",
@@ -150,7 +151,7 @@ def _training(difference: Difference, colour: bool) -> str:
     rows = [(row.label, f"{row.before} -> {row.after}") for row in plan.rows]
     lines += [f"  ~ {line}" for line in align(rows)] if rows else []
     if plan.same_training:
-        lines.append("    a run of one is a run of the other: only the evaluation differs")
+        lines.append(f"    {SAME_TRAINING}")
     lines += [f"    {note}" for note in plan.notes]
     return "\n".join(lines)
 

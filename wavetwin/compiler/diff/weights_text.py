@@ -32,19 +32,19 @@ def tensors_text(changes: TensorChanges, *, full: bool = False, colour: bool = F
 
 
 def values_text(
-    differences: Sequence[tuple[str, float, float | None]],
+    differences: Sequence[tuple[str, float | None, float | None]],
     *,
     full: bool = False,
     colour: bool = False,
 ) -> str:
-    """Return name, largest and relative difference of tensors, the largest relative ones first."""
+    """Return name, largest and relative difference of tensors, unknown and large ones first."""
     if not differences:
         return _title("values: all equal", colour) + "\n"
-    ordered = sorted(differences, key=lambda each: -(each[2] or 0.0))
+    ordered = sorted(differences, key=lambda each: (each[1] is not None, -(each[2] or 0.0)))
     shown = ordered if full else ordered[:MAX_ROWS]
     rows = [("tensor", "largest difference", "relative norm")]
     rows += [
-        (name, f"{largest:.3g}", "-" if relative is None else f"{relative:.3g}")
+        (name, _number(largest, "not finite"), _number(relative, "-"))
         for name, largest, relative in shown
     ]
     head = f"values: {plural(len(differences), 'tensor')} {'differs' if len(ordered) == 1 else 'differ'}"
@@ -52,6 +52,10 @@ def values_text(
     if len(shown) < len(ordered):
         lines.append(f"    and {len(ordered) - len(shown):,} more (--full)")
     return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:.3g}"
 
 
 def _listed(sign: str, words: Sequence[str], full: bool) -> list[str]:

@@ -36,11 +36,15 @@ def change(before: int, after: int) -> str:
 
 
 def mebibytes(before: int, after: int) -> str:
-    """Return two amounts of memory: `12.8 -> 16.1 MiB (+26.3 %)`, or `the same 12.8 MiB`."""
+    """Return two amounts of memory: `12.8 -> 16.1 MiB (+26.3 %)`, or `the same 12.8 MiB`.
+
+    Where both are small, in KiB.
+    """
+    size, unit = (2**20, "MiB") if max(before, after) >= 2**20 else (2**10, "KiB")
     if before == after:
-        return f"the same {after / 2**20:.1f} MiB"
+        return f"the same {after / size:.1f} {unit}"
     relative = percent(before, after)
-    text = f"{before / 2**20:.1f} -> {after / 2**20:.1f} MiB"
+    text = f"{before / size:.1f} -> {after / size:.1f} {unit}"
     return text + (f" ({relative})" if relative else "")
 
 

@@ -52,11 +52,18 @@ def static_gain(facts: LintFacts) -> Iterator[Diagnostic]:
 
 
 def _low_pass_of(facts: LintFacts, keep: Node, colour: float) -> float | None:
-    """Return the gain of the low-pass packets that are kept; None where none is."""
+    """Return the gain of the low-pass packets that are kept; None where none passes constants.
+
+    Of half A's, both trees' real parts cancel: a constant is in the imaginary part alone, which
+    RMax does not read.
+    """
     (packets,) = facts.inputs_of(keep)
     transform, levels = str(packets.attributes["transform"]), int(str(packets.attributes["levels"]))
     kept = cast("tuple[int, ...]", keep.attributes["packets"])
-    if not any(packet_facts(transform, levels, number).is_lowpass for number in kept):
+    low = [number for number in kept if packet_facts(transform, levels, number).is_lowpass]
+    if transform == "dtcwpt" and any(node.op == "real_part" for node in facts.graph):
+        low = [number for number in low if number >= 4**levels]
+    if not low:
         return None
     return colour * low_pass_gain(transform, levels)
 

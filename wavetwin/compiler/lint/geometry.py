@@ -29,7 +29,7 @@ def map_below_filter(facts: LintFacts) -> Iterator[Diagnostic]:
         yield facts.warn(
             "map-below-filter",
             f"{and_more(ids)}: a filter of {taps} taps reads a map of {height} x {width}, so that "
-            "every output depends on what lies beyond its border",
+            "every output reaches beyond its border",
             [*fields, "data.image_size"],
             help="choose a larger data.image_size, a shorter filter, or less subsampling before it",
         )
