@@ -211,3 +211,34 @@ def test_an_interrupt_exits_with_130(project: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("wavetwin.compiler.commands.check_specs", interrupt)
     assert cli.main(["check", "a.yaml"]) == 130
+
+
+def test_letters_that_a_terminal_lacks_are_escaped(tmp_path: Path) -> None:
+    spec = (ROOT / "specs/digits/cnn.yaml").read_text("utf-8")
+    path = tmp_path / "modèle.yaml"
+    path.write_text(spec.replace("../base", f"{tmp_path}"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "wavetwin", "check", str(path)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"mod\\xe8le.yaml" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "help_text"),
+    [
+        ("specs/digits/cn.yaml", "did you mean 'specs/digits/cnn.yaml'?"),
+        ("specs/digits/nothing-like-it.yaml", "give the path of a spec"),
+        ("specs/digits", "name a .yaml file in it"),
+    ],
+)
+def test_what_is_no_spec_file_has_a_remedy(
+    name: str, help_text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["show", name]) == 2
+    assert f"help: {help_text}" in capsys.readouterr().err

@@ -8,6 +8,7 @@ contract (decisions.md 17): nothing is imported here before the command that nee
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -26,6 +27,10 @@ FINE, DIFFERS, USER_FAULT, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` default to the process's."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has no letter for it gets an escape, not a fault of ours.
+            stream.reconfigure(errors="backslashreplace")
     from wavetwin.arguments import make_parser
 
     # What follows `--` is for the script that `run` starts.

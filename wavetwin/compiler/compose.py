@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wavetwin.compiler.override import parse_override
 from wavetwin.compiler.parse import MAX_BYTES, ParsedSource, SpecNode, parse_bytes
-from wavetwin.compiler.project import real_path
+from wavetwin.compiler.project import real_path, spec_not_found
 from wavetwin.compiler.source import report
 from wavetwin.compiler.suggest import nearest
 from wavetwin.diagnostics import CompileError, Diagnostic, Origin, Place
@@ -124,12 +124,15 @@ class SourceCache:
             with resolved.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except FileNotFoundError as error:
-            raise CompileError(
-                [Diagnostic("file-not-found", "there is no such file", subject=shown)]
-            ) from error
+            raise CompileError([spec_not_found(resolved, shown)]) from error
+        except IsADirectoryError as error:
+            raise CompileError([_is_folder(shown)]) from error
         except OSError as error:
             reason = error.strerror or "it cannot be read"
-            raise CompileError([Diagnostic("file-unreadable", reason, subject=shown)]) from error
+            help_text = "make it readable, or name another file"
+            raise CompileError(
+                [Diagnostic("file-unreadable", reason, subject=shown, help=help_text)]
+            ) from error
         self.num_parses += 1
         parsed = self.sources[resolved] = parse_bytes(data, shown)
         return parsed
@@ -354,3 +357,12 @@ def _suggest_file(path: Path) -> str | None:
     names = sorted(entry.name for entry in path.parent.iterdir() if entry.suffix == ".yaml")
     name = nearest(path.name, names)
     return None if name is None else f"did you mean '{name}'?"
+
+
+def _is_folder(shown: str) -> Diagnostic:
+    return Diagnostic(
+        "file-unreadable",
+        "this is a folder, and one spec is needed",
+        subject=shown,
+        help="name a .yaml file in it",
+    )

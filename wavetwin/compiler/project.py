@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from wavetwin.compiler.suggest import nearest
 from wavetwin.diagnostics import CompileError, Diagnostic
 
 OUTPUT_FOLDERS = frozenset({"generated", "runs"})
@@ -103,9 +104,7 @@ def expand_specs(paths: Iterable[Path]) -> list[Path]:
             files = [path]
         else:
             files = []
-            diagnostics.append(
-                Diagnostic("file-not-found", "there is no such file", subject=str(path))
-            )
+            diagnostics.append(spec_not_found(path, str(path)))
         for file in files:
             found.setdefault(real_path(file), file)
     if diagnostics:
@@ -144,3 +143,15 @@ def _names_wavetwin(pyproject: Path) -> bool:
         ) from error
     tool = document.get("tool")
     return isinstance(tool, dict) and "wavetwin" in tool
+
+
+def spec_not_found(path: Path, shown: str) -> Diagnostic:
+    """Return that a spec is missing, with the one beside it that was probably meant."""
+    beside = sorted(file.name for file in path.parent.glob("*.yaml"))
+    name = nearest(path.name, beside)
+    help_text = (
+        "give the path of a spec, or of a folder of specs, seen from here"
+        if name is None
+        else f"did you mean '{PurePosixPath(shown).with_name(name)}'?"
+    )
+    return Diagnostic("file-not-found", "there is no such file", subject=shown, help=help_text)

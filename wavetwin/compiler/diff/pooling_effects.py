@@ -68,7 +68,7 @@ def _modulus(pair: Pair) -> Iterator[Effect]:
     statement, source = (
         (_OVER_BLUR, TWIN_PAPER)
         if "blur" in replaced
-        else (_OVER_MAX.format(_measured(other)), f"{SHIFT_PAPER}, theorems 1 and 2")
+        else (_OVER_MAX.format(_measured(other)), SHIFT_PAPER)
     )
     yield Effect(
         " -> ".join(map(_pooling_name, (pair.before, pair.after))),
