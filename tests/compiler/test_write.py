@@ -56,6 +56,16 @@ def test_a_build_is_written_and_up_to_date(spec: Path) -> None:
     assert check_before_run(built.folder / "train.py", False).drift == ()
 
 
+def test_a_build_without_passes_is_told_as_one(spec: Path) -> None:
+    written, optimised = (compile_spec(spec, optimise=optimise) for optimise in (False, True))
+    folder = build_folder(written)
+    write_build(render(written, no_git(written)), folder)
+    assert check_build(written, folder).up_to_date
+    assert check_build(optimised, folder).lines == ("stale: built with --no-passes",)
+    write_build(render(optimised, no_git(optimised)), folder)
+    assert check_build(written, folder).lines == ("stale: built without --no-passes",)
+
+
 def test_overrides_have_a_folder_of_their_own(spec: Path) -> None:
     build(spec)
     compiled = compile_spec(spec, ["training.seed=3"])

@@ -6,7 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -444,6 +444,66 @@ def test_a_first_call_in_inference_mode():
     second = mixed_packets(x, weights, facts, colour)
     second.sum().backward()
     assert torch.equal(first.clone(), second.detach())
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_a_batch_of_no_image(is_complex: bool):
+    facts = replace(SMALL, is_complex=is_complex)
+    x, weights, colour = tensors(facts, (11, 13), torch.float64, batch=0)
+    weights = [weight.requires_grad_() for weight in weights]
+    parts = as_list(mixed_packets(x, weights, facts, colour))
+    assert [part.shape for part in parts] == [(0, 5, 4, 4)] * facts.parts
+    torch.stack(parts).sum().backward()
+    for weight in weights:
+        assert weight.grad is not None
+        assert not weight.grad.any()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_transformations_of_torch_func():
+    facts = replace(SMALL, is_complex=True)
+    leaves = leaves_of(facts, (11, 13), batch=2)
+    bank = bank_of(facts)
+    build_plan.cache_clear()
+    with torch.no_grad():
+        along = torch.func.jvp(bank, leaves, tuple(map(torch.ones_like, leaves)))[1]
+    x, *others = leaves
+    one_image = torch.func.vmap(lambda image: bank(image[None], *others)[:, 0], out_dims=1)
+    by_image = one_image(x)
+    assert_close([by_image], [bank(*leaves)], 1e-13)
+    backward = torch.autograd.grad(bank(*leaves).sum(), leaves)
+    assert torch.allclose(along.sum(), torch.stack([g.sum() for g in backward]).sum())
+    by_func = torch.func.grad(lambda *values: bank(*values).sum(), argnums=(0, 1, 2))(*leaves)
+    assert_close(by_func, backward[:3], 1e-13)
+
+
+def test_second_derivatives_where_weights_depend_on_the_image():
+    x, weights, colour = tensors(SMALL, (11, 13), torch.float64)
+    x.requires_grad_()
+
+    def loss() -> Tensor:
+        scaled = [weight * x.mean() for weight in weights]
+        return as_list(mixed_packets(x, scaled, SMALL, colour))[0].square().sum()
+
+    (once,) = torch.autograd.grad(loss(), x)
+    (differentiable,) = torch.autograd.grad(loss(), x, create_graph=True)
+    assert_close([differentiable], [once], 1e-13)
+
+
+def test_nothing_is_kept_where_nothing_is_differentiated(monkeypatch: pytest.MonkeyPatch):
+    kept: list[int] = []
+
+    def note(plan: object, room: int) -> list[Hashable]:
+        kept.append(room)
+        return []
+
+    monkeypatch.setattr("wavetwin.runtime.bank.derivative.worth_keeping", note)
+    x, weights, colour = tensors(SMALL, (11, 13), torch.float64)
+    weights = [weight.requires_grad_() for weight in weights]
+    with torch.no_grad():
+        mixed_packets(x, weights, SMALL, colour)
+    mixed_packets(x, weights, SMALL, colour)
+    assert kept == [0, 10**6]
 
 
 def test_faults():

@@ -436,6 +436,24 @@ def test_command_takes_every_option(
     assert "is not a run" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("file", "document", "words"),
+    [
+        ("manifest.json", [], r"manifest\.json cannot be read: it is no JSON object"),
+        ("manifest.json", {"wavetwin_run": 1}, r"manifest\.json is damaged: it has no name"),
+        ("plan.json", [], r"plan\.json cannot be read: it is no JSON object"),
+        ("plan.json", {"name": "m"}, r"plan\.json is damaged: it has no model_digest, data"),
+        ("build.json", [], r"build\.json cannot be read: it is no JSON object"),
+        ("graph.json", {"wavetwin_graph": 1, "name": "m", "nodes": [], "passes": []}, "no nodes"),
+    ],
+)
+def test_damaged_documents(tmp_path: Path, file: str, document: object, words: str) -> None:
+    run = write_run(tmp_path, plan_of())
+    (run / file).write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(RunError, match=words):
+        write_report([run], tmp_path / "report.html")
+
+
 def test_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"is not a run: it has no manifest\.json"):
         report([tmp_path])
@@ -447,6 +465,9 @@ def test_folder_that_is_no_run(tmp_path: Path) -> None:
         report([run.parent / "00000008-s8"])
     damaged = write_run(tmp_path, plan_of(9))
     (damaged / "metrics.jsonl").write_text('{"kind": \n', encoding="utf-8")
+    with pytest.raises(RunError, match=r"metrics\.jsonl cannot be read"):
+        report([damaged])
+    (damaged / "metrics.jsonl").write_text("[1]\n", encoding="utf-8")
     with pytest.raises(RunError, match=r"metrics\.jsonl cannot be read"):
         report([damaged])
     good = write_run(tmp_path, plan_of(10))

@@ -257,7 +257,7 @@ def test_everything_to_reproduce_is_there(tmp_path: Path, twin: Compiled) -> Non
         "d1" * 32,
         "git worktree add ../at-cccccccc " + "c" * 40,
         "git apply --index inputs.patch",
-        "wavetwin build --set training.epochs=2 'specs/digits/my twin.yaml'",
+        "wavetwin build --allow-dirty --set training.epochs=2 'specs/digits/my twin.yaml'",
         f"python generated/twin_mod@{digest[:8]}/train.py --device cpu",
         f"python generated/twin_mod@{digest[:8]}/evaluate.py",
         "name: twin_mod",
@@ -265,6 +265,23 @@ def test_everything_to_reproduce_is_there(tmp_path: Path, twin: Compiled) -> Non
     ):
         assert words in page.text, words
     assert "details" in page.tags
+
+
+@pytest.mark.parametrize(
+    ("changes", "build", "flags"),
+    [
+        ({}, {"passes": ["drop identities"]}, ""),
+        ({}, {"passes": []}, " --no-passes"),
+        ({"commit": None}, {"passes": []}, " --no-git --no-passes"),
+        ({"commit": None, "dirty": True}, {}, " --no-git"),
+    ],
+)
+def test_the_build_is_told_what_it_was_told(
+    tmp_path: Path, changes: dict[str, object], build: dict[str, object], flags: str
+) -> None:
+    run = write_run(tmp_path, plan_of(3), scored(), **changes)
+    write(run / "build.json", {"spec": "a.yaml", **build})
+    assert f"wavetwin build{flags} a.yaml" in page_of([run], tmp_path).text
 
 
 def test_published_curves_and_scores_stand_beside(tmp_path: Path) -> None:

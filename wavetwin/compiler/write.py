@@ -141,10 +141,11 @@ def check_build(
     try:
         provenance = recorded_provenance(manifest, folder, files, compiled.project, package)
         stale = [
-            name
+            f"{name} changed"
             for role in ("spec", "wavetwin")
             for name in changed_paths(manifest["inputs"][role], provenance.inputs[role])
         ]
+        stale += _other_passes(manifest, compiled)
         recorded: dict[str, str] = dict(manifest["files"])
         standalone |= any(entry["role"] == STANDALONE for entry in manifest["sources"])
     except (LookupError, TypeError, AttributeError):
@@ -153,7 +154,7 @@ def check_build(
     rendered = render(
         compiled, provenance, package.templates, standalone=package if standalone else None
     )
-    lines = [f"stale: {name} changed" for name in stale]
+    lines = [f"stale: {reason}" for reason in stale]
     for name, new in rendered.items():
         if name == MANIFEST:
             continue
@@ -172,6 +173,13 @@ def check_build(
     if not lines and content != rendered[MANIFEST]:
         lines.append(f"edited by hand: {MANIFEST}")
     return BuildCheck(folder, tuple(lines) or ("up to date",), not lines)
+
+
+def _other_passes(manifest: Mapping[str, Any], compiled: Compiled) -> list[str]:
+    had_passes = bool(manifest.get("passes", True))
+    if had_passes == bool(compiled.optimised_graph.passes):
+        return []
+    return [f"built {'without' if had_passes else 'with'} --no-passes"]
 
 
 def _write(files: Mapping[str, bytes], folder: Path, left_over: list[str]) -> Written:

@@ -21,9 +21,12 @@ def read_json(file: Path) -> dict[str, Any]:
         RunError: it is damaged.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RunError(f"{file} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise RunError(f"{file} cannot be read: it is no JSON object")
+    return document
 
 
 def write_json(file: Path, document: dict[str, Any]) -> None:

@@ -118,8 +118,9 @@ def _read_folder(folder: Path) -> tuple[ModuleGraph, TrainingPlan, Path]:
         raise RunError(f"{folder} is of another version of wavetwin: {error}") from error
     # <project>/generated/<name>, <project>/runs/<name>/<run>.
     is_run = "wavetwin_run" in read_json(folder / "manifest.json")
-    depth = 2 if is_run else 1
-    return graph, plan, folder.resolve().parents[depth]
+    above = folder.resolve().parents
+    # A copy may lie at the top of the file system, with less above it.
+    return graph, plan, above[min(2 if is_run else 1, len(above) - 1)]
 
 
 def _pictures(study: KernelStudy) -> list[Picture]:

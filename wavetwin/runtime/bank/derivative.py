@@ -232,8 +232,13 @@ class MixedMaps(torch.autograd.Function):
         needed = tuple(ctx.needs_input_grad[:3])
         with torch.autocast(x.device.type, enabled=False):
             if torch.is_grad_enabled():
-                inputs = zip((x, weights, colour), needed, strict=True)
-                wanted = [value for value, is_needed in inputs if is_needed]
+                # Views, so that the derivatives of inputs that depend on each other stay apart.
+                x, weights = x.view_as(x), weights.view_as(weights)
+                colour = None if colour is None else colour.view_as(colour)
+                inputs: tuple[Any, ...] = (x, weights, colour)
+                wanted = [
+                    value for value, is_needed in zip(inputs, needed, strict=True) if is_needed
+                ]
                 result = mixed_maps(x, weights, colour, plan)
                 found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=True))
                 of_inputs = tuple(next(found) if is_needed else None for is_needed in needed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
 from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_facts
 from wavetwin.runtime.bank.derivative import KEPT_BYTES, MixedMaps, mixed_maps
 from wavetwin.runtime.bank.facts import BankFacts
 from wavetwin.runtime.bank.plan import make_plan
+from wavetwin.runtime.eager import is_eager
 from wavetwin.runtime.shapes import Float
 
 
@@ -30,7 +31,8 @@ def mixed_packets(
     mode twice, in `x`, `weights` and `colour`. In half precision and under autocast everything
     is computed in float32 and the result rounded. It is channels-last where `x` is.
 
-    Eager mode keeps at most 1 MB an image for the backward pass. Under `torch.compile` the bank is one
+    Eager mode keeps at most 1 MB an image for the backward pass; `torch.func`'s transformations and
+    forward-mode derivatives get the operations themselves. Under `torch.compile` the bank is one
     operator, which keeps its inputs only; `torch.export` gets the operations themselves, for the
     example's height and width.
 
@@ -57,30 +59,44 @@ def mixed_packets(
     result_type, wide = x.dtype, torch.float64 if x.dtype == torch.float64 else torch.float32
     if wide == torch.float32 and torch.is_autocast_enabled(device):
         result_type = torch.get_autocast_dtype(device)
-    is_channels_last = x.is_contiguous(memory_format=torch.channels_last)
+    is_channels_last = _is_channels_last(x)
     with torch.autocast(device, enabled=False):
         flat = torch.cat([weight.flatten() for weight in weights]).to(wide)
         parts = _parts(
             x.to(wide), flat, colour if colour is None else colour.to(wide), facts, saves_memory
         )
     images = [part.permute(0, 3, 1, 2).to(result_type) for part in parts]
-    if not (is_channels_last and x.shape[1] > 1):
+    if not is_channels_last:
         images = [image.contiguous() for image in images]
     return (images[0], images[1]) if facts.is_complex else images[0]
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    if x.shape[1] == 1:
+        return False
+    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        # Inside of vmap a tensor does not know its layout.
+        return False
+    return x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _parts(
     x: Tensor, weights: Tensor, colour: Tensor | None, facts: BankFacts, saves_memory: bool
 ) -> Sequence[Tensor]:
     """Return one or two of (batch, out_height, out_width, outputs), in the type of `x`."""
+    if x.shape[0] == 0:
+        # An image of zeros is computed and left out: without any, weights would have no derivative.
+        one = F.pad(x, (0, 0, 0, 0, 0, 0, 0, 1))
+        return [part[:0] for part in _parts(one, weights, colour, facts, saves_memory)]
     if torch.compiler.is_exporting():
-        # The plan's constants are to be tensors of the program, not operations that make them.
-        with _disable_current_modes():
-            plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, torch.device(x.device))
+        plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, torch.device(x.device))
         return mixed_maps(x, weights, colour, plan)
     if torch.compiler.is_compiling():
         packed = mixed_packets_op(x, weights, colour, facts.filters, *pack_facts(facts))
         return packed.chunk(facts.parts, dim=3)
     plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, x.device)
-    result = MixedMaps.apply(x, weights, colour, plan, 0 if saves_memory else KEPT_BYTES)
+    if not is_eager():
+        return mixed_maps(x, weights, colour, plan)
+    keeps = torch.is_grad_enabled() and not saves_memory
+    result = MixedMaps.apply(x, weights, colour, plan, KEPT_BYTES if keeps else 0)
     return result if isinstance(result, tuple) else (result,)

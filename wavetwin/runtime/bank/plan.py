@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from wavetwin.runtime.bank.bands import AxisBands, axis_bands
 from wavetwin.runtime.bank.facts import BankFacts
@@ -124,9 +125,15 @@ def build_plan(
     Raises:
         ValueError: all that the facts would read lies outside the image.
     """
-    # Constants of a trace must be tensors, and cached ones of use for training, whatever the mode of
-    # the first call.
-    with torch.device("cpu"), torch.inference_mode(False), torch.no_grad():
+    # Constants of a trace must be tensors, and cached ones of use for training, whatever the mode or
+    # transformation of the first call.
+    with (
+        _disable_current_modes(),
+        torch._C._DisableFuncTorch(),
+        torch.device("cpu"),
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):
         slots = make_slots(facts)
         lanes, trees, taps = slots.rows.shape
         per_row, per_column = max(1, ROW_BLOCK // facts.step), trees * min(2, len(slots.tiles))

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
+
+from wavetwin.runtime.eager import is_eager
 
 PIECE_BYTES = 8 << 20
 """How many bytes of maps are worked on at once."""
@@ -25,18 +26,9 @@ SMALL_BYTES = 1 << 20
 def is_piecewise(x: Tensor) -> bool:
     """Return whether `x` is to be pooled piece by piece: on the CPU, in eager mode.
 
-    Compilers and exporters fuse the plain operations themselves and keep sizes free; `torch.func`'s
-    transformations and forward-mode derivatives know the plain operations only.
+    Compilers and exporters fuse the plain operations themselves and keep sizes free.
     """
-    return (
-        x.device.type == "cpu"
-        and x.ndim == 4
-        and x.numel() > 0
-        and not torch.compiler.is_compiling()
-        and not torch._C._is_tracing()
-        and not torch._C._are_functorch_transforms_active()
-        and forward_ad._current_level < 0
-    )
+    return x.device.type == "cpu" and x.ndim == 4 and x.numel() > 0 and is_eager()
 
 
 def is_small(x: Tensor) -> bool:

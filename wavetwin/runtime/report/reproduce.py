@@ -114,12 +114,26 @@ def _commands(run: Run, build: dict[str, Any]) -> list[str]:
     folder = f"generated/{run.name}"
     if overrides:
         folder += f"@{run.manifest['digest'][:8]}"
-    lines.append(shlex.join(["wavetwin", "build", *_settings(overrides), spec]))
+    lines.append(
+        shlex.join(["wavetwin", "build", *_flags(run, build), *_settings(overrides), spec])
+    )
     lives = run.manifest.get("lives") or []
     command = lives[0].get("command") if lives else None
     script, *arguments = command or ["train.py"]
     lines.append(shlex.join(["python", f"{folder}/{script}", *arguments]))
     return [*lines, *dict.fromkeys(_evaluations(run, folder))]
+
+
+def _flags(run: Run, build: dict[str, Any]) -> list[str]:
+    """Return the options without which `build` would refuse, or write another model."""
+    flags = []
+    if run.manifest["commit"] is None:
+        flags.append("--no-git")
+    elif run.manifest["dirty"]:
+        flags.append("--allow-dirty")
+    if build.get("passes") == []:
+        flags.append("--no-passes")
+    return flags
 
 
 def _settings(overrides: Sequence[str]) -> list[str]:

@@ -17,6 +17,13 @@ from wavetwin.runtime.score_book import read_scores
 __all__ = ["Record", "Run", "build_of", "graph_of", "read_operand", "read_run"]
 
 _REMEDY = "name a folder below runs/, such as runs/<name>/<run>"
+_COPY_AGAIN = "copy it from the folder that the run was built in"
+_OF_MANIFEST = (
+    "name", "run", "status", "digest", "training_digest", "seed", "commit", "dirty", "drift",
+    "build_manifest_sha256", "parameters", "macs", "training_seconds",
+)  # fmt: skip
+_OF_PLAN = ("name", "model_digest", "data", "evaluation")
+"""What a report cannot do without."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +99,24 @@ def read_run(folder: Path) -> Run:
     manifest = read_json(folder / "manifest.json")
     if manifest.get("wavetwin_run") != 1:
         raise RunError(f"{folder} is not a run of this version of wavetwin", _REMEDY)
+    _check_fields(folder / "manifest.json", manifest, _OF_MANIFEST)
     if not (folder / "plan.json").is_file():
-        raise RunError(
-            f"{folder} is not whole: it has no plan.json",
-            "copy it from the folder that the run was built in",
-        )
+        raise RunError(f"{folder} is not whole: it has no plan.json", _COPY_AGAIN)
+    plan = read_json(folder / "plan.json")
+    _check_fields(folder / "plan.json", plan, _OF_PLAN)
     metrics = folder / "metrics.jsonl"
     try:
         epochs = [line for line in read_lines(metrics) if line["kind"] == "epoch"]
-    except (json.JSONDecodeError, KeyError) as error:
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise RunError(f"{metrics} cannot be read: {error}") from error
     scores = current_records(read_scores(folder / "scores.json"))
-    return Run(folder, manifest, read_json(folder / "plan.json"), scores, epochs)
+    return Run(folder, manifest, plan, scores, epochs)
+
+
+def _check_fields(file: Path, document: dict[str, Any], fields: tuple[str, ...]) -> None:
+    missing = [name for name in fields if name not in document]
+    if missing:
+        raise RunError(f"{file} is damaged: it has no {', '.join(missing)}", _COPY_AGAIN)
 
 
 def graph_of(run: Run) -> ModuleGraph | None:
@@ -116,11 +129,12 @@ def graph_of(run: Run) -> ModuleGraph | None:
     if run.plan is None or not file.is_file():
         return None
     try:
-        return ModuleGraph.from_json(read_json(file))
+        graph = ModuleGraph.from_json(read_json(file))
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{file} cannot be read: {error}", "copy it from the folder that the run was built in"
-        ) from error
+        raise RunError(f"{file} cannot be read: {error}", _COPY_AGAIN) from error
+    if not graph.nodes:
+        raise RunError(f"{file} is damaged: it has no nodes", _COPY_AGAIN)
+    return graph
 
 
 def build_of(run: Run) -> dict[str, Any]:
