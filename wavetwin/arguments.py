@@ -87,7 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="FILE",
-        help="FILE.html, with Markdown beside it, or FILE.md alone; default: report.html",
+        help="FILE.html, or FILE.md for its tables as Markdown; default: report.html",
     )
     report.add_argument(
         "--published",

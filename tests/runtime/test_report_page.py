@@ -409,5 +409,4 @@ def test_command_writes_the_page(
     assert sorted(path.name for path in tmp_path.glob("*.*")) == [
         "only.md",
         "report.html",
-        "report.md",
     ]

@@ -57,8 +57,7 @@ def write_report(
 
     Args:
         runs: as for `report`.
-        output: `FILE.md` gets the Markdown alone; any other file is one HTML page, with the
-            Markdown beside it.
+        output: `FILE.md` gets the Markdown, any other file one HTML page.
         options: as for `report`.
         compiler: what the page shows of specs and packets; None: neither.
 
@@ -67,12 +66,10 @@ def write_report(
     """
     material = _read(runs, options or ReportOptions())
     text = as_markdown(material.markdown_sections())
-    page = None if output.suffix == ".md" else material.page(compiler)
+    content = text if output.suffix == ".md" else material.page(compiler)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        if page is not None:
-            output.write_text(page, encoding="utf-8")
-        output.with_suffix(".md").write_text(text, encoding="utf-8")
+        output.write_text(content, encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(
