@@ -355,3 +355,15 @@ def test_the_window_of_gratings_is_a_number(text: str, capsys: pytest.CaptureFix
         run("discrepancy", "--gratings", text)
     assert stop.value.code == 2
     assert "must be a number from 0.5 to 100" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise AssertionError("nothing is to be measured")
+
+    monkeypatch.setattr("wavetwin.study_command._measure", fails)
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    assert cli.main(["study", "discrepancy", "--out", str(tmp_path / "file/study")]) == 2
+    assert f"{tmp_path / 'file'} is a file" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,12 +33,17 @@ def check_folder(folder: Path, *, force: bool) -> None:
     """Refuse a folder that a study may not write to, before anything is measured.
 
     Raises:
-        RunError: it holds another study and `force` is False, or holds what is no study's.
+        RunError: it holds another study and `force` is False, or holds what is no study's, or it
+            cannot be made or written to.
     """
+    # Asked of the outermost folder that is to be made: nothing is made before there is a result.
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise RunError(f"{place} is a file", "name another folder with --out")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise RunError(f"{place} may not be written to", "name another folder with --out")
     if not folder.exists():
         return
-    if not folder.is_dir():
-        raise RunError(f"{folder} is a file", "name another folder with --out")
     if not any(folder.iterdir()):
         return
     if not _is_study(folder):
@@ -66,7 +72,10 @@ def write_study(folder: Path, result: Result, command: Sequence[str], seed: int)
         for name, content in files.items():
             (folder / name).write_bytes(content)
     except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise RunError(
+            f"{folder} cannot be written: {error.strerror or error}",
+            "make room, or name another folder with --out",
+        ) from error
 
 
 def study_document(result: Result, command: Sequence[str], seed: int) -> dict[str, Any]:
