@@ -445,6 +445,8 @@ def test_command_takes_every_option(
         ("plan.json", {"name": "m"}, r"plan\.json is damaged: it has no model_digest, data"),
         ("build.json", [], r"build\.json cannot be read: it is no JSON object"),
         ("graph.json", {"wavetwin_graph": 1, "name": "m", "nodes": [], "passes": []}, "no nodes"),
+        ("scores.json", {"wavetwin_scores": 1, "scores": [{}]}, "record 1 of .* has no entry"),
+        ("scores.json", {"wavetwin_scores": 1, "scores": [3]}, "record 1 of .* has no entry"),
     ],
 )
 def test_damaged_documents(tmp_path: Path, file: str, document: object, words: str) -> None:

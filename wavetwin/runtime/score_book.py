@@ -52,6 +52,9 @@ LOCK_WAIT_SECONDS = 30.0
 _SAME = ("weights", "data", "build_manifest_sha256", "limit_batches", "checkpoint")
 """What a record must have in common with this evaluation to make it superfluous."""
 
+_OF_RECORD = ("entry", "scores")
+"""What every record has had in every version."""
+
 
 class ScoreBook:
     """`scores.json` of a run, with `predictions/` beside it."""
@@ -224,6 +227,13 @@ def read_scores(file: Path) -> list[Record]:
             f"{file} is no book of scores of this version of wavetwin",
             "move it away; scores are never written over it",
         )
+    for number, record in enumerate(document["scores"], start=1):
+        missing = [key for key in _OF_RECORD if not isinstance(record, dict) or key not in record]
+        if missing:
+            raise RunError(
+                f"record {number} of {file} has no {missing[0]}: the file was edited",
+                "bring back the file as it was, or move it away and evaluate again",
+            )
     return document["scores"]
 
 

@@ -69,7 +69,7 @@ def _facts(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "weights, SHA-256": _distinct(run, "weights"),
         "weights file": last.get("weights_file"),
         "machine": _machine(run),
-        "scored": ", ".join(sorted({record["date"] for record in run.scores})[-1:]),
+        "scored": ", ".join(sorted({record.get("date", "") for record in run.scores})[-1:]),
     }
     if run.plan is not None:
         values["data set"] = f"{run.dataset}, {run.plan['data']['image_size']} pixels"
