@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.shipped import ROOT
 from wavetwin.compiler.checks import RULES
 from wavetwin.compiler.clash import clash
+from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.compose import LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.fields import field_forms, form_at, sections_with
 from wavetwin.compiler.schema import ExperimentSpec, SpecModel
@@ -316,3 +318,11 @@ def test_each_shipped_spec_is_valid():
             spec, diagnostics = validate(loaded, cache)
             assert diagnostics == (), path
             assert spec is not None
+
+
+def test_the_validation_of_a_subset_comes_beside_its_training_images() -> None:
+    spec = ROOT / "specs/alexnet/AI.yaml"
+    given = compile_spec(spec, ["data.dataset=imagenet_t100", "data.validation=100"])
+    left_out = compile_spec(spec, ["data.dataset=imagenet_t100", "data.validation=null"])
+    assert given.plan.data.training_images == 100_000
+    assert given.digest == left_out.digest

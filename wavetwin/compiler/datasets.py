@@ -76,8 +76,10 @@ DATASETS: dict[str, DatasetFacts] = {
     "folder": DatasetFacts(None, 3, 224, None, 0, True, "crop_flip", None, None),
 }
 """Sources: the data sets' own pages and torchvision's readers; the ImageNet statistics are
-torchvision's. `imagenet_t100` has 100 training images a class beside the 100 of its validation.
-`digits` is scikit-learn's (1,797 images): the first 1,437 train, the last 360 test."""
+torchvision's. `digits` is scikit-learn's (1,797 images): the first 1,437 train, the last 360 test."""
+
+VALIDATION_BESIDE = frozenset({"imagenet_t100"})
+"""Sets whose training images come beside those of the validation: 100 of each class of ImageNet."""
 
 
 def luminance_statistics(

@@ -6,6 +6,7 @@ from wavetwin.compiler.datasets import (
     DATASETS,
     IMAGENET_MEAN,
     IMAGENET_STD,
+    VALIDATION_BESIDE,
     DatasetFacts,
     luminance_statistics,
 )
@@ -100,8 +101,7 @@ def _plan_data(data: DataSpec) -> DataPlan:
     training_images = facts.training_images
     if training_images is not None:
         set_aside = validation * data.num_classes if facts.per_class else validation
-        # The subset's 100 images a class come beside its validation images.
-        training_images -= 0 if data.dataset == "imagenet_t100" else set_aside
+        training_images -= 0 if data.dataset in VALIDATION_BESIDE else set_aside
     return DataPlan(
         dataset=data.dataset,
         channels=facts.channels,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wavetwin.compiler.checks.rule import Facts, Rule, reads
-from wavetwin.compiler.datasets import DATASETS
+from wavetwin.compiler.datasets import DATASETS, VALIDATION_BESIDE
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.suggest import join_words
 from wavetwin.diagnostics import Diagnostic
@@ -80,6 +80,8 @@ def check_validation(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]
     """Some images are left to train on."""
     dataset = DATASETS[spec.data.dataset]
     if spec.data.validation is None or dataset.training_images is None:
+        return
+    if spec.data.dataset in VALIDATION_BESIDE:
         return
     classes = (dataset.num_classes or 1) if dataset.per_class else 1
     if spec.data.validation * classes >= dataset.training_images:
