@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,9 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.runtime.build import Network, build_module, initialise
-from wavetwin.runtime.checkpoint import load_free_channels, load_weights
+from wavetwin.runtime.build import Network, build_module
+from wavetwin.runtime.checkpoint import load_weights
 from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.initial_stem import initial_stem
 from wavetwin.runtime.kernel_tiles import (
     ENERGY,
     FRAME,
@@ -48,13 +48,7 @@ def picture_kernels(
         RunError: the weights cannot be read or are of another model, or the picture not written.
     """
     if checkpoint is None:
-        # The trunk, most of the weights, is not drawn: every parameter has a stream of its own.
-        nodes = tuple(node for node in graph if node.section in ("input", "stem"))
-        first = replace(graph, nodes=nodes)
-        model = build_module(first)
-        initialise(model, first, plan.seed)
-        if plan.initial_weights is not None:
-            load_free_channels(model, plan.initial_weights, project)
+        model = initial_stem(graph, plan, project)
         title = f"{plan.name}, initial weights, seed {plan.seed}"
     else:
         model = _empty(graph)

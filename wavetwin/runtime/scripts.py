@@ -187,20 +187,17 @@ def prepare_device(plan: TrainingPlan, name: str, local_rank: int = 0) -> torch.
     """
     import torch
 
+    from wavetwin.runtime.devices import open_device
+
     torch.set_num_threads(plan.threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    try:
-        if name == "auto":
-            accelerator = torch.accelerator.current_accelerator(check_available=True)
-            name = "cpu" if accelerator is None else accelerator.type
-        device = torch.device(f"cuda:{local_rank}" if name == "cuda" else name)
-        torch.empty(1, device=device)
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first_line = str(error).split("\n", 1)[0]
-        raise RunError(f"device {name!r} cannot be used: {first_line}", "--device cpu") from error
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        name = "cpu" if accelerator is None else accelerator.type
+    device = open_device(name, local_rank if name == "cuda" else None)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
 
 

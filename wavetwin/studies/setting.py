@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavetwin.runtime.devices import open_device
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.filters import QSHIFT_FILTERS, packet_kernels
 from wavetwin.runtime.layers import DualTreePackets
@@ -84,20 +85,10 @@ def prepare_images(options: ImageOptions) -> StudyImages:
         RunError: a path or a device is not there.
     """
     sources = find_images(options.images) if options.images else bundled_photographs()
-    device = _device(options.device)
+    device = open_device(options.device)
     # MPS has no float64.
     dtype = torch.float32 if device.type == "mps" else torch.float64
     return StudyImages(tuple(sources[: options.limit_images]), device, dtype)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first_line = str(error).split("\n", 1)[0]
-        raise RunError(f"device {name!r} cannot be used: {first_line}", "--device cpu") from error
-    return device
 
 
 def make_banks(options: ImageOptions, images: StudyImages) -> Iterator[StudyBank]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.runtime.build import GraphError, build_module, initialise
-from wavetwin.runtime.checkpoint import load_free_channels, read_foreign
+from wavetwin.runtime.build import GraphError
+from wavetwin.runtime.checkpoint import read_foreign
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.import_weights import convert_state_dict
+from wavetwin.runtime.initial_stem import initial_stem
 from wavetwin.runtime.kernels import ResultingKernel, resulting_kernel
 from wavetwin.runtime.study.kernel_measures import luminance
 
@@ -54,14 +55,7 @@ def initial_layer(graph: ModuleGraph, plan: TrainingPlan, project: Path) -> Firs
     Raises:
         RunError: the layer is no convolution, or the file that it starts from cannot be read.
     """
-    # Every parameter has a stream of its own: the trunk need not be made.
-    nodes = tuple(node for node in graph if node.section in ("input", "stem"))
-    stem = replace(graph, nodes=nodes)
-    model = build_module(stem)
-    initialise(model, stem, plan.seed)
-    if plan.initial_weights is not None:
-        load_free_channels(model, plan.initial_weights, project)
-    state = dict(model.named_parameters())
+    state = dict(initial_stem(graph, plan, project).named_parameters())
     return FirstLayer(f"{plan.name}, initial, seed {plan.seed}", _compose(state, graph), None)
 
 
