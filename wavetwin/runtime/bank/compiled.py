@@ -61,15 +61,9 @@ def mixed_packets_op(
 
 
 @mixed_packets_op.register_fake
-def _(
-    x: Tensor,
-    weights: Tensor,
-    colour: Tensor | None,
-    filters: str,
-    packets: list[int],
-    bands: list[int],
-    numbers: list[int],
-) -> Tensor:
+def _(x: Tensor, *inputs: Any) -> Tensor:
+    bands: list[int] = inputs[-2]
+    numbers: list[int] = inputs[-1]
     maps = sum(bands[1::3]) * (1 + numbers[6])
     return x.new_empty(x.shape[0], numbers[4], numbers[5], maps)
 
@@ -104,18 +98,10 @@ def mixed_packets_backward_op(
 
 
 @mixed_packets_backward_op.register_fake
-def _(
-    gradient: Tensor,
-    x: Tensor,
-    weights: Tensor,
-    colour: Tensor | None,
-    filters: str,
-    packets: list[int],
-    bands: list[int],
-    numbers: list[int],
-    needed: list[bool],
-) -> list[Tensor]:
-    wanted = zip((x, weights, colour), needed, strict=True)
+def _(gradient: Tensor, *inputs: Any) -> list[Tensor]:
+    tensors: tuple[Tensor | None, ...] = inputs[:3]
+    needed: list[bool] = inputs[-1]
+    wanted = zip(tensors, needed, strict=True)
     return [
         value.new_empty(value.shape)
         for value, is_needed in wanted
