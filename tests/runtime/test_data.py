@@ -207,7 +207,7 @@ def test_pad_crop_moves_but_never_mirrors():
 def test_fit_and_five_crops():
     image = torch.arange(6 * 10.0).reshape(1, 6, 10)
     assert torch.equal(fit(image, 6), image[..., 2:8])
-    crops = five_crops(image, 4)
+    crops = five_crops(image, 6, 4)
     assert crops.shape == (5, 1, 4, 4)
     assert torch.equal(crops[3], image[..., 2:, 6:])
     # Half the size: the antialiased filter of an integer factor averages symmetrically.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wavetwin.runtime.data.transforms import fit, five_crops, resize_short_side
+from wavetwin.runtime.data.transforms import fit, five_crops
 from wavetwin.runtime.metrics import are_wrong
 from wavetwin.runtime.per_image import Evaluated, Evaluation, Table
 
@@ -33,7 +33,7 @@ def evaluate_ten_crops(run: Evaluation) -> Evaluated:
     larger = run.size * 8 // 7
 
     def crops(images: Tensor) -> Tensor:
-        five = five_crops(resize_short_side(images, larger), run.size)
+        five = five_crops(images, larger, run.size)
         return torch.cat((five, five.flip(-1)), dim=-4)
 
     def measure(images: Tensor, labels: Tensor) -> Table:

@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["augment", "centre_crop", "fit", "five_crops", "resize"]
+__all__ = ["augment", "fit", "five_crops", "resize"]
 
 CROP_SCALE = (0.08, 1.0)
 """Share of the area that a random crop takes; with CROP_RATIO as torchvision's RandomResizedCrop
 and the published models."""
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_ATTEMPTS = 10
+
+_WHOLE = 8
+"""A resized image of so many crops is made whole; of a longer one the crop alone is computed."""
 
 
 def resize(images: Tensor, height: int, width: int) -> Tensor:
@@ -33,33 +36,77 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
     return result.reshape(*images.shape[:-2], height, width)
 
 
-def centre_crop(images: Tensor, size: int) -> Tensor:
-    """Return the middle; an odd margin is split as torchvision's center_crop does."""
-    height, width = images.shape[-2:]
-    top, left = round((height - size) / 2), round((width - size) / 2)
-    return images[..., top : top + size, left : left + size]
-
-
-def resize_short_side(images: Tensor, size: int) -> Tensor:
-    """Return the images with the shorter side at `size`, the other one in proportion."""
-    height, width = images.shape[-2:]
-    if height <= width:
-        return resize(images, size, int(size * width / height))
-    return resize(images, int(size * height / width), size)
-
-
 def fit(images: Tensor, size: int) -> Tensor:
     """Return the one crop of evaluation: short side resized to `size`, then the middle."""
-    return centre_crop(resize_short_side(images, size), size)
+    height, width = _short_side_at(images, size)
+    return _resized_crop(images, height, width, *_middle(height, width, size), size)
 
 
-def five_crops(images: Tensor, size: int) -> Tensor:
-    """Return corners and middle, stacked before the channels: (..., 5, channels, size, size)."""
-    height, width = images.shape[-2:]
-    corners = [(0, 0), (0, width - size), (height - size, 0), (height - size, width - size)]
-    crops = [images[..., top : top + size, left : left + size] for top, left in corners]
-    crops.append(centre_crop(images, size))
+def five_crops(images: Tensor, larger: int, size: int) -> Tensor:
+    """Return corners and middle of the images with the short side resized to `larger`.
+
+    They are stacked before the channels: (..., 5, channels, size, size).
+    """
+    height, width = _short_side_at(images, larger)
+    bottom, right = height - size, width - size
+    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), _middle(height, width, size)]
+    if _is_made_whole(height, width, larger):
+        images = resize(images, height, width)
+    crops = [_resized_crop(images, height, width, *corner, size) for corner in corners]
     return torch.stack(crops, dim=-4)
+
+
+def _short_side_at(images: Tensor, size: int) -> tuple[int, int]:
+    """Return height and width with the shorter one at `size`, the other one in proportion."""
+    height, width = images.shape[-2:]
+    if height <= width:
+        return size, int(size * width / height)
+    return int(size * height / width), size
+
+
+def _middle(height: int, width: int, size: int) -> tuple[int, int]:
+    return round((height - size) / 2), round((width - size) / 2)
+
+
+def _is_made_whole(height: int, width: int, side: int) -> bool:
+    return max(height, width) <= _WHOLE * side
+
+
+def _resized_crop(
+    images: Tensor, height: int, width: int, top: int, left: int, size: int
+) -> Tensor:
+    """Return a square crop of what `resize` gives; a very thin image takes no more memory than it."""
+    if _is_made_whole(height, width, size) or images.shape[-2:] == (height, width):
+        resized = resize(images, height, width)
+        return resized[..., top : top + size, left : left + size]
+    axes = [(-1, width, left), (-2, height, top)]
+    # The long one first: what lies between is then as small as can be.
+    for dim, resized, start in axes if width > height else reversed(axes):
+        images = _weighted(images, dim, resized, start, size)
+    return images
+
+
+def _weighted(images: Tensor, dim: int, resized: int, start: int, count: int) -> Tensor:
+    """Return some samples of one axis as resizing gives them: the rule and its rounding are torch's.
+
+    Each sample is a sum in a fixed order, so its bits do not depend on the number of threads.
+    """
+    length = images.shape[dim]
+    scale = torch.tensor(length, dtype=torch.float32) / resized
+    support = scale.clamp(min=1)
+    centres = (torch.arange(start, start + count, dtype=torch.float32) + 0.5) * scale
+    first = ((centres - support).double() + 0.5).long().clamp(min=0)
+    end = ((centres + support).double() + 0.5).long().clamp(max=length)
+    taps = first.unsqueeze(1) + torch.arange(int((end - first).max()))
+    distance = ((taps - centres.unsqueeze(1)).double() + 0.5) / support
+    weights = (1 - distance.abs()).clamp(min=0).float() * (taps < end.unsqueeze(1))
+    weights = (weights / weights.sum(1, keepdim=True)).to(images)
+    taps = taps.clamp(max=length - 1).to(images.device)
+    shape = (count, 1) if dim == -2 else (count,)
+    result = images.index_select(dim, taps[:, 0]) * weights[:, 0].reshape(shape)
+    for index in range(1, taps.shape[1]):
+        result += images.index_select(dim, taps[:, index]) * weights[:, index].reshape(shape)
+    return result
 
 
 def augment(image: Tensor, name: str, size: int, random: Random) -> Tensor:
