@@ -1,5 +1,6 @@
 """Decisions 8-12: what ties a build to a commit, in temporary git repositories."""
 
+import itertools
 import json
 import os
 import shutil
@@ -311,7 +312,8 @@ def test_one_look_for_all_specs(checkout: Checkout, monkeypatch: pytest.MonkeyPa
 
     class Counting(subprocess.Popen[bytes]):
         def __init__(self, command: list[str], **options: object) -> None:
-            calls.append(command[1])
+            pairs = itertools.pairwise(command)
+            calls.append(next(w for last, w in pairs if last != "-c" and not w.startswith("-")))
             super().__init__(command, **options)  # type: ignore[arg-type]
 
     specs = [write(checkout.root / f"specs/{number}.yaml", "wavetwin: 1\n") for number in range(20)]

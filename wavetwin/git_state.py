@@ -2,15 +2,14 @@
 
 A file is clean where its bytes are those that the commit's tree holds. Hashes are compared here and
 not by `git status`, which trusts the index (`assume-unchanged`, staged changes) and the user's
-configuration (line ends, filters). Only plain `git` is called, and it writes nothing to the user's
-repository.
+configuration (line ends, filters). Git is called by `wavetwin.git_command` alone, and writes nothing
+to the user's repository.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,19 +17,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
 
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.git_command import run_git
 
 T = TypeVar("T")
 
 State = Literal["modified", "untracked", "ignored", "outside", "deleted"]
 
-# Settings that change what git writes or that run programs of the user's choice.
+# Settings that change what git writes.
 _NEUTRAL = (
     "core.splitIndex=false",
-    "core.untrackedCache=false",
-    "core.fsmonitor=false",
     "core.autocrlf=false",
     "core.attributesFile=/dev/null",
-    "core.quotePath=true",
     "index.sparse=false",
     "diff.indentHeuristic=true",
     "diff.interHunkContext=0",
@@ -258,48 +255,6 @@ class GitState:
                 break
         self._roots.update(dict.fromkeys(passed, found))
         return found
-
-
-def run_git(
-    root: Path,
-    arguments: Sequence[str],
-    content: bytes = b"",
-    environment: Mapping[str, str] | None = None,
-    codes: tuple[int, ...] = (0,),
-) -> bytes:
-    """Return what a `git` command prints, run in `root` and free of inherited GIT_* variables.
-
-    Raises:
-        CompileError: `git-failed`: it ended with a code not in `codes`, or there is no git.
-    """
-    variables = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    variables |= {
-        "GIT_CEILING_DIRECTORIES": str(root.parent),
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
-    }
-    variables |= environment or {}
-    try:
-        result = subprocess.run(
-            ["git", *arguments],
-            cwd=root,
-            env=variables,
-            input=content,
-            capture_output=True,
-            check=False,
-        )
-    except OSError as error:
-        message = f"cannot start git: {error.strerror}"
-    else:
-        if result.returncode in codes:
-            return result.stdout
-        lines = result.stderr.decode("utf-8", "replace").splitlines() or ["no message"]
-        message = f"git cannot read the repository: {lines[0]}"
-    help_text = "--no-git builds without it and marks what comes of it"
-    raise CompileError([Diagnostic("git-failed", message, subject=str(root), help=help_text)])
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -1,26 +1,24 @@
-"""A spec at a commit: the file and all its parents as the commit's tree has them.
-
-gitpython is imported here and nowhere else: it costs more than a whole difference of two specs.
-"""
+"""A spec at a commit: the file and all its parents as the commit's tree has them."""
 
 from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.parse import parse_bytes
 from wavetwin.compiler.project import find_project, real_path
 from wavetwin.diagnostics import CompileError
+from wavetwin.git_command import object_is_missing, run_git
 from wavetwin.operands.operand import refused
 
-_LINK = 0o120000
+_LINK = "120000"
+_WITHOUT = "without --at, two files are compared"
 _MAX_FILES = 256
 """Files and links that one spec may need; no spec has as many parents."""
 
@@ -49,28 +47,28 @@ def compile_at(
     path = Path(os.path.abspath(spec))  # noqa: PTH100  resolve() would follow links
     root = _repository_root(path)
     home = find_project(path) if project is None else project.absolute()
-    with _tree_at(root, revision, str(spec)) as (commit, tree):
-        name = real_path(path.parent).relative_to(real_path(root)).as_posix()
-        name = posixpath.normpath(f"{name}/{path.name}")
-        with tempfile.TemporaryDirectory(prefix="wavetwin-") as folder:
-            copy = Path(folder)
-            _copy_closure(tree, name, copy)
-            if not (copy / name).is_file():
-                raise refused(
-                    "spec-not-at-commit",
-                    f"there is no such spec at {revision} ({commit[:8]})",
-                    str(spec),
-                    f"`git log --oneline -- {spec}` shows the commits that have it",
-                )
-            place = copy / _relative(home, root)
-            place.mkdir(parents=True, exist_ok=True)
-            try:
-                compiled = compile_spec(copy / name, overrides, place)
-            except CompileError as error:
-                note = f"at: {revision} ({commit[:8]}), by the language of this wavetwin"
-                raise CompileError(
-                    [replace(each, notes=(*each.notes, note)) for each in error.diagnostics]
-                ) from error
+    commit = _find_commit(root, revision, str(spec))
+    name = real_path(path.parent).relative_to(real_path(root)).as_posix()
+    name = posixpath.normpath(f"{name}/{path.name}")
+    with tempfile.TemporaryDirectory(prefix="wavetwin-") as folder:
+        copy = Path(folder)
+        _copy_closure(root, commit, name, copy)
+        if not (copy / name).is_file():
+            raise refused(
+                "spec-not-at-commit",
+                f"there is no such spec at {revision} ({commit[:8]})",
+                str(spec),
+                f"`git log --oneline -- {shlex.quote(str(spec))}` shows the commits that have it",
+            )
+        place = copy / _relative(home, root)
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            compiled = compile_spec(copy / name, overrides, place)
+        except CompileError as error:
+            note = f"at: {revision} ({commit[:8]}), by the language of this wavetwin"
+            raise CompileError(
+                [replace(each, notes=(*each.notes, note)) for each in error.diagnostics]
+            ) from error
     return CommitSpec(compiled, commit)
 
 
@@ -92,76 +90,89 @@ def _repository_root(path: Path) -> Path:
     )
 
 
-@contextmanager
-def _tree_at(root: Path, revision: str, spec: str) -> Iterator[tuple[str, Any]]:
-    """Yield a commit's hash and its tree."""
-    # Without it, importing gitpython fails where there is no git; its commands then say so.
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    import git
+def _find_commit(root: Path, revision: str, spec: str) -> str:
+    """Return the full hash of the commit that a revision names.
 
-    try:
-        with git.Repo(root) as repository:
-            # In a hook, inherited variables would name another repository.
-            repository.git.update_environment(
-                GIT_DIR=str(repository.git_dir), GIT_NO_REPLACE_OBJECTS="1", LC_ALL="C"
-            )
-            found: str = repository.git.rev_parse(
-                "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
-            )
-            yield found, repository.commit(found).tree
-    except (git.GitError, ValueError, OSError) as error:
-        # git's own way to say that it has no such name.
-        if isinstance(error, git.GitCommandError) and error.status == 1:
-            raise refused(
-                "unknown-commit",
-                f"the repository has no commit '{revision}'",
-                spec,
-                "name a hash, a branch, a tag, or a commit before one, such as HEAD~3",
-            ) from None
-        raise refused(
-            "git-failed",
-            f"git cannot read the repository of {spec}: {_last_line(error)}",
-            str(root),
-            "`git status` in that folder says what is wrong with it",
-        ) from error
-
-
-def _last_line(error: Exception) -> str:
-    """Return what git said, of a failed command its last words."""
-    said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-    return said[-1].strip() if said else type(error).__name__
-
-
-def _copy_closure(tree: Any, name: str, copy: Path) -> None:
-    """Write a file of a tree, and the files that it extends or links to, below a folder.
-
-    What the tree does not have is left out: composing then reports it at its place.
+    Raises:
+        CompileError: `unknown-commit`, or `git-failed`.
     """
-    wanted, seen = [name], set[str]()
+    name = f"{revision}^{{commit}}"
+    command = ["rev-parse", "--verify", "--quiet", "--end-of-options", name]
+    found = run_git(root, command, codes=(0, 1), without=_WITHOUT).decode("ascii").strip()
+    if found:
+        return found
+    if run_git(root, ["rev-parse", "--is-shallow-repository"], without=_WITHOUT).strip() == b"true":
+        headline = (
+            f"the repository has no commit '{revision}'; it is shallow: its history is cut off"
+        )
+        remedy = f"git -C {shlex.quote(str(root))} fetch --unshallow brings the history"
+    else:
+        headline = f"the repository has no commit '{revision}'"
+        remedy = "name a hash, a branch, a tag, or a commit before one, such as HEAD~3"
+    raise refused("unknown-commit", headline, spec, remedy)
+
+
+def _copy_closure(root: Path, commit: str, name: str, copy: Path) -> None:
+    """Write a file of a commit, and the files that it extends or links to, below a folder.
+
+    What the commit does not have is left out: composing then reports it at its place.
+    """
+    wanted, seen = {name}, set[str]()
     while wanted and len(seen) < _MAX_FILES:
-        name = wanted.pop()
-        if name in seen or name.startswith("../") or posixpath.isabs(name):
-            continue
-        seen.add(name)
-        try:
-            blob = tree / name
-        except KeyError:
-            continue
-        if blob.type != "blob":
-            continue
-        data: bytes = blob.data_stream.read()
-        target = copy / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = posixpath.dirname(name)
-        if blob.mode == _LINK:
-            aim = os.fsdecode(data)
-            target.symlink_to(aim)
-            wanted.append(posixpath.normpath(posixpath.join(folder, aim)))
-            continue
-        target.write_bytes(data)
-        wanted += [
-            posixpath.normpath(posixpath.join(folder, each)) for each in _parents(data, name)
-        ]
+        new = sorted(each for each in wanted - seen if _is_inside(each))
+        seen.update(new)
+        wanted = set[str]()
+        for path, mode, data in _read_files(root, commit, new):
+            target, folder = copy / path, posixpath.dirname(path)
+            aims = [os.fsdecode(data)] if mode == _LINK else _parents(data, path)
+            leads_to = {posixpath.normpath(posixpath.join(folder, aim)) for aim in aims}
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # A forged tree may hold a link and, below its name, files: none goes through it.
+            if not real_path(target.parent).is_relative_to(real_path(copy)):
+                continue
+            if mode != _LINK:
+                target.write_bytes(data)
+            elif all(_is_inside(aim) for aim in leads_to):
+                target.symlink_to(aims[0])
+            wanted |= leads_to
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a normalised path of a tree stays in it."""
+    return name != ".." and not name.startswith("../") and not posixpath.isabs(name)
+
+
+def _read_files(root: Path, commit: str, names: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield path, mode and contents of those paths that are files or links at a commit."""
+    if not names:
+        return
+    command = ["ls-tree", "-z", "--full-tree", commit, "--", *names]
+    listing = run_git(root, command, without=_WITHOUT, commit=commit)
+    found: list[tuple[str, str, str]] = []
+    for line in listing.split(b"\0")[:-1]:
+        info, _, name = line.partition(b"\t")
+        mode, kind, oid = info.decode("ascii").split(" ")
+        if kind == "blob":
+            found.append((os.fsdecode(name), mode, oid))
+    if not found:
+        return
+    # The bytes as they are stored: `--batch` applies no filter.
+    oids = "".join(f"{oid}\n" for *_, oid in found).encode()
+    answer = run_git(root, ["cat-file", "--batch"], oids, without=_WITHOUT, commit=commit)
+    start = 0
+    for name, mode, _ in found:
+        heading, start = _line(answer, start)
+        if heading.endswith(b" missing"):
+            raise object_is_missing(root, heading.split(b" ")[0].decode(), commit, _WITHOUT)
+        size = int(heading.rpartition(b" ")[2])
+        yield name, mode, answer[start : start + size]
+        start += size + 1
+
+
+def _line(answer: bytes, start: int) -> tuple[bytes, int]:
+    """Return the line that begins at a position, and where the next one begins."""
+    stop = answer.index(b"\n", start)
+    return answer[start:stop], stop + 1
 
 
 def _parents(data: bytes, name: str) -> list[str]:
