@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TEMPLATES_MARKER = "wavetwin-templates.txt"
-RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
+RECORDED_PACKAGES = ("torch", "numpy", "safetensors")
 """Packages whose versions decide numbers; recorded at build, compared when a run starts."""
 
 
@@ -110,6 +110,18 @@ def is_package_file(logical_path: str) -> bool:
     return logical_path.startswith("wavetwin/templates/") or (
         logical_path.startswith("wavetwin/") and logical_path.endswith(".py")
     )
+
+
+def version_difference(old: str, new: str) -> tuple[str, str] | None:
+    """Return two versions of a package as a difference shows them; None where they do not differ.
+
+    The local part, `+cu132` of `2.15.0+cu132`, says what a build was compiled for. It counts, and
+    is shown, where both have one and the rest is equal: installed packages often leave it out.
+    """
+    (old_public, _, old_local), (new_public, _, new_local) = old.partition("+"), new.partition("+")
+    if old_public != new_public:
+        return old_public, new_public
+    return (old, new) if old_local and new_local and old_local != new_local else None
 
 
 def installed_versions() -> dict[str, str | None]:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
 import pytest
 import torch
+from data_files import write_cifar
 from PIL import Image
 from plans import make_plan
 
 from wavetwin.compiler.datasets import DATASETS
 from wavetwin.runtime.data import READERS, find_data_root, load_data
-from wavetwin.runtime.data.official import TEST_IMAGES
+from wavetwin.runtime.data.official import (
+    CIFAR_BATCHES,
+    IMAGENET_ARCHIVES,
+    PACKED_IDX,
+    TEST_IMAGES,
+)
 from wavetwin.runtime.data.presence import HOW_TO_GET
 from wavetwin.runtime.data.transforms import augment, fit, five_crops, resize
 from wavetwin.runtime.errors import RunError
@@ -67,6 +76,46 @@ def test_digits_split_is_fixed():
     source = data.train.source
     assert source.maximum == 16
     assert source.labels[:10].tolist() == list(range(10))
+
+
+def test_checksums_are_torchvisions():
+    from wavetwin.runtime.torchvision_compat import import_torchvision
+
+    datasets = import_torchvision().datasets
+    assert dict(datasets.MNIST.resources) == PACKED_IDX["mnist"]
+    assert dict(datasets.FashionMNIST.resources) == PACKED_IDX["fashion_mnist"]
+    for name, known in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
+        assert dict([*known.train_list, *known.test_list]) == CIFAR_BATCHES[name]
+    assert datasets.imagenet.ARCHIVE_META == IMAGENET_ARCHIVES
+
+
+def test_every_checksum_is_compared_without_torchvision(tmp_path: Path):
+    """In a process where importing torchvision fails."""
+    write_mnist(tmp_path, suffix=".gz")
+    write_mnist(tmp_path, "FashionMNIST", suffix=".gz")
+    write_cifar(tmp_path, "cifar10")
+    write_cifar(tmp_path, "cifar100")
+    program = """
+import sys
+sys.modules["torchvision"] = None
+from pathlib import Path
+from data_files import write_cifar
+from plans import make_plan
+from wavetwin.runtime.data import READERS
+from wavetwin.runtime.data.official import Official
+for name in ("mnist", "fashion_mnist", "cifar10", "cifar100"):
+    official = Official(allow_other=True)
+    READERS[name](make_plan(dataset=name).data, Path(sys.argv[1]), official)
+    print(len([note for note in official.notes if "has the MD5" in note]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    )
+    assert done.stdout.split() == ["4", "4", "6", "2"]
 
 
 @pytest.mark.parametrize(

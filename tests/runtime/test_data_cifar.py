@@ -15,11 +15,10 @@ from data_files import TINY, cifar_files, cut, write_cifar, write_tar
 from plans import make_plan
 
 from wavetwin.runtime.data import load_data
-from wavetwin.runtime.data.official import TEST_IMAGES
+from wavetwin.runtime.data.official import CIFAR_BATCHES, TEST_IMAGES
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.torchvision_compat import import_torchvision
 
 CIFAR10 = TINY | {"dataset": "cifar10", "validation": 5, "training_images": 45}
 
@@ -27,10 +26,8 @@ CIFAR10 = TINY | {"dataset": "cifar10", "validation": 5, "training_images": 45}
 def test_whole_path_of_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Files with the official checksums and counts load without being asked to be lenient."""
     files = write_cifar(tmp_path, "cifar10")
-    datasets = import_torchvision().datasets
-    sums = [[name, hashlib.md5(content).hexdigest()] for name, content in files.items()]
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", sums[:5])
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", sums[5:])
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    monkeypatch.setitem(CIFAR_BATCHES, "cifar10", sums)
     monkeypatch.setitem(TEST_IMAGES, "cifar10", 10)
     data = load_data(make_plan(**CIFAR10, augmentation="crop_flip"), data_root=tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (45, 5, 10)

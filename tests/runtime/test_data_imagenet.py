@@ -25,11 +25,10 @@ from plans import make_plan
 from scipy.io import savemat
 
 from wavetwin.runtime.data import ExperimentData, FileImages, load_data
-from wavetwin.runtime.data.official import TEST_IMAGES
+from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, TEST_IMAGES
 from wavetwin.runtime.data.prepare import prepare_imagenet
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.torchvision_compat import import_torchvision
 
 IMAGENET = TINY | {
     "dataset": "imagenet",
@@ -258,7 +257,6 @@ def test_tiny_imagenet_that_is_not_whole(tmp_path: Path):
 
 def official_archives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The three archives of ImageNet with small contents, and their checksums where they belong."""
-    imagenet = import_torchvision().datasets.imagenet
     inner = {}
     for wnid in WNIDS:
         members = {
@@ -271,11 +269,10 @@ def official_archives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "inner.tar").unlink()
     validation = {f"ILSVRC2012_val_{n + 1:08}.JPEG": jpeg(60 + n) for n in range(6)}
     contents = {"train": inner, "val": validation, "devkit": devkit_files()}
-    meta = {}
-    for kind, (name, _) in imagenet.ARCHIVE_META.items():
+    for kind, (name, _) in list(IMAGENET_ARCHIVES.items()):
         write_tar(folder / name, contents[kind])
-        meta[kind] = (name, hashlib.md5((folder / name).read_bytes()).hexdigest())
-    monkeypatch.setattr(imagenet, "ARCHIVE_META", meta)
+        md5 = hashlib.md5((folder / name).read_bytes()).hexdigest()
+        monkeypatch.setitem(IMAGENET_ARCHIVES, kind, (name, md5))
 
 
 def test_prepare_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -293,6 +290,41 @@ def test_prepare_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ]
     again = prepare_imagenet(tmp_path / "archives", tmp_path / "root")
     assert [line.rsplit(": ")[1] for line in again] == ["already there", "already there"]
+
+
+def test_prepare_imagenet_needs_only_the_archives_of_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    archives, target = tmp_path / "archives", tmp_path / "root/imagenet"
+    official_archives(archives, monkeypatch)
+    for kind in ("val", "devkit"):
+        (archives / IMAGENET_ARCHIVES[kind][0]).unlink()
+    (target / "val").mkdir(parents=True)
+    lines = prepare_imagenet(archives, tmp_path / "root")
+    assert [line.rsplit(": ")[1] for line in lines] == ["already there", "unpacked"]
+    assert sorted(path.name for path in (target / "train").iterdir()) == sorted(WNIDS)
+
+
+def test_an_archive_of_imagenet_that_leads_elsewhere_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    archives, target = tmp_path / "archives", tmp_path / "root/imagenet"
+    official_archives(archives, monkeypatch)
+    (target / "train").mkdir(parents=True)
+    name, _ = IMAGENET_ARCHIVES["val"]
+    images = {f"ILSVRC2012_val_{n + 1:08}.JPEG": jpeg(60 + n) for n in range(6)}
+    cases = {
+        r"has a file '\.\./\.\./elsewhere', which is not flat": {"../../elsewhere": b"x"},
+        "has 5 validation images, and the devkit 6 classes": dict(list(images.items())[:5]),
+    }
+    for message, members in cases.items():
+        write_tar(archives / name, members)
+        md5 = hashlib.md5((archives / name).read_bytes()).hexdigest()
+        monkeypatch.setitem(IMAGENET_ARCHIVES, "val", (name, md5))
+        with pytest.raises(RunError, match=message):
+            prepare_imagenet(archives, tmp_path / "root")
+        assert [path.name for path in target.iterdir()] == ["train"]
+    assert not list(tmp_path.rglob("elsewhere"))
 
 
 def test_prepare_imagenet_from_what_is_not_official(

@@ -83,6 +83,13 @@ def test_packages(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     code, lines = built.ask()
     assert code == 0
     assert "torch 0.1 (built with " in lines["packages"]
+    recorded = json.loads((built.folder / "manifest.json").read_bytes())["versions"]["torch"]
+    monkeypatch.setattr(
+        preflight, "installed_versions", lambda: {"torch": recorded.partition("+")[0] + "+cu132"}
+    )
+    code, lines = built.ask()
+    assert code == 0
+    assert lines["packages"].startswith("note" if "+" in recorded else "ok ")
     monkeypatch.setattr(preflight, "_MODULES", {"safetensors": "no_such_package"})
     code, lines = built.ask()
     assert code == 2

@@ -13,6 +13,7 @@ import torch
 from plans import make_plan
 from scripted import build_folder, only_run, render_template, run_here, tiny_graph
 
+from wavetwin.package import version_difference
 from wavetwin.provenance import RunProvenance
 from wavetwin.runtime import run_folder
 from wavetwin.runtime.errors import RunError
@@ -57,6 +58,33 @@ def test_new_adds_a_number_and_the_last_one_resumes(tmp_path: Path):
 def test_a_trial_lies_apart(tmp_path: Path):
     run = open_run(tmp_path, "--limit-batches", "2")
     assert run.path.name == "a1b2c3d4-s7-limit2"
+    run.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("2.15.0", "2.15.0+cu132", None),
+        ("2.15.0+cpu", "2.15.0", None),
+        ("2.15.0+cu132", "2.15.0+cu132", None),
+        ("2.15.0+cpu", "2.15.0+cu132", ("2.15.0+cpu", "2.15.0+cu132")),
+        ("2.14.1", "2.15.0+cu132", ("2.14.1", "2.15.0")),
+        ("2.15.0a0+git12", "2.15.0", ("2.15.0a0", "2.15.0")),
+    ],
+)
+def test_a_local_version_is_a_difference_where_both_have_one(
+    old: str, new: str, shown: tuple[str, str] | None
+):
+    assert version_difference(old, new) == shown
+
+
+def test_the_same_torch_under_another_local_version_warns_of_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    built = replace(PROVENANCE, manifest={"sources": [], "versions": {"torch": "2.15.0"}})
+    monkeypatch.setattr(torch, "__version__", "2.15.0+cu132")
+    run = open_run(tmp_path, provenance=built)
+    assert run.begin_life(0, torch.device("cpu")) == []
     run.close()
 
 

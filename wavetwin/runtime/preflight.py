@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.package import RECORDED_PACKAGES, installed_versions
+from wavetwin.package import RECORDED_PACKAGES, installed_versions, version_difference
 from wavetwin.provenance import RunProvenance, check_before_run
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.run_names import find_runs, run_stem
@@ -114,9 +114,10 @@ def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[F
         return
     recorded: dict[str, Any] = provenance.manifest.get("versions", {})
     changed = [
-        f"{name} {version} (built with {recorded[name]})"
+        f"{name} {differs[1]} (built with {differs[0]})"
         for name, version in installed_versions().items()
-        if recorded.get(name) is not None and version != recorded[name]
+        if recorded.get(name) is not None and version is not None
+        if (differs := version_difference(recorded[name], version)) is not None
     ]
     if changed:
         text = f"others than at the build, the last bits may differ: {', '.join(changed)}"

@@ -20,6 +20,7 @@ import torch
 
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.package import version_difference
 from wavetwin.provenance import RunProvenance
 from wavetwin.runtime.checkpoint import find_last
 from wavetwin.runtime.errors import RunError
@@ -110,13 +111,14 @@ class RunFolder:
         machine = machine_facts(device) | {"processes": processes}
         warnings: list[str] = []
         built_with = self.provenance.manifest.get("versions", {}).get("torch")
-        if built_with is not None and built_with != str(torch.__version__):
-            warnings.append(f"built with torch {built_with}, this is {torch.__version__}")
+        differs = built_with and version_difference(built_with, str(torch.__version__))
+        if differs:
+            warnings.append(f"built with torch {differs[0]}, this is {differs[1]}")
         if lives:
             self._close_life(lives[-1])
             for key in ("torch", "device", "threads"):
-                old, new = lives[-1]["machine"].get(key), machine[key]
-                if old != new:
+                old, new = str(lives[-1]["machine"].get(key)), str(machine[key])
+                if version_difference(old, new):
                     warnings.append(
                         f"{key} was {old} and is {new}: the last bits of the weights may differ"
                     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from wavetwin.compiler.plan import DataPlan
 from wavetwin.runtime.data.found import Found, FoundArrays
-from wavetwin.runtime.data.official import Official, cifar_checksums
+from wavetwin.runtime.data.official import CIFAR_BATCHES, Official
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.errors import RunError
@@ -69,7 +69,7 @@ def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
             f"put the official archive {files.archive} (python version) there, unpacked or not, "
             f"or {ROOT_REMEDY}",
         )
-    sums = cifar_checksums(data.dataset) if official.checks_sums else {}
+    sums = CIFAR_BATCHES[data.dataset] if official.checks_sums else {}
     batches: dict[str, FoundArrays] = {}
     for name in wanted:
         content = contents.pop(name)

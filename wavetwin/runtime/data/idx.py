@@ -11,7 +11,7 @@ import numpy as np
 
 from wavetwin.compiler.plan import DataPlan
 from wavetwin.runtime.data.found import Found, FoundArrays
-from wavetwin.runtime.data.official import MNIST_RAW, Official, packed_checksums
+from wavetwin.runtime.data.official import MNIST_RAW, PACKED_IDX, Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.errors import RunError
 
@@ -76,7 +76,7 @@ def _read_idx(
         )
     if official.checks_sums:
         if file.suffix == ".gz":
-            official.check_sum(str(file), stored, packed_checksums(data.dataset)[file.name])
+            official.check_sum(str(file), stored, PACKED_IDX[data.dataset][file.name])
         elif data.dataset == "mnist":
             official.check_sum(str(file), stored, MNIST_RAW[name])
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(sizes)

@@ -21,7 +21,7 @@ from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.errors import RunError
 
-__all__ = ["IMAGENET_FOLDERS", "find_imagenet", "read_imagenet"]
+__all__ = ["IMAGENET_FOLDERS", "find_imagenet", "read_devkit", "read_imagenet"]
 
 IMAGENET_FOLDERS = ("imagenet", "ILSVRC2012", ".")
 """Where `train` is looked for, below the data root."""
@@ -145,7 +145,7 @@ def _read_truth(folder: Path, images: list[str]) -> list[str]:
         return _read_kaggle(folder / KAGGLE_LIST, images, remedy)
     elif (folder / DEVKIT / "data" / GROUND_TRUTH).is_file():
         file = folder / DEVKIT / "data" / GROUND_TRUTH
-        wnids = _read_devkit(file, remedy)
+        wnids = read_devkit(file, remedy)
     else:
         raise RunError(f"{folder / 'val'} is flat, and nothing says its classes", remedy)
     if len(wnids) != len(images):
@@ -167,7 +167,12 @@ def _read_kaggle(file: Path, images: list[str], remedy: str) -> list[str]:
     return [classes[Path(name).stem] for name in images]
 
 
-def _read_devkit(file: Path, remedy: str) -> list[str]:
+def read_devkit(file: Path, remedy: str) -> list[str]:
+    """Return the class of each validation image, from a devkit's ground truth and its `meta.mat`.
+
+    Raises:
+        RunError: one of the two files is missing or damaged, or SciPy is not installed.
+    """
     try:
         from scipy.io import loadmat
     except ImportError as error:

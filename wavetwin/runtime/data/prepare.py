@@ -7,14 +7,16 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 
-from wavetwin.runtime.data.official import MNIST_RAW
+from wavetwin.runtime.data.imagenet import DEVKIT, GROUND_TRUTH, read_devkit
+from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, MNIST_RAW
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.errors import RunError
 
@@ -133,7 +135,7 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def prepare_imagenet(archives: Path, root: Path) -> list[str]:
-    """Unpack the official archives to `<root>/imagenet/train` and `val`, with torchvision's code.
+    """Unpack the official archives to `<root>/imagenet/train` and `val`.
 
     A folder appears under its name when all of it is there.
 
@@ -153,9 +155,9 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
     done = [f"{target / name}: already there" for name in there]
     if not wanted:
         return done
-    imagenet = _torchvision_imagenet()
-    known = [name for name, _ in imagenet.ARCHIVE_META.values()]
-    missing = [name for name in known if not (archives / name).is_file()]
+    needed = {"train": ["train"], "val": ["val", "devkit"]}
+    files = {kind: IMAGENET_ARCHIVES[kind][0] for name in wanted for kind in needed[name]}
+    missing = [name for name in files.values() if not (archives / name).is_file()]
     if missing:
         raise RunError(
             f"{archives} has no {', '.join(missing)}",
@@ -170,14 +172,16 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
             "wait for the other one, or delete the folder",
         ) from error
     try:
-        for name in known:
-            (work / name).symlink_to((archives / name).resolve())
-        _translated(imagenet.parse_devkit_archive, work, archives)
         # The small archive first: a wrong one is then known before the hours that the other takes.
         for name in reversed(wanted):
-            unpack = imagenet.parse_val_archive if name == "val" else imagenet.parse_train_archive
-            _translated(unpack, work, archives)
+            for kind in needed[name]:
+                _check_archive(archives, kind)
+            (_unpack_val if name == "val" else _unpack_train)(archives, work)
             (work / name).rename(target / name)
+    except (tarfile.TarError, KeyError) as error:
+        raise RunError(
+            f"an archive in {archives} cannot be unpacked: {error}", "fetch the archives again"
+        ) from error
     except OSError as error:
         raise RunError(f"{work} cannot be written: {error}", "is the disk full?") from error
     finally:
@@ -185,26 +189,67 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
     return done + [f"{target / name}: unpacked" for name in wanted]
 
 
-def _torchvision_imagenet() -> Any:
-    from wavetwin.runtime.torchvision_compat import import_torchvision
-
-    if importlib.util.find_spec("scipy") is None:
+def _check_archive(archives: Path, kind: str) -> None:
+    name, expected = IMAGENET_ARCHIVES[kind]
+    with (archives / name).open("rb") as stream:
+        found = hashlib.file_digest(stream, _md5).hexdigest()
+    if found != expected:
         raise RunError(
-            "the devkit's list of classes needs SciPy, which is not installed", "pip install scipy"
-        )
-    return import_torchvision().datasets.imagenet
-
-
-def _translated(unpack: Callable[[Path], None], work: Path, archives: Path) -> None:
-    """Unpack an archive that is linked in a folder, there."""
-    try:
-        unpack(work)
-    except RuntimeError as error:
-        # torchvision's word for a checksum that differs; it has no class of its own.
-        if "corrupted" not in str(error):
-            raise
-        archive = next(path for path in archives.iterdir() if path.name in str(error))
-        raise RunError(
-            f"{archive} has not the official MD5",
+            f"{archives / name} has not the official MD5",
             "it is damaged or not the official one: fetch it again",
-        ) from error
+        )
+
+
+def _md5() -> hashlib._Hash:
+    return hashlib.md5(usedforsecurity=False)
+
+
+def _unpack_train(archives: Path, work: Path) -> None:
+    """Write `train/<class>/*` from an archive that has an archive of each class."""
+    with tarfile.open(archives / IMAGENET_ARCHIVES["train"][0], "r:") as classes:
+        for name, stream in _files_of(classes):
+            with tarfile.open(fileobj=stream, mode="r:") as images:
+                _write_files(images, work / "train" / name.removesuffix(".tar"))
+
+
+def _unpack_val(archives: Path, work: Path) -> None:
+    """Write `val/<class>/*`; the archive is flat, and the devkit has the class of each image."""
+    with tarfile.open(archives / IMAGENET_ARCHIVES["devkit"][0], "r:gz") as devkit:
+        for name in (GROUND_TRUTH, "meta.mat"):
+            stream = devkit.extractfile(f"{DEVKIT}/data/{name}")
+            (work / name).write_bytes(b"" if stream is None else stream.read())
+    classes = read_devkit(work / GROUND_TRUTH, "fetch the devkit again")
+    flat = work / "flat"
+    with tarfile.open(archives / IMAGENET_ARCHIVES["val"][0], "r:") as images:
+        _write_files(images, flat)
+    found = sorted(flat.iterdir())
+    if len(found) != len(classes):
+        raise RunError(
+            f"{archives} has {len(found)} validation images, and the devkit {len(classes)} classes",
+            "fetch the archives again",
+        )
+    for wnid, image in zip(classes, found, strict=True):
+        (work / "val" / wnid).mkdir(parents=True, exist_ok=True)
+        image.rename(work / "val" / wnid / image.name)
+
+
+def _files_of(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield names and contents of an archive's files, in its order.
+
+    Raises:
+        RunError: a name has a folder in it: it could lead anywhere.
+    """
+    for member in archive:
+        stream = archive.extractfile(member) if member.isreg() else None
+        if stream is None:
+            continue
+        if Path(member.name).name != member.name:
+            raise RunError(f"an archive of ImageNet has a file '{member.name}', which is not flat")
+        yield member.name, stream
+
+
+def _write_files(archive: tarfile.TarFile, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, content in _files_of(archive):
+        with (folder / name).open("wb") as stream:
+            shutil.copyfileobj(content, stream)

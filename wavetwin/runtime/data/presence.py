@@ -1,6 +1,6 @@
 """What the disk has of a data set, what is missing and how to get it; imports no torch.
 
-Checksums are the exception: their figures are torchvision's, and only `verify` compares them.
+Checksums are compared, and images decoded, only where `verify` asks for it.
 """
 
 from __future__ import annotations
