@@ -15,6 +15,7 @@ from wavetwin.runtime.layers.pieces import (
     put_channels_last,
 )
 from wavetwin.runtime.layers.pixel_filter import filter_pixels
+from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain, is_plain_conv
 from wavetwin.runtime.shapes import Float
 
 
@@ -57,7 +58,8 @@ class AdaptiveBlur(nn.Module):
             raise ValueError(f"{groups} groups do not divide {channels} channels")
         if normalise not in ("joint", "per_group"):
             raise ValueError(f"normalise {normalise!r}: one of joint, per_group")
-        self.size, self.stride, self.groups, self.normalise = size, stride, groups, normalise
+        self.channels, self.size, self.stride = channels, size, stride
+        self.groups, self.normalise = groups, normalise
         self.conv = nn.Conv2d(channels, groups * size * size, size, bias=False)
         self.norm = nn.BatchNorm2d(groups * size * size)
         self.reset_parameters()
@@ -79,7 +81,8 @@ class AdaptiveBlur(nn.Module):
             return self._filter(x)
         # A convolution, and what follows it here, is faster with the channels last.
         maps = put_channels_last(x)
-        if self.norm.training or (torch.is_grad_enabled() and self._is_differentiated(x)):
+        takes_all = not self._is_fixed() or (torch.is_grad_enabled() and self._is_differentiated(x))
+        if takes_all:
             pooled = self._filter(maps)
         else:
             pooled = map_images(self._filter, images_at_once(x), maps)
@@ -97,23 +100,34 @@ class AdaptiveBlur(nn.Module):
 
     def _logits(self, padded: Tensor) -> Tensor:
         """Return the normalised kernels before the softmax, at the kept positions."""
-        norm = self.norm
-        is_fixed = (
-            isinstance(norm, nn.BatchNorm2d | nn.SyncBatchNorm)
-            and norm.track_running_stats
-            and not norm.training
-        )
+        conv, norm = self.conv, self.norm
         # Without memory nothing is computed and all is counted: the graph as it is written.
-        if padded.is_meta or not is_fixed:
+        if padded.is_meta or not self._is_fixed():
             # As a slice would; but the derivative of a slice comes with its channels first in memory,
             # which slows down everything before it.
-            return F.avg_pool2d(norm(self.conv(padded)), 1, self.stride)
+            return F.avg_pool2d(norm(conv(padded)), 1, self.stride)
         assert norm.running_mean is not None
         assert norm.running_var is not None
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         shift = norm.bias - norm.running_mean * scale
-        weight = self.conv.weight * scale[:, None, None, None]
+        weight = conv.weight * scale[:, None, None, None]
         return F.conv2d(padded, weight, shift, stride=self.stride)
+
+    def _is_fixed(self) -> bool:
+        """Return whether the normalisation is constant and may be folded into the convolution.
+
+        Not where either is no longer what was made here, or hooks are to see their calls.
+        """
+        norm, size = self.norm, self.size
+        return (
+            not is_every_call_watched()
+            and is_plain(norm, nn.BatchNorm2d, nn.SyncBatchNorm)
+            and not norm.training
+            and norm.running_mean is not None
+            and norm.running_var is not None
+            and norm.affine
+            and is_plain_conv(self.conv, self.channels, self.groups * size * size, size)
+        )
 
     def _is_differentiated(self, x: Tensor) -> bool:
         return x.requires_grad or any(p.requires_grad for p in self.parameters())

@@ -17,6 +17,7 @@ from wavetwin.runtime.filters import bank_padding, qshift_taps
 from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
 from wavetwin.runtime.layers.packets import DualTreePacketMaps, KeepPackets
 from wavetwin.runtime.layers.parts import Parts
+from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain, is_plain_conv
 from wavetwin.runtime.layers.pooling import Subsample
 from wavetwin.runtime.layers.stem import CenterCrop, center_crop_window, crop_about_centre
 from wavetwin.runtime.shapes import Float
@@ -87,7 +88,9 @@ class MixedPackets(nn.Module):
     of real and imaginary part or the real part alone. What is not read of it is not computed, and no
     map of a single packet is ever kept (`wavetwin.runtime.bank`). The filters are fixed.
 
-    Exported programs, whose sizes are free, and the meta device use the children themselves.
+    Exported programs, whose sizes are free, and the meta device call the children themselves. So does
+    everything once a child is no longer what was made here, or hooks are to see its calls (pruning,
+    `weight_norm`, adapters in its place).
 
     Args:
         packets: numbers of the packets to mix, in order.
@@ -132,7 +135,7 @@ class MixedPackets(nn.Module):
             raise ValueError("one colour is transformed: there is nothing to mix after it")
         if subsample < 1:
             raise ValueError(f"subsample {subsample}: 1 or more is needed")
-        self.colour: ColourMixing | ColourMixingAfter | None = None
+        self.colour: nn.Module | None = None
         if colour is not None:
             self.colour = ColourMixing(colour)
         self.packets = DualTreePacketMaps(levels, stride, filters, imaginary=imaginary)
@@ -146,6 +149,8 @@ class MixedPackets(nn.Module):
         self.numbers = tuple(packets)
         self.bands = tuple((inputs, outputs, groups) for inputs, outputs, groups in bands)
         self.colours = colours
+        self.mixes_before = colour is not None
+        self.mixes_after = mixes_after
         self.has_bias = bias
         self.saves_memory = saves_memory
 
@@ -161,7 +166,7 @@ class MixedPackets(nn.Module):
             like: maps no larger than the packets: these are cropped to its size, about the centre,
                 before they are subsampled. Default: not cropped.
         """
-        if image.is_meta or torch.compiler.is_exporting():
+        if image.is_meta or torch.compiler.is_exporting() or not self._is_as_made():
             return self._one_after_the_other(image, like)
         before = self.colour.weight if isinstance(self.colour, ColourMixing) else None
         facts = self._facts(image, like)
@@ -173,6 +178,25 @@ class MixedPackets(nn.Module):
         if isinstance(mixed, tuple):
             return self._finish(mixed[0], batch), self._finish(mixed[1], batch)
         return self._finish(mixed, batch)
+
+    def _is_as_made(self) -> bool:
+        """Return whether the children's weights alone say what they compute."""
+        mixing, colour = self.mixing, self.colour
+        kinds = (ColourMixing,) if self.mixes_before else (ColourMixingAfter,)
+        return (
+            not is_every_call_watched()
+            and (is_plain(colour, *kinds) if self.mixes_before or self.mixes_after else not colour)
+            and is_plain(self.packets, DualTreePacketMaps)
+            and is_plain(self.keep, KeepPackets)
+            and is_plain(mixing, PacketMixing)
+            and is_plain(self.crop, CenterCrop)
+            and is_plain(self.subsample, Subsample)
+            and len(mixing) == len(self.bands)
+            and all(
+                is_plain_conv(conv, inputs, outputs, 1, groups, self.has_bias)
+                for conv, (inputs, outputs, groups) in zip(mixing, self.bands, strict=True)
+            )
+        )
 
     def _facts(self, image: Tensor, like: Tensor | None) -> BankFacts:
         sizes = [self.grid.size(size) for size in image.shape[-2:]]
@@ -199,13 +223,13 @@ class MixedPackets(nn.Module):
             part = part + bias.to(part.dtype)[:, None, None]
         if self.colours != 1:
             part = part.unflatten(0, (batch, self.colours)).flatten(1, 2)
-        return self.colour(part) if isinstance(self.colour, ColourMixingAfter) else part
+        return self.colour(part) if self.mixes_after and self.colour is not None else part
 
     def _one_after_the_other(self, image: Tensor, like: Tensor | None) -> Tensor | Parts:
-        if isinstance(self.colour, ColourMixing):
+        if self.mixes_before and self.colour is not None:
             image = self.colour(image)
         maps = self.mixing(self.keep(self.packets(image)))
-        if isinstance(self.colour, ColourMixingAfter):
+        if self.mixes_after and self.colour is not None:
             maps = self.colour(maps)
         if like is not None:
             maps = self.crop(maps, like)

@@ -26,6 +26,7 @@ from wavetwin.runtime.layers.pieces import (
     map_images,
     to_channels_last,
 )
+from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain
 from wavetwin.runtime.shapes import Float
 
 
@@ -148,11 +149,22 @@ class MaxBlurPool(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the blurred maxima at the kept positions."""
-        if type(self.max) is nn.MaxPool2d and is_piecewise(x) and self._pays(x):
+        if is_piecewise(x) and self._is_as_made() and self._pays(x):
             return _MaxBlur.apply(
                 x, self.blur.taps, self.kernel_size, self.padding, self.blur.stride
             )
         return self.blur(self.max(x))
+
+    def _is_as_made(self) -> bool:
+        """Return whether maximum and blur are those of the constructor, and nobody watches them."""
+        largest = self.max
+        return (
+            not is_every_call_watched()
+            and is_plain(self.blur, BlurPool)
+            and is_plain(largest, nn.MaxPool2d)
+            and (largest.kernel_size, largest.padding) == (self.kernel_size, self.padding)
+            and (largest.stride, largest.dilation, largest.ceil_mode) == (1, 1, False)
+        )
 
     def _pays(self, x: Tensor) -> bool:
         """Return whether there are maxima to reflect, and large maps or such that torch is slow with.
