@@ -283,16 +283,17 @@ def _write_page(pair: _Pair, file: Path, full: bool) -> str:
 
 
 def _write(file: Path, title: str, body: str) -> str:
+    from wavetwin.atomic import write_file
     from wavetwin.pages import render_page
 
     try:
-        file.write_text(render_page(title, body), encoding="utf-8")
+        write_file(file, render_page(title, body))
     except OSError as error:
         raise refused(
             "cannot-write",
             f"the page cannot be written: {error.strerror or error}",
             str(file),
-            "name another file with --html",
+            "make room, or name another file with --html",
         ) from error
     return f"page: {file}\n"
 

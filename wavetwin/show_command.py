@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wavetwin.atomic import write_file
 from wavetwin.diagnostics import CompileError, Diagnostic
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def _write(file: Path, draw: Callable[[], Drawing]) -> None:
 
         data = render_png(draw())
     try:
-        file.write_bytes(data)
+        write_file(file, data)
     except OSError as error:
         raise CompileError(
             [

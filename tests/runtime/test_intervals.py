@@ -137,3 +137,40 @@ def test_paired_interval_of_one_seed_is_over_the_images():
 def test_paired_interval_wants_pairs():
     with pytest.raises(ValueError, match=r"of one shape: not \(2, 3\) and \(2, 4\)"):
         paired_interval(torch.zeros(2, 3), torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.98, 0.995])
+@pytest.mark.parametrize("pairs", [1, 3, 7])
+def test_intervals_of_rates_lie_between_0_and_1(share: float, pairs: int):
+    """Deviations in float32 put the ends of rare flips below 0 by some 1e-9."""
+    for seed in range(8):
+        drawn = torch.rand(48, 4, pairs, generator=generator(seed)) < share
+        values = drawn.double().mean(2)
+        for low, high in mean_intervals(values, are_rates=[True] * 4):
+            assert 0 <= low <= high <= 1
+        columns = {str(number): values[:, number] for number in range(4)}
+        found = combined_intervals(
+            columns, dict.fromkeys(columns, "images"), {"mean": dict.fromkeys(columns, 1 / 4)}
+        )
+        assert all(0 <= low <= high <= 1 for low, high in found.values())
+
+
+def test_the_interval_of_a_weighted_sum_lies_in_its_range():
+    columns = {"a": torch.zeros(20), "b": (torch.arange(20) == 3).double()}
+    found = combined_intervals(
+        columns, {"a": "x", "b": "y"}, {"sum": {"a": 1.0, "b": 3.0}, "less": {"b": -1.0}}
+    )
+    assert 0 <= found["sum"][0] <= found["sum"][1] <= 3
+    assert -1 <= found["less"][0] <= found["less"][1] <= 0
+
+
+def test_paired_differences_of_rates_lie_between_minus_1_and_1():
+    """Student's t with one degree of freedom reaches far beyond what a rate can be."""
+    first = torch.tensor([[0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    second = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0]])
+    wide = paired_interval(first, second)
+    assert wide.high > 1
+    rate = paired_interval(first, second, is_rate=True)
+    assert (rate.low, rate.high) == (max(wide.low, -1), 1)
+    negative = paired_interval(second, first, is_rate=True)
+    assert negative.low == -1

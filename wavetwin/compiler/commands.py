@@ -153,7 +153,13 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
         CompileError: faults of the specs, dirty inputs, or files edited by hand.
     """
     from wavetwin.compiler.render import manifest_head, render
-    from wavetwin.compiler.write import build_folder, find_edits, find_unchanged, write_build
+    from wavetwin.compiler.write import (
+        build_folder,
+        clean_folder,
+        find_edits,
+        find_unchanged,
+        write_build,
+    )
     from wavetwin.git_state import GitState
     from wavetwin.package import imported_package
     from wavetwin.provenance import collect_provenance, look_ahead
@@ -169,6 +175,7 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
     for result in compiled:
         folder = build_folder(result, options.out)
         try:
+            clean_folder(folder)
             provenance = collect_provenance(
                 result.files,
                 result.project,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from wavetwin.atomic import write_file
 from wavetwin.compiler.command_line import CommandLine, Option
 from wavetwin.compiler.schema import NAME_PATTERN
 from wavetwin.compiler.spec_yaml import dump_spec
@@ -102,8 +103,13 @@ def write_new(text: str, path: Path) -> None:
         CompileError: `output-exists`, or `output-not-written`.
     """
     try:
-        with path.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        # The name is taken first: of two processes one writes the file.
+        path.open("x", encoding="utf-8").close()
+        try:
+            write_file(path, text)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
     except FileExistsError:
         diagnostic = Diagnostic(
             "output-exists",

@@ -51,8 +51,8 @@ def _row(choice: PacketChoice, use: PacketUse) -> tuple[str, ...]:
     angle = "" if use.facts.is_lowpass else f"{orientation(use.facts, choice.levels):.0f}"
     return (
         str(use.number),
-        f"{down:+.3f}",
-        f"{right:.3f}",
+        f"{down:+z.3f}",
+        f"{right:z.3f}",
         angle,
         "" if use.facts.is_lowpass else str(use.facts.dyadic_band),
         str(use.band or "-"),

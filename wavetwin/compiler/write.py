@@ -8,12 +8,12 @@ nothing is written or removed outside the folder, nor through a link in it.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from wavetwin.atomic import remove_abandoned, staged
 from wavetwin.compiler.card import folder_name
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.render import MANIFEST, MANIFEST_VERSION, render
@@ -75,6 +75,12 @@ def write_build(files: Mapping[str, bytes], folder: Path, force: bool = False) -
         return _write(files, folder, left_over)
     except OSError as error:
         raise CompileError([_cannot_write(error, folder)]) from error
+
+
+def clean_folder(folder: Path) -> None:
+    """Remove the temporary files that killed builds left in a built folder, and no others'."""
+    for path in (folder, *_subfolders(_recorded_files(folder), folder)):
+        remove_abandoned(path)
 
 
 def find_edits(files: Mapping[str, bytes], folder: Path) -> list[Diagnostic]:
@@ -185,25 +191,16 @@ def _other_passes(manifest: Mapping[str, Any], compiled: Compiled) -> list[str]:
 def _write(files: Mapping[str, bytes], folder: Path, left_over: list[str]) -> Written:
     changed = [name for name, content in files.items() if _read(folder / name) != content]
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = {
-        name: (folder / name).with_name(f".{Path(name).name}.{os.getpid()}.tmp") for name in changed
-    }
-    try:
-        for name, path in temporary.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(files[name])
-        for name, path in temporary.items():
+    with staged({folder / name: files[name] for name in changed}) as put:
+        for name in changed:
             if name != MANIFEST:
-                path.replace(folder / name)
+                put(folder / name)
         removed = [name for name in left_over if (folder / name).is_file()]
         for name in removed:
             (folder / name).unlink()
         _remove_empty_folders(removed, folder)
-        if MANIFEST in temporary:
-            temporary[MANIFEST].replace(folder / MANIFEST)
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
+        if MANIFEST in changed:
+            put(folder / MANIFEST)
     return Written(folder, sha256_of(files[MANIFEST]), tuple(changed), tuple(removed))
 
 

@@ -63,7 +63,7 @@ def show_text(run: RunFacts, folder: Path) -> str:
         blocks.append("\n".join(align(rows)))
     if run.scores:
         rows = [["score", "value", "95 %"]]
-        rows += [[score.name, f"{score.value:.4f}", _ends(score)] for score in run.scores]
+        rows += [[score.name, f"{score.value:z.4f}", _ends(score)] for score in run.scores]
         blocks.append("\n".join(align(rows, right=(1,))))
     if run.fields:
         rows = [["field", "value"], *([name, _text(value)] for name, value in run.fields.items())]
@@ -153,13 +153,13 @@ def _heading(name: str) -> str:
 def _value(score: Score | None, *, ends: bool = False) -> str:
     if score is None:
         return ""
-    return f"{score.value:.4f} {_ends(score)}".rstrip() if ends else f"{score.value:.4f}"
+    return f"{score.value:z.4f} {_ends(score)}".rstrip() if ends else f"{score.value:z.4f}"
 
 
 def _ends(score: Score) -> str:
     if score.low is None or score.high is None:
         return ""
-    return f"[{score.low:.4f}, {score.high:.4f}]"
+    return f"[{score.low:z.4f}, {score.high:z.4f}]"
 
 
 def _text(value: Any) -> str:

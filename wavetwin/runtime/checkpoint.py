@@ -1,7 +1,7 @@
 """Checkpoints: the only place that loads tensors.
 
 `checkpoints/last/` holds `model.safetensors` and `state.pt` (what `torch.load(weights_only=True)`
-reads: optimiser, learning rate, position, running sums). A new state is written beside it, synced
+reads: optimiser, learning rate, position, running sums, and the digest of the weights). A new state is written beside it, synced
 to disk, and takes its place by two renames; a kill between them leaves `previous/`, which is as
 complete. No generator's state is kept: every random stream is derived from the seed and the
 position (random_streams).
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
+from wavetwin import atomic
 from wavetwin.compiler.plan import InitialWeightsPlan
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.errors import ANOTHER_RUN, RunError
 
 __all__ = [
     "ForeignWeights",
+    "describe_last",
     "find_last",
     "find_not_finite",
     "load_free_channels",
@@ -39,13 +41,14 @@ __all__ = [
     "save_best",
     "save_snapshot",
     "save_state",
-    "sync_folder",
     "without_prefix",
     "write_weights",
 ]
 
 WEIGHTS = "model.safetensors"
 STATE = "state.pt"
+STATE_VERSION = 2
+"""Of what the state holds; the first had no digests, and no version."""
 _LAST, _PREVIOUS, _NEW = "last", "previous", "new"
 _FIRST_LAYERS = (
     "stem.free.weight",
@@ -73,20 +76,24 @@ class ForeignWeights:
     """Of the file's bytes, those that the tensors were read from."""
 
 
-def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) -> None:
+def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) -> str:
     """Replace the last state; a kill at any moment leaves the old or the new one whole.
+
+    Returns the SHA-256 of the weights, which the state keeps, too.
 
     Raises:
         RunError: it cannot be written (a full disk); the old one is kept.
     """
     new, last, previous = (checkpoints / name for name in (_NEW, _LAST, _PREVIOUS))
+    weights = save(_tensors(model))
+    digest = hashlib.sha256(weights).hexdigest()
     content = io.BytesIO()
-    torch.save(dict(state), content)
+    torch.save({**state, "version": STATE_VERSION, "weights_sha256": digest}, content)
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
-        (new / WEIGHTS).write_bytes(save(_tensors(model)))
+        (new / WEIGHTS).write_bytes(weights)
         (new / STATE).write_bytes(content.getbuffer())
         for file in (new / WEIGHTS, new / STATE, new):
             _sync(file)
@@ -99,6 +106,7 @@ def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) ->
         shutil.rmtree(new, ignore_errors=True)
         raise _not_saved(checkpoints, error) from error
     shutil.rmtree(previous, ignore_errors=True)
+    return digest
 
 
 def find_not_finite(model: nn.Module) -> str | None:
@@ -121,12 +129,40 @@ def load_state(checkpoints: Path) -> dict[str, Any] | None:
     """Return what `save_state` was given beside the model, or None before the first state.
 
     Raises:
-        RunError: the file is damaged.
+        RunError: the file is damaged, or of a later version.
     """
     folder = find_last(checkpoints)
     if folder is None:
         return None
-    return _read_plain(folder / STATE)
+    file = folder / STATE
+    remedy = f"bring back the file as it was; {ANOTHER_RUN}"
+    if not file.is_file():
+        raise RunError(f"{file} is not there, and training cannot go on without it", remedy)
+    try:
+        # torch.load does not compare the checksums that the file has.
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise RunError(f"{file} cannot be read: it is damaged ({error})", remedy) from error
+    if damaged is not None:
+        raise RunError(f"{file} is damaged: the checksum of {damaged} does not fit", remedy)
+    state = _read_plain(file)
+    if not isinstance(state, dict):
+        raise RunError(f"{file} holds no state of a run", remedy)
+    if state.get("version", 1) not in (1, STATE_VERSION):
+        raise RunError(
+            f"{file} is of version {state['version']}, this wavetwin reads {STATE_VERSION}",
+            f"take the wavetwin that saved it; {ANOTHER_RUN}",
+        )
+    return state
+
+
+def describe_last(checkpoints: Path) -> str:
+    """Return what is left of a run whose disk is full, and where it goes on."""
+    kept = find_last(checkpoints)
+    if kept is None:
+        return "no state was saved yet; make room and start again, training begins anew"
+    return f"the last good state is {kept}; make room and start again, training resumes there"
 
 
 def load_weights(model: nn.Module, file: Path) -> None:
@@ -264,8 +300,10 @@ def without_prefix(tensors: Mapping[Any, Any]) -> dict[Any, Any]:
     return {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
 
 
-def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     """Write a safetensors file whose header holds `metadata`; a kill leaves none or the whole.
+
+    Returns the SHA-256 of the file.
 
     Safetensors puts several entries into any order: only with one are the bytes always the same.
 
@@ -273,50 +311,42 @@ def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         RunError: it cannot be written there.
     """
     data = save({name: _separate(value) for name, value in tensors.items()}, dict(metadata))
-    new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        try:
-            new.write_bytes(data)
-            _sync(new)
-            new.replace(file)
-            _sync(file.absolute().parent)
-        finally:
-            new.unlink(missing_ok=True)
+        atomic.write_file(file, data, _sync)
     except OSError as error:
         raise RunError(f"{file} cannot be written: {error.strerror or error}") from error
+    return hashlib.sha256(data).hexdigest()
 
 
-def save_snapshot(checkpoints: Path, model: nn.Module, epoch: int) -> None:
-    """Keep the weights after this many epochs as `epoch-030.safetensors`.
-
-    Raises:
-        RunError: they cannot be written.
-    """
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    write_weights(checkpoints / f"epoch-{epoch:03d}.safetensors", model.state_dict(), {})
-
-
-def save_best(checkpoints: Path, model: nn.Module, epoch: int) -> None:
-    """Keep the weights of the lowest validation error so far as `best.safetensors`.
+def save_snapshot(checkpoints: Path, model: nn.Module, epoch: int) -> tuple[str, str]:
+    """Keep the weights after this many epochs as `epoch-030.safetensors`; return name and SHA-256.
 
     Raises:
         RunError: they cannot be written.
     """
+    return _keep(checkpoints, f"epoch-{epoch:03d}.safetensors", model, {})
+
+
+def save_best(checkpoints: Path, model: nn.Module, epoch: int) -> tuple[str, str]:
+    """Keep the weights of the lowest validation error as `best.safetensors`; return name and SHA-256.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    return _keep(checkpoints, "best.safetensors", model, {"epoch": str(epoch)})
+
+
+def _keep(
+    checkpoints: Path, name: str, model: nn.Module, metadata: Mapping[str, str]
+) -> tuple[str, str]:
     checkpoints.mkdir(parents=True, exist_ok=True)
-    write_weights(checkpoints / "best.safetensors", model.state_dict(), {"epoch": str(epoch)})
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a power cut."""
-    _sync(folder)
+    return name, write_weights(checkpoints / name, model.state_dict(), metadata)
 
 
 def _not_saved(checkpoints: Path, error: OSError) -> RunError:
-    kept = find_last(checkpoints)
     return RunError(
         f"the state cannot be written to {checkpoints}: {error.strerror or error}",
-        (f"the last good state is {kept}" if kept else "no state was saved before")
-        + "; make room and start again, training resumes there",
+        describe_last(checkpoints),
     )
 
 
@@ -373,8 +403,4 @@ def _load_plain(source: Path | io.BytesIO, file: Path) -> Any:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic.sync(path)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
+ANOTHER_RUN = "or start another run with --new, which leaves this one as it is"
+"""The end of a remedy where files of a run do not agree."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
 
 class RunError(Exception):
     """A run cannot start or go on; the script shows it as `error: ...` and exits with 2."""
@@ -13,3 +20,8 @@ class RunError(Exception):
 
     def __str__(self) -> str:
         return self.headline if self.remedy is None else f"{self.headline}\n  help: {self.remedy}"
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error says that a disk is full, a quota used up, or a file as long as it may be."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM

@@ -158,7 +158,7 @@ def _shown_scores(scores: dict[str, Any], intervals: dict[str, Any]) -> Iterator
                 for key, item in value.items()
             )
         elif value and isinstance(value[0], float):
-            yield f"{label} " + " ".join(f"{item:.4f}" for item in value)
+            yield f"{label} " + " ".join(f"{item:z.4f}" for item in value)
         elif value and isinstance(value[0], list):
             last = None if ends is None else ends[-1][-1]
             yield f"{label} at the largest shift {_number(value[-1][-1], last)}"
@@ -168,9 +168,9 @@ def _shown_scores(scores: dict[str, Any], intervals: dict[str, Any]) -> Iterator
 
 def _of_type(item: Any, ends: Any) -> str:
     if isinstance(item, dict):
-        return f"{sum(item.values()) / len(item):.4f}"
+        return f"{sum(item.values()) / len(item):z.4f}"
     return _number(item, ends)
 
 
 def _number(value: float, ends: Any) -> str:
-    return f"{value:.4f}" if ends is None else f"{value:.4f} [{ends[0]:.4f}, {ends[1]:.4f}]"
+    return f"{value:z.4f}" if ends is None else f"{value:z.4f} [{ends[0]:z.4f}, {ends[1]:z.4f}]"

@@ -95,11 +95,14 @@ def combined_intervals(
         samples |= dict(zip(names, drawn.unbind(1), strict=True))
     for name, weights in combinations.items():
         total = sum((weight * samples[each] for each, weight in weights.items()), torch.zeros(()))
-        low, high = (float(end) for end in percentiles(total.double().unsqueeze(1)))
+        least, most = _range_of_sum(columns, weights)
+        low, high = (
+            min(max(float(end), least), most) for end in percentiles(total.double().unsqueeze(1))
+        )
         if all(bool((samples[each] == samples[each][0]).all()) for each in weights):
             # Nothing was seen to vary: what is known of the parts bounds their sum.
-            low = sum(weight * intervals[each][0] for each, weight in weights.items())
-            high = sum(weight * intervals[each][1] for each, weight in weights.items())
+            low = math.fsum(weight * intervals[each][0] for each, weight in weights.items())
+            high = math.fsum(weight * intervals[each][1] for each, weight in weights.items())
         intervals[name] = (low, high)
     return intervals
 
@@ -117,7 +120,8 @@ def resampled_means(values: Tensor, *, resamples: int = RESAMPLES, seed: int = _
         (counts @ deviations).double() / len(values) + centre
         for counts in _draw_counts(len(values), resamples, seed)
     ]
-    return torch.cat(means)
+    # A mean lies among its values; rounding may put it a little outside.
+    return torch.cat(means).clamp(values.double().amin(0), values.double().amax(0))
 
 
 def percentiles(samples: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,7 +131,12 @@ def percentiles(samples: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def paired_interval(
-    first: Tensor, second: Tensor, *, resamples: int = RESAMPLES, seed: int = _SEED
+    first: Tensor,
+    second: Tensor,
+    *,
+    is_rate: bool = False,
+    resamples: int = RESAMPLES,
+    seed: int = _SEED,
 ) -> PairedDifference:
     """Return the mean of second - first with a 95 % interval over seeds and images.
 
@@ -137,7 +146,8 @@ def paired_interval(
     training again. A bootstrap over few seeds is too narrow: the part of the seeds' means is widened
     by sqrt(s / (s - 1)) and by Student's t with s - 1 degrees of freedom over the normal quantile.
     What is left to chance in each pair of seed and image is counted more than once, so that the
-    interval is rather too wide than too narrow.
+    interval is rather too wide than too narrow; with `is_rate`, for values that are shares between
+    0 and 1, it ends at -1 and 1.
 
     Raises:
         ValueError: the shapes differ, or there is nothing to compare.
@@ -161,8 +171,10 @@ def paired_interval(
     if num_seeds > 1:
         widening = math.sqrt(num_seeds / (num_seeds - 1)) * _student(num_seeds - 1) / _NORMAL
         samples += (widening - 1) * ((shares - 1) * difference.mean(1)).sum(1) / num_seeds
-    low, high = percentiles(samples.unsqueeze(1))
-    return PairedDifference(mean, float(low), float(high))
+    low, high = (float(end) for end in percentiles(samples.unsqueeze(1)))
+    if is_rate:
+        low, high = max(low, -1.0), min(high, 1.0)
+    return PairedDifference(mean, low, high)
 
 
 def _ends(values: Tensor, samples: Tensor, are_rates: Sequence[bool]) -> list[tuple[float, float]]:
@@ -176,6 +188,22 @@ def _ends(values: Tensor, samples: Tensor, are_rates: Sequence[bool]) -> list[tu
         elif is_rate and bool((values[:, column] == 1).all()):
             intervals[column] = (1 - reach, 1.0)
     return intervals
+
+
+def _range_of_sum(
+    columns: Mapping[str, Tensor], weights: Mapping[str, float]
+) -> tuple[float, float]:
+    """Return the least and the most that a weighted sum of the columns' means can be."""
+    least, most = list[float](), list[float]()
+    for name, weight in weights.items():
+        ends = (
+            weight * float(columns[name].double().min()),
+            weight * float(columns[name].double().max()),
+        )
+        least.append(min(ends))
+        most.append(max(ends))
+    # Rounded once: the sum of n times 1 / n is 1.
+    return math.fsum(least), math.fsum(most)
 
 
 def _draw_counts(number: int, resamples: int, seed: int) -> Iterator[Tensor]:

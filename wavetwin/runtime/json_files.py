@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from wavetwin.runtime.checkpoint import sync_folder
+from wavetwin.atomic import sync, write_file
 from wavetwin.runtime.errors import RunError
 
 __all__ = ["now", "read_json", "write_json"]
@@ -41,13 +40,7 @@ def write_json(file: Path, document: dict[str, Any]) -> None:
         raise RunError(
             f"{file} is not written: a number for it is infinite or not a number"
         ) from error
-    new = file.with_suffix(".new")
-    with new.open("w", encoding="utf-8") as stream:
-        stream.write(text + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(file)
-    sync_folder(file.parent)
+    write_file(file, f"{text}\n", sync)
 
 
 def now() -> str:

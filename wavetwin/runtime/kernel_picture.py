@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from wavetwin.atomic import write_file
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.runtime.build import Network, build_module
@@ -71,7 +73,9 @@ def _empty(graph: ModuleGraph) -> Network:
 
 def write_kernels(kernel: ResultingKernel, title: str, file: Path) -> None:
     """Write the picture as a PNG file."""
-    draw_kernels(kernel, title).save(file, format="PNG", optimize=True)
+    content = io.BytesIO()
+    draw_kernels(kernel, title).save(content, format="PNG", optimize=True)
+    write_file(file, content.getvalue())
 
 
 def draw_kernels(kernel: ResultingKernel, title: str) -> Image.Image:

@@ -99,7 +99,7 @@ def _tile(
     scaled = [_to_pixels(0.5 + 0.5 * part.numpy() / (largest or 1.0)) for part in parts]
     vertical, horizontal = frequency
     return KernelTile(
-        label=(f"{channel}", f"({vertical:+.2f}, {horizontal:.2f})"),
+        label=(f"{channel}", f"({vertical:+z.2f}, {horizontal:z.2f})"),
         panels=tuple(_in_colour(part) for part in scaled),
         strips=tuple(
             tuple(_grey(colour) for colour in part) if len(part) == 3 else () for part in scaled

@@ -8,6 +8,7 @@ gradient: of the cross-entropy of the whole batch, before weight decay and penal
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import math
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.errors import ANOTHER_RUN, RunError
 from wavetwin.runtime.progress import say
 
 if TYPE_CHECKING:
@@ -26,29 +27,81 @@ if TYPE_CHECKING:
 
 __all__ = ["EventWriter", "JsonLines", "read_gradients", "read_lines"]
 
+_AT_ONCE = 1 << 20
+"""Bytes that are read at once."""
+
 
 class JsonLines:
-    """One JSON object a line; `position` and `cut_back` make a resumed file equal to a whole one."""
+    """One JSON object a line; `position` and `cut_back` make a resumed file equal to a whole one.
+
+    The digest grows with the lines, so that a state can name it without reading the file again.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._stream = file.open("a", encoding="utf-8")
+        # Unbuffered: what one write leaves out on a full disk is not written later either.
+        self._stream = file.open("ab", buffering=0)
+        self._bytes, self._digest = 0, hashlib.sha256()
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write one line."""
-        self._stream.write(json.dumps(record, allow_nan=False) + "\n")
-        self._stream.flush()
+        """Write one line.
 
-    def position(self) -> int:
-        """Return the size in bytes, all of it on disk."""
-        self._stream.flush()
+        Raises:
+            OSError: the disk is full; the error names the file.
+        """
+        line = f"{json.dumps(record, allow_nan=False)}\n".encode()
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[self._stream.write(rest) :]
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.file)) from error
+        self._bytes += len(line)
+        self._digest.update(line)
+
+    def position(self) -> dict[str, Any]:
+        """Return `bytes` and `sha256` of what was written, all of it on disk."""
         os.fsync(self._stream.fileno())
-        return self.file.stat().st_size
+        return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
 
-    def cut_back(self, position: int) -> None:
-        """Drop what a life wrote after its last checkpoint."""
-        self._stream.flush()
-        os.truncate(self.file, position)
+    def cut_back(self, position: Mapping[str, Any] | int) -> None:
+        """Drop what a session wrote after its last checkpoint.
+
+        Args:
+            position: as `position` returned it; a number of bytes is not compared with a digest.
+
+        Raises:
+            RunError: as `check`; the file is left alone.
+        """
+        self._digest = self.check(position)
+        self._bytes = position if isinstance(position, int) else position["bytes"]
+        os.truncate(self.file, self._bytes)
+
+    def check(self, position: Mapping[str, Any] | int) -> Any:
+        """Compare the file with an earlier position; return the running digest up to there.
+
+        Raises:
+            RunError: the file is shorter than it was, or begins with other bytes.
+        """
+        size = position if isinstance(position, int) else position["bytes"]
+        digest = hashlib.sha256()
+        found = 0
+        with self.file.open("rb") as stream:
+            while found < size and (part := stream.read(min(_AT_ONCE, size - found))):
+                digest.update(part)
+                found += len(part)
+        if found < size:
+            raise RunError(
+                f"{self.file} has {found:,} bytes, and the state says that it had {size:,}",
+                f"bring back the file as it was; {ANOTHER_RUN}",
+            )
+        if not isinstance(position, int) and digest.hexdigest() != position["sha256"]:
+            raise RunError(
+                f"{self.file} was changed: its first {size:,} bytes are not those that the state "
+                "was saved with",
+                f"bring back the file as it was; {ANOTHER_RUN}",
+            )
+        return digest
 
     def close(self) -> None:
         """Close the file."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +17,13 @@ from typing import Any
 
 import torch
 
+from wavetwin.atomic import write_file
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.package import version_difference
 from wavetwin.provenance import RunProvenance
-from wavetwin.runtime.checkpoint import find_last
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.checkpoint import describe_last, find_last
+from wavetwin.runtime.errors import ANOTHER_RUN, RunError, is_full
 from wavetwin.runtime.json_files import now, read_json, write_json
 from wavetwin.runtime.machine import machine_facts
 from wavetwin.runtime.processes import ALONE, Processes
@@ -162,6 +162,23 @@ class RunFolder:
         found = [f"data-changed: {note}" for note in notes]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *found})
 
+    def note_weights(self, sha256: str) -> None:
+        """Record the SHA-256 of the last weights; it reaches the disk when the session ends."""
+        self.manifest["weights"] = sha256
+
+    def check_nothing_was_saved(self) -> None:
+        """Refuse to begin anew where a state was saved and is gone: the records would be lost.
+
+        Raises:
+            RunError: a session of this run ended with a saved state.
+        """
+        ended = [life["outcome"] for life in self.manifest["lives"]]
+        if "stopped" in ended or "finished" in ended:
+            raise RunError(
+                f"{self.checkpoints} has no state, and the run has saved one",
+                f"bring back the folder as it was; {ANOTHER_RUN}",
+            )
+
     def mark_step(self, step: int) -> None:
         """Note the number of steps done; survives a kill of the process."""
         if self._steps is not None:
@@ -216,21 +233,41 @@ def _open(
         path = parent / f"{stem}-{run_number(existing[-1], stem) + 1}"
     else:
         path = existing[-1] if existing else parent / stem
-    path.mkdir(parents=True, exist_ok=True)
-    lock = _lock(path)
     try:
-        manifest = _existing_manifest(path, plan) or _new_manifest(
-            path.name, plan, graph, provenance, arguments.limit_batches
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+        try:
+            manifest = _existing_manifest(path, plan) or _new_manifest(
+                path.name, plan, graph, provenance, arguments.limit_batches
+            )
+            _copy_documents(script_folder, path)
+            run = RunFolder(path, manifest, lock, arguments, provenance)
+            run.write_manifest()
+        except (RunError, OSError):
+            os.close(lock)
+            raise
+    except OSError as error:
+        remedy = (
+            describe_last(path / "checkpoints")
+            if is_full(error)
+            else "name another folder for runs with --runs"
         )
-    except RunError:
-        os.close(lock)
-        raise
-    for source, target in _DOCUMENTS.items():
-        if (script_folder / source).is_file() and not (path / target).exists():
-            shutil.copyfile(script_folder / source, path / target)
-    run = RunFolder(path, manifest, lock, arguments, provenance)
-    run.write_manifest()
+        raise RunError(
+            f"{error.filename or path} cannot be written: {error.strerror or error}", remedy
+        ) from error
     return run
+
+
+def _copy_documents(script_folder: Path, path: Path) -> None:
+    """Copy what a run is read by without its built folder; a file that is there stays."""
+    for source, target in _DOCUMENTS.items():
+        if not (script_folder / source).is_file() or (path / target).exists():
+            continue
+        try:
+            content = (script_folder / source).read_bytes()
+        except OSError as error:
+            raise RunError(f"{error.filename} cannot be read: {error.strerror}") from error
+        write_file(path / target, content)
 
 
 def find_run(script_folder: Path, plan: TrainingPlan, arguments: ScriptArguments) -> Path:

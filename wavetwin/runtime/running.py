@@ -11,9 +11,9 @@ from torch import Tensor
 
 from wavetwin.runtime.processes import ALONE, Processes
 
-__all__ = ["NotFinite", "RunningMetrics"]
+__all__ = ["METRIC_NAMES", "NotFinite", "RunningMetrics"]
 
-_NAMES: tuple[str, ...] = ("loss", "wrong", "penalty", "images", "steps")
+METRIC_NAMES: tuple[str, ...] = ("loss", "wrong", "penalty", "images", "steps")
 _SHARED = ("loss", "wrong", "images")
 """What each process adds its own images to; penalty and steps are the same on all of them."""
 
@@ -38,8 +38,8 @@ class RunningMetrics:
     def __init__(self, has_penalty: bool, processes: Processes = ALONE) -> None:
         self._has_penalty = has_penalty
         self._processes = processes
-        self._epoch = dict.fromkeys(_NAMES, 0.0)
-        self._interval = dict.fromkeys(_NAMES, 0.0)
+        self._epoch = dict.fromkeys(METRIC_NAMES, 0.0)
+        self._interval = dict.fromkeys(METRIC_NAMES, 0.0)
         self._pending: list[tuple[str, int, int, Tensor]] = []
         self._steps: list[int] = []
         """Steps counted since the last `drain`: the same on all processes."""
@@ -101,12 +101,15 @@ class RunningMetrics:
     def take_interval_means(self) -> dict[str, float]:
         """Return means since the last call."""
         means = self._means(self._interval)
-        self._interval = dict.fromkeys(_NAMES, 0.0)
+        self._interval = dict.fromkeys(METRIC_NAMES, 0.0)
         return means
 
     def start_epoch(self) -> None:
         """Begin again at zero."""
-        self._epoch, self._interval = dict.fromkeys(_NAMES, 0.0), dict.fromkeys(_NAMES, 0.0)
+        self._epoch, self._interval = (
+            dict.fromkeys(METRIC_NAMES, 0.0),
+            dict.fromkeys(METRIC_NAMES, 0.0),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums; call `drain` first."""

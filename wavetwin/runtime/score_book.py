@@ -24,6 +24,7 @@ from torch import nn
 from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
 from wavetwin.provenance import RunProvenance
 from wavetwin.runtime.checkpoint import (
+    STATE,
     WEIGHTS,
     find_last,
     load_state,
@@ -37,6 +38,8 @@ from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import now, read_json, write_json
 from wavetwin.runtime.per_image import Evaluated
 from wavetwin.runtime.processes import ALONE, Processes
+from wavetwin.runtime.progress import say
+from wavetwin.runtime.saved_state import NO_DIGESTS, check_weights
 
 __all__ = [
     "ScoreBook",
@@ -84,6 +87,7 @@ class ScoreBook:
         manifest = read_json(run / "manifest.json")
         self.weights, self.epochs = find_weights(run, weights)
         self._run, self._name = run, weights
+        self._training_digest = plan.training_digest
         self._data, self._data_root = data, data_root
         self._file = run / "scores.json"
         drift = {*manifest["drift"], *provenance.drift}
@@ -98,6 +102,11 @@ class ScoreBook:
             "checkpoint": weights,
             "epochs": self.epochs,
         }
+        if not 0 <= self.epochs <= plan.epochs:
+            raise RunError(
+                f"{self.weights} would be of {self.epochs} epochs, and the plan has {plan.epochs}",
+                "bring back the checkpoints as they were, or train another run with --new",
+            )
         read_scores(self._file)
 
     def load_weights(self, model: nn.Module, processes: Processes = ALONE) -> None:
@@ -116,7 +125,8 @@ class ScoreBook:
                 f"{self.weights} cannot be read: {error.strerror or error}",
                 "if the run is training, evaluate again",
             ) from error
-        if find_weights(self._run, self._name) != (self.weights, self.epochs):
+        file, epochs, expected = _find_saved(self._run, self._name, self._training_digest)
+        if (file, epochs) != (self.weights, self.epochs):
             raise RunError(
                 f"{self.weights} was replaced while it was read: the run is training",
                 "evaluate again",
@@ -131,6 +141,10 @@ class ScoreBook:
                 "if the run is training, evaluate again; else make the run's folder the same on "
                 "all machines",
             )
+        if expected is not None:
+            check_weights(self.weights, digest, expected)
+        elif processes.is_first:
+            say(f"warning: {NO_DIGESTS}")
         load_weights_bytes(model, content, self.weights)
         self._facts["weights"] = digest
 
@@ -243,21 +257,43 @@ def find_weights(run: Path, name: str) -> tuple[Path, int]:
     Raises:
         RunError: there is none of this name; the ones that are there are named.
     """
+    file, epochs, _ = _find_saved(run, name)
+    return file, epochs
+
+
+def _find_saved(
+    run: Path, name: str, training_digest: str | None = None
+) -> tuple[Path, int, str | None]:
+    """Return what `find_weights` does, and the SHA-256 that the run's state has of the file."""
     checkpoints = run / "checkpoints"
+    folder, state = find_last(checkpoints), load_state(checkpoints)
+    of_state = None if state is None else state.get("training_digest", training_digest)
+    if state is not None and training_digest not in (None, of_state):
+        raise RunError(
+            f"{folder} is of another run: training_digest is {of_state}, here it is "
+            f"{training_digest}",
+            "bring back the checkpoints as they were, or train another run with --new",
+        )
     if name == "last":
-        folder, state = find_last(checkpoints), load_state(checkpoints)
         if folder is None or state is None:
             raise RunError(f"no trained weights in {run}", "run train.py first")
-        return folder / WEIGHTS, state["epoch"]
+        epochs = state.get("epoch")
+        if not isinstance(epochs, int):
+            raise RunError(
+                f"{folder / STATE} does not say after how many epochs it was saved",
+                "bring back the file as it was, or train another run with --new",
+            )
+        return folder / WEIGHTS, epochs, state.get("weights_sha256")
     kept = sorted(checkpoints.glob("*.safetensors"))
     file = checkpoints / f"{name}.safetensors"
     if file not in kept:
-        there = ", ".join([*(["last"] if find_last(checkpoints) else []), *(f.stem for f in kept)])
+        there = ", ".join([*(["last"] if folder else []), *(f.stem for f in kept)])
         raise RunError(
             f"the run {run} has no weights '{name}'",
             f"there are {there}" if there else "run train.py first",
         )
-    return file, _epoch_of(file)
+    digests = {} if state is None else state.get("kept", {})
+    return file, _epoch_of(file), digests.get(file.name)
 
 
 def data_facts(data: ExperimentData) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Imports no torch: `train.py --help` answers at once.
 from __future__ import annotations
 
 import argparse
-import errno
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.errors import RunError, is_full
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +30,6 @@ __all__ = [
 ]
 
 INTERRUPTED = 130
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +153,11 @@ def run_script(main: Callable[[], int]) -> NoReturn:
         sys.stderr.write(f"error: {error}\n")
         code = 2
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if not is_full(error):
             raise
         sys.stderr.write(
             f"error: a file cannot be written: {error.strerror}: {error.filename or 'in the run'}\n"
-            "  help: make room and start again; the last good state is kept, training resumes there\n"
+            "  help: make room and start again; a run goes on from its last saved state, if it has one\n"
         )
         code = 2
     except KeyboardInterrupt:

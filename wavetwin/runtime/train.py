@@ -23,17 +23,16 @@ from torch import Tensor, nn
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.runtime.checkpoint import (
-    WEIGHTS,
+    describe_last,
     find_last,
     find_not_finite,
     load_state,
-    load_weights,
     save_best,
     save_snapshot,
     save_state,
 )
 from wavetwin.runtime.data import ExperimentData
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.errors import RunError, is_full
 from wavetwin.runtime.failed_batch import save_failed_batch
 from wavetwin.runtime.losses import row_gradients
 from wavetwin.runtime.processes import ALONE, Processes
@@ -42,6 +41,7 @@ from wavetwin.runtime.random_streams import seed_step
 from wavetwin.runtime.records import EventWriter, JsonLines
 from wavetwin.runtime.run_folder import RunFolder
 from wavetwin.runtime.running import NotFinite, RunningMetrics
+from wavetwin.runtime.saved_state import NO_DIGESTS, Expected, check_state, load_last_weights
 from wavetwin.runtime.schedule import LearningRate
 from wavetwin.runtime.training_batches import (
     Part,
@@ -81,6 +81,9 @@ class TrainingRun:
         self._seconds_before = 0.0
         self._best = math.inf
         """Lowest validation error so far."""
+        self._kept: dict[str, str] = {}
+        """SHA-256 of the best weights and of the snapshots, by file name."""
+        self._notes: list[str] = []
         self._metrics = RunningMetrics(plan.regularisation is not None, processes)
         self._pending_gradients: list[tuple[int, dict[str, Tensor]]] = []
         self._files: dict[str, JsonLines] = {}
@@ -92,16 +95,16 @@ class TrainingRun:
         self._steps_between = run.arguments.checkpoint_steps
         self._signal: int | None = None
         self._is_validating = False
-        check_lambdas(plan, model)
-        check_parts(plan, graph, len(data.train), processes.count)
-        self._restore()
-        # Nobody saves before all have read the last state.
-        places = processes.gather((self.epoch, self.step))
-        if len(set(places)) > 1:
-            raise RunError(
-                f"the processes see other states in {run.checkpoints}: (epoch, step) {places}",
-                "all machines of a run need one shared folder for runs: --runs names it",
-            )
+        try:
+            check_lambdas(plan, model)
+            check_parts(plan, graph, len(data.train), processes.count)
+            self._restore()
+            # Nobody saves before all have read the last state.
+            self._check_same_state()
+        except RunError:
+            self._close_files()
+            run.close()
+            raise
         self.network = processes.wrap(model, device)
         """What the loop calls: the model, whose gradients are averaged over the processes."""
 
@@ -117,7 +120,7 @@ class TrainingRun:
         self.progress.__enter__()
         self.run.note_data(self.data.data_notes)
         warnings = self.run.begin_life(self.total_steps, self.device, self.processes.count)
-        for warning in [*warnings, *self.data.data_notes]:
+        for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
         self._events = (
             EventWriter(self.run.path / "events", self.total_steps)
@@ -135,24 +138,30 @@ class TrainingRun:
         trace: TracebackType | None,
     ) -> None:
         self.progress.__exit__(kind, error, trace)
+        full: BaseException | None = error
         try:
             if kind is None and find_last(self.run.checkpoints) is None:
                 self.save()  # a plan of no epochs still has weights to evaluate
             if self._events is not None:
                 self._events.close()
-            for file in self._files.values():
-                file.close()
+            self._close_files()
             outcome = "finished" if kind is None else "failed"
             self.run.end_life("stopped" if kind is SystemExit else outcome, self.seconds)
-        except OSError:
+        except OSError as late:
             # On a full disk the first error is the one to tell.
-            if error is None:
+            if error is None and not is_full(late):
                 raise
+            full = error or late
         finally:
             self.run.close()
             # Last: torchrun sends SIGTERM to the others as soon as one process has ended.
             for number, handler in self._old_handlers.items():
                 signal.signal(number, handler)
+        if isinstance(full, OSError) and is_full(full):
+            file = full.filename or f"a file of {self.run.path}"
+            raise RunError(
+                f"{file} cannot be written: {full.strerror}", describe_last(self.run.checkpoints)
+            ) from full
 
     @property
     def total_steps(self) -> int:
@@ -240,7 +249,7 @@ class TrainingRun:
         if at_interval or self.device.type == "cpu":
             self._drain()
         loss = self._metrics.epoch_means()["loss"]
-        note = f"epoch {self.epoch + 1}/{self.plan.epochs}  loss {loss:.4f}"
+        note = f"epoch {self.epoch + 1}/{self.plan.epochs}  loss {loss:z.4f}"
         self.progress.advance(images, note)
         if at_interval:
             self._write_interval()
@@ -286,18 +295,16 @@ class TrainingRun:
         if self._events is not None:
             self._events.add("epoch/train", self.epoch, means)
             self._events.add("epoch/validation", self.epoch, validation or {})
-        scores = f", error {means['top1_error']:.4f}"
+        scores = f", error {means['top1_error']:z.4f}"
         if validation is not None:
-            scores += (
-                f"; validation loss {validation['loss']:.4f}, error {validation['top1_error']:.4f}"
-            )
-        self.progress.say(f"epoch {self.epoch}: loss {means['loss']:.4f}{scores}")
+            scores += f"; validation loss {validation['loss']:z.4f}, error {validation['top1_error']:z.4f}"
+        self.progress.say(f"epoch {self.epoch}: loss {means['loss']:z.4f}{scores}")
         if self.processes.is_first and self.epoch % self.plan.checkpoint_every == 0:
-            save_snapshot(self.run.checkpoints, self.model, self.epoch)
+            self._keep(save_snapshot(self.run.checkpoints, self.model, self.epoch))
         if validation is not None and validation["top1_error"] < self._best:
             self._best = validation["top1_error"]
             if self.processes.is_first:
-                save_best(self.run.checkpoints, self.model, self.epoch)
+                self._keep(save_best(self.run.checkpoints, self.model, self.epoch))
         self.run.note_bad_images(self.processes.gather(self.data.bad_images))
         self.save()
         (stop,) = self.processes.any(self._signal or 0)
@@ -318,7 +325,7 @@ class TrainingRun:
             self._fail(NotFinite(f"value of {names[0]}", self.total_steps))
         if not self.processes.is_first:
             return
-        state = self._facts() | {
+        state = self._expected().identity() | {
             "epoch": self.epoch,
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
@@ -326,11 +333,12 @@ class TrainingRun:
             "metrics": self._metrics.state_dict(),
             "best": self._best,
             "files": {name: file.position() for name, file in self._files.items()},
+            "kept": self._kept,
             "seconds": self.seconds,
         }
         if self._events is not None:
             self._events.flush()
-        save_state(self.run.checkpoints, self.model, state)
+        self.run.note_weights(save_state(self.run.checkpoints, self.model, state))
         self._saved = time.monotonic()
 
     def _exchange(self, wanted: bool) -> AbstractContextManager[None]:
@@ -339,37 +347,56 @@ class TrainingRun:
             return nullcontext()
         return self.network.no_sync()
 
-    def _facts(self) -> dict[str, Any]:
-        """Return what has to be the same where a state is taken up."""
-        return {
-            "training_digest": self.plan.training_digest,
-            "steps_per_epoch": self.data.steps_per_epoch,
-            "data": self.data.fingerprint,
-        }
+    def _expected(self) -> Expected:
+        return Expected(
+            self.plan,
+            self.data.steps_per_epoch,
+            self.data.fingerprint,
+            tuple(self._files),
+            self.optimizer,
+        )
 
     def _restore(self) -> None:
         state = load_state(self.run.checkpoints)
         if state is None:
+            self.run.check_nothing_was_saved()
             for file in self._files.values():
                 file.cut_back(0)
             return
         folder = find_last(self.run.checkpoints)
         assert folder is not None
-        for name, own in self._facts().items():
-            if state[name] != own:
-                raise RunError(
-                    f"{folder} is of another run: {name} is {state[name]}, here it is {own}",
-                    "bring back what the run was started with, or start another one with --new",
-                )
-        load_weights(self.model, folder / WEIGHTS)
+        check_state(state, folder, self._expected())
+        # All is compared before anything is cut.
+        for name, file in self._files.items():
+            file.check(state["files"][name])
+        load_last_weights(self.model, folder, state)
+        for name, file in self._files.items():
+            file.cut_back(state["files"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.learning_rate.load_state_dict(state["learning_rate"])
         self.epoch, self.step = state["epoch"], state["step"]
         self._metrics.load_state_dict(state["metrics"])
         self._best = state["best"]
         self._seconds_before = state["seconds"]
-        for name, file in self._files.items():
-            file.cut_back(state["files"][name])
+        self._kept = dict(state.get("kept", {}))
+        if "weights_sha256" not in state:
+            self._notes.append(NO_DIGESTS)
+
+    def _close_files(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _keep(self, kept: tuple[str, str]) -> None:
+        name, digest = kept
+        self._kept[name] = digest
+
+    def _check_same_state(self) -> None:
+        places = self.processes.gather((self.epoch, self.step))
+        if len(set(places)) > 1:
+            raise RunError(
+                f"the processes see other states in {self.run.checkpoints}: (epoch, step) {places}",
+                "all machines of a run need one shared folder for runs: --runs names it",
+            )
 
     def _append(self, name: str, record: Mapping[str, Any]) -> None:
         if name in self._files:

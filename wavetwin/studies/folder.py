@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wavetwin import __version__
+from wavetwin.atomic import staged
 from wavetwin.package import imported_package, installed_versions, sha256_of
 from wavetwin.pages import Html, as_html, facts, figure, render_page, table
 from wavetwin.pictures.svg import svg_file
@@ -57,20 +58,22 @@ def check_folder(folder: Path, *, force: bool) -> None:
 
 
 def write_study(folder: Path, result: Result, command: Sequence[str], seed: int) -> None:
-    """Write the files; a study that was there is taken away first. study.json is the last.
+    """Write the files in place of a study that was there; study.json is the last.
 
     Raises:
         RunError: the disk refuses.
     """
     files = _files(result, command, seed)
     try:
-        if folder.is_dir() and _is_study(folder):
-            old = read_json(folder / RECORD)["files"]
-            for name in (RECORD, *old):
+        old = read_json(folder / RECORD)["files"] if _is_study(folder) else {}
+        with staged({folder / name: content for name, content in files.items()}) as put:
+            # Nothing of the old study is touched before all of the new one is on the disk.
+            for name in files:
+                if name != RECORD:
+                    put(folder / name)
+            for name in old.keys() - files.keys():
                 (folder / Path(name).name).unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+            put(folder / RECORD)
     except OSError as error:
         raise RunError(
             f"{folder} cannot be written: {error.strerror or error}",

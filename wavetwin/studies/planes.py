@@ -39,7 +39,7 @@ def heat_plane(
         place.number: Cell(
             heat(math.sqrt(value), 0.0, top),
             text=_short(value),
-            title=f"filter {place.number}: {value:.4f}, {place.orientation:.0f} degrees",
+            title=f"filter {place.number}: {value:z.4f}, {place.orientation:.0f} degrees",
         )
         for place, value in zip(places, values, strict=True)
     }

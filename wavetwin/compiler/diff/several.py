@@ -107,7 +107,7 @@ def table_sections(several: Several, *, full: bool = False) -> list[TableSection
     scores = [
         (
             f"{SCORE_WORDS.get(row.name, row.name)} ({row.origin})",
-            *("" if value is None else f"{value.value:.4f}" for value in row.values),
+            *("" if value is None else f"{value.value:z.4f}" for value in row.values),
         )
         for row in several.scores
     ]

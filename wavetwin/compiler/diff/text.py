@@ -188,14 +188,14 @@ def score_cells(row: ScoreRow) -> tuple[str, ...]:
         if value is None:
             values.append("")
             continue
-        ends = "" if value.low is None else f" [{value.low:.4f}, {value.high:.4f}]"
-        values.append(f"{value.value:.4f}{ends}")
+        ends = "" if value.low is None else f" [{value.low:z.4f}, {value.high:z.4f}]"
+        values.append(f"{value.value:z.4f}{ends}")
     difference = row.difference
     return (
         SCORE_WORDS.get(row.name, row.name),
         row.origin,
         *values,
-        "" if difference is None else f"{difference:+.4f}",
+        "" if difference is None else f"{difference:+z.4f}",
     )
 
 

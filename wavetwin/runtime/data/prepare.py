@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
-import os
 import shutil
 import tarfile
 import zlib
@@ -15,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from wavetwin.atomic import sync, write_file
 from wavetwin.runtime.data.imagenet import DEVKIT, GROUND_TRUTH, read_devkit
 from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, MNIST_RAW
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
@@ -121,16 +121,10 @@ def _idx(values: np.ndarray) -> bytes:
 
 def _write(file: Path, content: bytes) -> None:
     """Write a new file; a kill leaves it whole or not there."""
-    new = file.with_name(file.name + ".new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(file)
+        write_file(file, content, sync)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise RunError(f"{file} cannot be written: {error.strerror}") from error
 
 

@@ -101,5 +101,5 @@ def _epoch_cells(run: Run, line: Mapping[str, Any], which: str) -> list[str]:
         if values is None:
             cells += ["", ""]
         else:
-            cells += [f"{values['loss']:.4f}", f"{values['top1_error']:.2%}"]
+            cells += [f"{values['loss']:z.4f}", f"{values['top1_error']:z.2%}"]
     return cells

@@ -45,13 +45,13 @@ def in_form(value: float, form: Form, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     match form:
         case "rate":
-            return f"{value:{sign}.2%}"
+            return f"{value:{sign}z.2%}"
         case "percent":
-            return f"{value:{sign}.1f}%"
+            return f"{value:{sign}z.1f}%"
         case "count":
             return f"{round(value):{sign},}"
         case "number":
-            return f"{value:{sign}.4f}"
+            return f"{value:{sign}z.4f}"
 
 
 def with_interval(

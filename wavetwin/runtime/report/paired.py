@@ -125,7 +125,7 @@ def _entry_rows(pairs: Sequence[Pair], record: Record, words: str) -> list[list[
     rows: list[list[str]] = []
     for name, form in tables[0][0].forms.items():
         first, second = (torch.stack([table.values[name] for table in side]) for side in tables)
-        difference = paired_interval(first, second)
+        difference = paired_interval(first, second, is_rate=form == "rate")
         rows.append(
             [
                 words,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wavetwin.atomic import write_file
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.report.against_published import (
     published_remarks,
@@ -69,11 +70,11 @@ def write_report(
     content = text if output.suffix == ".md" else material.page(compiler)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(content, encoding="utf-8")
+        write_file(output, content)
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(
-            f"{output} cannot be written: {reason}", "name another file with -o"
+            f"{output} cannot be written: {reason}", "make room, or name another file with -o"
         ) from error
     return text
 

@@ -71,7 +71,7 @@ def _word(value: Value, digits: int) -> str:
         if math.isnan(value):
             return ""
         return (
-            f"{value:.{digits}f}"
+            f"{value:z.{digits}f}"
             if abs(value) >= 10 ** (1 - digits) or value == 0
             else f"{value:.2g}"
         )
