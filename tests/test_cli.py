@@ -156,6 +156,71 @@ def test_two_specs_of_one_name_are_refused_where_they_meet(
     assert cli.main(["build", *specs, "--no-git"]) == 0
 
 
+BAD_FILE_NAMES = ["...yaml", ".5.yaml", "-x.yaml", "my spec.yaml", "x --output=elsewhere.yaml"]
+
+
+@pytest.mark.parametrize(
+    "name", [*BAD_FILE_NAMES, "é.yaml", "a\n#SBATCH -x.yaml", f"{'a' * 65}.yaml"]
+)
+def test_a_name_taken_from_a_file_obeys_the_rules_of_a_written_one(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    spec = f"./{name}"
+    (project / name).write_text(SPEC, encoding="utf-8")
+    (project / "train.py").write_text("mine\n", encoding="utf-8")
+    before = sorted(project.rglob("*"))
+    for words in (
+        ["check", spec],
+        ["build", spec, "--no-git"],
+        ["build", spec, "--check"],
+        ["run", spec, "--no-git"],
+        ["show", spec],
+        ["diff", spec, "a.yaml"],
+        ["evaluate", "weights.pt", "--spec", spec],
+        ["import", "weights", "weights.pt", "--spec", spec, "--out", "x.safetensors"],
+        ["data", "check", spec],
+    ):
+        assert cli.main(words) == 2, words
+        assert ".yaml: error: bad-name: the spec writes no name" in capsys.readouterr().err
+    assert sorted(project.rglob("*")) == before
+    assert cli.main(["build", "a.yaml", "--no-git", "--set", f"name={json.dumps(name)}"]) == 2
+    assert "--set[1]:1:6: error: bad-name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", BAD_FILE_NAMES)
+def test_the_name_that_a_message_offers_is_one(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    spec = project / name
+    spec.write_text(SPEC, encoding="utf-8")
+    assert cli.main(["check", str(spec)]) == 2
+    line = capsys.readouterr().err.split("`")[1]
+    spec.write_text(f"{SPEC}{line}\n", encoding="utf-8")
+    assert cli.main(["build", str(spec), "--no-git"]) == 0
+    lock = project / "generated" / line.removeprefix("name: ") / "spec.lock.yaml"
+    assert cli.main(["diff", str(spec), str(lock)]) == 0
+
+
+def test_names_that_differ_in_case_alone_are_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "b.yaml").write_text(f"{SPEC}name: A\n", encoding="utf-8")
+    for command in (["check", "."], ["build", "a.yaml", "b.yaml", "--no-git"]):
+        assert cli.main(command) == 2
+        assert "b.yaml: error: duplicate-name" in capsys.readouterr().err
+    assert not (project / "generated").exists()
+    assert cli.main(["build", "a.yaml", "--no-git"]) == 0
+    assert cli.main(["build", "a.yaml", "--no-git"]) == 0
+    assert cli.main(["build", "b.yaml", "--no-git"]) == 2
+    assert (
+        "b.yaml: error: duplicate-name: A differs in case alone from a" in capsys.readouterr().err
+    )
+    assert cli.main(["build", "b.yaml", "--no-git", "--set", "training.seed=1"]) == 0
+    assert cli.main(["build", "a.yaml", "--no-git", "--set", "training.seed=1"]) == 2
+    assert cli.main(["build", "b.yaml", "--no-git", "--set", "name=c"]) == 0
+    assert cli.main(["build", "a.yaml", "b.yaml", "--no-git", "--out", "elsewhere"]) == 2
+
+
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
 def test_a_project_has_to_hold_the_spec(
     project: Path, capsys: pytest.CaptureFixture[str], folder: str

@@ -45,7 +45,7 @@ CHECK_CODES: dict[str, str] = {
     "wrong-type": "A value is of another type than the field's.",
     "wrong-length": "A list or text is too short or too long.",
     "out-of-range": "A number is too small, too large or not finite.",
-    "bad-name": "A name has characters that names may not have.",
+    "bad-name": "A name, written or taken from the file's, has characters that names may not have.",
     # backbone, stem and pooling
     "channels-do-not-add-up": "Free and wavelet channels do not make up the first layer's width.",
     "stem-is-empty": "The first layer has no channels.",
@@ -101,7 +101,7 @@ CHECK_CODES: dict[str, str] = {
     "reason-is-empty": "A warning is allowed without a reason.",
     "unused-allowance": "A warning is allowed that the spec does not give rise to.",
     # several specs
-    "duplicate-name": "Two specs of one command have the same name.",
+    "duplicate-name": "Two specs have the same name, or one that differs in case alone.",
 }
 """What `wavetwin check` finds."""
 

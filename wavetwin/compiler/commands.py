@@ -174,6 +174,7 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
     rendered: list[tuple[Compiled, Path, dict[str, bytes], bool]] = []
     for result in compiled:
         folder = build_folder(result, options.out)
+        found |= dict.fromkeys(_built_in_other_case(result, folder))
         try:
             clean_folder(folder)
             provenance = collect_provenance(
@@ -233,13 +234,35 @@ def _fragment(shown: str) -> Diagnostic:
 
 
 def _duplicate_names(compiled: Sequence[Compiled], out: Path | None = None) -> Iterator[Diagnostic]:
+    """Yield specs whose folders would be one, on file systems that ignore case, too."""
     seen: dict[tuple[Path, str], Compiled] = {}
     for result in compiled:
-        first = seen.setdefault((out or result.project, result.name), result)
+        first = seen.setdefault((out or result.project, result.name.lower()), result)
         if first is not result:
+            names = f"both named {result.name}"
+            if first.name != result.name:
+                names = f"named {result.name} and {first.name}, which differ in case alone"
             yield Diagnostic(
                 "duplicate-name",
-                f"{result.spec_path} and {first.spec_path} are both named {result.name}",
+                f"{result.spec_path} and {first.spec_path} are {names}",
                 subject=result.spec_path,
-                help="give one of them another `name`, or build them by separate commands",
+                help="give one of them another `name`, or build them by separate commands"
+                if first.name == result.name
+                else "give one of them another `name`",
+            )
+
+
+def _built_in_other_case(result: Compiled, folder: Path) -> Iterator[Diagnostic]:
+    """Yield that a folder's name is taken by one that differs in case alone."""
+    try:
+        names = [path.name for path in folder.parent.iterdir()]
+    except OSError:
+        return
+    for name in sorted(names):
+        if name != folder.name and name.lower() == folder.name.lower():
+            yield Diagnostic(
+                "duplicate-name",
+                f"{folder.name} differs in case alone from {name}, which is built already",
+                subject=result.spec_path,
+                help=f"give the spec another `name`, or remove {folder.parent / name}",
             )

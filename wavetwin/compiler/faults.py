@@ -16,7 +16,7 @@ from wavetwin.compiler.fields import (
     sections_with,
 )
 from wavetwin.compiler.parse import SpecNode
-from wavetwin.compiler.schema import LANGUAGE_VERSION, NAME_PATTERN
+from wavetwin.compiler.schema import LANGUAGE_VERSION, NAME_PATTERN, NAME_RULE
 from wavetwin.compiler.suggest import MAX_CHOICES, join_words, nearest, suggest
 from wavetwin.diagnostics import Diagnostic
 
@@ -220,7 +220,7 @@ def _bad_name(path: Path, node: SpecNode) -> Fault:
             "bad-name",
             f"{path_text(path)} cannot be {describe(node)}",
             node.place,
-            help="a name has up to 64 letters, digits, '.', '_' and '-', the first a letter or digit",
+            help=NAME_RULE,
         ),
     )
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from wavetwin.atomic import write_file
 from wavetwin.compiler.command_line import CommandLine, Option
-from wavetwin.compiler.schema import NAME_PATTERN
+from wavetwin.compiler.schema import NAME_PATTERN, NAME_RULE
 from wavetwin.compiler.spec_yaml import dump_spec
 from wavetwin.compiler.suggest import nearest
 from wavetwin.diagnostics import CompileError, Diagnostic
@@ -315,7 +315,7 @@ def _read_name(command: CommandLine) -> str:
             "bad-name",
             f"an experiment cannot be named {word.text!r}",
             word,
-            "a name has up to 64 letters, digits, '.', '_' and '-', the first a letter or digit",
+            NAME_RULE,
         )
     for other in others:
         command.refuse_word(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 LANGUAGE_VERSION = 1
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+NAME_RULE = "a name has up to 64 letters, digits, '.', '_' and '-', the first a letter or digit"
 
 Architecture = Literal["alexnet", "resnet18", "resnet34", "resnet50", "resnet101", "sequential"]
 DatasetName = Literal[

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from wavetwin.compiler.checks.rule import Facts, Rule, reads
-from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.compiler.schema import NAME_PATTERN, NAME_RULE, ExperimentSpec
 from wavetwin.diagnostics import Diagnostic
 
 
@@ -22,4 +23,22 @@ def check_reasons(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-LABEL_RULES: tuple[Rule, ...] = (check_reasons,)
+@reads("name")
+def check_name_of_file(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """A spec that writes no name takes its file's, which has to be one."""
+    stem = facts.loaded.path.stem
+    if spec.name is not None or re.fullmatch(NAME_PATTERN, stem):
+        return
+    legal = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem)[:56].lstrip("_.-").rstrip("-")
+    if not legal[:1].isalpha() or legal.lower() in ("null", "true", "false"):
+        # YAML would read it as something else than text.
+        legal = f"spec-{legal}".rstrip("-")
+    yield Diagnostic(
+        "bad-name",
+        f"the spec writes no name, and its file's, {stem!r}, cannot be one",
+        subject=facts.loaded.display_path,
+        help=f"write `name: {legal}` in it, or rename the file; {NAME_RULE}",
+    )
+
+
+LABEL_RULES: tuple[Rule, ...] = (check_name_of_file, check_reasons)
