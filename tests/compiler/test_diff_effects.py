@@ -203,5 +203,5 @@ def test_fixed_colour_weights_are_told() -> None:
     fixed = "stem.wavelet.color_mixing={position: before, trainable: false}"
     difference = differ(compiled("RwyI", ()), compiled("RwyI", (fixed,)))
     found = effect(difference, "colour weights")
-    assert "trained from [0.9802, 1.306, 0.7138] -> fixed from" in found.numbers
+    assert "trained from [0.9802, 1.306, 0.7138] -> fixed at [0.9802" in found.numbers
     assert (difference.model.after - difference.model.before).parameters == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from wavetwin.compiler.clash import value_text as written_text
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.graph import Node
 from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
@@ -61,11 +62,11 @@ def _layer_row(node: Node) -> dict[str, Any]:
 def _settings(compiled: Compiled) -> Iterator[tuple[str, str, str]]:
     """Yield key path, value and place of what the spec and its overrides set themselves."""
     for path, value in _leaves(compiled.resolved, ""):
-        if path.split(".", 1)[0] in _LABELS or value == []:
+        if path.split(".", 1)[0] in _LABELS:
             continue
         place = compiled.loaded.origin(path)
         if place is not None and (place.startswith((f"{compiled.spec_path}:", "--set["))):
-            yield path, _value_text(value), place
+            yield path, _written_text(compiled, path, value), place
 
 
 def _leaves(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -74,6 +75,18 @@ def _leaves(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]
             yield from _leaves(cast("Mapping[str, Any]", value), f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _written_text(compiled: Compiled, path: str, value: Any) -> str:
+    """Return a value as its line has it where that is a short text, else the resolved one."""
+    node = compiled.loaded.node(path)
+    if node is not None and not isinstance(node.value, dict):
+        is_nested = isinstance(node.value, list) and any(
+            isinstance(item.value, list | dict) for item in node.value
+        )
+        if not is_nested:
+            return written_text(node)
+    return _value_text(value)
 
 
 def _value_text(value: Any) -> str:

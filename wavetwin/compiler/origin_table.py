@@ -20,7 +20,7 @@ def origin_table(compiled: Compiled, *, full: bool = False) -> str:
     """Return a line for each field: its name, its value and its origin.
 
     An origin is `path:line`, `--set[K]` of the command line, or a default, with the field that it
-    follows and where that one is set.
+    follows and where that one is set. Of a value that was made from what a line says, it has both.
 
     Args:
         compiled: the spec.
@@ -28,14 +28,14 @@ def origin_table(compiled: Compiled, *, full: bool = False) -> str:
     """
     rows = [("field", "value", "set by")]
     rows += [
-        (dotted(path), _value(value, full), _origin(compiled, path))
+        (dotted(path), _value(value, full), _origin(compiled, path, value))
         for path, value in leaves(compiled.resolved)
     ]
     return "\n".join(align(rows)) + "\n"
 
 
-def _origin(compiled: Compiled, path: Path) -> str:
-    words = origin_of(compiled.loaded, path).text()
+def _origin(compiled: Compiled, path: Path, value: Any) -> str:
+    words = origin_of(compiled.loaded, path, value).text()
     return f"{words}, by the file's name" if path == ("name",) and words == "default" else words
 
 

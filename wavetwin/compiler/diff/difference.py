@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.diff.declaration import (
     ABSENT,
     DeclarationChanges,
     FieldChange,
+    Path,
     compare_declarations,
     compare_labels,
 )
@@ -68,6 +70,7 @@ def compare(before: Experiment, after: Experiment) -> Difference:
     """Compare two compiled experiments on every level."""
     ours, theirs = before.compiled, after.compiled
     changes = compare_declarations(ours.resolved, theirs.resolved)
+    pair = Pair(ours, theirs, changes)
     return Difference(
         before,
         after,
@@ -75,8 +78,8 @@ def compare(before: Experiment, after: Experiment) -> Difference:
         tuple(_sourced(change, before, after) for change in changes.fields),
         compare_labels(ours.resolved, theirs.resolved),
         compare_models(ours.graph, theirs.graph, ours.optimised_graph, theirs.optimised_graph),
-        explain(Pair(ours, theirs, changes)),
-        compare_plans(ours.plan, theirs.plan, changes),
+        explain(pair),
+        compare_plans(pair),
         score_rows(
             [published_scores(ours), published_scores(theirs)], [before.measured, after.measured]
         ),
@@ -86,16 +89,14 @@ def compare(before: Experiment, after: Experiment) -> Difference:
 def _sourced(change: FieldChange, before: Experiment, after: Experiment) -> SourcedChange:
     return SourcedChange(
         change,
-        field_origin(before, change.before_path, is_absent=change.before is ABSENT),
-        field_origin(after, change.path, is_absent=change.after is ABSENT),
+        field_origin(before, change.before_path, change.before),
+        field_origin(after, change.path, change.after),
     )
 
 
-def field_origin(
-    experiment: Experiment, path: tuple[str | int, ...], *, is_absent: bool
-) -> str | None:
+def field_origin(experiment: Experiment, path: Path, value: Any) -> str | None:
     """Return what set a field, in words; None of an absent one that nothing removed."""
-    origin = origin_of(experiment.compiled.loaded, path)
-    if is_absent and not origin.is_removal:
+    origin = origin_of(experiment.compiled.loaded, path, value)
+    if value is ABSENT and not origin.is_removal:
         return None
     return origin.text(experiment.place_prefix)

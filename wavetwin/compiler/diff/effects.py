@@ -1,7 +1,8 @@
 """Effects: what a kind of change does to shift stability, parameters and cost, in words.
 
-Every rule reads the resolved fields and the two graphs, never a name, and puts the numbers of this
-pair into its sentences. A change has an effect's sentences in either direction.
+Every rule reads the two graphs and plans (`network_info` has the questions), never a name, says only
+what is true of this pair, and puts its numbers into the sentences. A change has an effect's
+sentences in either direction. "Stable" is a word with several measures: a sentence says which.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from functools import cached_property
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.diff.declaration import DeclarationChanges
-from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.compiler.diff.network_info import (
+    has_complex_packets,
+    nodes_below,
+    takes_modulus,
+)
+from wavetwin.compiler.diff.wording import change
 from wavetwin.compiler.schema import WaveletSpec
 
 SHIFT_PAPER = "arXiv:2209.11740"
@@ -59,6 +65,22 @@ class Pair:
             for field in fields
         )
 
+    @property
+    def sides(self) -> tuple[Compiled, Compiled]:
+        """Both experiments."""
+        return self.before, self.after
+
+    def about_modulus(self, clause: str) -> str:
+        """Return a clause on the modulus, saying where none is taken; empty of real packets alone."""
+        taken = [takes_modulus(each) for each in self.sides]
+        if all(taken):
+            return clause
+        if any(taken):
+            return f"{clause} (a modulus is taken in the {'second' if taken[1] else 'first'} alone)"
+        if not any(map(has_complex_packets, self.sides)):
+            return ""
+        return f"{clause}, if the modulus is taken; here it is not"
+
     @cached_property
     def _names(self) -> tuple[str, ...]:
         return tuple(change.name for change in self.changes.fields)
@@ -78,15 +100,6 @@ class Pair:
 Rule = Callable[[Pair], Iterator[Effect]]
 
 
-def nodes_below(graph: ModuleGraph, *prefixes: str) -> list[Node]:
-    """Return the layers of these ids, and those below them."""
-    return [
-        node
-        for node in graph
-        if any(node.id == prefix or node.id.startswith(f"{prefix}.") for prefix in prefixes)
-    ]
-
-
 def macs_below(compiled: Compiled, *prefixes: str, executed: bool = False) -> int:
     """Return the MACs of these layers, as written or after the passes."""
     graph = compiled.optimised_graph if executed else compiled.graph
@@ -103,11 +116,40 @@ def memory_below(compiled: Compiled, *prefixes: str) -> int:
     return sum(node.activation_bytes for node in nodes_below(compiled.graph, *prefixes))
 
 
+def macs_of(pair: Pair, prefix: str, *, executed: bool = False) -> tuple[int, int]:
+    """Return the MACs of these layers in both."""
+    return (
+        macs_below(pair.before, prefix, executed=executed),
+        macs_below(pair.after, prefix, executed=executed),
+    )
+
+
+def cost_text(pair: Pair, prefix: str) -> str:
+    """Return the MACs of layers as written and, where they differ, after the passes."""
+    written = macs_of(pair, prefix)
+    executed = macs_of(pair, prefix, executed=True)
+    text = f"{change(*written)} MACs"
+    if executed == written:
+        return text
+    return f"{text} as written, {change(*executed)} after the passes"
+
+
+def parameters_text(pair: Pair, prefix: str) -> str:
+    """Return the parameters of these layers in both."""
+    return change(parameters_below(pair.before, prefix), parameters_below(pair.after, prefix))
+
+
+def written_cost_text(pair: Pair, prefix: str) -> str:
+    """Return the MACs of layers as written alone: a bank of all wavelet layers has no such part."""
+    return f"{change(*macs_of(pair, prefix))} MACs"
+
+
 def explain(pair: Pair) -> tuple[Effect, ...]:
     """Return the effects of the changes of the model, in the order of the network."""
+    from wavetwin.compiler.diff.mixing_effects import MIXING_RULES
     from wavetwin.compiler.diff.network_effects import NETWORK_RULES
     from wavetwin.compiler.diff.packet_effects import PACKET_RULES
     from wavetwin.compiler.diff.pooling_effects import POOLING_RULES
 
-    rules: tuple[Rule, ...] = (*NETWORK_RULES, *PACKET_RULES, *POOLING_RULES)
+    rules: tuple[Rule, ...] = (*NETWORK_RULES, *PACKET_RULES, *MIXING_RULES, *POOLING_RULES)
     return tuple(effect for rule in rules for effect in rule(pair))

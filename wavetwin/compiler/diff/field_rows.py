@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,6 +26,8 @@ class FieldRow:
     value: str
     origins: tuple[str, ...]
     """What set it, of the sides that have it."""
+    fields: int = 1
+    """How many fields it shows."""
 
 
 def declaration_rows(fields: Sequence[SourcedChange], *, full: bool = False) -> list[FieldRow]:
@@ -43,7 +46,7 @@ def declaration_rows(fields: Sequence[SourcedChange], *, full: bool = False) -> 
         ]
         text = ", ".join(words)
         shown = text if len(text) <= MAX_ITEM else f"{text[: MAX_ITEM - 4]} ..."
-        rows.append(FieldRow(kind, dotted(item), shown, _origins(members)[:1]))
+        rows.append(FieldRow(kind, dotted(item), shown, _together(members), len(members)))
     return rows
 
 
@@ -76,6 +79,18 @@ def _origins(members: Sequence[SourcedChange]) -> tuple[str, ...]:
         for origin in (each.before_origin, each.after_origin)
         if origin is not None
     )
+
+
+def _together(members: Sequence[SourcedChange]) -> tuple[str, ...]:
+    """Return what set the fields of one item, as one origin: each that is not a default, once."""
+    origins = list(dict.fromkeys(_origins(members)))
+    lines = [
+        origin
+        for origin in origins
+        if origin != "default"
+        and not any(re.search(rf"\({re.escape(origin)}\b", other) for other in origins)
+    ]
+    return (" and ".join(lines or origins),) if origins else ()
 
 
 def _value(sourced: SourcedChange) -> Any:

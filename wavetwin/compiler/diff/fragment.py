@@ -10,8 +10,15 @@ from wavetwin.compiler.diff.difference import Difference
 from wavetwin.compiler.diff.field_rows import declaration_rows
 from wavetwin.compiler.diff.layer_rows import LayerRow, layer_rows
 from wavetwin.compiler.diff.several import Several, table_sections
-from wavetwin.compiler.diff.text import SAME_TRAINING, score_cells, shown_scores, total_rows
-from wavetwin.compiler.diff.wording import plural, signed
+from wavetwin.compiler.diff.text import (
+    declaration_title,
+    model_title,
+    plan_notes,
+    score_cells,
+    shown_scores,
+    total_rows,
+)
+from wavetwin.compiler.diff.wording import signed
 from wavetwin.compiler.schema import WaveletSpec
 from wavetwin.pages import Html, figure, table
 
@@ -62,7 +69,7 @@ def _levels(difference: Difference, *, full: bool) -> Iterator[tuple[str, str]]:
 def _declaration(difference: Difference, *, full: bool) -> str:
     rows = declaration_rows(difference.fields, full=full)
     return table(
-        f"{plural(len(difference.fields), 'field')} of the declaration",
+        f"Declaration: {declaration_title(rows)}",
         ["field", "value", "set by"],
         [(row.name, row.value, " -> ".join(row.origins)) for row in rows],
         kind="words",
@@ -83,7 +90,7 @@ def _model(difference: Difference, *, full: bool) -> str:
         for name, value in total_rows(difference)
     )
     layers = table(
-        f"{plural(len(model.differing), 'layer')} that differ, {model.count('same')} the same",
+        f"Model: {model_title(model)}",
         header,
         cells,
         row_classes=[*(row.kind for row in rows), ""],
@@ -120,9 +127,11 @@ def _training(difference: Difference) -> str:
         rows = [(row.label, row.before, row.after) for row in plan.rows]
         header = ["", difference.before.label, difference.after.label]
         parts.append(table("Training plan", header, rows, kind="words"))
-    notes = [SAME_TRAINING, *plan.notes] if plan.same_training and parts else plan.notes
+    if not plan.rows and not plan.notes:
+        return "<p>The same plan.</p>"
+    notes = plan_notes(plan)
     parts += [f'<p class="note">{html.escape(note)}</p>' for note in notes]
-    return "\n".join(parts) or "<p>The same plan.</p>"
+    return "\n".join(parts)
 
 
 def _plane(difference: Difference) -> str:

@@ -38,6 +38,8 @@ class LayerRow:
     shape: str
     cost: Cost
     """What the second network takes here beyond the first."""
+    layers: int = 1
+    """How many layers it stands for."""
 
 
 def layer_rows(model: ModelChanges, *, full: bool = False) -> list[LayerRow]:
@@ -50,7 +52,9 @@ def layer_rows(model: ModelChanges, *, full: bool = False) -> list[LayerRow]:
     told = [*moves, *resized, *renamed]
     plain = [layer for layer in model.differing if layer not in told]
     rows = _fold_blocks(plain)
-    rows += _fold(moves, "that cut, join or reorder channels")
+    for kind in ("added", "removed", "changed"):
+        members = [layer for layer in moves if _kind(layer) == kind]
+        rows += _fold(members, "that cut, join or reorder channels")
     rows += _fold(resized, "on maps of another size")
     rows += _fold(renamed, "under another name")
     return rows
@@ -70,7 +74,7 @@ def _fold_blocks(layers: Sequence[LayerChange]) -> list[LayerRow]:
     return [
         _row(group[0])
         if len(group) == 1
-        else LayerRow(kind, block, plural(len(group), "layer"), "", _sum(group))
+        else LayerRow(kind, block, plural(len(group), "layer"), "", _sum(group), len(group))
         for (kind, block), group in groups.items()
     ]
 
@@ -78,9 +82,9 @@ def _fold_blocks(layers: Sequence[LayerChange]) -> list[LayerRow]:
 def _fold(layers: Sequence[LayerChange], words: str) -> list[LayerRow]:
     if len(layers) < 2:
         return [_row(layer) for layer in layers]
-    kinds = {_kind(layer) for layer in layers}
-    kind = kinds.pop() if len(kinds) == 1 else "changed"
-    return [LayerRow(kind, f"{plural(len(layers), 'layer')} {words}", "", "", _sum(layers))]
+    (kind,) = {_kind(layer) for layer in layers}
+    words = f"{plural(len(layers), 'layer')} {words}"
+    return [LayerRow(kind, words, "", "", _sum(layers), len(layers))]
 
 
 def _sum(layers: Iterable[LayerChange]) -> Cost:

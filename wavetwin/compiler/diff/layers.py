@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from wavetwin.compiler.diff.alignment import align
 from wavetwin.compiler.diff.costs import Cost, cost_of, total_cost
-from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.compiler.graph import Attribute, ModuleGraph, Node
 
 Kind = Literal["added", "removed", "changed", "resized", "renamed", "same"]
 
@@ -28,6 +28,9 @@ class LayerChange:
 
     before: Node | None
     after: Node | None
+    numbered: tuple[Attribute, Attribute] = (None, None)
+    """What its attributes' numbers count, where another layer says so: the same packet numbers are
+    other packets under another transform or other levels."""
 
     @property
     def kind(self) -> Kind:
@@ -59,7 +62,8 @@ class LayerChange:
         """Name and both values of each attribute that differs; None where there is none."""
         if self.before is None or self.after is None:
             return ()
-        ours, theirs = self.before.attributes, self.after.attributes
+        ours, theirs = dict(self.before.attributes), dict(self.after.attributes)
+        ours["numbered in"], theirs["numbered in"] = self.numbered
         return tuple(
             (name, ours.get(name), theirs.get(name))
             for name in dict.fromkeys((*ours, *theirs))
@@ -102,12 +106,28 @@ def compare_models(
 ) -> ModelChanges:
     """Pair the layers of two graphs as written; the executed ones give the cost after the passes."""
     return ModelChanges(
-        tuple(_in_order(before.nodes, after.nodes, _pair_nodes(before.nodes, after.nodes))),
+        tuple(
+            LayerChange(layer.before, layer.after, (ours, theirs))
+            for layer in _in_order(
+                before.nodes, after.nodes, _pair_nodes(before.nodes, after.nodes)
+            )
+            for ours, theirs in (
+                (_numbering(before, layer.before), _numbering(after, layer.after)),
+            )
+        ),
         total_cost(before),
         total_cost(after),
         total_cost(executed_before),
         total_cost(executed_after),
     )
+
+
+def _numbering(graph: ModuleGraph, node: Node | None) -> Attribute:
+    """Return what a layer's numbers count: the packets of a transform's levels; None of others."""
+    if node is None or node.op != "keep_packets":
+        return None
+    packets = graph.node(node.inputs[0]).attributes
+    return f"{packets['transform']} J = {packets['levels']}"
 
 
 def _pair_nodes(before: Sequence[Node], after: Sequence[Node]) -> dict[str, str]:

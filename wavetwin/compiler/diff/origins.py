@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from wavetwin.compiler.architectures import ARCHITECTURES
+from wavetwin.compiler.clash import value_text as written_text
 from wavetwin.compiler.compose import LoadedSpec, find_node
-from wavetwin.compiler.diff.declaration import Path, dotted
+from wavetwin.compiler.diff.declaration import ABSENT, Path, dotted
 from wavetwin.compiler.parse import SpecNode
 
 _DECIDED_BY: dict[str, tuple[str, ...]] = {
@@ -39,9 +41,15 @@ class FieldOrigin:
     """Where that one is set; None: it is a default itself."""
     is_removal: bool = False
     """Whether `places` removed it by null."""
+    written: tuple[str, ...] = ()
+    """What each of `places` says, where the value was made from that and is not what a reader finds
+    there: `band 1`, `exclude [lowpass, diagonal]`. Empty: they say the value itself."""
 
     def text(self, prefix: str = "") -> str:
         """Return the origin in words; `prefix` is put before each place in a file."""
+        if self.written:
+            where = _joined([_shown(place, prefix) for place in self.places])
+            return f"from {', '.join(self.written)} ({where})"
         if self.places:
             where = _joined([_shown(place, prefix) for place in self.places])
             return f"removed by {where}" if self.is_removal else where
@@ -51,11 +59,19 @@ class FieldOrigin:
         return f"default, by {self.decided_by} ({_shown(place, prefix) if place else 'default'})"
 
 
-def origin_of(loaded: LoadedSpec, path: Path) -> FieldOrigin:
-    """Return what set a resolved field, or removed it."""
+def origin_of(loaded: LoadedSpec, path: Path, value: Any = ABSENT) -> FieldOrigin:
+    """Return what set a resolved field, or removed it.
+
+    Args:
+        loaded: the spec as read.
+        path: of the field.
+        value: the field's in the resolved spec. Where the line says another one, which was expanded,
+            the origin says what.
+    """
     node = find_node(loaded.tree, path)
     if node is not None and node.value is not None:
-        return FieldOrigin((_place(node),))
+        is_value = value is ABSENT or _plain(node) == value
+        return FieldOrigin((_place(node),), written=() if is_value else (written_text(node),))
     above = _nearest_above(loaded, path)
     if above is not None and above.value is None:
         return FieldOrigin((_place(above),), is_removal=True)
@@ -82,13 +98,22 @@ def _nearest_above(loaded: LoadedSpec, path: Path) -> SpecNode | None:
 
 def _origin_of_band(loaded: LoadedSpec, path: Path) -> FieldOrigin:
     """Return what set an expanded packet list: the band, and the rules that leave packets out."""
-    nodes = [
-        find_node(loaded.tree, (*path[:-1], "band")),
-        find_node(loaded.tree, (*path[:-3], "exclude")),
-    ]
+    nodes = {
+        "band": find_node(loaded.tree, (*path[:-1], "band")),
+        "exclude": find_node(loaded.tree, (*path[:-3], "exclude")),
+    }
+    found = [(name, node) for name, node in nodes.items() if node and node.value is not None]
     return FieldOrigin(
-        tuple(_place(node) for node in nodes if node is not None and node.value is not None)
+        tuple(_place(node) for _, node in found),
+        written=tuple(f"{name} {written_text(node)}" for name, node in found),
     )
+
+
+def _plain(node: SpecNode) -> Any:
+    """Return a value as plain values, as a resolved spec has them."""
+    if isinstance(node.value, dict):
+        return {key: _plain(item) for key, item in node.value.items()}
+    return [_plain(item) for item in node.value] if isinstance(node.value, list) else node.value
 
 
 def _default(loaded: LoadedSpec, name: str) -> FieldOrigin:

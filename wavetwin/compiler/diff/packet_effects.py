@@ -1,9 +1,11 @@
-"""Effects of changes of the wavelet channels: transform, packets, mixing, colour, penalty."""
+"""Effects of changes of the wavelet channels' packets: transform, filters, levels, packets kept."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
+from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.diff.effects import (
     PACKET_PAPER,
     SHIFT_PAPER,
@@ -11,17 +13,20 @@ from wavetwin.compiler.diff.effects import (
     Effect,
     Pair,
     Rule,
-    macs_below,
-    parameters_below,
+    cost_text,
+    parameters_text,
+    written_cost_text,
 )
-from wavetwin.compiler.diff.wording import change, plural
+from wavetwin.compiler.diff.network_info import has_complex_packets, is_trained, takes_modulus
+from wavetwin.compiler.diff.wording import plural, share_text
+from wavetwin.compiler.packet_use import centre
 from wavetwin.compiler.packets import num_packets, packet_facts
-from wavetwin.compiler.schema import ColorMixingSpec, WaveletSpec
+from wavetwin.compiler.plane_cover import common_share, cover_of
+from wavetwin.compiler.schema import WaveletSpec
 from wavetwin.compiler.wavelets import equivalent_length
 
 PACKETS = "stem.wavelet.packets"
-MIXING = "stem.wavelet.mixing"
-COLOUR = "stem.wavelet.colour"
+LOW_PASS, HIGHEST, BETWEEN = "low-pass", "of the highest frequency", "between"
 
 
 def _twin(pair: Pair) -> Iterator[Effect]:
@@ -34,13 +39,27 @@ def _twin(pair: Pair) -> Iterator[Effect]:
     width = channels + (twin.spec.stem.free_channels or 0)
     yield Effect(
         "CNN -> twin" if after is not None else "twin -> CNN",
-        "With max pooling a twin is about as stable under shifts as the CNN that it stands for; its "
-        "fixed, oriented, band-limited filters are what the modulus can make stable.",
+        _what_a_twin_is(twin, wavelet),
         f"{channels} of the twin's {width} first channels mix {plural(len(_kept(wavelet)), 'packet')} "
-        f"({_transform(wavelet)}); the first layer has {_trained(pair, 'stem')} parameters and takes "
-        f"{_cost(pair, 'stem')}.",
+        f"({_transform(wavelet)}); the first layer has {parameters_text(pair, 'stem')} parameters and takes "
+        f"{cost_text(pair, 'stem')}.",
         TWIN_PAPER,
         ("stem.wavelet", "stem.free_channels", "pooling.wavelet"),
+    )
+
+
+def _what_a_twin_is(twin: Compiled, wavelet: WaveletSpec) -> str:
+    """Return what wavelet channels are for, of those that this twin has."""
+    filters = "trained" if is_trained(twin, PACKETS) else "fixed"
+    start = f"Its wavelet channels mix packets of {filters}, band-limited filters"
+    if not has_complex_packets(twin):
+        return f"{start}; they are real and have no modulus."
+    if takes_modulus(twin):
+        return f"{start}, whose modulus follows the envelope of a band."
+    return (
+        f"{start}, whose modulus, if it were taken, would follow the envelope of a band; here it is "
+        "not. Of the published twins that pool as their CNNs do, the mean flip rate is within 8 % of "
+        "the CNN's, and the KL divergence at one pixel within 35 %."
     )
 
 
@@ -52,13 +71,17 @@ def _transform_kind(pair: Pair) -> Iterator[Effect]:
     is_other = before.transform != after.transform
     yield Effect(
         f"{before.transform} -> {after.transform}" if is_other else "filters",
-        "A dual-tree packet is complex and has one direction, so that its modulus hardly moves under "
-        "shifts; a separable real one mixes both diagonals and has no modulus."
+        "A separable real packet mixes both diagonals and has no modulus; a dual-tree packet is "
+        "complex and, but for low-pass ones, has one direction"
+        + pair.about_modulus("; a shift changes little of its modulus' energy")
+        + "."
         if is_other
-        else "How stable a packet's modulus is depends on how much of its energy its filters keep in "
-        "its own cell of the frequency plane.",
+        else "The less of a packet's energy its filters leave outside its own cell of the frequency "
+        "plane, the less aliases"
+        + pair.about_modulus(", and the less of its modulus' energy a shift changes")
+        + ".",
         f"{before.filters} -> {after.filters}, equivalent filters of {_lengths(*twins)} taps; the "
-        f"packets take {_cost(pair, PACKETS)}.",
+        f"packets take {written_cost_text(pair, PACKETS)}.",
         PACKET_PAPER if is_other else SHIFT_PAPER,
         ("stem.wavelet.transform", "stem.wavelet.filters"),
     )
@@ -68,11 +91,22 @@ def _trainable_filters(pair: Pair) -> Iterator[Effect]:
     twins = pair.twins
     if twins is None or twins[0].trainable_filters == twins[1].trainable_filters:
         return
+    trained = any(is_trained(each, PACKETS) for each in pair.sides)
+    if trained:
+        statement = "Trained taps need not stay the filters of cells of the frequency plane" + (
+            pair.about_modulus(
+                ", nor a Hilbert pair, without which a shift changes more of the modulus' energy"
+            )
+        )
+    else:
+        statement = "Nothing trains the taps here, so that they stay the filters that were named"
     yield Effect(
-        "trained filters" if twins[1].trainable_filters else "fixed filters",
-        "Trained taps need not stay a Hilbert pair, on which the stability of the modulus rests.",
-        f"The transform's taps, shared by all stages, are {_trained(pair, PACKETS)} parameters.",
-        PACKET_PAPER,
+        f"{'trained' if trained else 'trainable'} filters"
+        if twins[1].trainable_filters
+        else "fixed filters",
+        f"{statement}.",
+        f"The transform's taps, shared by all stages, are {parameters_text(pair, PACKETS)} parameters.",
+        PACKET_PAPER if any(map(has_complex_packets, pair.sides)) else "",
         ("stem.wavelet.trainable_filters",),
     )
 
@@ -84,13 +118,38 @@ def _levels(pair: Pair) -> Iterator[Effect]:
     numbers = [num_packets(each.transform, each.levels) for each in twins]
     yield Effect(
         f"J = {twins[0].levels} -> {twins[1].levels}",
-        "Packets of more levels are narrower in frequency, so that their modulus is more stable under "
-        "shifts, and wider in the image.",
+        "Packets of more levels are narrower in frequency and wider in the image"
+        + pair.about_modulus("; a shift changes less of their modulus' energy")
+        + ".",
         f"{numbers[0]} -> {numbers[1]} packets, cells of side pi/{2 ** twins[0].levels} -> "
         f"pi/{2 ** twins[1].levels}, filters of {_lengths(*twins)} taps; the packets take "
-        f"{_cost(pair, PACKETS)}.",
+        f"{written_cost_text(pair, PACKETS)}.",
         SHIFT_PAPER,
         ("stem.wavelet.levels", "stem.wavelet.keep"),
+    )
+
+
+def _plane(pair: Pair) -> Iterator[Effect]:
+    """Tell which frequencies are kept where numbers do not mean the same in both."""
+    twins = pair.twins
+    if twins is None or _same_plane(*twins):
+        return
+    covers = [cover_of(each.transform, each.levels, _kept(each)) for each in twins]
+    alike = set(_kept(twins[0])) & set(_kept(twins[1]))
+    statement = (
+        f"{plural(len(alike), 'packet number')} kept in both, and a number names other frequencies "
+        "under another transform or other levels"
+        if alike
+        else "Packets of another transform or other levels cover other cells of the frequency plane"
+    )
+    yield Effect(
+        "frequencies kept",
+        f"{statement}.",
+        f"{_of_all(twins[0])} -> {_of_all(twins[1])} packets are mixed; they cover "
+        f"{share_text(covers[0].share)} -> {share_text(covers[1].share)} of the frequency plane, "
+        f"{share_text(common_share(*covers))} in both, and their centres lie {_reach(twins[0])} -> {_reach(twins[1])} radians a pixel from 0.",
+        "",
+        ("stem.wavelet.keep", "stem.wavelet.levels", "stem.wavelet.transform"),
     )
 
 
@@ -112,106 +171,42 @@ def _packets(pair: Pair) -> Iterator[Effect]:
         ]
         yield Effect(
             "packets",
-            "Low-pass packets are where maximum and modulus differ most, and packets of the highest "
-            "frequency reach across the border of the frequency plane: leaving them out leaves those "
-            "whose modulus is stable.",
+            _what_packets_do(pair, {_kind(second, number) for number in kept[0] ^ kept[1]}),
             f"{len(kept[0])} -> {len(kept[1])} of {num_packets(first.transform, first.levels)} are "
             f"mixed; the second {' and '.join(words)}. The wavelet channels take "
-            f"{_cost(pair, 'stem.wavelet')}.",
-            SHIFT_PAPER,
+            f"{cost_text(pair, 'stem.wavelet')}.",
+            SHIFT_PAPER if has_complex_packets(pair.after) else "",
             fields,
         )
     elif [entry.packets for entry in first.keep] != [entry.packets for entry in second.keep]:
+        same = _groups(first) == _groups(second)
         yield Effect(
             "packet order",
-            "The same packets in another order or other bands: others share a mixing group, and the "
-            "stability of each stays.",
+            "The same packets in another order or other bands: "
+            f"{'the same ones share' if same else 'others share'} a mixing group, and what a shift "
+            "changes of each packet stays.",
             f"{plural(len(kept[0]), 'packet')}; weights of the two do not correspond.",
             "",
             fields,
         )
 
 
-def _mixing(pair: Pair) -> Iterator[Effect]:
-    twins = pair.twins
-    if twins is None or _sizes(twins[0]) == _sizes(twins[1]):
-        return
-    bands = [", ".join(f"{i} to {o} in {g}" for i, o, g in _sizes(each)) for each in twins]
-    yield Effect(
-        "bands",
-        "The fewer packets an output can mix, the narrower its frequencies stay, and the more stable "
-        "its modulus.",
-        f"Packets to channels in groups: [{bands[0]}] -> [{bands[1]}]; the mixing has "
-        f"{_trained(pair, MIXING)} parameters and takes {change(*_macs(pair, MIXING))} MACs as "
-        "written.",
-        TWIN_PAPER,
-        ("stem.wavelet.keep",),
-    )
-
-
-def _colour(pair: Pair) -> Iterator[Effect]:
-    twins = pair.twins
-    if twins is None or not pair.differs("stem.wavelet.color_mixing"):
-        return
-    before, after = _mixing_of(twins[0]), _mixing_of(twins[1])
-    places = [None if each is None else each.position for each in (before, after)]
-    fields = ("stem.wavelet.color_mixing",)
-    if places[0] != places[1]:
-        yield Effect(
-            f"colour mixing {places[0] or 'none'} -> {places[1] or 'none'}",
-            "Mixed before, one learnt luminance image goes through the packets; mixed after, every "
-            "colour does and each output weighs the three; the stability is the packets' either way.",
-            f"{_trained(pair, COLOUR)} colour weights; the wavelet channels take "
-            f"{_cost(pair, 'stem.wavelet')}.",
-            TWIN_PAPER,
-            fields,
-        )
-    elif before is not None and after is not None:
-        yield Effect(
-            "colour weights",
-            "Which luminance the packets see, not how stable they are.",
-            f"{_start(before)} -> {_start(after)}; this changes no number of parameters and no cost.",
-            "",
-            fields,
-        )
-
-
-def _penalty(pair: Pair) -> Iterator[Effect]:
-    twins = pair.twins
-    if twins is None or not pair.differs("stem.wavelet.regularisation"):
-        return
-    rows = sum(entry.channels for entry in twins[1].keep)
-    yield Effect(
-        "lambda",
-        "The penalty lambda (|w|_1 / |w|_inf - 1) on each row w of the mixing draws an output towards "
-        "a single packet, whose narrow band keeps a modulus stable under shifts.",
-        f"Lambda by band {_lambdas(twins[0])} -> {_lambdas(twins[1])} on {plural(rows, 'row')}; "
-        "the penalty adds no parameters and no cost of the network.",
-        TWIN_PAPER,
-        ("stem.wavelet.regularisation",),
-    )
-
-
-def _macs(pair: Pair, prefix: str, *, executed: bool = False) -> tuple[int, int]:
-    return (
-        macs_below(pair.before, prefix, executed=executed),
-        macs_below(pair.after, prefix, executed=executed),
-    )
-
-
-def _cost(pair: Pair, prefix: str) -> str:
-    """Return the MACs of layers as written and, where they differ, after the passes."""
-    written = _macs(pair, prefix)
-    executed = _macs(pair, prefix, executed=True)
-    text = f"{change(*written)} MACs"
-    # A bank made of all wavelet layers stands at stem.wavelet, not below the parts' ids.
-    if prefix == PACKETS or executed == written:
-        return text
-    return f"{text} as written, {change(*executed)} after the passes"
-
-
-def _trained(pair: Pair, prefix: str) -> str:
-    return change(parameters_below(pair.before, prefix), parameters_below(pair.after, prefix))
+def _what_packets_do(pair: Pair, kinds: set[str]) -> str:
+    """Return why packets of these kinds are left out or taken in."""
+    clauses = ["Which packets are mixed decides which frequencies the wavelet channels see"]
+    if has_complex_packets(pair.after):
+        if LOW_PASS in kinds:
+            clauses.append(
+                pair.about_modulus(
+                    "low-pass packets do not oscillate, so that a maximum does not come near their modulus"
+                )
+            )
+        if HIGHEST in kinds:
+            clauses.append(
+                "packets of the highest frequency reach across the border of the frequency plane"
+                + pair.about_modulus(", so that a shift changes more of their modulus' energy")
+            )
+    return "; ".join(clauses) + "."
 
 
 def _lengths(first: WaveletSpec, second: WaveletSpec) -> str:
@@ -225,27 +220,51 @@ def _kept(wavelet: WaveletSpec) -> list[int]:
     return [number for entry in wavelet.keep for number in entry.packets or ()]
 
 
-def _sizes(wavelet: WaveletSpec) -> list[tuple[int, int, int]]:
-    return [(len(entry.packets or ()), entry.channels, entry.groups) for entry in wavelet.keep]
-
-
 def _same_plane(first: WaveletSpec, second: WaveletSpec) -> bool:
     """Whether packet numbers mean the same in both."""
     return (first.transform, first.levels) == (second.transform, second.levels)
 
 
+def _groups(wavelet: WaveletSpec) -> set[frozenset[int]]:
+    """Return the packets that each group of the mixing holds."""
+    found: set[frozenset[int]] = set()
+    for entry in wavelet.keep:
+        packets = entry.packets or ()
+        size = len(packets) // entry.groups
+        found |= {frozenset(packets[i : i + size]) for i in range(0, len(packets), size)}
+    return found
+
+
+def _of_all(wavelet: WaveletSpec) -> str:
+    return f"{len(_kept(wavelet))} of {num_packets(wavelet.transform, wavelet.levels)}"
+
+
+def _reach(wavelet: WaveletSpec) -> str:
+    """Return how far from frequency 0 the kept packets' centres lie, in radians a pixel."""
+    centres = [
+        math.pi
+        * math.hypot(
+            *centre(packet_facts(wavelet.transform, wavelet.levels, number), wavelet.levels)
+        )
+        for number in _kept(wavelet)
+    ]
+    low, high = f"{min(centres):.2f}", f"{max(centres):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _kind(wavelet: WaveletSpec, number: int) -> str:
+    facts = packet_facts(wavelet.transform, wavelet.levels, number)
+    if facts.is_lowpass:
+        return LOW_PASS
+    top = 2**wavelet.levels - 1
+    return HIGHEST if top in (facts.vertical_cell, facts.horizontal_cell) else BETWEEN
+
+
 def _described(wavelet: WaveletSpec, numbers: Sequence[int]) -> str:
     """Return how many packets of which kind these are: `16 (2 low-pass, 14 of the edges)`."""
-    top = 2**wavelet.levels - 1
     kinds: dict[str, int] = {}
     for number in numbers:
-        facts = packet_facts(wavelet.transform, wavelet.levels, number)
-        if facts.is_lowpass:
-            kind = "low-pass"
-        elif top in (facts.vertical_cell, facts.horizontal_cell):
-            kind = "of the highest frequency"
-        else:
-            kind = "between"
+        kind = _kind(wavelet, number)
         kinds[kind] = kinds.get(kind, 0) + 1
     return f"{len(numbers)} ({', '.join(f'{count} {kind}' for kind, count in kinds.items())})"
 
@@ -255,29 +274,11 @@ def _transform(wavelet: WaveletSpec) -> str:
     return f"{kind}, J = {wavelet.levels}, {wavelet.filters}"
 
 
-def _mixing_of(wavelet: WaveletSpec) -> ColorMixingSpec | None:
-    mixing = wavelet.color_mixing
-    assert not isinstance(mixing, str), "resolve spells colour mixing out"
-    return mixing
-
-
-def _start(mixing: ColorMixingSpec) -> str:
-    initial = "random values" if mixing.initial is None else str(list(mixing.initial))
-    return f"{'trained' if mixing.trainable else 'fixed'} from {initial}"
-
-
-def _lambdas(wavelet: WaveletSpec) -> str:
-    lambdas = wavelet.regularisation
-    return str(list(lambdas)) if isinstance(lambdas, tuple) else "none"
-
-
 PACKET_RULES: tuple[Rule, ...] = (
     _twin,
     _transform_kind,
     _trainable_filters,
     _levels,
+    _plane,
     _packets,
-    _mixing,
-    _colour,
-    _penalty,
 )

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from wavetwin.compiler.diff.costs import Cost
 from wavetwin.compiler.diff.difference import Difference
-from wavetwin.compiler.diff.field_rows import declaration_rows
+from wavetwin.compiler.diff.field_rows import FieldRow, declaration_rows
 from wavetwin.compiler.diff.layer_rows import SIGNS, layer_rows
+from wavetwin.compiler.diff.layers import ModelChanges
 from wavetwin.compiler.diff.scores import ScoreRow
+from wavetwin.compiler.diff.training import PlanChanges
 from wavetwin.compiler.diff.wording import change, mebibytes, plural, signed, value_text
 from wavetwin.compiler.tables import align
 
@@ -69,9 +71,8 @@ def _signed_lines(
 
 
 def _declaration(difference: Difference, *, full: bool, colour: bool) -> str:
-    number = len(difference.fields)
-    head = f"declaration: {plural(number, 'field')} {'differs' if number == 1 else 'differ'}"
     rows = declaration_rows(difference.fields, full=full)
+    head = f"declaration: {declaration_title(rows)}"
     signs = [SIGNS[row.kind] for row in rows]
     cells = [
         (row.name, row.value, " -> ".join(f"[{each}]" for each in row.origins)) for row in rows
@@ -83,12 +84,7 @@ def _model(difference: Difference, *, full: bool, colour: bool) -> str:
     model = difference.model
     if not model.differing:
         return _heading("model: the same layers, parameters and cost", colour)
-    counts = [
-        f"{model.count(kind):,} {kind}"
-        for kind in ("added", "removed", "changed", "resized", "renamed")
-        if model.count(kind)
-    ]
-    head = f"model: layers {', '.join(counts)}; {model.count('same')} the same"
+    head = f"model: {model_title(model)}"
     rows = layer_rows(model, full=full)
     header = ("layer", "operation", "output", "parameters", "MACs", "memory, bytes")
     cells = [header]
@@ -98,6 +94,28 @@ def _model(difference: Difference, *, full: bool, colour: bool) -> str:
     lines = _signed_lines(signs, cells, colour, right=(3, 4, 5))
     totals = [f"    {line}" for line in align(total_rows(difference))]
     return "\n".join([_heading(head, colour), *lines, *totals])
+
+
+def declaration_title(rows: Sequence[FieldRow]) -> str:
+    """Return how many fields the rows show, and how many rows where items are folded."""
+    number = sum(row.fields for row in rows)
+    text = f"{plural(number, 'field')} {'differs' if number == 1 else 'differ'}"
+    return text if number == len(rows) else f"{text}, in {plural(len(rows), 'row')}"
+
+
+def model_title(model: ModelChanges) -> str:
+    """Return how many layers of each kind the rows show, and how many are the same."""
+    counts = [
+        f"{model.count(kind):,} {kind}"
+        for kind in ("added", "removed", "changed", "resized", "renamed")
+        if model.count(kind)
+    ]
+    return f"layers {', '.join(counts)}; {model.count('same')} the same"
+
+
+def plan_notes(plan: PlanChanges) -> list[str]:
+    """Return what to know of the fields of training that differ."""
+    return [*([SAME_TRAINING] if plan.same_training else []), *plan.notes]
 
 
 def _costs(cost: Cost) -> tuple[str, str, str]:
@@ -150,9 +168,7 @@ def _training(difference: Difference, colour: bool) -> str:
     lines = [_heading("training", colour)]
     rows = [(row.label, f"{row.before} -> {row.after}") for row in plan.rows]
     lines += [f"  ~ {line}" for line in align(rows)] if rows else []
-    if plan.same_training:
-        lines.append(f"    {SAME_TRAINING}")
-    lines += [f"    {note}" for note in plan.notes]
+    lines += [f"    {note}" for note in plan_notes(plan)]
     return "\n".join(lines)
 
 

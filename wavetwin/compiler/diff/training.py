@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from wavetwin.compiler.diff.declaration import DeclarationChanges
+from wavetwin.compiler.diff.effects import Pair
+from wavetwin.compiler.diff.network_info import (
+    BATCH_NORMS,
+    count_layers,
+    drops_values,
+    images_a_step,
+)
 from wavetwin.compiler.plan import SchedulePlan, TrainingPlan
 
-_NOTES: dict[str, str] = {
-    "training.accumulate": "parts change what each batch norm sees, not the gradient's scale",
-    "training.batch_size": "another batch: other noise in the gradient at the same rate, and other "
-    "statistics in batch norms",
+_NOTES: dict[str, str | Callable[[Pair], str]] = {
+    "training.accumulate": lambda pair: _accumulate_note(pair),
+    "training.batch_size": lambda pair: _batch_note(pair),
     "training.seed": "another draw of everything random: differences of scores up to the spread "
     "between seeds say nothing",
     "training.record_gradients": "recording gradients changes no computed number",
@@ -21,7 +26,8 @@ _NOTES: dict[str, str] = {
     "training.threads": "the number of threads changes speed and last bits",
     "evaluation": "the batteries differ: only entries of both have scores to compare",
 }
-"""What a reader should know of fields that change, by key path."""
+"""What a reader should know of fields that change, by key path: a sentence that is true whatever the
+pair is, or a function that makes one of the pair's graphs and plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +49,49 @@ class PlanChanges:
     notes: tuple[str, ...]
 
 
-def compare_plans(
-    before: TrainingPlan, after: TrainingPlan, changes: DeclarationChanges
-) -> PlanChanges:
+def compare_plans(pair: Pair) -> PlanChanges:
     """Return the facts of two plans that differ, and what to know of the changed fields."""
+    before, after = pair.before.plan, pair.after.plan
     ours, theirs = dict(_facts(before)), dict(_facts(after))
     rows = tuple(
         PlanRow(label, ours.get(label, "none"), theirs.get(label, "none"))
         for label in dict.fromkeys((*ours, *theirs))
         if ours.get(label) != theirs.get(label)
     )
-    names = [change.name for change in changes.fields]
     notes = tuple(
-        note
+        note if isinstance(note, str) else note(pair)
         for field, note in _NOTES.items()
-        if any(name == field or name.startswith(f"{field}.") for name in names)
+        if pair.differs(field)
     )
     return PlanChanges(before.training_digest == after.training_digest, rows, notes)
+
+
+def _accumulate_note(pair: Pair) -> str:
+    """Say what the parts of a batch change: only what looks at more than one image, or draws."""
+    changed: list[str] = []
+    if any(count_layers(each, *BATCH_NORMS) for each in pair.sides):
+        changed.append("what each batch norm sees")
+    if any(map(drops_values, pair.sides)):
+        changed.append("which values dropout draws")
+    if not changed:
+        return "parts change rounding alone: no layer here sees more than one image, or draws"
+    return f"parts change {' and '.join(changed)}, and rounding; not the gradient's scale"
+
+
+def _batch_note(pair: Pair) -> str:
+    if len({images_a_step(each) for each in pair.sides}) == 1:
+        return "both batches hold all training images: a step sees the same ones"
+    same_rate = _rate(pair.before.plan) == _rate(pair.after.plan)
+    note = "another batch: other noise in the gradient" + (
+        " at the same rate" if same_rate else ", and another learning rate beside it"
+    )
+    if any(count_layers(each, *BATCH_NORMS) for each in pair.sides):
+        note += ", and other statistics in batch norms"
+    return note
+
+
+def _rate(plan: TrainingPlan) -> tuple[float, SchedulePlan, int]:
+    return plan.optimizer.lr, plan.schedule, plan.epochs
 
 
 def _facts(plan: TrainingPlan) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,11 @@ def percent(before: float, after: float) -> str:
     return f"{change:+.1f} %" if abs(change) < 1000 else f"x {after / before:.3g}"
 
 
+def share_text(share: float) -> str:
+    """Return a share: `12.5 %`."""
+    return f"{100 * share:.3g} %"
+
+
 def change(before: int, after: int) -> str:
     """Return two counts: `23,296 -> 11,889 (-49.0 %)`; `the same 32`, or `no`, of equal ones."""
     if before == after:
