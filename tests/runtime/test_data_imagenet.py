@@ -152,7 +152,7 @@ def test_missing_and_empty_classes_are_named(tmp_path: Path):
     (folder / f"train/{WNIDS[1]}").rmdir()
     kept.rename(folder / f"train/{WNIDS[1]}")
     (folder / f"val/{WNIDS[2]}").rename(kept)
-    assert f"val has no folder for {WNIDS[2]}" in fault(tmp_path)
+    assert f"different classes; {WNIDS[2]} in {folder / 'train'} alone" in fault(tmp_path)
     assert "is not there: none of" in fault(tmp_path / "nowhere")
 
 

@@ -1,13 +1,13 @@
-"""Errors on corrupted images in ImageNet-C's layout: `<corruption>/<severity>/<class>/*`."""
+"""Errors on corrupted images in ImageNet-C's layout, or in CIFAR-10-C's arrays."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from wavetwin.runtime.baselines import (
@@ -18,10 +18,16 @@ from wavetwin.runtime.baselines import (
     SEVERITIES,
 )
 from wavetwin.runtime.crops import guesses
-from wavetwin.runtime.data.sources import FileImages
+from wavetwin.runtime.data.npy_images import NpyImages
+from wavetwin.runtime.data.sources import FileImages, TensorImages
 from wavetwin.runtime.data.splits import whole
 from wavetwin.runtime.data.transforms import fit
-from wavetwin.runtime.entry_files import combined_fingerprint, corruption_sets, list_corrupted
+from wavetwin.runtime.entry_files import (
+    CorruptedSet,
+    combined_fingerprint,
+    corruption_sets,
+    list_corrupted,
+)
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.intervals import combined_intervals
 from wavetwin.runtime.per_image import Baseline, Evaluated, Evaluation, Table
@@ -52,36 +58,53 @@ def evaluate_corruptions(run: Evaluation) -> Evaluated:
         RunError: there are no corruptions, their classes are not the plan's, or the baseline has
             not all of them.
     """
-    folders = run.on_all(lambda: corruption_sets(run.entry, run.data_root))
-    sets = {name: _score(run, folder) for name, folder in folders.items()}
-    return _finish(run, sets)
+    num_classes = run.data.plan.data.num_classes
+    found = run.on_all(lambda: corruption_sets(run.entry, run.data_root, num_classes))
+    sets = {name: _score(run, name, each) for name, each in found.items()}
+    has_arrays = any(isinstance(each, NpyImages) for each in found.values())
+    return _finish(run, sets, is_imagenet=not has_arrays)
 
 
-def _score(run: Evaluation, folder: Path) -> _Scored:
-    files = run.on_all(lambda: list_corrupted(folder, run.data))
-    data = replace(run.data, test=whole(FileImages(files, run.data.plan.data.channels)))
+def _score(run: Evaluation, name: str, images: CorruptedSet) -> _Scored:
+    channels = run.data.plan.data.channels
+    if isinstance(images, NpyImages):
+        arrays = run.on_all(lambda: images.read(channels))
+        source = TensorImages(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels))
+        fingerprint = images.fingerprint
+    else:
+        files = run.on_all(lambda: list_corrupted(images, run.data))
+        source, fingerprint = FileImages(files, channels), files.fingerprint
+    data = replace(run.data, test=whole(source))
 
     def measure(images: Tensor, labels: Tensor) -> Table:
         return {"wrong": guesses(run.predict(images), labels)["top1_wrong"]}
 
-    label = f"{run.entry.root}/{folder.parent.name}/{folder.name}"
+    label = f"{run.entry.root}/{name}"
     table = run.collect(lambda x: fit(x, run.size), measure, data=data, split="test", label=label)
-    names = files.names[table["positions"].numpy()]
+    positions = table["positions"]
+    if isinstance(source, FileImages):
+        names = source.files.names[positions.numpy()].tolist()
+    else:
+        # The same photographs in the same order at every severity.
+        names = [f"{position}".encode() for position in positions.tolist()]
     return _Scored(
         table["wrong"],
-        hashlib.sha256(b"\n".join(names.tolist())).hexdigest(),
+        hashlib.sha256(b"\n".join(names)).hexdigest(),
         data.num_images("test") - len(names),
-        files.fingerprint,
+        fingerprint,
     )
 
 
-def _finish(run: Evaluation, sets: Mapping[str, _Scored]) -> Evaluated:
+def _finish(run: Evaluation, sets: Mapping[str, _Scored], *, is_imagenet: bool) -> Evaluated:
     wanted = [f"{name}/{severity}" for name in CORRUPTIONS for severity in SEVERITIES]
     missing = [name for name in wanted if name not in sets]
     combinations = {"mean_top1_error": dict.fromkeys(sets, 1 / len(sets))}
+    # The published baselines are of ImageNet-C; of CIFAR-10-C there is none but another model's.
+    has_baseline = is_imagenet or run.baseline is not None
     errors, source = _baseline(run.baseline)
-    if not missing:
+    if not missing and has_baseline:
         combinations["mce"] = _relative(errors)
+    if not missing and is_imagenet:
         combinations["mce_against_AI"] = _relative(PUBLISHED_ERRORS)
     means = {name: float(scored.wrong.double().mean()) for name, scored in sets.items()}
     for name, weights in combinations.items():
@@ -91,7 +114,10 @@ def _finish(run: Evaluation, sets: Mapping[str, _Scored]) -> Evaluated:
         wrong, {name: scored.names for name, scored in sets.items()}, combinations
     )
     scores = _nest(means, sets)
-    scores |= {"missing": missing} if missing else {"baseline": source}
+    if missing:
+        scores |= {"missing": missing}
+    elif has_baseline:
+        scores |= {"baseline": source}
     return Evaluated(
         scores,
         _nest({name: list(ends) for name, ends in intervals.items()}, sets),

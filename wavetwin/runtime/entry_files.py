@@ -9,22 +9,31 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wavetwin.compiler.plan import EvaluationPlan
+from wavetwin.compiler.plan import DataPlan, EvaluationPlan
 from wavetwin.runtime.baselines import SEVERITIES
 from wavetwin.runtime.data import ExperimentData
-from wavetwin.runtime.data.folder import list_folder
+from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
+from wavetwin.runtime.data.class_order import number_classes
 from wavetwin.runtime.data.found import FileList
+from wavetwin.runtime.data.image_walk import is_folder, subfolders
+from wavetwin.runtime.data.listing import list_classes
+from wavetwin.runtime.data.npy_images import LABELS, NpyImages, list_npy_sets
 from wavetwin.runtime.data.root import ROOT_REMEDY, find_data_root
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.videos import Video, list_videos, videos_digest
 
 __all__ = [
+    "CorruptedSet",
+    "class_numbers",
     "combined_fingerprint",
     "corruption_sets",
     "entry_fingerprint",
     "list_corrupted",
     "perturbation_videos",
 ]
+
+CorruptedSet = Path | NpyImages
+"""A folder of class folders, or a part of an array."""
 
 
 def entry_fingerprint(
@@ -39,9 +48,14 @@ def entry_fingerprint(
     """
     match entry.mode:
         case "corruptions":
-            sets = corruption_sets(entry, data_root)
+            sets = corruption_sets(entry, data_root, data.plan.data.num_classes)
             return combined_fingerprint(
-                {name: list_corrupted(folder, data).fingerprint for name, folder in sets.items()}
+                {
+                    name: (
+                        list_corrupted(each, data) if isinstance(each, Path) else each
+                    ).fingerprint
+                    for name, each in sets.items()
+                }
             )
         case "perturbations":
             found = perturbation_videos(entry, data, data_root)
@@ -56,36 +70,39 @@ def combined_fingerprint(sets: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def corruption_sets(entry: EvaluationPlan, data_root: Path | None) -> dict[str, Path]:
-    """Return the folders `<corruption>/<severity>` that are there, in order.
+def corruption_sets(
+    entry: EvaluationPlan, data_root: Path | None, num_classes: int | None = None
+) -> dict[str, CorruptedSet]:
+    """Return the images of each `<corruption>/<severity>` that is there, in order.
 
     Raises:
-        RunError: there are none.
+        RunError: there are none, an array is damaged, or one has more classes than `num_classes`.
     """
     folder = _entry_folder(entry, data_root)
-    sets = {
-        f"{corruption.name}/{severity.name}": severity
-        for corruption in _subfolders(folder)
-        for severity in _subfolders(corruption)
-        if severity.name in SEVERITIES
-    }
+    sets: dict[str, CorruptedSet] = {**list_npy_sets(folder, SEVERITIES, num_classes)}
+    for corruption in subfolders(folder):
+        for severity in subfolders(folder / corruption):
+            if severity in SEVERITIES:
+                sets[f"{corruption}/{severity}"] = folder / corruption / severity
     if not sets:
         raise RunError(
-            f"{folder} has no corruptions: <corruption>/<severity>/<class>/* is looked for",
-            "extract ImageNet-C's archives into it, or name another root in the spec",
+            f"{folder} has no corruptions: <corruption>/<severity>/<class>/*, or <corruption>.npy "
+            f"with {LABELS}, is looked for",
+            "extract the archives of ImageNet-C or CIFAR-10-C into it, or name another root in the "
+            "spec",
         )
     return sets
 
 
 def list_corrupted(folder: Path, data: ExperimentData) -> FileList:
-    """Return the images of one corruption at one severity.
+    """Return the images of one corruption at one severity, class by class.
 
     Raises:
         RunError: their classes are not the model's, or one has no images.
     """
-    files = list_folder(folder, data.train.source.class_names)
-    _check_classes(folder, files.class_names, data)
-    return files
+    names = subfolders(folder)
+    numbers = class_numbers(folder, names, data.plan.data, data.class_names)
+    return list_classes(folder, sorted(numbers, key=numbers.__getitem__))
 
 
 def perturbation_videos(
@@ -98,16 +115,34 @@ def perturbation_videos(
     """
     folder = _entry_folder(entry, data_root)
     found: dict[str, list[Video]] = {}
-    for each in _subfolders(folder):
-        names = [path.name for path in _subfolders(each)]
-        _check_classes(each, names, data)
-        found[each.name] = list_videos(each, data.train.source.class_names or names)
+    for name in subfolders(folder):
+        names = subfolders(folder / name)
+        numbers = class_numbers(folder / name, names, data.plan.data, data.class_names)
+        classes = sorted(numbers, key=numbers.__getitem__)
+        found[name] = list_videos(folder / name, classes)
     if not found:
         raise RunError(
             f"{folder} has no perturbations: <perturbation>/<class>/*.mp4 is looked for",
             "extract ImageNet-P's archives into it, or name another root in the spec",
         )
     return found
+
+
+def class_numbers(
+    folder: Path, names: Sequence[str], data: DataPlan, known: Sequence[str] | None
+) -> dict[str, int]:
+    """Return the class of each folder of an entry's images that belongs to the model's classes.
+
+    Args:
+        folder: what the class folders lie in.
+        names: theirs.
+        data: what the model is for.
+        known: the data set's class names, in the order of their numbers.
+
+    Raises:
+        RunError: they are not the model's, or nothing says which is which.
+    """
+    return number_classes(folder, names, known, data.num_classes, OFFICIAL_NAMES.get(data.dataset))
 
 
 def _entry_folder(entry: EvaluationPlan, data_root: Path | None) -> Path:
@@ -120,33 +155,6 @@ def _entry_folder(entry: EvaluationPlan, data_root: Path | None) -> Path:
     assert name is not None
     if root is None:
         raise RunError(f"no data root is known, and '{name}' is read from disk", ROOT_REMEDY)
-    if not (root / name).is_dir():
+    if not is_folder(root / name):
         raise RunError(f"{root / name} is not there", ROOT_REMEDY)
     return root / name
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, hidden ones left out, by name."""
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-
-
-def _check_classes(folder: Path, names: Sequence[str], data: ExperimentData) -> None:
-    """Compare a folder's classes with those that the model knows.
-
-    Raises:
-        RunError: their number or, where the data set names its classes, their names differ.
-    """
-    number, known = data.plan.data.num_classes, data.train.source.class_names
-    if known is not None and set(names) != set(known):
-        different = sorted({*names} ^ {*known})
-        raise RunError(
-            f"{folder} has other classes than the data set: {', '.join(different[:8])}",
-            "there is a folder for each class, with the data set's names",
-        )
-    if len(names) != number:
-        raise RunError(
-            f"{folder} has {len(names)} classes, the model has {number}",
-            "there is a folder for each class, in the order of the classes",
-        )

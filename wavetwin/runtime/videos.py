@@ -15,11 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from wavetwin.runtime.data.decode import decode_image
+from wavetwin.runtime.data.found import shown
+from wavetwin.runtime.data.image_walk import IMAGE_SUFFIXES, visible
 from wavetwin.runtime.errors import RunError
 
 __all__ = ["Video", "check_decoder", "list_videos", "read_video", "read_videos", "videos_digest"]
 
-_FRAME = re.compile(r".*?(\d+)\.(?:png|jpe?g|bmp|webp)", re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"([0-9]+)[^0-9]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,9 @@ def list_videos(folder: Path, class_names: Sequence[str]) -> list[Video]:
     videos: list[Video] = []
     for label, class_folder in enumerate(folder / name for name in class_names):
         paths = [
-            path
-            for path in sorted(class_folder.iterdir())
-            if path.suffix.lower() == ".mp4" or (path.is_dir() and not path.name.startswith("."))
+            Path(entry.path)
+            for entry in visible(class_folder)
+            if entry.name.lower().endswith(".mp4") or entry.is_dir()
         ]
         if not paths:
             raise RunError(
@@ -61,7 +63,11 @@ def list_videos(folder: Path, class_names: Sequence[str]) -> list[Video]:
                 "a video is an .mp4 file, or a folder of numbered frames",
             )
         videos += [
-            Video(path, label, f"{class_folder.name}/{path.name.removesuffix('.mp4')}")
+            Video(
+                path,
+                label,
+                f"{class_folder.name}/{path.stem if path.suffix.lower() == '.mp4' else path.name}",
+            )
             for path in paths
         ]
     return videos
@@ -110,9 +116,7 @@ def videos_digest(videos: Sequence[Video]) -> str:
     """Return a SHA-256 over names and sizes; the pixels are not read."""
     digest = hashlib.sha256()
     for video in videos:
-        size = (
-            video.path.stat().st_size if video.path.is_file() else len(list(video.path.iterdir()))
-        )
+        size = video.path.stat().st_size if video.path.is_file() else len(visible(video.path))
         digest.update(f"{video.name}\0{size}\n".encode())
     return digest.hexdigest()
 
@@ -132,11 +136,25 @@ class _Reader(Dataset[ReadVideo]):
 
 
 def _read_frames(folder: Path, channels: int) -> list[np.ndarray]:
-    numbered = [
-        (match, file) for file in folder.iterdir() if (match := _FRAME.fullmatch(file.name))
-    ]
-    ordered = sorted((int(match[1]), file) for match, file in numbered)
-    return [decode_image(file, channels) for _, file in ordered]
+    """Return the frames in the order of their numbers: the last number in a name counts."""
+    names = [entry.name for entry in visible(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
+    numbers = {name: _LAST_NUMBER.search(Path(name).stem) for name in names}
+    without = [name for name, number in numbers.items() if number is None]
+    if without:
+        raise RunError(
+            f"{folder} has frames without a number: {shown(without)}",
+            "number all frames of a video, or move what is no frame away",
+        )
+    by_number: dict[int, str] = {}
+    for name, number in numbers.items():
+        assert number is not None
+        first = by_number.setdefault(int(number[1]), name)
+        if first != name:
+            raise RunError(
+                f"{folder} has two frames of one number: {shown([first, name])}",
+                "rename one of them, or move what is no frame away",
+            )
+    return [decode_image(folder / name, channels) for _, name in sorted(by_number.items())]
 
 
 def _decode(file: Path, channels: int) -> list[np.ndarray]:

@@ -26,7 +26,7 @@ from wavetwin.runtime.data.sources import (
     open_sources,
 )
 from wavetwin.runtime.data.splits import make_splits
-from wavetwin.runtime.data.statistics import measure_statistics
+from wavetwin.runtime.data.statistics import known_statistics, measure_statistics
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.random_streams import epoch_order
@@ -56,6 +56,13 @@ class ExperimentData:
     limit_batches: int | None = None
     data_notes: list[str] = field(default_factory=list)
     """What is not the official data set, where that was allowed."""
+    no_training: RunError | None = None
+    """Why there are no training images, where the test set alone is there."""
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes in the order of their numbers; None where they are numbers."""
+        return self.test.source.class_names
 
     @property
     def workers(self) -> int:
@@ -69,7 +76,13 @@ class ExperimentData:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Training batches in an epoch, the last short one included."""
+        """Training batches in an epoch, the last short one included.
+
+        Raises:
+            RunError: there are no training images.
+        """
+        if self.no_training is not None:
+            raise self.no_training
         steps = math.ceil(len(self.train) / self.plan.batch_size)
         return steps if self.limit_batches is None else min(steps, self.limit_batches)
 
@@ -80,6 +93,8 @@ class ExperimentData:
             RunError: the split has no images.
         """
         images = {"train": self.train, "validation": self.validation, "test": self.test}[name]
+        if len(images) == 0 and self.no_training is not None:
+            raise self.no_training
         if len(images) == 0:
             raise RunError(f"the {name} split has no images", "set data.validation in the spec")
         return images
@@ -191,6 +206,8 @@ def load_data(
     )
     if data.mean is not None and data.std is not None:
         mean, std = data.mean, data.std
+    elif found.no_training is not None:
+        mean, std = known_statistics(statistics_file, data.channels)
     else:
         size = data.image_size
         batches = torch.arange(len(train)).split(STATISTICS_BATCH)
@@ -211,6 +228,7 @@ def load_data(
         loading,
         limit_batches,
         official.notes,
+        found.no_training,
     )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["FileList", "Found", "FoundArrays", "shown"]
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["FileList", "Found", "FoundArrays", "printable", "shown"]
 
 SHOWN = 8
 """Names that an error message lists before it counts the rest."""
@@ -73,9 +75,19 @@ class Found:
     """Only where the disk has validation images of its own."""
     train_per_class: int | None = None
     """How many images of each class train, after those that are set aside; None: all."""
+    no_training: RunError | None = None
+    """Why there are no training images, where the test set alone is there."""
+
+
+def printable(text: str) -> str:
+    """Return the text with escapes for what a terminal cannot show, as in names that are no UTF-8."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
 
 
 def shown(names: Sequence[str]) -> str:
     """Return the first names of a list, and how many more there are."""
-    text = ", ".join(names[:SHOWN])
+    text = ", ".join(map(printable, names[:SHOWN]))
     return text if len(names) <= SHOWN else f"{text} and {len(names) - SHOWN} more"

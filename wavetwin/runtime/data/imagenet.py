@@ -9,12 +9,14 @@ import os
 from pathlib import Path
 
 from wavetwin.compiler.plan import DataPlan
+from wavetwin.runtime.data.class_order import check_same_classes
 from wavetwin.runtime.data.found import FileList, Found, shown
+from wavetwin.runtime.data.image_walk import is_folder, subfolders
 from wavetwin.runtime.data.listing import (
-    class_folders,
     columns,
     list_classes,
     list_images,
+    no_training_images,
     read_lines,
 )
 from wavetwin.runtime.data.official import Official
@@ -36,9 +38,15 @@ KAGGLE_LIST = "LOC_val_solution.csv"
 
 
 def find_imagenet(root: Path) -> Path | None:
-    """Return the folder that has `train`; None where there is none."""
+    """Return the folder that has `train`, else the one that has `val`; None where there is none."""
     return next(
-        (root / name for name in IMAGENET_FOLDERS if (root / name / "train").is_dir()), None
+        (
+            root / name
+            for part in ("train", "val")
+            for name in IMAGENET_FOLDERS
+            if is_folder(root / name / part)
+        ),
+        None,
     )
 
 
@@ -50,7 +58,7 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
     """
     place = need_root(data.dataset, root)
     folder = find_imagenet(place)
-    if folder is None or not (folder / "val").is_dir():
+    if folder is None or not is_folder(folder / "val"):
         missing = "train" if folder is None else "val"
         looked = ", ".join(str(place / name / missing) for name in IMAGENET_FOLDERS)
         raise RunError(
@@ -58,11 +66,28 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
             "`wavetwin data prepare imagenet --from DIR` unpacks the official archives there; or "
             + ROOT_REMEDY,
         )
-    every = class_folders(folder / "train")
+    has_train = is_folder(folder / "train")
+    every = subfolders(folder / ("train" if has_train else "val"))
+    if not every and not has_train:
+        raise RunError(
+            f"{folder / 'val'} is flat and {folder / 'train'} is not there: nothing names the classes",
+            "move the images into class folders, or unpack the training archive",
+        )
     chosen = _choose_classes(data, place, folder, every, official)
+    if not has_train:
+        return no_training_images(folder / "train", _list_test(folder, chosen))
+    _compare_sets(data, folder, every, chosen)
     train = list_classes(folder / "train", chosen)
     is_short = data.dataset == "imagenet_t100"
     return Found(train, _list_test(folder, chosen), None, T100_IMAGES if is_short else None)
+
+
+def _compare_sets(data: DataPlan, folder: Path, every: list[str], chosen: list[str]) -> None:
+    """Compare the class folders of training and test images; a subset needs its own ones alone."""
+    tested = subfolders(folder / "val")
+    if tested and set(chosen) - set(tested):
+        planned = data.num_classes if data.dataset not in SUBSETS else max(len(every), len(tested))
+        check_same_classes(folder / "train", every, folder / "val", tested, planned)
 
 
 def _choose_classes(
@@ -89,23 +114,24 @@ def _choose_classes(
     else:
         chosen = every
     if len(chosen) != data.num_classes:
-        hint = sorted(set(_test_classes(folder)) - set(chosen))
+        # Where they lie flat, the test images have no folders to compare with.
+        tested = set(subfolders(folder / "val"))
+        missing, extra = sorted(tested - set(chosen)), sorted(set(chosen) - tested)
+        there = folder / ("train" if is_folder(folder / "train") else "val")
         official.differs(
-            f"{folder / 'train'} has {len(chosen)} classes of {data.num_classes}"
-            + (f"; missing: {shown(hint)}" if hint else ""),
-            "unpack the training archive again",
+            f"{there} has {len(chosen)} classes of {data.num_classes}"
+            + (f"; missing: {shown(missing)}" if missing else "")
+            + (f"; {folder / 'val'} has no {shown(extra)}" if tested and extra else ""),
+            f"move {shown(extra)} out of {there}"
+            if tested and extra and not missing
+            else "unpack the training archive again",
         )
     return chosen
 
 
-def _test_classes(folder: Path) -> list[str]:
-    """Return the classes that the test images have folders for; none where they lie flat."""
-    return class_folders(folder / "val")
-
-
 def _list_test(folder: Path, chosen: list[str]) -> FileList:
     test = folder / "val"
-    if class_folders(test):
+    if subfolders(test):
         return list_classes(test, chosen)
     images = [(name, size) for name, size in list_images(test) if "/" not in name]
     if not images:

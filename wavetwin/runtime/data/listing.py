@@ -3,61 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from wavetwin.runtime.data.found import FileList, shown
+from wavetwin.runtime.data.found import FileList, Found, shown
+from wavetwin.runtime.data.image_walk import IMAGE_SUFFIXES, ImageWalk, is_folder
 from wavetwin.runtime.errors import RunError
 
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "class_folders",
-    "columns",
-    "list_classes",
-    "list_images",
-    "read_lines",
-]
-
-IMAGE_SUFFIXES = (
-    ".bmp",
-    ".jpeg",
-    ".jpg",
-    ".pgm",
-    ".png",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
-"""Files with other names are no images; case does not matter."""
-
-
-def class_folders(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder, sorted; hidden ones are left out."""
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+__all__ = ["columns", "list_classes", "list_images", "no_training_images", "read_lines"]
 
 
 def list_images(folder: Path) -> list[tuple[str, int]]:
-    """Return names below the folder and sizes in bytes of its images, sorted folder by folder."""
-    found: list[tuple[str, int]] = []
-    walk = sorted(os.walk(folder, onerror=_raise, followlinks=True))
-    for parent, _, names in walk:
-        below = Path(parent).relative_to(folder).as_posix()
-        prefix = "" if below == "." else f"{below}/"
-        for name in sorted(names):
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
-                found.append((prefix + name, os.stat(f"{parent}/{name}").st_size))  # noqa: PTH116
-    return found
+    """Return names below the folder and sizes in bytes of its images, sorted folder by folder.
+
+    Raises:
+        RunError: a folder or link cannot be read, or an image is reached twice.
+    """
+    walk = ImageWalk(folder)
+    images = walk.images()
+    walk.finish()
+    return images
 
 
 def list_classes(
     folder: Path,
     class_names: Sequence[str],
     below: str = "",
-    numbers: Mapping[str, int] | None = None,
 ) -> FileList:
     """Return the images of these class folders; `below` is a folder inside each of them.
 
@@ -65,12 +38,12 @@ def list_classes(
         folder: what the class folders lie in.
         class_names: the classes, in the order of their numbers.
         below: where a class folder keeps its images.
-        numbers: of the classes, where they are not their places in `class_names`.
 
     Raises:
         RunError: a folder is missing or cannot be read, or a class has no images.
     """
-    missing = [name for name in class_names if not (folder / name / below).is_dir()]
+    walk = ImageWalk(folder)
+    missing = [name for name in class_names if not is_folder(folder / name / below)]
     if missing:
         raise RunError(
             f"{folder} has no folder for {shown(missing)}",
@@ -81,22 +54,32 @@ def list_classes(
     labels: list[int] = []
     empty: list[str] = []
     for label, name in enumerate(class_names):
-        try:
-            images = list_images(folder / name / below)
-        except OSError as error:
-            raise RunError(f"{error.filename} cannot be read: {error.strerror}") from error
+        part = f"{name}/{below}" if below else name
+        images = walk.images(part)
         if not images:
             empty.append(name)
-        prefix = f"{name}/{below}/" if below else f"{name}/"
+        prefix = f"{part}/"
         names += [os.fsencode(prefix + image) for image, _ in images]
         sizes += [size for _, size in images]
-        labels += [label if numbers is None else numbers[name]] * len(images)
+        labels += [label] * len(images)
+    walk.finish()
     if empty:
         raise RunError(
             f"{folder} has no images of {shown(empty)}",
-            f"each class is a folder of image files ({', '.join(IMAGE_SUFFIXES)})",
+            f"each class is a folder of image files ({', '.join(IMAGE_SUFFIXES)}): add some, or move "
+            "away what is no class",
         )
     return FileList(folder, tuple(class_names), *columns(names, sizes, labels))
+
+
+def no_training_images(folder: Path, test: FileList) -> Found:
+    """Return a test set without training images: it can be evaluated, not trained on."""
+    reason = RunError(
+        f"there are no training images: {folder} is not there",
+        f"evaluating needs none; to train, add {folder}/<class>/*",
+    )
+    train = FileList(folder, test.class_names, *columns([], [], []))
+    return Found(train, test, no_training=reason)
 
 
 def read_lines(file: Path, remedy: str) -> list[str]:
@@ -125,7 +108,3 @@ def columns(
         np.array(sizes, dtype=np.int64),
         np.array(labels, dtype=np.int64),
     )
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -31,6 +31,9 @@ def set_aside(found: Found, data: DataPlan, official: Official) -> Places:
             or the images are not the official ones.
     """
     labels = found.train.labels
+    if found.no_training is not None:
+        _check(found, data, None, official)
+        return Places(labels, labels)
     if data.validation_per_class:
         validates, trains = _by_class(found, data, official)
     else:
@@ -82,18 +85,19 @@ def _named(found: Found, counts: np.ndarray, chosen: np.ndarray) -> list[str]:
     ]
 
 
-def _check(found: Found, data: DataPlan, num_train: int, official: Official) -> None:
+def _check(found: Found, data: DataPlan, num_train: int | None, official: Official) -> None:
     for part in (found.train, found.test):
         highest = int(part.labels.max(initial=0))
         if highest >= data.num_classes:
             raise RunError(
                 f"'{data.dataset}' has class {highest}, the plan has {data.num_classes} classes",
-                "set data.num_classes in the spec",
+                f"write `data: {{num_classes: {highest + 1}}}` in the spec",
             )
-    if data.training_images is not None and num_train != data.training_images:
+    planned = None if num_train is None else data.training_images
+    if planned is not None and num_train != planned:
         official.differs(
             f"'{data.dataset}' leaves {num_train} training images, the plan was built for "
-            f"{data.training_images}",
+            f"{planned}",
             "the files are not the official data set: fetch them again",
         )
     expected, num_test = TEST_IMAGES.get(data.dataset), len(found.test.labels)

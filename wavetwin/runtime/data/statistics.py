@@ -11,9 +11,25 @@ from wavetwin.runtime.data.sources import Batch
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import read_json, write_json
 
-__all__ = ["measure_statistics"]
+__all__ = ["known_statistics", "measure_statistics"]
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def known_statistics(file: Path | None, channels: int) -> Statistics:
+    """Return what was measured when the run was trained.
+
+    Raises:
+        RunError: there is no such file, or it is of images of other channels.
+    """
+    known = read_json(file) if file is not None and file.is_file() else None
+    if known is None or len(known["mean"]) != channels:
+        raise RunError(
+            "mean and standard deviation are measured on the training images, which are not there",
+            "evaluate in the run's folder (evaluate.py), which keeps them; or bring the training "
+            "images back; or train with `data: {normalise: imagenet}`",
+        )
+    return tuple(known["mean"]), tuple(known["std"])
 
 
 def measure_statistics(

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from wavetwin.compiler.plan import DataPlan
 from wavetwin.runtime.data.found import FileList, Found, shown
+from wavetwin.runtime.data.image_walk import is_folder, subfolders
 from wavetwin.runtime.data.listing import (
-    class_folders,
     columns,
     list_classes,
     list_images,
+    no_training_images,
     read_lines,
 )
 from wavetwin.runtime.data.official import Official
@@ -34,7 +35,8 @@ def read_tiny_imagenet(data: DataPlan, root: Path | None, official: Official) ->
         RunError: a folder, class, list or image is missing, or a list cannot be understood.
     """
     folder = need_root(data.dataset, root) / TINY_FOLDER
-    if not (folder / "train").is_dir():
+    has_train = is_folder(folder / "train")
+    if not has_train and not is_folder(folder / "val"):
         raise RunError(
             f"'tiny_imagenet' is not there: no {folder / 'train'}",
             f"unpack {TINY_FOLDER}.zip in the data root, or {ROOT_REMEDY}",
@@ -45,9 +47,15 @@ def read_tiny_imagenet(data: DataPlan, root: Path | None, official: Official) ->
             f"{folder / 'wnids.txt'} lists {len(class_names)} classes of {data.num_classes}",
             _UNPACK,
         )
-    unlisted = sorted(set(class_folders(folder / "train")) - set(class_names))
+    if not has_train:
+        test = _list_validation(folder / "val", class_names)
+        return no_training_images(folder / "train", test)
+    unlisted = sorted(set(subfolders(folder / "train")) - set(class_names))
     if unlisted:
-        raise RunError(f"{folder / 'wnids.txt'} does not list {shown(unlisted)}", _UNPACK)
+        raise RunError(
+            f"{folder / 'train'} has {shown(unlisted)}, which {folder / 'wnids.txt'} does not list",
+            f"move what is no class out of {folder / 'train'}, or {_UNPACK}",
+        )
     train = list_classes(folder / "train", class_names, "images")
     return Found(train, _list_validation(folder / "val", class_names))
 
@@ -66,7 +74,7 @@ def _list_validation(folder: Path, class_names: list[str]) -> FileList:
                 _UNPACK,
             )
         classes[name] = numbers[wnid]
-    if not (folder / "images").is_dir():
+    if not is_folder(folder / "images"):
         raise RunError(f"{folder} has no images", _UNPACK)
     images = list_images(folder / "images")
     there = {name for name, _ in images}
