@@ -265,3 +265,81 @@ def test_anything_that_holds_a_network_back_is_enough(
         change = ("", "")
     assert change[0] in text
     assert not warnings_of(tmp_path, text.replace(*change))
+
+
+NUMBERED = """\
+wavetwin: 1
+backbone: {arch: resnet18}
+data: {dataset: imagenet}
+stem:
+  free_channels: 40
+  wavelet:
+    levels: 2
+    keep: [{packets: [1, 2, 19, 17, 18, 3], channels: 24, groups: 6}]
+"""
+
+
+def numbered(folder: Path, text: str, *overrides: str) -> list[Diagnostic]:
+    """Return the warnings on a child of a spec that keeps packets by number at two levels."""
+    (folder / ".wavetwin.toml").touch()
+    (folder / "parent.yaml").write_text(NUMBERED, encoding="utf-8")
+    return warnings_of(folder, f"extends: parent.yaml\n{text}", *overrides)
+
+
+OTHER_LEVELS = "stem: {wavelet: {levels: 3}}\n"
+RULE = "packets-of-other-levels"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "counts"),
+    [
+        (OTHER_LEVELS, (), "6 of 32 -> 6 of 128 packets"),
+        ("", ("stem.wavelet.levels=3",), "6 of 32 -> 6 of 128 packets"),
+        ("", ("stem.wavelet.levels=4",), "6 of 32 -> 6 of 512 packets"),
+        (OTHER_LEVELS, ("stem.wavelet.levels=4",), "6 of 32 -> 6 of 512 packets"),
+        (
+            "stem: {wavelet: {transform: wpt, levels: 3, filters: db4}}\n",
+            (),
+            "6 of 32 -> 6 of 64 packets, other",
+        ),
+    ],
+)
+def test_packets_by_number_under_other_levels_are_warned_of(
+    tmp_path: Path, text: str, overrides: tuple[str, ...], counts: str
+) -> None:
+    (warning,) = numbered(tmp_path, text, *overrides)
+    assert warning.code == RULE
+    assert counts in warning.headline
+
+
+def test_each_remedy_for_packets_of_other_levels_is_one(tmp_path: Path) -> None:
+    (warning,) = numbered(tmp_path, OTHER_LEVELS)
+    assert warning.help == (
+        "list the packets of dtcwpt at J = 3 in keep beside it, or keep them by `band`, or set "
+        "stem.wavelet.levels to 2"
+    )
+    for keep in ("{packets: [1, 2, 67], channels: 24}", "{band: 1, channels: 24}"):
+        text = f"stem: {{wavelet: {{levels: 3, keep: [{keep}]}}}}\n"
+        assert not numbered(tmp_path, text)
+    assert not numbered(tmp_path, OTHER_LEVELS, "stem.wavelet.levels=2")
+    reason = f"lint: {{allow: [{{rule: {RULE}, reason: the same numbers on purpose}}]}}\n"
+    assert not numbered(tmp_path, OTHER_LEVELS + reason)
+
+
+def test_packets_by_number_that_are_meant_for_these_levels_are_not_warned_of(
+    tmp_path: Path,
+) -> None:
+    keep = "stem.wavelet.keep=[{packets: [1, 2, 67], channels: 24}]"
+    for overrides in ((keep, "stem.wavelet.levels=3"), ("stem.wavelet.levels=3", keep)):
+        assert not numbered(tmp_path, "", *overrides)
+    anew = "stem:\n  wavelet: {levels: 3, keep: [{packets: [1, 2, 67], channels: 24}]}\n"
+    assert not numbered(tmp_path, anew)
+    # A mixin that lists packets and leaves the levels to others does not say what they count.
+    (tmp_path / "mixin.yaml").write_text(
+        "wavetwin: 1\nstem: {wavelet: {keep: [{packets: [1, 2, 3], channels: 24}]}}\n",
+        encoding="utf-8",
+    )
+    head = (
+        "wavetwin: 1\nextends: mixin.yaml\nbackbone: {arch: resnet18}\ndata: {dataset: imagenet}\n"
+    )
+    assert not warnings_of(tmp_path, f"{head}stem: {{free_channels: 40, wavelet: {{levels: 3}}}}\n")

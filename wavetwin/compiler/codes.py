@@ -98,6 +98,7 @@ CHECK_CODES: dict[str, str] = {
     "static-gain": "A low-pass packet enlarges constants, and no norm follows.",
     "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
+    "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
     "reason-is-empty": "A warning is allowed without a reason.",
     "unused-allowance": "A warning is allowed that the spec does not give rise to.",
     # several specs

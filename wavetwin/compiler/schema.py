@@ -41,6 +41,7 @@ LintRuleName = Literal[
     "static-gain",
     "no-regularisation",
     "joint-blur-without-norm",
+    "packets-of-other-levels",
 ]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -14,6 +14,7 @@ from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.lint.fitting import FITTING_RULES
 from wavetwin.compiler.lint.gain import GAIN_RULES
 from wavetwin.compiler.lint.geometry import GEOMETRY_RULES
+from wavetwin.compiler.lint.inheritance import INHERITANCE_RULES
 from wavetwin.compiler.lint.rule import LintFacts, LintRule
 from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.compiler.schema import ExperimentSpec
@@ -21,7 +22,12 @@ from wavetwin.diagnostics import Diagnostic
 
 __all__ = ["LINT_RULES", "LintFacts", "LintRule", "lint"]
 
-LINT_RULES: tuple[LintRule, ...] = (*GEOMETRY_RULES, *GAIN_RULES, *FITTING_RULES)
+LINT_RULES: tuple[LintRule, ...] = (
+    *GEOMETRY_RULES,
+    *GAIN_RULES,
+    *FITTING_RULES,
+    *INHERITANCE_RULES,
+)
 
 
 def lint(
