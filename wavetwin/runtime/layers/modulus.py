@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import traceback
+
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from wavetwin.runtime.layers.parts import Parts, split_parts
 from wavetwin.runtime.shapes import Float
+
+_CONVERSION = nn.SyncBatchNorm.convert_sync_batchnorm.__func__.__code__
 
 
 def modulus(real: Tensor, imaginary: Tensor, bias: float = 0.0) -> Tensor:
     """Return sqrt(real^2 + imaginary^2 + bias^2) - bias, of the type of `real`.
 
     A positive bias makes it smooth; without one the gradient is 0 where both parts are 0 (a black
-    image). Twice differentiable, also at 0. Half-precision inputs are squared in float32.
+    image). Twice differentiable, also at 0. Nothing between overflows or underflows: the result is
+    right wherever the type holds it. Half-precision inputs are computed in float32.
 
     Args:
         real: real parts, of any shape.
@@ -23,14 +29,38 @@ def modulus(real: Tensor, imaginary: Tensor, bias: float = 0.0) -> Tensor:
     dtype = real.dtype
     if dtype in (torch.float16, torch.bfloat16):
         real, imaginary = real.float(), imaginary.float()
-    squares = real.square() + imaginary.square()
     if bias > 0:
-        # The same as root - bias, without subtracting nearly equal numbers.
-        return (squares / ((squares + bias**2).sqrt() + bias)).to(dtype)
-    is_zero = squares == 0
-    # The square root never sees a zero, whose infinite slope would give 0 * inf = NaN.
-    root = torch.where(is_zero, 1.0, squares).sqrt()
+        return _smooth_modulus(real, imaginary, bias).to(dtype)
+    is_zero = (real == 0) & (imaginary == 0)
+    # The root never sees a zero, whose infinite slope would give 0 * inf = NaN.
+    real = torch.where(is_zero, 1.0, real)
+    if torch.compiler.is_exporting() or (
+        not torch.compiler.is_compiling() and torch._C._is_tracing()
+    ):
+        # What traces are turned into (ONNX, TorchScript's runtimes) has no operation `hypot`.
+        scale = _largest_part(real, imaginary)
+        root = ((real / scale).square() + (imaginary / scale).square()).sqrt() * scale
+    else:
+        root = torch.hypot(real, imaginary)
     return torch.where(is_zero, 0.0, root).to(dtype)
+
+
+def _smooth_modulus(real: Tensor, imaginary: Tensor, bias: float) -> Tensor:
+    """Return the modulus of numbers that are divided by their size, times their size."""
+    scale = _largest_part(real, imaginary).clamp(min=bias)
+    squares = (real / scale).square() + (imaginary / scale).square()
+    relative = bias / scale
+    # The same as root - bias, without subtracting nearly equal numbers.
+    return squares / ((squares + relative.square()).sqrt() + relative) * scale
+
+
+def _largest_part(real: Tensor, imaginary: Tensor) -> Tensor:
+    """Return max(|real|, |imaginary|), finite.
+
+    What is divided by it and multiplied with it does not depend on it, and neither do derivatives.
+    """
+    largest = torch.maximum(real.detach().abs(), imaginary.detach().abs())
+    return largest.clamp(max=torch.finfo(largest.dtype).max)
 
 
 class Modulus(nn.Module):
@@ -81,7 +111,7 @@ class ChannelBias(nn.Module):
         return f"{self.bias.numel()}"
 
 
-class EnergyNorm(nn.Module):
+class EnergyNorm(_BatchNorm):
     """Batch normalisation of a modulus: `x / sqrt(E / 2 + eps) * |weight| + bias`.
 
     E is each channel's mean square over batch and pixels in training (the gradient flows through it)
@@ -89,55 +119,84 @@ class EnergyNorm(nn.Module):
     `running_mean` is there for the state dict's sake and unused. Half the mean square of the modulus
     is the variance of the complex packet's parts, so that this is their batch normalisation.
 
+    It is one of torch's batch norms to whoever looks for them: `update_bn` of weight averaging, loops
+    that put all of them in evaluation to freeze them. `momentum`, `track_running_stats` and
+    `reset_running_stats` mean what they do there. An empty batch leaves the running average alone.
+    `convert_sync_batchnorm`, which would put a norm of another kind in its place, is refused: each
+    process normalises by its own images.
+
     Source: the published twins (numerics.md section 3).
 
     Args:
         channels: channels of the input, (batch, channels, height, width).
         eps: added to half the energy.
-        momentum: share of the batch's energy in the running average.
+        momentum: share of the batch's energy in the running average; None: the mean of all batches.
+        track_running_stats: whether there is a running average; else the batch's energy is always
+            used.
     """
 
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
+    def __init__(
+        self,
+        channels: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__(channels, eps, momentum, track_running_stats=track_running_stats)
 
-    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        super().__init__()
-        self.eps = eps
-        self.momentum = momentum
-        self.weight = nn.Parameter(torch.empty(channels))
-        self.bias = nn.Parameter(torch.empty(channels))
-        self.register_buffer("running_mean", torch.empty(channels))
-        self.register_buffer("running_var", torch.empty(channels))
-        self.register_buffer("num_batches_tracked", torch.empty((), dtype=torch.long))
-        self.reset_parameters()
+    @property
+    def num_features(self) -> int:
+        """Return the number of channels.
 
-    def reset_running_stats(self) -> None:
-        """Set the running energy to 1."""
-        self.running_mean.zero_()
-        self.running_var.fill_(1)
-        self.num_batches_tracked.zero_()
+        Raises:
+            TypeError: `convert_sync_batchnorm` asks, which knows no other batch norm than torch's.
+        """
+        # It looks for subclasses, has no list of exceptions, and would silently subtract the mean.
+        if any(frame.f_code is _CONVERSION for frame, _ in traceback.walk_stack(None)):
+            raise TypeError(
+                "EnergyNorm has no synchronised form, and torch's would subtract the mean: convert the "
+                "parts without it, `model.trunk = SyncBatchNorm.convert_sync_batchnorm(model.trunk)`"
+            )
+        return self._channels
 
-    def reset_parameters(self) -> None:
-        """Set the weights to 1, the biases to 0 and the running energy to 1."""
-        nn.init.ones_(self.weight)
-        nn.init.zeros_(self.bias)
-        self.reset_running_stats()
+    @num_features.setter
+    def num_features(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._channels = value
 
-    def forward(
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim != 4:
+            raise ValueError(
+                f"an input of shape {tuple(input.shape)}: (batch, {self._channels}, height, width) "
+                "is needed"
+            )
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: the base calls it `input`
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         """Return the normalised maps; in training mode the running energy is updated."""
-        if self.training:
+        self._check_input_dim(x)
+        running = self.running_var
+        if self.training or running is None:
             energy = x.to(self.weight.dtype).square().mean(dim=(0, 2, 3))
-            with torch.no_grad():
-                self.num_batches_tracked.add_(1)
-                self.running_var.lerp_(energy.detach(), self.momentum)
+            if self.training and self.track_running_stats and running is not None:
+                self._follow(energy.detach(), running, x.numel() > 0)
         else:
-            energy = self.running_var
+            energy = running
         scale = self.weight.abs() * (energy / 2 + self.eps).rsqrt()
         return torch.addcmul(self.bias[:, None, None], x, scale[:, None, None]).to(x.dtype)
 
+    def _follow(self, energy: Tensor, running: Tensor, has_values: bool) -> None:
+        """Put a batch's energy into the running average."""
+        tracked = self.num_batches_tracked
+        if not has_values or tracked is None:
+            return
+        with torch.no_grad():
+            tracked.add_(1)
+            if self.momentum is None:
+                running.lerp_(energy, 1 / tracked.to(energy.dtype))
+            else:
+                running.lerp_(energy, self.momentum)
+
     def extra_repr(self) -> str:
         """Return the sizes."""
-        return f"{self.weight.numel()}, eps={self.eps}, momentum={self.momentum}"
+        return f"{self._channels}, eps={self.eps}, momentum={self.momentum}"
