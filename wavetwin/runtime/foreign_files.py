@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["START_BYTES", "ForeignFile", "recognise", "recognise_file"]
+__all__ = ["START_BYTES", "ForeignFile", "recognise", "recognise_file", "recognise_other"]
 
 START_BYTES = 1024
 """How many bytes of a file `recognise` looks at."""
@@ -109,6 +109,12 @@ def recognise_file(file: Path) -> ForeignFile | None:
             return recognise(stream.read(START_BYTES))
     except OSError:
         return None
+
+
+def recognise_other(file: Path, *expected: str) -> ForeignFile | None:
+    """Return what a file is where that is none of the expected kinds; None where nothing says so."""
+    found = recognise_file(file)
+    return None if found is None or found.kind in expected else found
 
 
 def _recognise_text(start: bytes) -> ForeignFile | None:

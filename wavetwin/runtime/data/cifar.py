@@ -16,6 +16,7 @@ from wavetwin.runtime.data.official import CIFAR_BATCHES, Official
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.foreign_files import recognise, recognise_other
 
 __all__ = ["CIFAR_FILES", "CifarFiles", "read_cifar"]
 
@@ -73,6 +74,12 @@ def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
     batches: dict[str, FoundArrays] = {}
     for name in wanted:
         content = contents.pop(name)
+        instead = recognise(content)
+        if instead is not None:
+            raise RunError(
+                f"{prefix}/{name} is no batch file: it is {instead.description}",
+                instead.remedy or "unpack the official archive again",
+            )
         if name in sums:
             official.check_sum(f"{prefix}/{name}", content, sums[name])
         batches[name] = _arrays(read_plain_pickle(content, f"{prefix}/{name}"), files, prefix, name)
@@ -107,9 +114,11 @@ def _read_archive(archive: Path, folder: str, names: tuple[str, ...]) -> dict[st
                 if stream is not None:
                     contents[wanted[member.name]] = stream.read()
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        found = recognise_other(archive, "gzip")
         raise RunError(
-            f"{archive} cannot be read: {error}",
-            "the archive is cut off or damaged: fetch it again",
+            f"{archive} cannot be read: {error if found is None else f'it is {found.description}'}",
+            (found.remedy if found is not None else None)
+            or "the archive is cut off or damaged: fetch it again",
         ) from error
     missing = [name for name in names if name not in contents]
     if missing:

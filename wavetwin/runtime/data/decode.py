@@ -10,9 +10,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.foreign_files import recognise_file
 
 __all__ = ["BadImageError", "decode_image"]
 
@@ -30,8 +31,16 @@ _DAMAGED = (
 """What Pillow raises for damaged files; SyntaxError is its word for a broken PNG."""
 
 
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
+"""TIFF's numbers of these tags."""
+
+
 class BadImageError(RunError):
     """One file is not a readable image; the others may be."""
+
+
+class _UnknownRangeError(ValueError):
+    """Nothing says which value of the image is white."""
 
 
 def decode_image(file: Path, channels: int) -> np.ndarray:
@@ -51,11 +60,14 @@ def decode_image(file: Path, channels: int) -> np.ndarray:
                 f"{file} cannot be read: {error.strerror}", "was it moved while the run was going?"
             ) from error
         reason = "of no known kind" if isinstance(error, UnidentifiedImageError) else str(error)
-        if file.stat().st_size == 0:
-            reason = "it is empty"
+        is_range = isinstance(error, _UnknownRangeError)
+        remedy = "store it with 8 or 16 bits" if is_range else "fetch the file again"
+        found = recognise_file(file) if isinstance(error, UnidentifiedImageError) else None
+        if found is not None:
+            reason, remedy = f"it is {found.description}", found.remedy or remedy
         raise BadImageError(
             f"{file} cannot be read as an image: {reason}",
-            "fetch the file again, or leave damaged images out with --on-bad-image skip",
+            f"{remedy}; or leave damaged images out with --on-bad-image skip",
         ) from error
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
@@ -64,15 +76,30 @@ def _pixels(image: Image.Image, mode: str) -> np.ndarray:
     if image.mode.startswith("I"):
         image = _upper_bytes(image)
     elif image.mode == "F":
-        raise ValueError("its values are fractions of no known range")
+        raise _UnknownRangeError("its values are fractions of no known range")
     elif image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return np.array(image.convert(mode), dtype=np.uint8)
 
 
 def _upper_bytes(image: Image.Image) -> Image.Image:
-    """Return a 16-bit grey image with 8 bits, as Pillow does with colours; its own convert clips."""
+    """Return a grey image of 9 to 16 bits with 8, as Pillow does with colours; its convert clips."""
+    bits = _bits(image)
     values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 0xFFFF:
-        raise ValueError("its values have more than 16 bits")
-    return Image.fromarray((values >> 8).astype(np.uint8))
+    if bits > 16 or values.min() < 0 or values.max() >= 1 << bits:
+        raise _UnknownRangeError(
+            f"its values are whole numbers from {values.min()} to {values.max()} of {bits} bits, of "
+            "no known range"
+        )
+    return Image.fromarray((values >> (bits - 8)).astype(np.uint8))
+
+
+def _bits(image: Image.Image) -> int:
+    """Return how many bits a value has; where the file does not say, the mode does."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # Signed values have no known white either.
+        is_signed = image.tag_v2.get(_SAMPLE_FORMAT, (1,))[0] == 2
+        return 32 if is_signed else int(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))[0])
+    # Pillow gives the 16 bits of PNG and PGM as 32.
+    is_wide = image.mode == "I" and image.format not in ("PNG", "PPM")
+    return 32 if is_wide else 16

@@ -14,6 +14,7 @@ from wavetwin.runtime.data.found import Found, FoundArrays
 from wavetwin.runtime.data.official import MNIST_RAW, PACKED_IDX, Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.foreign_files import recognise, recognise_other
 
 __all__ = ["IDX_FOLDERS", "IDX_NAMES", "find_idx", "read_idx_images"]
 
@@ -65,14 +66,22 @@ def _read_idx(
         stored = file.read_bytes()
         content = gzip.decompress(stored) if file.suffix == ".gz" else stored
     except (OSError, EOFError, zlib.error) as error:
-        raise RunError(f"{file} cannot be read: {error}", "fetch the file again") from error
+        found = recognise_other(file, "gzip")
+        reason = error if found is None else f"it is {found.description}"
+        remedy = "fetch the file again" if found is None else found.remedy
+        raise RunError(
+            f"{file} cannot be read: {reason}", remedy or "fetch the file again"
+        ) from error
     start = 4 + 4 * dimensions
     sizes = [int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4)]
     if content[:4] != bytes((0, 0, UNSIGNED_BYTES, dimensions)) or (
         len(content) != start + math.prod(sizes)
     ):
+        found = recognise(content)
+        what = "" if found is None else f": it is {found.description}"
         raise RunError(
-            f"{file} is not a whole idx file of {dimensions} dimensions", "fetch it again"
+            f"{file} is not a whole idx file of {dimensions} dimensions{what}",
+            (None if found is None else found.remedy) or "fetch it again",
         )
     if official.checks_sums:
         if file.suffix == ".gz":
