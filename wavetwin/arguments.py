@@ -105,6 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
         nargs=2,
         help="the second experiment's scores minus the first's, paired by seed and image",
     )
+    _add_trials(report)
     report.set_defaults(format="text", strict=False)
     _add_runs(command("runs", "List, show and compare runs, by an index of their folders."))
     text = "Check whether a spec's images are there, or lay a data set out."
@@ -152,6 +153,7 @@ def _add_diff(diff: argparse.ArgumentParser) -> None:
     diff.add_argument(
         "--values", action="store_true", help="compare the numbers of two weights files or runs"
     )
+    _add_trials(diff)
     diff.epilog = "Exit code: 0 the same, 1 different, 2 an operand is at fault."
     diff.set_defaults(format="text", strict=False)
 
@@ -190,6 +192,12 @@ def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
         help="take files that are not the official ones, and mark the scores",
     )
     evaluate.set_defaults(format="text", strict=False)
+
+
+def _add_trials(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trials", action="store_true", help="take in runs of --limit-batches, which are left out"
+    )
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
@@ -234,6 +242,7 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
     showing.add_argument("run", metavar="RUN", help="a run folder, a name, or how one begins")
     comparing = action("compare", "Compare runs: spec fields that differ, scores side by side.")
     comparing.add_argument("run", metavar="RUN", nargs="+", help="as for show; two or more")
+    _add_trials(comparing)
     action("reindex", "Make the index anew from the run folders.", prints_json=False)
 
 

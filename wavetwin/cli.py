@@ -261,7 +261,7 @@ def _report_runs(options: argparse.Namespace) -> int:
 
     output = Path(options.output or "report.html")
     paired = None if options.paired is None else (options.paired[0], options.paired[1])
-    wanted = ReportOptions(options.published, options.baseline, paired)
+    wanted = ReportOptions(options.published, options.baseline, paired, options.trials)
     text = report_command([Path(run) for run in options.runs], output, wanted)
     sys.stdout.write(text)
     sys.stdout.write(f"\nreport: {output}\n")

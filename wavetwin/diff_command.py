@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavetwin.compiler.diff.difference import Difference, Experiment, compare
-from wavetwin.operands.find import OperandReader
+from wavetwin.operands.find import OperandReader, is_foreign
 from wavetwin.operands.operand import Operand, refused
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def diff_fragment(first: Path, second: Path, level: int = 2) -> str:
 
 def _read_operands(options: argparse.Namespace) -> list[Operand]:
     project = None if options.project is None else Path(options.project).absolute()
-    reader = OperandReader(project, options.values)
-    paths = [Path(text) for text in options.operands]
+    reader = OperandReader(project, options.values, options.trials)
+    paths = [Path(text) for text in options.operands if text not in _skipped(options)]
     overrides: Sequence[str] = options.overrides
     if options.at:
         if len(paths) != 1:
@@ -112,6 +112,28 @@ def _read_operands(options: argparse.Namespace) -> list[Operand]:
             )
         return [reader.read(paths[0]), reader.read(paths[0], overrides)]
     return [reader.read(path, overrides) for path in paths]
+
+
+def _skipped(options: argparse.Namespace) -> list[str]:
+    """Return the folders among several operands that are none, where two or more remain."""
+    foreign = [text for text in options.operands if is_foreign(Path(text))]
+    return foreign if len(options.operands) - len(foreign) >= 2 else []
+
+
+def _left_out(operands: Sequence[Operand], options: argparse.Namespace) -> list[str]:
+    """Return what was named and is not compared, and why."""
+    found = [f"{text} is no spec, build, run or checkpoint" for text in _skipped(options)]
+    return found + [operand.left_out for operand in operands if operand.left_out]
+
+
+def _left_out_text(left_out: Sequence[str]) -> str:
+    return "".join(f"\nleft out: {words}" for words in left_out) + ("\n" if left_out else "")
+
+
+def _left_out_html(left_out: Sequence[str]) -> str:
+    from wavetwin.pages import as_html
+
+    return "".join(f'<p class="note">left out: {as_html(words)}</p>' for words in left_out)
 
 
 def _distinct(operands: Sequence[Operand]) -> list[Operand]:
@@ -172,8 +194,10 @@ def _compare_values(
 
 
 def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answer:
+    left_out = _left_out(pair.operands, options)
     if options.json:
-        text = _json(_pair_document(pair))
+        document = _pair_document(pair)
+        text = _json(document | {"left_out": left_out} if left_out else document)
     else:
         from wavetwin.compiler.diff.text import difference_text
 
@@ -183,8 +207,10 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
         else:
             blocks.append(f"{pair.operands[0].label} -> {pair.operands[1].label}\n")
         blocks += _weights_blocks(pair, full=options.full, colour=colour)
-        text = "\n".join(blocks)
-    messages = "" if options.html is None else _write_page(pair, Path(options.html), options.full)
+        text = "\n".join(blocks) + _left_out_text(left_out)
+    messages = ""
+    if options.html is not None:
+        messages = _write_page(pair, Path(options.html), options.full, _left_out_html(left_out))
     return Answer(text, messages, pair.same)
 
 
@@ -252,22 +278,25 @@ def _answer_several(operands: list[Operand], options: argparse.Namespace, colour
             )
         experiments.append(operand.experiment)
     several = Several(tuple(experiments))
+    left_out = _left_out(operands, options)
     if options.json:
         head = {"version": 1, "same": several.is_empty}
         columns = {"operands": [_operand_document(operand) for operand in operands]}
-        text = _json(head | columns | several_document(several))
+        whole = head | columns | several_document(several)
+        text = _json(whole | {"left_out": left_out} if left_out else whole)
     else:
-        text = several_text(several, full=options.full, colour=colour)
+        text = several_text(several, full=options.full, colour=colour) + _left_out_text(left_out)
     messages = ""
     if options.html is not None:
         from wavetwin.compiler.diff.fragment import several_html
 
         title = ", ".join(operand.label for operand in operands)
-        messages = _write(Path(options.html), title, several_html(several, full=options.full))
+        body = several_html(several, full=options.full) + _left_out_html(left_out)
+        messages = _write(Path(options.html), title, body)
     return Answer(text, messages, several.is_empty)
 
 
-def _write_page(pair: _Pair, file: Path, full: bool) -> str:
+def _write_page(pair: _Pair, file: Path, full: bool, remarks: str) -> str:
     if pair.difference is None:
         raise refused(
             "nothing-to-compare",
@@ -279,7 +308,7 @@ def _write_page(pair: _Pair, file: Path, full: bool) -> str:
 
     title = f"{pair.operands[0].label} -> {pair.operands[1].label}"
     body = difference_html(pair.difference, full=full)
-    return _write(file, title, body + weights_html(_weights_blocks(pair, full=full)))
+    return _write(file, title, body + weights_html(_weights_blocks(pair, full=full)) + remarks)
 
 
 def _write(file: Path, title: str, body: str) -> str:

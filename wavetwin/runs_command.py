@@ -18,6 +18,7 @@ from wavetwin.runs.tables import (
     show_text,
 )
 from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.run_names import trial_mark
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +55,7 @@ def runs_command(options: argparse.Namespace) -> Answer:
                 document = run_document(run)
                 text = _json(document) if options.json else show_text(run, runs / run.path)
             case "runs compare":
-                text = _compare(index, options, runs)
+                text = _compare(index, options, runs, messages)
             case _:
                 text = f"{len(index.paths())} runs indexed in {runs}\n"
         return Answer(text, "".join(messages))
@@ -91,11 +92,33 @@ def _list(index: RunIndex, options: argparse.Namespace, messages: list[str]) -> 
     return list_table(runs, shown)
 
 
-def _compare(index: RunIndex, options: argparse.Namespace, runs: Path) -> str:
+def _compare(index: RunIndex, options: argparse.Namespace, runs: Path, messages: list[str]) -> str:
     if len(options.run) < 2:
         raise RunError("compare takes two runs or more", "`wavetwin runs show RUN` shows one")
-    found = [find_run(index, text, runs) for text in options.run]
-    return _json(compare_document(found)) if options.json else compare_table(found)
+    skipped = [text for text in options.run if _is_no_run(Path(text))]
+    if len(options.run) - len(skipped) >= 2:
+        messages += [f"left out: {text} is no run\n" for text in skipped]
+    else:
+        skipped = []
+    found = [find_run(index, text, runs) for text in options.run if text not in skipped]
+    trials = [] if options.trials else [run for run in found if run.limit_batches is not None]
+    shown = [run for run in found if run not in trials]
+    left_out = [f"{run.path}: {trial_mark({'limit_batches': run.limit_batches})}" for run in trials]
+    if len(shown) < 2:
+        raise RunError(
+            f"fewer than two runs are left to compare: left out is {'; '.join(left_out)}",
+            "compare whole runs, or take trials in with --trials",
+        )
+    if options.json:
+        document = compare_document(shown)
+        return _json(document | {"left_out": left_out} if left_out else document)
+    lines = [f"left out: {words}; --trials takes it in\n" for words in left_out]
+    return compare_table(shown) + ("\n" if lines else "") + "".join(lines)
+
+
+def _is_no_run(path: Path) -> bool:
+    """Whether something lies there that has no manifest of a run, as a pattern of a shell finds."""
+    return path.exists() and not (path / "manifest.json").exists()
 
 
 def _json(document: Any) -> str:

@@ -70,6 +70,9 @@ def add_study(
     sparse.add_argument(
         "--runs", metavar="RUN", nargs="+", default=[], help="run folders to draw the errors of"
     )
+    sparse.add_argument(
+        "--trials", action="store_true", help="take in runs of --limit-batches, which are left out"
+    )
 
 
 def _add_images(parser: argparse.ArgumentParser, positive: Callable[[str], int]) -> None:

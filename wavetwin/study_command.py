@@ -50,7 +50,9 @@ def _measure(options: argparse.Namespace) -> Result:
         case "sparse":
             from wavetwin.studies.sparse_study import study_sparse
 
-            return study_sparse(list(map(Path, options.specs)), list(map(Path, options.runs)))
+            return study_sparse(
+                list(map(Path, options.specs)), list(map(Path, options.runs)), options.trials
+            )
         case _:
             return _measure_images(options)
 

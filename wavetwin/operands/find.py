@@ -32,6 +32,8 @@ class OperandReader:
     """The project's root, where the user named one."""
     with_values: bool = False
     """Whether a run's last weights are wanted, too."""
+    with_trials: bool = False
+    """Whether scores of runs over a few batches are compared."""
     caches: dict[Path, SourceCache] = field(default_factory=dict[Path, SourceCache])
 
     def read(self, path: Path, overrides: Sequence[str] = ()) -> Operand:
@@ -122,6 +124,7 @@ class OperandReader:
     def _read_run(self, folder: Path, manifest: dict[str, Any]) -> Operand:
         from wavetwin.runs.documents import UnreadableRunError
         from wavetwin.runs.scores import read_scores
+        from wavetwin.runtime.run_names import trial_mark
 
         compiled = self._compile_lock(folder)
         # A run may be judged by another evaluation than it was started with.
@@ -139,10 +142,15 @@ class OperandReader:
             each.name: Measured(each.name, each.value, each.low, each.high) for each in scores
         }
         label = f"{compiled.name}/{folder.resolve().name}"
+        trial, left_out = trial_mark(manifest), ""
+        if trial:
+            label += f", {trial}"
+        if trial and measured and not self.with_trials:
+            left_out, measured = f"the scores of {label}; --trials takes them in", {}
         weights = None
         if self.with_values:
             weights = read_header(folder / "checkpoints" / "last" / WEIGHTS)
-        return Operand(str(folder), "run", Experiment(label, compiled, measured), weights)
+        return Operand(str(folder), "run", Experiment(label, compiled, measured), weights, left_out)
 
     def _read_weights(self, file: Path, named: Path) -> Operand:
         """Return a weights file, with the experiment of the run that it lies in, if it does."""
@@ -168,6 +176,12 @@ class OperandReader:
                 "build the spec again, and copy the file from the new build's folder",
             )
         return self._compile(lock)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a path is a folder that no operand is: a pattern of a shell finds such ones, too."""
+    inside = (MANIFEST, WEIGHTS)
+    return os.path.isdir(path) and not any((path / name).exists() for name in inside)  # noqa: PTH112
 
 
 def _check_digest(folder: Path, digest: str, recorded: object) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from wavetwin.runs.documents import UnreadableRunError, check_text, read_json
 from wavetwin.runs.scores import Score, read_scores
+from wavetwin.runtime.run_names import trial_mark
 
 __all__ = ["RunFacts", "read_folder", "scan", "stamp_of"]
 
@@ -37,8 +38,10 @@ class RunFacts:
     model_digest: str
     commit: str | None
     marks: tuple[str, ...]
-    """What sets the run apart from a clean one: `dirty`, `no-git`, drift, damaged images, scores
-    of a few batches or of other weights than the last."""
+    """What sets the run apart from a clean one: that it is a trial, `dirty`, `no-git`, drift, damaged
+    images, scores of a few batches or of other weights than the last."""
+    limit_batches: int | None
+    """Of a trial: the batches of an epoch; None of a whole run."""
     parameters: int | None
     macs: int | None
     epochs: int
@@ -138,6 +141,7 @@ def read_folder(path: str, folder: Path) -> RunFacts:
         model_digest=_member(manifest, "model_digest", str, ""),
         commit=_optional(manifest, "commit", str),
         marks=(*_marks(manifest), *score_marks),
+        limit_batches=_optional(manifest, "limit_batches", int),
         parameters=sum(count for count in counts.values() if isinstance(count, int))
         if counts
         else None,
@@ -174,6 +178,8 @@ def _optional(document: Mapping[str, Any], key: str, kind: Any) -> Any:
 
 
 def _marks(manifest: Mapping[str, Any]) -> Iterator[str]:
+    if trial_mark(manifest):
+        yield trial_mark(manifest)
     if manifest.get("dirty"):
         yield "dirty"
     if not manifest.get("git", True):

@@ -23,7 +23,7 @@ from wavetwin.runs.scores import Score
 __all__ = ["FILE", "RunIndex", "open_index"]
 
 FILE, LOCK = "index.sqlite", "index.lock"
-VERSION = 2
+VERSION = 3
 """Of the tables and of what is in them; an index of another version is made anew."""
 BUSY_SECONDS = 60.0
 
@@ -31,7 +31,7 @@ _TABLES = """
 CREATE TABLE runs (
     path TEXT PRIMARY KEY, stamp TEXT NOT NULL, name TEXT NOT NULL, run TEXT NOT NULL,
     status TEXT NOT NULL, seed INTEGER, digest TEXT NOT NULL, training_digest TEXT NOT NULL,
-    model_digest TEXT NOT NULL, git_commit TEXT, marks TEXT NOT NULL, parameters INTEGER,
+    model_digest TEXT NOT NULL, git_commit TEXT, marks TEXT NOT NULL, limit_batches INTEGER, parameters INTEGER,
     macs INTEGER, epochs INTEGER NOT NULL, training_seconds REAL, started TEXT, ended TEXT,
     warnings TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -50,7 +50,7 @@ CREATE TABLE scores (
 """
 _COLUMNS = (
     "path", "name", "run", "status", "seed", "digest", "training_digest", "model_digest",
-    "git_commit", "marks", "parameters", "macs", "epochs", "training_seconds", "started", "ended",
+    "git_commit", "marks", "limit_batches", "parameters", "macs", "epochs", "training_seconds", "started", "ended",
     "warnings",
 )  # fmt: skip
 

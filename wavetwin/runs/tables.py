@@ -12,6 +12,7 @@ from wavetwin.compiler.tables import align
 from wavetwin.runs.folders import RunFacts
 from wavetwin.runs.scores import Score
 from wavetwin.runs.select import find_score
+from wavetwin.runtime.run_names import trial_mark
 
 __all__ = ["compare_document", "compare_table", "list_table", "run_document", "show_text"]
 
@@ -80,7 +81,8 @@ def compare_table(runs: Sequence[RunFacts]) -> str:
     """Return the facts and fields that differ, and the scores side by side."""
     document = compare_document(runs)
     blocks: list[str] = []
-    header = ["", *(run.path for run in runs)]
+    # A trial is marked even where all of them are one, and marks do not differ.
+    header = ["", *(_column_title(run) for run in runs)]
     for title, rows in (("facts", document["facts"]), ("spec", document["fields"])):
         if rows:
             cells = [[name, *map(_text, values)] for name, values in rows.items()]
@@ -123,11 +125,16 @@ def compare_document(runs: Sequence[RunFacts]) -> dict[str, Any]:
     }
 
 
+def _column_title(run: RunFacts) -> str:
+    mark = trial_mark({"limit_batches": run.limit_batches})
+    return f"{run.path}, {mark}" if mark else run.path
+
+
 def run_document(run: RunFacts) -> dict[str, Any]:
     """Return a run as JSON values."""
     names = (
         "path", "name", "run", "status", "seed", "digest", "training_digest", "model_digest",
-        "commit", "marks", "parameters", "macs", "epochs", "training_seconds", "started", "ended",
+        "commit", "marks", "limit_batches", "parameters", "macs", "epochs", "training_seconds", "started", "ended",
         "tags",
     )  # fmt: skip
     facts: dict[str, Any] = {name: getattr(run, name) for name in names}

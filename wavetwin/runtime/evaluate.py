@@ -130,7 +130,7 @@ def _evaluate(run: Evaluation) -> Evaluated:
         found = mode(run)
     # Machines of another kind may round the last bit of a mean in another way.
     scores, intervals = run.processes.from_first((found.scores, found.intervals))
-    return replace(found, scores=scores, intervals=intervals)
+    return replace(found, scores=scores, intervals=intervals, limit_batches=run.data.limit_batches)
 
 
 def summarise(evaluated: Evaluated) -> str:
@@ -140,6 +140,8 @@ def summarise(evaluated: Evaluated) -> str:
     """
     words = list(_shown_scores(evaluated.scores, evaluated.intervals))
     words.append(f"{evaluated.images} images")
+    if evaluated.limit_batches is not None:
+        words.append(f"{evaluated.limit_batches} batches only")
     if evaluated.skipped:
         words.append(f"{evaluated.skipped} damaged images left out")
     return ", ".join(words)

@@ -54,6 +54,8 @@ class Evaluated:
     """Damaged images that were left out."""
     fingerprint: str | None = None
     """SHA-256 over the names and sizes of the entry's own files (`root`), where it has some."""
+    limit_batches: int | None = None
+    """Of an evaluation over a few batches."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ Imports no torch: a preflight asks before anything is started.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from wavetwin.compiler.plan import TrainingPlan
 
-__all__ = ["find_runs", "run_number", "run_stem"]
+__all__ = ["find_runs", "run_number", "run_stem", "trial_mark"]
 
 
 def run_stem(plan: TrainingPlan, limit_batches: int | None) -> str:
@@ -19,6 +21,12 @@ def run_stem(plan: TrainingPlan, limit_batches: int | None) -> str:
     """
     trial = "" if limit_batches is None else f"-limit{limit_batches}"
     return f"{plan.training_digest[:8]}-s{plan.seed}{trial}"
+
+
+def trial_mark(manifest: Mapping[str, Any]) -> str:
+    """Return what marks a run over a few batches, by its manifest; empty for a whole one."""
+    limit = manifest.get("limit_batches")
+    return "" if limit is None else f"trial (--limit-batches {limit})"
 
 
 def run_number(path: Path, stem: str) -> int:

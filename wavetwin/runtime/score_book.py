@@ -39,6 +39,7 @@ from wavetwin.runtime.json_files import now, read_json, write_json
 from wavetwin.runtime.per_image import Evaluated
 from wavetwin.runtime.processes import ALONE, Processes
 from wavetwin.runtime.progress import say
+from wavetwin.runtime.run_names import trial_mark
 from wavetwin.runtime.saved_state import NO_DIGESTS, check_weights
 
 __all__ = [
@@ -101,7 +102,9 @@ class ScoreBook:
             **data_facts(data),
             "checkpoint": weights,
             "epochs": self.epochs,
+            "trained_limit_batches": manifest.get("limit_batches"),
         }
+        self._trial = trial_mark(manifest)
         if not 0 <= self.epochs <= plan.epochs:
             raise RunError(
                 f"{self.weights} would be of {self.epochs} epochs, and the plan has {plan.epochs}",
@@ -145,6 +148,8 @@ class ScoreBook:
             check_weights(self.weights, digest, expected)
         elif processes.is_first:
             say(f"warning: {NO_DIGESTS}")
+        if self._trial and processes.is_first:
+            say(f"the run is a {self._trial}: its scores are no result")
         load_weights_bytes(model, content, self.weights)
         self._facts["weights"] = digest
 

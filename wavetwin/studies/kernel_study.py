@@ -15,6 +15,7 @@ from wavetwin.runtime.checkpoint import WEIGHTS, find_last
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import read_json
 from wavetwin.runtime.kernel_picture import draw_kernels
+from wavetwin.runtime.run_names import trial_mark
 from wavetwin.runtime.study.first_layer import FirstLayer, initial_layer, trained_layer
 from wavetwin.runtime.study.kernels import KernelStudy, study_kernels
 from wavetwin.studies.result import Picture, Result
@@ -87,15 +88,18 @@ def study_two_layers(options: KernelOptions) -> Result:
 
 def _read(operand: Path, weights: Path | None) -> _Operand:
     """Return a first layer of a spec, a built folder or a run."""
+    trial = ""
     if operand.is_dir():
         graph, plan, project = _read_folder(operand)
+        trial = trial_mark(read_json(operand / "manifest.json"))
         last = find_last(operand / "checkpoints")
         weights = weights or (None if last is None else last / WEIGHTS)
     else:
         compiled = compile_spec(operand)
         graph, plan, project = compiled.graph, compiled.plan, compiled.project
     initial = initial_layer(graph, plan, project)
-    facts = {"name": plan.name, "model_digest": plan.model_digest}
+    name = f"{plan.name}, {trial}" if trial else plan.name
+    facts = {"name": name, "model_digest": plan.model_digest}
     if weights is None:
         return _Operand(initial, None, {**facts, "weights": f"initial, seed {plan.seed}"})
     layer = trained_layer(graph, plan, weights)

@@ -10,7 +10,8 @@ from wavetwin.compiler.project import expand_specs
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.report.line_plot import LinePlot, Look, Series, draw_plot
 from wavetwin.runtime.report.overview import curve_of
-from wavetwin.runtime.report.runs import Run, read_run
+from wavetwin.runtime.report.runs import Run, is_operand, read_run
+from wavetwin.runtime.run_names import trial_mark
 from wavetwin.runtime.study.sparse import layer_of, sparse_table
 from wavetwin.runtime.study.tables import Table
 from wavetwin.studies.result import Picture, Result
@@ -18,19 +19,25 @@ from wavetwin.studies.result import Picture, Result
 __all__ = ["study_sparse"]
 
 
-def study_sparse(specs: Sequence[Path], runs: Sequence[Path]) -> Result:
+def study_sparse(specs: Sequence[Path], runs: Sequence[Path], with_trials: bool = False) -> Result:
     """Count the first layers of specs, and draw the errors of runs against the epoch.
 
     Args:
         specs: files, or folders of them; reductions are of the first one, the standard network.
-        runs: run folders; the curves are of the validation images.
+        runs: run folders; the curves are of the validation images. Other folders are left out.
+        with_trials: draw runs over a few batches, too.
 
     Raises:
         CompileError: a spec is at fault.
         RunError: a folder is no run, or has no validation errors.
     """
     compiled = [compile_spec(spec) for spec in expand_specs(specs)]
-    read = [read_run(folder) for folder in runs]
+    named = [folder for folder in runs if is_operand(folder)] or list(runs)
+    read = [read_run(folder) for folder in named]
+    trials = [] if with_trials else [run for run in read if trial_mark(run.manifest)]
+    read = [run for run in read if run not in trials]
+    left_out = [f"{folder.name} is no run" for folder in runs if folder not in named]
+    left_out += [f"{run.label}; --trials takes it in" for run in trials]
     return Result(
         study="sparse",
         title="First layers and their trained weights",
@@ -38,6 +45,7 @@ def study_sparse(specs: Sequence[Path], runs: Sequence[Path]) -> Result:
             "The first layer is everything before the first pooling's norm and activation. A frozen "
             "layer keeps its initial weights, or those of `stem.initial_weights`: two questions, "
             "which a study asks apart.",
+            *(f"Left out: {words}" for words in left_out),
         ),
         summaries=[sparse_table([layer_of(each.graph) for each in compiled])],
         tables=[_curves_table(read)] if read else [],

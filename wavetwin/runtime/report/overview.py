@@ -10,6 +10,7 @@ from wavetwin.runtime.report.baseline import Baseline, baseline_figures
 from wavetwin.runtime.report.figures import Figure, headline_figures, in_form
 from wavetwin.runtime.report.page import Section
 from wavetwin.runtime.report.runs import Run
+from wavetwin.runtime.run_names import trial_mark
 
 __all__ = ["curve_of", "marks_of", "overview", "run_figures", "seeds_section"]
 
@@ -134,6 +135,8 @@ def marks_of(run: Run) -> list[str]:
     """Return what sets a run apart from a clean, whole one; empty for that."""
     manifest = run.manifest
     words: list[str] = []
+    if trial_mark(manifest):
+        words.append(trial_mark(manifest))
     if manifest["dirty"]:
         words.append("built from uncommitted changes")
     drift = sorted({*manifest["drift"], *(d for record in run.scores for d in record["drift"])})

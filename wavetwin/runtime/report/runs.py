@@ -12,9 +12,10 @@ from wavetwin.runtime.current_scores import Record, current_records
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import read_json
 from wavetwin.runtime.records import read_lines
+from wavetwin.runtime.run_names import trial_mark
 from wavetwin.runtime.score_book import read_scores
 
-__all__ = ["Record", "Run", "build_of", "graph_of", "read_operand", "read_run"]
+__all__ = ["Record", "Run", "build_of", "graph_of", "is_operand", "read_operand", "read_run"]
 
 _REMEDY = "name a folder below runs/, such as runs/<name>/<run>"
 _COPY_AGAIN = "copy it from the folder that the run was built in"
@@ -50,8 +51,9 @@ class Run:
 
     @property
     def label(self) -> str:
-        """Experiment and run."""
-        return f"{self.name} ({self.manifest['run']})"
+        """Experiment and run, and that it is a trial."""
+        mark = trial_mark(self.manifest)
+        return f"{self.name} ({self.manifest['run']}{mark and f', {mark}'})"
 
     @property
     def seed(self) -> int | None:
@@ -77,6 +79,11 @@ class Run:
         stem = f"{self.manifest['training_digest'][:8]}-s{self.seed}"
         word = self.manifest["run"].removeprefix(stem).split("-")
         return next((part for part in word if part.startswith("limit")), "")
+
+
+def is_operand(path: Path) -> bool:
+    """Whether a path may be meant as a run or a scores file; a pattern of a shell finds others."""
+    return not path.exists() or (path / "manifest.json").exists() or path.suffix == ".json"
 
 
 def read_operand(path: Path) -> Run:

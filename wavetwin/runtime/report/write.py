@@ -18,7 +18,8 @@ from wavetwin.runtime.report.html_report import CompilerParts, html_report
 from wavetwin.runtime.report.overview import overview, seeds_section
 from wavetwin.runtime.report.page import Section, as_markdown
 from wavetwin.runtime.report.paired import paired_section
-from wavetwin.runtime.report.runs import Run, read_operand
+from wavetwin.runtime.report.runs import Run, is_operand, read_operand
+from wavetwin.runtime.run_names import trial_mark
 
 __all__ = ["ReportOptions", "report", "write_report"]
 
@@ -33,6 +34,8 @@ class ReportOptions:
     """A run folder, a book of scores, or `published:NAME`: mean flip rates in percent of its."""
     paired: tuple[str, str] | None = None
     """Two experiments: the second's scores minus the first's, seed by seed."""
+    trials: bool = False
+    """Compare runs over a few batches, too, which are left out otherwise."""
 
 
 def report(runs: Sequence[Path], options: ReportOptions | None = None) -> str:
@@ -89,8 +92,11 @@ class _Material:
     compared: list[Section]
     """Means over seeds, paired differences."""
 
+    left_out: list[str]
+    """What was named and is not shown, and why."""
+
     def markdown_sections(self) -> list[Section]:
-        sections = [overview(self.runs, self.baseline), *self.compared]
+        sections = [overview(self.runs, self.baseline), *self.compared, *self._remarks()]
         if self.options.published:
             remarks = published_remarks(self.runs)
             sections.append(Section("Against the published figures", remarks=remarks))
@@ -100,17 +106,53 @@ class _Material:
     def page(self, compiler: CompilerParts | None) -> str:
         published = self.options.published
         return html_report(
-            self.runs, self.compared, self.baseline, published=published, compiler=compiler
+            self.runs,
+            [*self.compared, *self._remarks()],
+            self.baseline,
+            published=published,
+            compiler=compiler,
         )
+
+    def _remarks(self) -> list[Section]:
+        return [Section("Left out", remarks=self.left_out)] if self.left_out else []
 
 
 def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
-    runs = [read_operand(path) for path in paths]
+    named = [path for path in paths if is_operand(path)]
+    left_out = [f"{_named(path)} is no run" for path in paths if path not in named]
+    if not named:
+        named, left_out = list(paths), []
+    runs = [read_operand(path) for path in named]
     baseline = None if options.baseline is None else read_baseline(options.baseline)
+    trials = [] if options.trials else [run for run in runs if trial_mark(run.manifest)]
+    whole = [run for run in runs if run not in trials]
+    if trials and (options.paired is not None or _is_trial(baseline)) and not whole:
+        raise RunError(
+            f"{trials[0].label} is not compared with others",
+            "train without --limit-batches, or take trials in with --trials",
+        )
+    if _is_trial(baseline) and not options.trials:
+        raise RunError(
+            f"the baseline {options.baseline} is a run over a few batches",
+            "name a whole run, or take trials in with --trials",
+        )
+    if whole:
+        left_out += [f"{run.label}; --trials takes it in" for run in trials]
+        runs = whole
     compared: list[Section] = []
-    over_seeds = seeds_section(runs, baseline)
+    over_seeds = seeds_section(whole, baseline)
     if over_seeds is not None:
         compared.append(over_seeds)
     if options.paired is not None:
-        compared.append(paired_section(runs, *options.paired))
-    return _Material(runs, options, baseline, compared)
+        compared.append(paired_section(whole, *options.paired))
+    return _Material(runs, options, baseline, compared, left_out)
+
+
+def _is_trial(baseline: Baseline | None) -> bool:
+    source = None if baseline is None else baseline.source
+    return isinstance(source, Run) and bool(trial_mark(source.manifest))
+
+
+def _named(path: Path) -> str:
+    """Return the end of a path: a report does not depend on where its runs lie."""
+    return "/".join(path.parts[-2:])
