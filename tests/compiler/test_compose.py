@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from wavetwin.compiler.compose import MAX_PARENTS, LoadedSpec, SourceCache, load_spec
+from wavetwin.compiler.nodes import to_plain
 from wavetwin.compiler.project import expand_specs, find_project, is_fragment
-from wavetwin.compiler.structure import to_plain
 from wavetwin.diagnostics import CompileError
 
 

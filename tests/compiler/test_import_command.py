@@ -18,10 +18,10 @@ from wavetwin import cli
 from wavetwin.compiler.codes import IMPORT_CODES
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.import_command import import_command
+from wavetwin.compiler.nodes import to_plain
 from wavetwin.compiler.parse import parse_bytes
 from wavetwin.compiler.resolve import resolve
 from wavetwin.compiler.schema import ColorMixingSpec, ExperimentSpec
-from wavetwin.compiler.structure import to_plain
 from wavetwin.diagnostics import CompileError, render_text
 
 DIGESTS = json.loads((ROOT / "tests/golden/digests.json").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import pytest
 from tests.shipped import ROOT
 from wavetwin.compiler.compose import SourceCache
 from wavetwin.compiler.json_schema import schema_text, shipped_schema, spec_schema
-from wavetwin.compiler.structure import to_plain
+from wavetwin.compiler.nodes import to_plain
 
 ALL = tuple(sorted((ROOT / "specs").glob("**/*.yaml")))
 VALIDATOR = jsonschema.Draft202012Validator(spec_schema())

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavetwin.compiler import parse
+from wavetwin.compiler.nodes import to_plain
 from wavetwin.compiler.override import parse_override
 from wavetwin.compiler.parse import ParsedSource, parse_bytes, parse_text
 from wavetwin.compiler.scalars import resolve_scalar
 from wavetwin.compiler.source import Source
-from wavetwin.compiler.structure import to_plain
 from wavetwin.diagnostics import Place, render_text
 
 
@@ -245,3 +245,161 @@ def test_the_value_of_an_override_is_yaml():
 def test_any_override_gives_a_layer_or_a_diagnostic(text: str):
     result = parse_override(text, 1)
     assert result.tree is not None or result.diagnostics
+
+
+HEAD = "wavetwin: 1\nbackbone: {arch: resnet18}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "headline", "help"),
+    [
+        ("training:\n  epochs 3\n  seed: 1\n", 4, 3, "this line has no ':'", "write epochs: 3"),
+        ("training:\n  seed: 1\n  epochs 3\n", 5, 3, "this line has no ':'", "write epochs: 3"),
+        ("training\n  epochs: 3\n", 3, 1, "this line has no ':'", "write training:"),
+        ("summary a b\ntags: []\n", 3, 1, "this line has no ':'", "write summary: a b"),
+        ("training:\n  # why\n  epochs 3 # c\n\n  seed: 1\n", 5, 3, "this line has no ':'", "write epochs: 3"),
+        ("evaluation:\n  - mode one_crop\n    split: test\n", 4, 5, "this line has no ':'", "write mode: one_crop"),
+        ("training:\n  epochs: 3\n   seed: 1\n", 5, 4, "this line is indented deeper", "start it in column 3"),
+        ("evaluation:\n  - mode: shifts\n      metric: flip_rate\n", 5, 7, "this line is indented deeper", "start it in column 5"),
+        ("training:\n  epochs: 3 # c\n    seed: 1\n", 5, 5, "this line is indented deeper", "start it in column 3"),
+        ("summary: a: b\n", 3, 11, "a ':' that starts a value", 'quote the text: write "a: b"'),
+        ("training:\n\tepochs: 3\n", 4, 1, "a tab stands where spaces indent", "indent with spaces"),
+        ("training:\n  seed: 1\n \tepochs: 3\n", 5, 2, "a tab stands where spaces indent", "indent with spaces"),
+        ("tags:\n-\t- a\n", 4, 2, "a tab stands where spaces indent", "indent with spaces"),
+        ("training: {seed: 1}# c\n", 3, 20, "a '#' follows without a space", "put a space before the comment"),
+        ("tags: [a,\nb]\n", 4, 1, "a continued line is not indented", "indent it deeper than the field that it belongs to"),
+        ('summary: "a\nb"\n', 4, 1, "a continued line is not indented", "indent it deeper than the field that it belongs to"),
+    ],
+)  # fmt: skip
+def test_a_syntax_error_is_told_at_its_line(
+    text: str, line: int, column: int, headline: str, help: str
+):
+    result = parsed(HEAD + text)
+    assert codes(result) == ["syntax-error"]
+    (error,) = result.diagnostics
+    assert error.headline.startswith(headline)
+    assert error.help == help
+    assert error.place is not None
+    assert (error.place.line, error.place.column) == (line, column)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: 3\t\n", {"a": 3}),
+        ("a: 3\t# short\n", {"a": 3}),
+        ("a:\t3\nb:\t\n - c\t\n", {"a": 3, "b": ["c"]}),
+        ("a: b\tc\n", {"a": "b\tc"}),
+        ("a: |\t# text\n  b\n", {"a": "b\n"}),
+        ("a: >-\t\n  b\t\n  c\n", {"a": "b\t c"}),
+        ("a: {b: 1}\t\nc\t: 2\n", {"a": {"b": 1}, "c": 2}),
+        ("a: 1\n\t\nb: 2\n \t# c\n", {"a": 1, "b": 2}),
+        ("a: b\n \tc\n", {"a": "b c"}),
+        ("a: [\n\t b\t,\n\tc]\n", None),
+        ("a: [\n \tb\t,\n \tc]\n", {"a": ["b", "c"]}),
+    ],
+)
+def test_tabs_may_stand_where_nothing_is_indented(text: str, value: object):
+    result = parsed(text)
+    if value is None:
+        assert codes(result) == ["syntax-error"]
+    else:
+        assert codes(result) == []
+        assert to_plain(result.tree) == value
+
+
+def test_a_closing_bracket_may_stand_in_any_column():
+    result = parsed("a:\n  b: [\n    1,\n  ]\n  c: {\nd: 1}\n")
+    assert codes(result) == ["syntax-error"]
+    result = parsed("a:\n  b: [\n    1,\n  ]\n  c: {\n    d: 1\n}\n")
+    assert codes(result) == []
+    assert to_plain(result.tree) == {"a": {"b": [1], "c": {"d": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line"),
+    [
+        ("a: 1\n%YAML 1.2\n---\n", "second-document", 2),
+        ("a: 1\n...\n%YAML 1.2\n---\nb: 1\n", "second-document", 3),
+        ("a: 1\n...\n# c\n%TAG ! x\n---\nb: 1\n", "second-document", 4),
+        ("a: 1\n---\n%YAML 1.2\n", "second-document", 2),
+        ("%YAML 1.2\n%YAML 1.2\n---\na: 1\n", "directive", 2),
+        ("%YAML 1.2 x\n---\na: 1\n", "directive", 1),
+        ("%FOO\n---\na: 1\n", "directive", 1),
+        ("%YAML 1.2\na: 1\n", "syntax-error", 1),
+        ("%YAML 1.2\n", "syntax-error", 1),
+        ("...\n", "empty-document", 1),
+        ("# nothing\n...\n", "empty-document", 1),
+        (": 1\n", "non-scalar-key", 1),
+        ("a: {: 1}\n", "non-scalar-key", 1),
+        ("a: {b\n  : 1}\n", "key-and-colon-apart", 2),
+        ("a: {b\n  c: 1}\n", "key-and-colon-apart", 2),
+        ('a: ["b":c]\n', "key-and-colon-apart", 1),
+        ("a: {b: 1 c: 2}\n", "syntax-error", 1),
+        ("a: {b: 1\n  c: 2}\n", "syntax-error", 2),
+        ("a: [b: 1 c: 2]\n", "syntax-error", 1),
+    ],
+)
+def test_rare_forms_are_refused_by_name(text: str, code: str, line: int):
+    result = parsed(text)
+    assert codes(result) == [code]
+    assert result.diagnostics[0].place is not None
+    assert result.diagnostics[0].place.line == line
+
+
+def test_an_anchor_on_a_key_can_be_used():
+    result = parsed("&s summary: text\n&n 5: &t 1\ntags: [*s, *n, *t]\n")
+    assert codes(result) == []
+    assert to_plain(result.tree) == {"summary": "text", "5": 1, "tags": ["summary", 5, 1]}
+    assert codes(parsed("a: {*b : 1}\n")) == ["non-scalar-key"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> other\n", 2),
+        ("a:\n<<<<<<< HEAD\n  b: 2\n||||||| base\n  b: 1\n=======\n  b: 3\n>>>>>>> other\n", 2),
+        ("a: [1,\n<<<<<<< HEAD\n  2,\n=======\n  3,\n>>>>>>> other\n 4]\n", 2),
+        ("a: 1\n=======\nb: 2\n", 2),
+        ("a: 1\nb: 2\n>>>>>>> other\n", 3),
+        ("<<<<<<< HEAD\r\na: 1\r\n=======\r\na: 2\r\n>>>>>>> other\r\n", 1),
+    ],
+)
+def test_an_unresolved_merge_is_told(text: str, line: int):
+    result = parsed(text)
+    assert codes(result) == ["merge-conflict"]
+    assert result.diagnostics[0].place is not None
+    assert result.diagnostics[0].place.line == line
+    assert result.reliable_lines == line - 1
+
+
+def test_what_looks_like_a_mark_of_a_merge_is_text():
+    assert codes(parsed("a: |\n  <<<<<<< HEAD\n  =======\n  >>>>>>> x\nb: '======='\n")) == []
+    assert codes(parsed("a: [1\nb: 2\nc: 3\n")) == ["syntax-error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "headline", "help"),
+    [
+        ("a=#5", "there is no value", "write null to remove what is inherited; quote a '#'"),
+        ("a=  # 5", "there is no value", "write null to remove what is inherited; quote a '#'"),
+        ("a=run #2", "what follows ' #' is a comment", "write a='run #2'"),
+        ("a=it's #2", "what follows ' #' is a comment", "write a='it''s #2'"),
+        ("a=[b, c] # d", "what follows ' #' is a comment", "remove it, or quote it"),
+        ("a=|\t# d\n b", "what follows ' #' is a comment", "remove it, or quote it"),
+    ],
+)
+def test_an_override_has_no_comment(text: str, headline: str, help: str):
+    result = parse_override(text, 1)
+    assert codes(result) == ["bad-override"]
+    assert result.diagnostics[0].headline.startswith(headline)
+    assert result.diagnostics[0].help == help
+    assert result.tree is None
+    if help.startswith("write a="):
+        mended = parse_override(help.removeprefix("write "), 1)
+        assert to_plain(mended.tree) == {"a": text.removeprefix("a=")}
+
+
+def test_a_number_sign_within_a_value_is_no_comment():
+    for value in ("run#2", "'run #2'", '"a # b"', "[a#b, 'c # d']"):
+        assert codes(parse_override(f"a={value}", 1)) == []

@@ -12,10 +12,10 @@ import pytest
 
 from wavetwin.compiler.compose import SourceCache, load_spec
 from wavetwin.compiler.fields import form_at
+from wavetwin.compiler.nodes import to_plain
 from wavetwin.compiler.parse import SpecNode, parse_bytes, parse_text
 from wavetwin.compiler.project import is_fragment
 from wavetwin.compiler.source import Source
-from wavetwin.compiler.structure import to_plain
 from wavetwin.compiler.validate import validate, validate_fragment
 from wavetwin.diagnostics import Diagnostic, Place, render_text
 

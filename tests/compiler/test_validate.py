@@ -41,7 +41,7 @@ def load(folder: Path, text: str, overrides: tuple[str, ...] = (), **parents: st
 
 def found(folder: Path, text: str, *overrides: str, **parents: str) -> list[str]:
     spec, diagnostics = validate(load(folder, text, overrides, **parents))
-    assert (spec is None) == bool(diagnostics)
+    assert (spec is None) == any(each.severity == "error" for each in diagnostics)
     return [f"{each.place} {each.code}" for each in diagnostics]
 
 
@@ -326,3 +326,189 @@ def test_the_validation_of_a_subset_comes_beside_its_training_images() -> None:
     left_out = compile_spec(spec, ["data.dataset=imagenet_t100", "data.validation=null"])
     assert given.plan.data.training_images == 100_000
     assert given.digest == left_out.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("trainng:\n", ["4:1"]),
+        ("stem: {kernelsize: ~, padding: null}\n", ["4:8"]),
+        ("stem:\n  kernelsize: !!null\n", ["5:3", "5:15"]),
+        (
+            "evaluation:\n  - {mode: one_crop, splt: null}\n  - mode: shifts\n    metrc:\n",
+            ["5:22", "7:5"],
+        ),
+        ("training: {optimizer: {momentum: 0,9, weight_decay: 0,0005}}\n", ["4:36", "4:55"]),
+        ("training: {epochs: 1,000}\n", ["4:22"]),
+        ("stem: {free_channels: 63, wavelet: {levels: 3, keep: [{packets: [1], channels: 1, group: }]}}\n", ["4:83"]),
+        ("lint: {allow: [{rule: static-gain, reason: x, why: ~}]}\n", ["4:47"]),
+        ("'': null\n", ["4:1"]),
+    ],
+)  # fmt: skip
+def test_an_unknown_field_is_refused_whatever_its_value(
+    tmp_path: Path, text: str, expected: list[str]
+):
+    places = [each.split()[0] for each in found(tmp_path, BASE + text)]
+    assert places == [f"spec.yaml:{place}" for place in expected]
+    # in a part of specs, in a parent and in layers of a sequential backbone, too
+    loaded = load(tmp_path, text)
+    assert "unknown-field" in {each.code for each in validate_fragment(loaded)}
+    child = found(tmp_path, "extends: base.yaml\n", base=BASE + text)
+    assert [each.split()[0] for each in child] == [f"base.yaml:{place}" for place in expected]
+
+
+def test_an_unknown_null_is_found_in_layers_and_overrides(tmp_path: Path):
+    layers = "layers: [{conv: {channels: 4, kernel: null}}, {flatten: ~, linear: {}, dens: ~}]"
+    text = BASE.replace("alexnet", f"sequential, {layers}")
+    codes = [each for each in found(tmp_path, text) if each.endswith("unknown-field")]
+    assert [each.split()[0] for each in codes] == ["spec.yaml:2:60", "spec.yaml:2:101"]
+    assert found(tmp_path, BASE, "training.optimizer.momentm=null", "x.y=null") == [
+        "--set[1]:1:20 unknown-field",
+        "--set[2]:1:1 unknown-field",
+    ]
+    assert found(tmp_path, BASE, "training={optimizer: {lr: 0,1}}") == [
+        "--set[1]:1:29 unknown-field"
+    ]
+
+
+def warned(folder: Path, text: str, **parents: str) -> list[tuple[str, str, str]]:
+    _, diagnostics = validate(load(folder, text, **parents))
+    return [(str(each.place), each.code, each.severity) for each in diagnostics]
+
+
+def test_a_field_left_empty_is_told(tmp_path: Path):
+    parent = BASE + "training:\n  optimizer: {lr: 0.2}\n"
+    text = "extends: base.yaml\ntraining:\n  optimizer:\n  seed: # later\nstem: {stride: }\n"
+    spec, diagnostics = validate(load(tmp_path, text, base=parent))
+    assert spec is not None
+    assert spec.training.optimizer.lr == 0.1
+    assert [(str(each.place), each.code, each.severity) for each in diagnostics] == [
+        ("spec.yaml:3:3", "left-empty", "warning"),
+        ("spec.yaml:4:3", "left-empty", "warning"),
+        ("spec.yaml:5:8", "left-empty", "warning"),
+    ]
+    assert "removes what is inherited" in diagnostics[0].headline
+    assert [str(origin.place) for origin in diagnostics[0].origins] == ["base.yaml:5:14"]
+    assert "nothing inherited" in diagnostics[1].headline
+    # written out it is meant
+    for null in ("null", "~", "Null"):
+        assert warned(tmp_path, f"extends: base.yaml\ntraining: {null}\n", base=parent) == []
+
+
+def test_what_is_left_empty_is_told_once_and_where_it_stands(tmp_path: Path):
+    # what a grandparent sets is inherited, what a parent has removed is not
+    removed = {"base": BASE + "training: {seed: 1, epochs: 3}\n"}
+    removed["middle"] = "extends: base.yaml\ntraining: {seed: null}\n"
+    loaded = load(tmp_path, "extends: middle.yaml\ntraining:\n  seed:\n  epochs:\n", **removed)
+    headlines = [each.headline.partition(", ")[2] for each in validate(loaded)[1]]
+    assert headlines == [
+        "and there is nothing inherited to remove",
+        "which removes what is inherited",
+    ]
+    # a required field without a value is an error already; an item of a list inherits nothing
+    assert warned(tmp_path, BASE.replace("{dataset: imagenet}", "{dataset: }")) == [
+        ("spec.yaml:3:16", "null-for-required-field", "error")
+    ]
+    listed = "evaluation: [{mode: one_crop, split: }]\n"
+    both = {"base": BASE + "evaluation: [{mode: one_crop, split: train}]\n"}
+    _, (warning,) = validate(load(tmp_path, "extends: base.yaml\n" + listed, **both))
+    assert "nothing inherited" in warning.headline
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("stem: {frozen, stride: 2}\n", "write frozen: true"),
+        ("stem:\n  ? frozen\n", "write frozen: true"),
+        ("training: {optimizer: {lr}}\n", "write lr: and a value"),
+    ],
+)
+def test_a_word_without_a_value_is_an_error(tmp_path: Path, text: str, help: str):
+    spec, (fault,) = validate(load(tmp_path, BASE + text))
+    assert spec is None
+    assert (fault.code, fault.help) == ("value-missing", help)
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ('training: {optimizer: {lr: "0,05"}}', "write 0.05, without quotes"),
+        ("training.optimizer.lr=1,5", "write 1.5"),
+        ("training.optimizer.lr=0,050", "write 0.050"),
+        ("training.epochs=1,000", "write 1000"),
+        ("training.epochs=1.000.000", None),
+        ("training.batch_size=1.048.576", "write 1048576"),
+        ("training.batch_size=1_024", "write 1024"),
+        ("training.batch_size=1'024", "write 1024"),
+        ("training.epochs=3,5", None),
+        ("training.epochs=1e9", None),
+        ("training.epochs=3.0", "write 3"),
+        ("training.epochs='3'", "write 3, without quotes"),
+        ("training.optimizer.lr=\u0663", None),
+        ("training.optimizer.lr=0.1%", None),
+        ("published={source: x, parameters: '1.000'}", None),
+        ("data.validation='1.234,0'", None),
+        ("training.optimizer.lr=1.234,5", None),
+        ("training.optimizer.lr=100,500", "write 100.500"),
+        ("training.optimizer={betas: ['0,9', 0.99], name: adamw}", "write 0.9, without quotes"),
+        ("tags=3.10", 'write ["3.10"]'),
+        ("tags=a, b", "write [a, b]"),
+        ("tags=[1.10]", 'write "1.10"'),
+        ("summary=5", 'write "5"'),
+        ("name=-5", None),
+        ("stem.frozen=Yes", "write true"),
+        ("stem.frozen=0", "write false"),
+        ("stem.frozen=maybe", "write true or false"),
+        ("training.schedule=cosine", "write {name: cosine}"),
+        ("evaluation=[one_crop]", "write {mode: one_crop}"),
+        ("pooling.max_kernel='3'", "write 3, without quotes"),
+        ("pooling.max_kernel=3.0", "write 3"),
+        ("stem={wavelet: {levels: 1, keep: [{band: 1, channels: 8, groups: 'x'}]}}", None),
+    ],
+)
+def test_a_value_is_offered_where_the_field_takes_it(tmp_path: Path, text: str, help: str | None):
+    is_override = "=" in text
+    spec = BASE if is_override else f"{BASE}{text}\n"
+    _, diagnostics = validate(load(tmp_path, spec, (text,) if is_override else ()))
+    (fault,) = [each for each in diagnostics if each.code == "wrong-type"]
+    assert fault.help == help
+
+
+def test_a_text_on_the_line_below_its_section_is_a_field_without_a_colon(tmp_path: Path):
+    _, diagnostics = validate(load(tmp_path, BASE.replace("{arch: alexnet}", "\n  arch alexnet")))
+    assert diagnostics[0].help == "write arch: alexnet"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "help"),
+    [
+        ("training.num_epochs", "3", "did you mean 'epochs'?"),
+        ("training.epoch", "3", "did you mean 'epochs'?"),
+        ("training.patience", "3", "'patience' is a field of training.schedule"),
+        ("training.weight_decy", "0", "did you mean 'weight_decay' of training.optimizer?"),
+        ("training.workers", "3", "choose epochs, batch_size, accumulate, seed, threads or checkpoint_every"),
+        ("training.amp", "true", "choose record_gradients"),
+        ("training.loss", "{name: hinge}", "choose optimizer or schedule"),
+        ("training.optimizer.decay", "1", "did you mean 'weight_decay'?"),
+        ("training.optimizer.rho", "1", "choose name, lr, momentum, nesterov, betas or weight_decay"),
+    ],
+)  # fmt: skip
+def test_an_unknown_field_gets_its_neighbours(tmp_path: Path, key: str, value: str, help: str):
+    _, diagnostics = validate(load(tmp_path, BASE, (f"{key}={value}",)))
+    assert diagnostics[0].help == help
+
+
+@pytest.mark.parametrize(
+    ("section", "item", "most"),
+    [("evaluation", "{mode: one_crop, split: [a]}", 256), ("tags", "5", 64), ("lint", "x", 64)],
+)
+def test_a_list_that_is_too_long_may_have_faulty_items(
+    tmp_path: Path, section: str, item: str, most: int
+):
+    items = ", ".join([item] * (most + 1))
+    text = f"{section}: [{items}]\n" if section != "lint" else f"lint: {{allow: [{items}]}}\n"
+    codes = [each.split()[1] for each in found(tmp_path, BASE + text)]
+    assert codes == ["wrong-length", *["wrong-type"] * (most + 1)]
+    keep = ", ".join(["{band: x, channels: 1}"] * 65)
+    text = f"stem: {{wavelet: {{levels: 1, keep: [{keep}]}}}}\n"
+    assert [each.split()[1] for each in found(tmp_path, BASE + text)].count("wrong-length") == 1

@@ -352,9 +352,12 @@ def _why_not_readable(path: Path) -> str | None:
 
 
 def _suggest_file(path: Path) -> str | None:
-    if not path.parent.is_dir():
+    try:
+        names = sorted(each.name for each in path.parent.iterdir() if each.suffix == ".yaml")
+    except (FileNotFoundError, NotADirectoryError):
         return f"there is no folder '{path.parent.name}' there"
-    names = sorted(entry.name for entry in path.parent.iterdir() if entry.suffix == ".yaml")
+    except OSError:
+        return None  # what keeps the folder from being read keeps the file, and is told of it
     name = nearest(path.name, names)
     return None if name is None else f"did you mean '{name}'?"
 

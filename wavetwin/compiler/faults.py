@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wavetwin.compiler.advice import advise, advise_comma, neighbours, raw_text
 from wavetwin.compiler.compose import find_node
 from wavetwin.compiler.fields import (
     Form,
@@ -13,12 +15,11 @@ from wavetwin.compiler.fields import (
     field_forms,
     form_at,
     model_at,
-    sections_with,
 )
-from wavetwin.compiler.parse import SpecNode
+from wavetwin.compiler.nodes import SpecNode
 from wavetwin.compiler.schema import LANGUAGE_VERSION, NAME_PATTERN, NAME_RULE
-from wavetwin.compiler.suggest import MAX_CHOICES, join_words, nearest, suggest
-from wavetwin.diagnostics import Diagnostic
+from wavetwin.compiler.suggest import MAX_CHOICES, nearest, suggest
+from wavetwin.diagnostics import Diagnostic, Place
 
 Path = tuple[PathPart, ...]
 
@@ -32,21 +33,25 @@ class Fault:
     is_missing: bool = False
     """A field that is not there, which another file of the chain may set."""
     is_silent: bool = False
-    """Said already: a field that is missing because its key is misspelt."""
+    """Said already: a field that is missing because its key is misspelt, or half a number."""
     meant: Path | None = None
     """Of an unknown field: the field that was probably meant."""
+    is_cut: bool = False
+    """Of an unknown field: it is the rest of the number of the field meant, after a comma."""
 
 
-def explain_fault(tree: SpecNode, kind: str, path: Path) -> Fault | None:
+def explain_fault(
+    tree: SpecNode, kind: str, path: Path, line_text: Callable[[Place], str | None]
+) -> Fault | None:
     """Return the fault that an error of pydantic stands for; None where another one says it."""
     if kind == "missing":
         return _missing(tree, path)
     node = find_node(tree, path)
     assert node is not None, path
     if kind == "extra_forbidden":
-        return _unknown_field(path, node)
+        return unknown_field(tree, path, node)
     if kind == "literal_error":
-        return _unknown_choice(path, node)
+        return _unknown_choice(path, node, line_text(node.place))
     if kind in ("too_short", "too_long"):
         return _wrong_length(path, node)
     if kind in ("string_too_short", "string_too_long"):
@@ -60,7 +65,7 @@ def explain_fault(tree: SpecNode, kind: str, path: Path) -> Fault | None:
     if kind in _RANGE_ERRORS:
         return _out_of_range(path, node)
     assert kind in _TYPE_ERRORS, kind
-    return wrong_type(path, node)
+    return wrong_type(path, node, line_text(node.place))
 
 
 _RANGE_ERRORS = frozenset(
@@ -141,23 +146,26 @@ def _choices_help(path: Path) -> str | None:
     return f"write {path[-1]}: {choices[0]}" if len(choices) == 1 else suggest("", choices)
 
 
-def _unknown_field(path: Path, node: SpecNode) -> Fault:
+def unknown_field(tree: SpecNode, path: Path, node: SpecNode) -> Fault:
+    """Return the fault of a key that its section does not have."""
     key = str(path[-1])
     section = path[:-1]
     model = model_at(section)
     assert model is not None, path
     names = list(field_forms(model))
-    meant = nearest(key, names)
-    if meant is not None:
+    before = _before_comma(tree, path, node)
+    meant = None if before else nearest(key, names)
+    if before:
+        help_text = advise_comma(section, find_node(tree, (*section, before)), before, key)
+        help_text = help_text or "a comma starts another field: leave it out"
+    elif meant is not None:
         help_text = f"did you mean '{meant}'?"
     elif not names:
         help_text = f"{path_text(section)} has no fields; write {{}}"
     else:
-        elsewhere = [name for name in sections_with(key) if name not in ("", path_text(section))]
-        found = [f"'{key}' is a field of {join_words(elsewhere, 'and')}"] if elsewhere else []
-        choices = suggest("", names)
-        help_text = "; ".join([*found, *([choices] if choices else [])]) or None
+        help_text = neighbours(section, key, node)
     where = path_text(section) or "a spec"
+    named = before or meant
     return Fault(
         path,
         Diagnostic(
@@ -166,11 +174,27 @@ def _unknown_field(path: Path, node: SpecNode) -> Fault:
             node.key_place or node.place,
             help=help_text,
         ),
-        meant=None if meant is None else (*section, meant),
+        meant=None if named is None else (*section, named),
+        is_cut=before is not None,
     )
 
 
-def _unknown_choice(path: Path, node: SpecNode) -> Fault:
+def _before_comma(tree: SpecNode, path: Path, node: SpecNode) -> str | None:
+    """Return the field whose number a decimal comma cuts in two, as in `{lr: 0,05}`."""
+    parent = find_node(tree, path[:-1])
+    key, place = str(path[-1]), node.key_place
+    if parent is None or not isinstance(parent.value, dict) or place is None:
+        return None
+    if node.left_out != "colon" or not re.match("[0-9]", key):
+        return None
+    for name, other in parent.value.items():
+        end = (other.place.path, other.place.line, other.place.column + other.place.length + 1)
+        if end == (place.path, place.line, place.column):
+            return name
+    return None
+
+
+def _unknown_choice(path: Path, node: SpecNode, line: str | None) -> Fault:
     choices = _form_of(path, node).choices
     value = node.value
     if path == ("wavetwin",) and isinstance(value, int):
@@ -180,7 +204,7 @@ def _unknown_choice(path: Path, node: SpecNode) -> Fault:
         help_text = "use the version of wavetwin that the spec was written for"
         return Fault(path, Diagnostic("unknown-version", headline, node.place, help=help_text))
     if not isinstance(value, tuple({type(choice) for choice in choices})):
-        return wrong_type(path, node)
+        return wrong_type(path, node, line)
     # Among numbers the nearest is not the one that was meant: all are listed.
     help_text = suggest(
         value if isinstance(value, str) else "", [str(choice) for choice in choices]
@@ -197,9 +221,9 @@ def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
         takes = str(form.num_items)
     else:
         # pydantic counts the valid items only; a list that is long enough is not at fault.
-        low = form.bounds.startswith(("at least", "from")) and length == 0
-        high = form.bounds.rsplit(" ", 1)[-1]
-        if not low and (form.bounds.startswith("at least") or length <= int(high)):
+        is_empty = form.bounds.startswith(("at least", "from")) and length == 0
+        has_most = bool(form.bounds) and not form.bounds.startswith("at least")
+        if not is_empty and not (has_most and length > int(form.bounds.rsplit(" ", 1)[-1])):
             return None
         takes = form.bounds
     items = "item" if takes.endswith(" 1") or takes == "1" else "items"
@@ -209,6 +233,19 @@ def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
             "wrong-length", f"{path_text(path)} must have {takes} {items}, not {length}", node.place
         ),
     )
+
+
+def too_long_lists(tree: SpecNode, paths: Sequence[Path]) -> list[Fault]:
+    """Return the lists of some faulty items that are too long: of these pydantic tells the items."""
+    found: list[Fault] = []
+    lists = {path[: at + 1] for path in paths for at in range(len(path) - 1)}
+    for path in sorted(lists - set(paths), key=path_text):
+        node = find_node(tree, path)
+        if node is not None and isinstance(node.value, list):
+            fault = _wrong_length(path, node)
+            if fault is not None:
+                found.append(fault)
+    return found
 
 
 def _bad_name(path: Path, node: SpecNode) -> Fault:
@@ -238,8 +275,8 @@ def _out_of_range(path: Path, node: SpecNode) -> Fault:
     )
 
 
-def wrong_type(path: Path, node: SpecNode) -> Fault:
-    """Return the fault of a value that is of another type than its field."""
+def wrong_type(path: Path, node: SpecNode, line: str | None) -> Fault:
+    """Return the fault of a value that is of another type than its field; `line` is its text's."""
     form = form_at(path)
     assert form is not None, path
     value = node.value
@@ -255,36 +292,9 @@ def wrong_type(path: Path, node: SpecNode) -> Fault:
             "wrong-type",
             f"{path_text(path)} must be {words}, not {received}",
             node.place,
-            help=_type_help(form, value),
+            help=advise(path, node, raw_text(node, line)),
         ),
     )
-
-
-def _type_help(form: Form, value: object) -> str | None:
-    """Return how to write what was probably meant; None where that cannot be told."""
-    if isinstance(value, dict | list):
-        return None
-    if form.words == "text":
-        return "write it in quotes"
-    if form.item is not None:
-        is_one_item = form.num_items is None and form.item.model is None
-        return f"write [{describe(value)}]" if is_one_item else None
-    if isinstance(value, str):
-        if form.words == "true or false":
-            return _boolean_help(value)
-        digits = value.replace("_", "").replace(",", "")
-        if form.words in ("a whole number", "a number") and digits.replace(".", "", 1).isdigit():
-            return f"write {digits}, without quotes"
-    elif isinstance(value, float) and value.is_integer():
-        return f"write {int(value)}"
-    return None
-
-
-def _boolean_help(value: str) -> str:
-    word = value.lower()
-    if word in ("yes", "on", "y"):
-        return "write true"
-    return "write false" if word in ("no", "off", "n") else "write true or false"
 
 
 def path_text(path: Sequence[PathPart]) -> str:

@@ -20,6 +20,9 @@ from wavetwin.compiler.suggest import join_words
 
 PathPart = str | int
 
+INTEGER_CHOICES: tuple[tuple[PathPart, ...], ...] = (("wavetwin",), ("pooling", "max_kernel"))
+"""Enumerations of numbers: pydantic takes `true` for 1 and 3.0 for 3 there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -99,23 +102,24 @@ def untagged_path(location: Sequence[PathPart]) -> tuple[PathPart, ...]:
 
 def sections_with(key: str) -> list[str]:
     """Return the key paths of the sections that have a field of this name; `*` for a list's item."""
-    return [".".join(path) for path, model in _sections() if key in model.model_fields]
+    return [path for path, model in sections() if key in model.model_fields]
 
 
 @cache
-def _sections() -> tuple[tuple[tuple[str, ...], type[SpecModel]], ...]:
-    def walk(
-        path: tuple[str, ...], model: type[SpecModel]
-    ) -> Iterator[tuple[tuple[str, ...], type[SpecModel]]]:
+def sections() -> tuple[tuple[str, type[SpecModel]], ...]:
+    """Return the key path and the model of every section, outer ones first."""
+
+    def walk(path: str, model: type[SpecModel]) -> Iterator[tuple[str, type[SpecModel]]]:
         yield path, model
+        below = f"{path}." if path else ""
         for name, form in field_forms(model).items():
             inner = _mapping_model(form)
             if inner is not None:
-                yield from walk((*path, name), inner)
+                yield from walk(below + name, inner)
             elif form.item is not None and form.item.model is not None:
-                yield from walk((*path, name, "*"), form.item.model)
+                yield from walk(f"{below}{name}.*", form.item.model)
 
-    return tuple(walk((), ExperimentSpec))
+    return tuple(walk("", ExperimentSpec))
 
 
 def _mapping_model(form: Form) -> type[SpecModel] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from wavetwin.compiler.events import find_comment
 from wavetwin.compiler.parse import ParsedSource, SpecNode, parse_value
 from wavetwin.compiler.source import Source, report
 
@@ -46,6 +47,9 @@ def parse_override(text: str, number: int) -> ParsedSource:
         return _refuse(
             source, "there is no value", 0, len(text), "write null to remove what is inherited"
         )
+    refused = _refuse_comment(source, key_text, start)
+    if refused is not None:
+        return refused
     parsed = parse_value(source, start)
     node = parsed.tree
     if node is None:
@@ -55,6 +59,31 @@ def parse_override(text: str, number: int) -> ParsedSource:
         inner = SpecNode(node.value, node.place, place)
         node = SpecNode({key: inner}, place)
     return ParsedSource(source, node, parsed.diagnostics, parsed.reliable_lines)
+
+
+def _refuse_comment(source: Source, key_text: str, start: int) -> ParsedSource | None:
+    """Refuse a value with a comment, which YAML would leave out: it was not meant as one."""
+    comment = find_comment(source.text, start)
+    if comment is None:
+        return None
+    value = source.text[start:comment].strip()
+    if not value:
+        help_text = "write null to remove what is inherited; quote a '#'"
+        return _refuse(source, "there is no value", 0, len(source.text), help_text)
+    is_plain = value[0] not in "[{'\"|>&*!"
+    return _refuse(
+        source,
+        "what follows ' #' is a comment, and would be left out",
+        comment,
+        len(source.text),
+        f"write {key_text}={_quoted(source.text[start:])}"
+        if is_plain
+        else "remove it, or quote it",
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.strip().replace("'", "''") + "'"
 
 
 def _refuse(source: Source, headline: str, start: int, stop: int, help: str) -> ParsedSource:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import (
@@ -21,12 +21,15 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
-from ruamel.yaml.loader import SafeLoader
 
+from wavetwin.compiler.events import Directive, open_events
+from wavetwin.compiler.nodes import ParsedSource, SpecNode
 from wavetwin.compiler.scalars import MAX_NUMBER_LENGTH, Scalar, is_long_number, resolve_scalar
 from wavetwin.compiler.source import LINE_END, Source, report
-from wavetwin.compiler.syntax import explain_syntax
+from wavetwin.compiler.syntax import explain_syntax, find_conflict, refuse_directives
 from wavetwin.diagnostics import Diagnostic, Origin, Place
+
+__all__ = ["ParsedSource", "SpecNode", "parse_bytes", "parse_text", "parse_value"]
 
 MAX_CHARACTERS = 262_144
 """Characters of one file."""
@@ -43,30 +46,6 @@ _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_PROLOGUE_LINE = re.compile(r"[ \t]*(?:#.*)?$|%.*$")
-_YAML_1_2 = re.compile(r"%YAML[ \t]+1\.2[ \t]*(?:#.*)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class SpecNode:
-    """One value of a spec and where it stands."""
-
-    value: dict[str, SpecNode] | list[SpecNode] | Scalar
-    place: Place
-    key_place: Place | None = None
-    """Of the key that the value belongs to; None in a list and at the top."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedSource:
-    """What one text holds, and what is wrong with it."""
-
-    source: Source
-    tree: SpecNode | None
-    """The top mapping; None where there is none."""
-    diagnostics: tuple[Diagnostic, ...] = ()
-    reliable_lines: int | None = None
-    """After a syntax error: the number of lines before it. None: all are to be trusted."""
 
 
 def parse_bytes(data: bytes, path: str) -> ParsedSource:
@@ -119,14 +98,6 @@ def _first_invalid_byte(data: bytes) -> int | None:
     return None
 
 
-def open_events(text: str) -> Any:
-    """Return ruamel's loader of a text, of which only the events are used.
-
-    The one place where ruamel's untyped interface is touched: `check_event()` and `get_event()`.
-    """
-    return cast("Any", SafeLoader)(text)
-
-
 @dataclass(slots=True)
 class _Frame:
     """A collection that is not closed yet."""
@@ -145,6 +116,8 @@ class _Frame:
     pending_key: str | None = None
     """None while a value is expected whose key was refused."""
     pending_place: Place | None = None
+    key_stop: int = 0
+    """Where the text of the last key ends."""
     first_place: Place | None = None
 
 
@@ -170,6 +143,8 @@ class _TreeBuilder:
     skipped_depth: int = 0
     """Depth inside a collection that stands where a key should."""
     num_documents: int = 0
+    first_document: int = 0
+    """Where the first document starts, directives left out."""
     last_scalar: tuple[int, int] = (0, 0)
     is_abandoned: bool = False
 
@@ -178,7 +153,7 @@ class _TreeBuilder:
         if len(text) > MAX_CHARACTERS:
             self.diagnostics.append(_too_large(self.source))
             return ParsedSource(self.source, None, tuple(self.diagnostics))
-        reliable_lines = self._read_events(self._blank_directives(self._blank_unprintable(text)))
+        reliable_lines = self._read_events(self._blank_unprintable(text))
         tree = self.root
         if self.is_abandoned:
             tree = None
@@ -186,12 +161,7 @@ class _TreeBuilder:
             pass
         elif tree is None or tree.value is None:
             if not self.diagnostics:
-                self.error(
-                    "empty-document",
-                    "there is nothing in this file",
-                    self.source.place(0),
-                    help="a spec starts with `wavetwin: 1`",
-                )
+                self._refuse_empty()
             tree = None
         elif not isinstance(tree.value, dict):
             if reliable_lines is not None:
@@ -209,6 +179,14 @@ class _TreeBuilder:
         )
         return ParsedSource(self.source, tree, tuple(self.diagnostics), reliable_lines)
 
+    def _refuse_empty(self) -> None:
+        self.error(
+            "empty-document",
+            "there is nothing in this file",
+            self.source.place(0),
+            help="a spec starts with `wavetwin: 1`",
+        )
+
     def error(self, code: str, headline: str, place: Place, **extra: Any) -> None:
         self.diagnostics.append(report(self.source, code, headline, place, **extra))
 
@@ -224,49 +202,45 @@ class _TreeBuilder:
             )
         return _UNPRINTABLE.sub("\ufffd", text)
 
-    def _blank_directives(self, text: str) -> str:
-        """Report directives and turn them into comments of the same length."""
-        if not text.lstrip().startswith(("%", "#")):
-            return text
-        start = 0
-        characters: list[str] | None = None
-        for line in range(1, self.source.num_lines + 1):
-            content = self.source.line_text(line)
-            if not _PROLOGUE_LINE.match(content):
-                break
-            start = self.source.offset(line)
-            if content.startswith("%"):
-                if not _YAML_1_2.match(content):
-                    self.error(
-                        "directive",
-                        f"the directive '{content.split()[0]}' is not allowed in a spec",
-                        self.source.place(start, start + len(content)),
-                        help="the only directive is `%YAML 1.2`, and it is not needed",
-                    )
-                characters = characters if characters is not None else list(text)
-                characters[start] = "#"
-        return text if characters is None else "".join(characters)
-
     def _read_events(self, text: str) -> int | None:
         """Consume the events; return the number of lines that can be trusted, None for all."""
         loader = open_events(text)
+        reliable_lines: int | None = None
         try:
             while loader.check_event():
-                self._take(loader.get_event())
+                self._take(loader.get_event(), loader.directives)
         except _StopParsing:
             return None
         except MarkedYAMLError as error:
-            return self._take_syntax_error(cast("Any", error))
+            reliable_lines = self._take_syntax_error(text, cast("Any", error), loader.directives)
         except (ValueError, OverflowError):
-            # ruamel gives an escape beyond U+10FFFF to chr().
+            # ruamel gives the number of an escape to chr(), and its bytes to a decoder.
             place = self.source.place(int(loader.get_mark().index))
-            self.error("syntax-error", "an escape names a character beyond U+10FFFF", place)
+            self.error("syntax-error", "an escape does not name a character", place)
             self._close_frames()
-            return place.line - 1
-        return None
+            reliable_lines = place.line - 1
+        last = None
+        if reliable_lines is not None and self.diagnostics[-1].place is not None:
+            last = self.diagnostics[-1].place.line
+        conflict = find_conflict(self.source, last)
+        return reliable_lines if conflict is None else self._take_conflict(conflict)
 
-    def _take_syntax_error(self, error: Any) -> int:
-        problem = str(error.problem or error.context or "this cannot be read")
+    def _take_conflict(self, line: int) -> int:
+        """Report an unresolved merge, which explains whatever is wrong from its line on."""
+        start = self.source.offset(line)
+        self.diagnostics = [
+            each for each in self.diagnostics if each.place is not None and each.place.line < line
+        ]
+        self.error(
+            "merge-conflict",
+            "a merge conflict is not resolved",
+            self.source.place(start, self._line_end(start)),
+            help="keep one of the two sides, and remove the lines of <, = and >",
+        )
+        return line - 1
+
+    def _take_syntax_error(self, text: str, error: Any, directives: list[Directive]) -> int:
+        problem = str(error.problem or "")
         mark = error.problem_mark or error.context_mark
         index = min(int(mark.index), len(self.source.text)) if mark else len(self.source.text)
         first = index
@@ -274,20 +248,23 @@ class _TreeBuilder:
             first = min(first, int(error.context_mark.index))
         if "undefined tag handle" in problem:
             self._refuse_tag(index, None)
-        else:
-            headline, help_text = explain_syntax(problem, str(error.context or ""))
-            notes: tuple[str, ...] = ()
-            at_end = not self.source.text[index:].strip()
-            if at_end and first < index:
-                index = first
-            elif first < index:
-                context = self.source.place(first)
-                opened = str(error.context or "").removeprefix("while ")
-                if context.line != self.source.place(index).line:
-                    notes = (f"started: {opened} at line {context.line}",)
+        elif self._is_key_apart(problem, index):
             self.error(
-                "syntax-error", headline, self.source.place(index), notes=notes, help=help_text
+                "key-and-colon-apart",
+                "within brackets, a key, its ':' and a space stand on one line",
+                self.source.place(index),
+                help="write `{key: value}`",
             )
+        elif not self.num_documents and directives:
+            self.diagnostics += refuse_directives(self.source, directives)
+            place = self.source.place(directives[0].start, directives[0].stop)
+            if not self.diagnostics:
+                headline = "no document follows this directive"
+                self.error("syntax-error", headline, place, help="remove it: it is not needed")
+        elif not self.frames and self.root is None and problem.endswith("'<document end>'"):
+            self._refuse_empty()
+        else:
+            self._explain(text, error, index, first)
         self._close_frames()
         if "block" in str(error.context or ""):
             first = index
@@ -297,6 +274,52 @@ class _TreeBuilder:
             first = min(first, last_start)
         return self.source.place(first).line - 1
 
+    def _explain(self, text: str, error: Any, index: int, first: int) -> None:
+        found = explain_syntax(text, error, index, first)
+        start = found.start
+        notes: tuple[str, ...] = ()
+        if first < index == start:
+            context = self.source.place(first)
+            if not self.source.text[index:].strip():
+                start = first
+            elif context.line != self.source.place(index).line:
+                opened = str(error.context or "").removeprefix("while ")
+                notes = (f"started: {opened} at line {context.line}",)
+        place = self.source.place(start, found.stop)
+        self.error("syntax-error", found.headline, place, notes=notes, help=found.help)
+
+    def _is_key_apart(self, problem: str, index: int) -> bool:
+        """Whether YAML has a rare form here: a key on another line than its ':', or none."""
+        if not self.frames or not self.frames[-1].is_flow or self.source.text[index:][:1] != ":":
+            return False
+        frame = self.frames[-1]
+        if frame.mapping is None:
+            before = self.source.text[:index].rstrip()
+            is_key = bool(frame.items) and not isinstance(frame.items[-1].value, dict)
+            return "node content" in problem or before.endswith(("'", '"', "}", "]")) or is_key
+        last = next(reversed(frame.mapping.values()), None)
+        return last is not None and last.left_out == "colon"
+
+    def _start_document(self, event: Any, directives: list[Directive]) -> None:
+        self.num_documents += 1
+        start, stop = int(event.start_mark.index), int(event.end_mark.index)
+        if self.num_documents == 1:
+            self.first_document = stop
+            own = [each for each in directives if each.start < stop]
+            self.diagnostics += refuse_directives(self.source, own)
+            return
+        later = [each for each in directives if each.start >= self.first_document]
+        place = self.source.place(start, start + 3)
+        if later:
+            place = self.source.place(later[0].start, later[0].stop)
+        self.error(
+            "second-document",
+            "a spec is one document, here starts another",
+            place,
+            help="put it in a file of its own",
+        )
+        raise _StopParsing
+
     def _close_frames(self) -> None:
         """Keep what the open collections hold so far."""
         self.skipped_depth = 0
@@ -304,7 +327,7 @@ class _TreeBuilder:
             frame = self.frames[-1]
             self._close(frame.stop)
 
-    def _take(self, event: Any) -> None:
+    def _take(self, event: Any, directives: list[Directive]) -> None:
         kind: object = event.__class__
         if kind is ScalarEvent:
             self._take_scalar(event)
@@ -320,16 +343,7 @@ class _TreeBuilder:
         elif kind is AliasEvent:
             self._take_alias(event)
         elif kind is DocumentStartEvent:
-            self.num_documents += 1
-            if self.num_documents > 1:
-                start = int(event.start_mark.index)
-                self.error(
-                    "second-document",
-                    "a spec is one document, here starts another",
-                    self.source.place(start, start + 3),
-                    help="put it in a file of its own",
-                )
-                raise _StopParsing
+            self._start_document(event, directives)
 
     def _expects_key(self) -> bool:
         return (
@@ -349,28 +363,42 @@ class _TreeBuilder:
             self.error("unprintable-character", "an escape names half of a surrogate pair", place)
             text = _SURROGATE.sub("\ufffd", text)
         is_plain = event.style is None or event.style == ""
+        is_resolved = is_plain and str(event.ctag) != "tag:yaml.org,2002:str"
+        value = self._resolve(text, place) if is_resolved else text
         if self._expects_key():
+            self._anchor(event.anchor, SpecNode(value, place), 1, 0)
+            self.frames[-1].key_stop = stop
             self._take_key(text, place, is_plain=is_plain)
             return
-        value: Scalar = text
-        if is_plain and str(event.ctag) != "tag:yaml.org,2002:str":
-            if is_long_number(text):
-                self.error(
-                    "number-too-long",
-                    f"a number has at most {MAX_NUMBER_LENGTH} characters,"
-                    f" this one has {len(text)}",
-                    place,
-                )
-            else:
-                value = resolve_scalar(text)
-        key_place = self.frames[-1].pending_place if self.frames else None
-        node = SpecNode(value, place, key_place)
+        key_place = None
+        left_out: Literal["", "value", "colon"] = ""
+        if self.frames:
+            key_place = self.frames[-1].pending_place
+            if is_plain and not text and self.frames[-1].mapping is not None:
+                between = self.source.text[self.frames[-1].key_stop : start]
+                left_out = "value" if ":" in between else "colon"
+        node = SpecNode(value, place, key_place, left_out)
         self._anchor(event.anchor, node, 1, 0)
         self._attach(node, 1, 0)
+
+    def _resolve(self, text: str, place: Place) -> Scalar:
+        """Return what a plain scalar means."""
+        if not is_long_number(text):
+            return resolve_scalar(text)
+        self.error(
+            "number-too-long",
+            f"a number has at most {MAX_NUMBER_LENGTH} characters, this one has {len(text)}",
+            place,
+        )
+        return text
 
     def _take_key(self, text: str, place: Place, *, is_plain: bool) -> None:
         frame = self.frames[-1]
         frame.first_place = frame.first_place or place
+        if is_plain and not text:
+            self._refuse_key(place, "nothing")
+            self._await_value(None, place)
+            return
         if is_plain and text == "<<":
             self.error(
                 "merge-key",

@@ -6,21 +6,26 @@ with the name that was probably meant.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pydantic import ValidationError
 
 from wavetwin.compiler.compose import find_node
-from wavetwin.compiler.faults import Fault, Path, explain_fault, wrong_type
-from wavetwin.compiler.fields import untagged_path
-from wavetwin.compiler.parse import SpecNode
+from wavetwin.compiler.faults import (
+    Fault,
+    Path,
+    explain_fault,
+    too_long_lists,
+    unknown_field,
+    wrong_type,
+)
+from wavetwin.compiler.fields import INTEGER_CHOICES, field_forms, model_at, untagged_path
+from wavetwin.compiler.nodes import SpecNode, to_plain
 from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec
 from wavetwin.diagnostics import Place
-
-_INTEGER_CHOICES: tuple[Path, ...] = (("wavetwin",), ("pooling", "max_kernel"))
-"""Enumerations of numbers: pydantic takes `true` for 1 and 3.0 for 3 there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +36,6 @@ class Structure:
     faults: tuple[Fault, ...]
 
 
-def to_plain(node: SpecNode) -> Any:
-    """Return a node as plain values; what a mapping gives as null is left out."""
-    value = node.value
-    if isinstance(value, dict):
-        return {key: to_plain(item) for key, item in value.items() if item.value is not None}
-    if isinstance(value, list):
-        return [to_plain(item) for item in value]
-    return value
-
-
 def check_structure(tree: SpecNode, line_text: Callable[[Place], str | None]) -> Structure:
     """Hold a tree against the schema and explain every fault."""
     spec: ExperimentSpec | None = None
@@ -49,25 +44,59 @@ def check_structure(tree: SpecNode, line_text: Callable[[Place], str | None]) ->
         spec = ExperimentSpec.model_validate(to_plain(tree))
     except ValidationError as error:
         for each in error.errors(include_url=False, include_input=False):
-            fault = explain_fault(tree, each["type"], untagged_path(each["loc"]))
+            path = untagged_path(each["loc"])
+            fault = explain_fault(tree, each["type"], path, line_text)
             if fault is not None:
                 faults.append(fault)
-    for path in _INTEGER_CHOICES:
+    faults += too_long_lists(tree, [fault.path for fault in faults])
+    for path in INTEGER_CHOICES:
         node = find_node(tree, path)
         if node is not None and isinstance(node.value, bool | float):
             faults = [fault for fault in faults if fault.path != path]
-            faults.append(wrong_type(path, node))
-            spec = None
+            faults.append(wrong_type(path, node, line_text(node.place)))
+    for path, node in _nulls(tree, ()):
+        # A plain null is no value to pydantic, whatever its key; a wrong section is said already.
+        section = model_at(path[:-1])
+        if section is not None and path[-1] not in field_forms(section):
+            faults.append(unknown_field(tree, path, node))
+    if faults:
+        spec = None
+    # Half a number may be wrong for being half.
+    cut = {fault.meant for fault in faults if fault.is_cut}
     meant = {fault.meant for fault in faults if fault.meant is not None}
     return Structure(
         spec,
         tuple(
             replace(fault, is_silent=True)
-            if fault.is_missing and fault.path in meant
+            if fault.path in cut or (fault.is_missing and fault.path in meant)
             else _with_line(fault, line_text)
             for fault in faults
         ),
     )
+
+
+def _nulls(node: SpecNode, path: Path) -> Iterator[tuple[Path, SpecNode]]:
+    """Yield what mappings give as null, at any depth."""
+    value = node.value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if item.value is None:
+                yield (*path, key), item
+            else:
+                yield from _nulls(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _nulls(item, (*path, index))
+
+
+def find_left_empty(tree: SpecNode) -> list[tuple[Path, SpecNode]]:
+    """Return the fields of the language whose value is not written."""
+    found: list[tuple[Path, SpecNode]] = []
+    for path, node in _nulls(tree, ()):
+        section = model_at(path[:-1]) if node.left_out else None
+        if section is not None and path[-1] in field_forms(section):
+            found.append((path, node))
+    return found
 
 
 def _with_line(fault: Fault, line_text: Callable[[Place], str | None]) -> Fault:
@@ -83,9 +112,11 @@ def prune(plain: dict[str, Any], faults: Sequence[Fault]) -> set[Path]:
     """
     unreliable = {fault.path for fault in faults}
     unreliable |= {fault.meant for fault in faults if fault.meant is not None}
-    for fault in faults:
-        _prune_path(plain, fault.path, unreliable)
-    return unreliable
+    pruned: set[Path] = set()
+    # The outermost first: what goes as a whole needs no mending within.
+    for fault in sorted(faults, key=lambda fault: len(fault.path)):
+        _prune_path(plain, fault.path, pruned)
+    return unreliable | pruned
 
 
 STAND_INS: dict[str, Any] = {
@@ -111,26 +142,32 @@ STAND_INS: dict[str, Any] = {
 """What is put where a required field is wrong or missing; no check sees it."""
 
 
-def _prune_path(plain: dict[str, Any], path: Path, unreliable: set[Path]) -> None:
+def _prune_path(plain: dict[str, Any], path: Path, pruned: set[Path]) -> None:
+    if any(path[:length] in pruned for length in range(1, len(path) + 1)):
+        return
+    holder = _holder_of(plain, path)
+    if holder is None:
+        return  # taken out already, with what is around it
+    last = path[-1]
+    pattern = ".".join("*" if isinstance(part, int) else part for part in path)
+    if pattern in STAND_INS:
+        holder[last] = deepcopy(STAND_INS[pattern])
+    elif isinstance(last, int):
+        # A list without one of its items says something else: the list goes.
+        _prune_path(plain, path[:-1], pruned)
+        return
+    elif isinstance(holder, dict):
+        cast("dict[str, Any]", holder).pop(last, None)
+    pruned.add(path)
+
+
+def _holder_of(plain: dict[str, Any], path: Path) -> Any:
+    """Return the mapping or list that a path ends in; None where there is none."""
     holder: Any = plain
     for part in path[:-1]:
         if isinstance(holder, dict):
             holder = cast("dict[str, Any]", holder).get(str(part))
         elif isinstance(holder, list) and isinstance(part, int):
             holder = cast("list[Any]", holder)[part]
-        if not isinstance(holder, dict | list):
-            return  # taken out already, with what is around it
-    last = path[-1]
-    pattern = ".".join("*" if isinstance(part, int) else part for part in path)
-    if pattern in STAND_INS:
-        stand_in = STAND_INS[pattern]
-        if isinstance(holder, list) and isinstance(last, int):
-            cast("list[Any]", holder)[last] = stand_in
-        elif isinstance(holder, dict):
-            cast("dict[str, Any]", holder)[str(last)] = stand_in
-    elif isinstance(last, int):
-        # A list without one of its items says something else: the list goes.
-        unreliable.add(path[:-1])
-        _prune_path(plain, path[:-1], unreliable)
-    elif isinstance(holder, dict):
-        cast("dict[str, Any]", holder).pop(str(last), None)
+    kind = list if isinstance(path[-1], int) else dict
+    return cast("Any", holder) if isinstance(holder, kind) else None

@@ -26,8 +26,8 @@ def distance(first: str, second: str) -> int:
 def nearest(word: str, names: Iterable[str]) -> str | None:
     """Return the nearest of the names, where it is near enough to be meant.
 
-    Near: at most two edits, a third of the word at most; or one is the other's beginning. Case and
-    the choice of `-`, `_` or a space do not count.
+    Near: at most two edits, a third of the word at most; or one is the other's beginning, or its
+    last words. Case and the choice of `-`, `_` or a space do not count.
     """
     plain = _plain(word)
     best: tuple[int, int, str] | None = None
@@ -41,8 +41,11 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
             best = (edits, position, name)
     if best is not None:
         return best[2]
-    starting = [name for name in names if _starts_alike(plain, _plain(name))]
-    return starting[0] if len(starting) == 1 else None
+    for is_alike in (_starts_alike, _ends_alike):
+        alike = [name for name in names if is_alike(plain, _plain(name))]
+        if len(alike) == 1:
+            return alike[0]
+    return None
 
 
 def suggest(word: str, names: Sequence[str]) -> str | None:
@@ -69,3 +72,8 @@ def _plain(word: str) -> str:
 def _starts_alike(first: str, second: str) -> bool:
     shorter, longer = sorted((first, second), key=len)
     return len(shorter) >= 3 and longer.startswith(shorter)
+
+
+def _ends_alike(first: str, second: str) -> bool:
+    shorter, longer = sorted((first, second), key=len)
+    return len(shorter) >= 3 and longer.endswith("_" + shorter)

@@ -7,13 +7,18 @@ the merge is checked for what is missing and for rules that join several fields 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from wavetwin.compiler.advice import accepts
 from wavetwin.compiler.checks import RULES, Facts
-from wavetwin.compiler.clash import clash
-from wavetwin.compiler.compose import Layer, LayerReport, LoadedSpec, SourceCache
+from wavetwin.compiler.clash import clash, value_text
+from wavetwin.compiler.compose import Layer, LayerReport, LoadedSpec, SourceCache, find_node
+from wavetwin.compiler.faults import Path, path_text
+from wavetwin.compiler.nodes import SpecNode, to_plain
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.structure import check_structure, prune, to_plain
-from wavetwin.diagnostics import Diagnostic
+from wavetwin.compiler.source import report
+from wavetwin.compiler.structure import check_structure, find_left_empty, prune
+from wavetwin.diagnostics import Diagnostic, Origin
 
 __all__ = ["clash", "validate", "validate_fragment"]
 
@@ -44,6 +49,7 @@ def validate(
     if is_complete and all(each.names_parents for each in structures):
         spec, found = _check_merge(loaded)
         diagnostics += found
+    diagnostics += _left_empty(loaded, diagnostics)
     ordered = _in_file_order(loaded, diagnostics)
     is_valid = all(each.severity != "error" for each in ordered)
     return (spec if is_valid else None), ordered
@@ -53,8 +59,8 @@ def validate_fragment(
     loaded: LoadedSpec, cache: SourceCache | None = None
 ) -> tuple[Diagnostic, ...]:
     """Return what is wrong with a part of specs, where fields may be missing."""
-    found = _found_in(_check_layers(loaded, cache))
-    return _in_file_order(loaded, [*loaded.diagnostics, *found])
+    found = [*loaded.diagnostics, *_found_in(_check_layers(loaded, cache))]
+    return _in_file_order(loaded, [*found, *_left_empty(loaded, found)])
 
 
 def _found_in(layers: Iterable[LayerReport]) -> Iterator[Diagnostic]:
@@ -66,11 +72,11 @@ def _check_layers(loaded: LoadedSpec, cache: SourceCache | None) -> list[LayerRe
     known = {} if cache is None else cache.reports
     reports: list[LayerReport] = []
     for layer in loaded.layers:
-        report = known.get(layer.name)
-        if report is None or layer.is_override:
-            report = _check_layer(layer)
-            known[layer.name] = report
-        reports.append(report)
+        found = known.get(layer.name)
+        if found is None or layer.is_override:
+            found = _check_layer(layer)
+            known[layer.name] = found
+        reports.append(found)
     return reports
 
 
@@ -85,7 +91,7 @@ def _check_layer(layer: Layer) -> LayerReport:
         tuple(
             fault.diagnostic
             for fault in structure.faults
-            if not fault.is_missing
+            if not (fault.is_missing or fault.is_silent)
             and _position(fault.diagnostic) not in refused
             and _position(fault.diagnostic)[1] <= last_line
         ),
@@ -114,6 +120,66 @@ def _check_merge(loaded: LoadedSpec) -> tuple[ExperimentSpec | None, list[Diagno
         if facts.are_reliable(rule.reads):
             diagnostics += rule.check(whole, facts)
     return spec, diagnostics
+
+
+def _left_empty(loaded: LoadedSpec, found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Report fields without a value; where something else is wrong with them, that is said.
+
+    A word without a ':' is no field. A field left empty is a null, which removes: often its value
+    was forgotten, or commented out.
+    """
+    refused = {_position(each) for each in found}
+    reports: list[Diagnostic] = []
+    for rank, layer in enumerate(loaded.layers):
+        if layer.tree is None:
+            continue
+        last_line = layer.parsed.reliable_lines
+        for path, node in find_left_empty(layer.tree):
+            place = node.key_place or node.place
+            positions = {(at.path, at.line, at.column) for at in (place, node.place)}
+            if positions & refused or (last_line is not None and place.line > last_line):
+                continue
+            shown = path_text(path)
+            source = layer.parsed.source
+            if node.left_out == "colon":
+                reports.append(
+                    report(
+                        source,
+                        "value-missing",
+                        f"{shown} has no value",
+                        place,
+                        help=_value_help(path),
+                    )
+                )
+                continue
+            removed = _inherited(loaded, rank, path)
+            if removed is None:
+                headline = f"{shown} is left empty, and there is nothing inherited to remove"
+                help_text = "write a value, or remove the line"
+                origins = ()
+            else:
+                headline = f"{shown} is left empty, which removes what is inherited"
+                help_text = f"write a value, or {path[-1]}: null to remove it"
+                origins = (Origin(f"{shown} {value_text(removed)}", removed.place),)
+            warning = report(source, "left-empty", headline, place, origins=origins, help=help_text)
+            reports.append(replace(warning, severity="warning"))
+    return reports
+
+
+def _value_help(path: Path) -> str | None:
+    """Return how a word is made a field, where one value is as good as meant."""
+    return f"write {path[-1]}: true" if accepts(path, True) else f"write {path[-1]}: and a value"
+
+
+def _inherited(loaded: LoadedSpec, rank: int, path: Path) -> SpecNode | None:
+    """Return what a field has in the last layer before its own that sets it."""
+    if path[0] == "extends" or any(isinstance(part, int) for part in path):
+        return None  # parents are not inherited, and a list is replaced as a whole
+    for layer in reversed(loaded.layers[:rank]):
+        node = find_node(layer.tree, path)
+        if node is not None:
+            return node if node.value is not None else None
+    return None
 
 
 def _position(diagnostic: Diagnostic) -> tuple[str, int, int]:
