@@ -30,7 +30,7 @@ def draw_packets(packets: PacketWeights, title: str) -> str:
         number: Cell(
             heat(weight, 0.0, most),
             text=str(number),
-            title=f"packet {number}, band {packets.bands.get(number, 0)}: {weight:.3g}",
+            title=f"packet {number}, band {packets.bands[number]}: {weight:.3g}",
         )
         for number, weight in packets.weights.items()
     }

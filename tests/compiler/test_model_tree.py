@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -118,16 +119,16 @@ def test_packets_are_told_with_their_place_and_use() -> None:
         "  . . . . . . . .",
     ]
     for row in (
-        "packet down right angle dyadic band band group channels rule",
-        "3 +0.375 0.375 45 1 1 6 10 to 11",
-        "31 -0.625 0.625 -45 2 3 1 16 to 17 diagonal",
-        "15 +0.625 0.625 45 2 5 1 22 to 23 diagonal",
-        "0 +0.125 0.125 - - lowpass",
-        "28 -0.875 0.875 -45 2 - - edges",
+        "packet down, rad/px right, rad/px angle, degrees dyadic band band group channels rule",
+        "3 +1.18 1.18 45 1 1 6 10 to 11",
+        "31 -1.96 1.96 -45 2 3 1 16 to 17 diagonal",
+        "15 +1.96 1.96 45 2 5 1 22 to 23 diagonal",
+        "0 +0.39 0.39 - - lowpass",
+        "28 -2.75 2.75 -45 2 - - edges",
     ):
         assert row in rows
     assert len([row for row in rows if row.endswith("edges")]) == 14
-    assert centre(choice.uses[0].facts, 2) == (-0.125, 0.375)
+    assert centre(choice.uses[0].facts, 2) == (-math.pi / 8, 3 * math.pi / 8)
 
 
 def test_real_packets_are_told_apart() -> None:

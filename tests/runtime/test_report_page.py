@@ -168,11 +168,15 @@ def test_first_layer_of_a_twin(tmp_path: Path, twin: Compiled) -> None:
     assert sum(link.startswith("data:image/png;base64,") for link in page.links) == 24
     assert [heading for heading in page.headings if "channels" in heading] == [
         "Free channels",
-        "Wavelet channels, band 0",
         "Wavelet channels, band 1",
+        "Wavelet channels, band 2",
     ]
     text = (tmp_path / "page/report.html").read_text(encoding="utf-8")
-    titles = dict(re.findall(r"<title>packet (\d+), band \d: ([\d.e-]+)</title>", text))
+    assert "half a cycle" not in text
+    axes = re.findall(r">([^<>]*frequency[^<>]*)</text>", text)
+    assert len(axes) == 4  # of the packets and of the channels' centres
+    assert all("radians a pixel" in each for each in axes)
+    titles = dict(re.findall(r"<title>packet (\d+), band [12]: ([\d.e-]+)</title>", text))
     kept = {node.op: node for node in twin.graph}["keep_packets"].attributes["packets"]
     assert isinstance(kept, tuple)
     weights = torch.cat([state[f"stem.wavelet.mixing.{band}.weight"].flatten() for band in (0, 1)])
@@ -190,7 +194,7 @@ def test_packets_that_several_channels_share(tmp_path: Path) -> None:
     run, state = trained(tmp_path / "runs", compiled)
     page_of([run], tmp_path)
     text = (tmp_path / "page/report.html").read_text(encoding="utf-8")
-    titles = dict(re.findall(r"<title>packet (\d+), band 0: ([\d.e-]+)</title>", text))
+    titles = dict(re.findall(r"<title>packet (\d+), band 1: ([\d.e-]+)</title>", text))
     first = state["stem.wavelet.mixing.0.weight"]
     assert first.shape[:2] == (4, 3)
     # Outputs 0 and 1 mix the first three packets, 2 and 3 the others.

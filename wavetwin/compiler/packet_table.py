@@ -6,7 +6,17 @@ from wavetwin.compiler.packet_use import PacketChoice, PacketUse, centre, kind, 
 from wavetwin.compiler.packets import plane_cells
 from wavetwin.compiler.tables import align
 
-HEADS = ("packet", "down", "right", "angle", "dyadic band", "band", "group", "channels", "rule")
+HEADS = (
+    "packet",
+    "down, rad/px",
+    "right, rad/px",
+    "angle, degrees",
+    "dyadic band",
+    "band",
+    "group",
+    "channels",
+    "rule",
+)
 
 
 def packet_table(choice: PacketChoice) -> str:
@@ -16,7 +26,7 @@ def packet_table(choice: PacketChoice) -> str:
         f"{choice.num_kept} of {total} packets kept: {choice.transform}, "
         f"{choice.levels} level{'s' * (choice.levels > 1)}, filters {choice.filters}",
         "",
-        "The frequency plane, from -pi to pi: the packet's band in `keep`, . where it is left out",
+        "The frequency plane, from -pi to pi radians a pixel: the packet's band, . where it is left out",
         "",
         *_plane(choice),
         "",
@@ -25,8 +35,9 @@ def packet_table(choice: PacketChoice) -> str:
     lines += align(rows, right=range(7))
     lines += [
         "",
-        "down, right: the centre, 1 being half a cycle a pixel; a packet takes its opposite, too",
+        "down, right: the centre in radians a pixel, pi at most; a packet takes its opposite, too",
         "angle: of the waves, 0 along the rows, positive where they run down and to the right",
+        "band: the item of `keep`, from 1, as everywhere; dyadic band: 1 is the last stage's",
         "rule: the rule of `exclude` that leaves the packet out, or would",
     ]
     if choice.transform == "wpt":
@@ -51,8 +62,8 @@ def _row(choice: PacketChoice, use: PacketUse) -> tuple[str, ...]:
     angle = "" if use.facts.is_lowpass else f"{orientation(use.facts, choice.levels):.0f}"
     return (
         str(use.number),
-        f"{down:+z.3f}",
-        f"{right:z.3f}",
+        f"{down:+z.2f}",
+        f"{right:z.2f}",
         angle,
         "" if use.facts.is_lowpass else str(use.facts.dyadic_band),
         str(use.band or "-"),

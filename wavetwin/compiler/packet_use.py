@@ -91,13 +91,13 @@ def packet_choice(graph: ModuleGraph) -> PacketChoice | None:
 
 
 def centre(facts: PacketFacts, levels: int) -> tuple[float, float]:
-    """Return the middle of a packet's cell, (down, right), in half cycles a pixel.
+    """Return the middle of a packet's cell, (down, right), in radians a pixel.
 
     The right one is positive; the packet's waves have this frequency and its opposite.
     """
-    cells = 2**levels
-    down = facts.vertical_sign * (facts.vertical_cell + 0.5) / cells
-    return down, (facts.horizontal_cell + 0.5) / cells
+    side = math.pi / 2**levels
+    down = facts.vertical_sign * (facts.vertical_cell + 0.5) * side
+    return down, (facts.horizontal_cell + 0.5) * side
 
 
 def orientation(facts: PacketFacts, levels: int) -> float:

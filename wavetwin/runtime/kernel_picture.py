@@ -96,8 +96,13 @@ def draw_kernels(kernel: ResultingKernel, title: str) -> Image.Image:
         + (", real part then imaginary part of complex channels" * any(kernel.is_complex))
         + ("; below, its red, green and blue weights in grey." * (kernel.weight.shape[1] == 3)),
         "Right: modulus of the Fourier transform, all colours together, frequency 0 in the middle, "
-        "edges at half a cycle per pixel; white is 0, black its largest value.",
-        "Labels: number; where the spectrum is largest, (down, right), 1 being half a cycle per pixel.",
+        "edges at pi radians a pixel; white is 0, black its largest value.",
+        "Labels: number; where the spectrum is largest, (down, right), in radians a pixel.",
+        *(
+            ["Bands are the items of `keep`, counted from 1, as in `wavetwin show --packets`."]
+            if set(kernel.bands) - {None}
+            else []
+        ),
     ]
     return _lay_out(lines, sections)
 

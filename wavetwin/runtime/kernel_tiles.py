@@ -44,6 +44,7 @@ class KernelTile:
     """One channel, ready to be drawn."""
 
     label: tuple[str, str]
+    """Its number, from 0, and where its spectrum is largest, (down, right) in radians a pixel."""
     panels: tuple[Pixels, ...]
     """Kernels, (height, width, 3)."""
     strips: tuple[tuple[Pixels, ...], ...]
@@ -52,14 +53,14 @@ class KernelTile:
 
 
 def kernel_tiles(kernel: ResultingKernel) -> list[tuple[str, list[KernelTile]]]:
-    """Return what is drawn of every channel, by band, in the channels' order.
+    """Return what is drawn of every channel, by band, in the channels' order; bands count from 1.
 
     Kernels are cut to the window of `energy_window` and scaled to their largest weight.
     """
     top, left, side = energy_window(kernel)
     shown = kernel.weight.detach().cpu()[..., top : top + side, left : left + side]
     spectrum = kernel.spectrum().detach().cpu()
-    frequencies = (kernel.centre_frequencies() / torch.pi).tolist()
+    frequencies = kernel.centre_frequencies().tolist()
     tiles = [
         _tile(kernel, channel, shown[channel], spectrum[channel], frequencies[channel])
         for channel in range(len(shown))
@@ -131,7 +132,7 @@ def _sections(
     last: object = ()
     for tile, band in zip(tiles, kernel.bands, strict=True):
         if band != last or not sections:
-            name = "Free channels" if band is None else f"Wavelet channels, band {band}"
+            name = "Free channels" if band is None else f"Wavelet channels, band {band + 1}"
             sections.append((name, []))
             last = band
         sections[-1][1].append(tile)

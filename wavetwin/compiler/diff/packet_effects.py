@@ -242,10 +242,7 @@ def _of_all(wavelet: WaveletSpec) -> str:
 def _reach(wavelet: WaveletSpec) -> str:
     """Return how far from frequency 0 the kept packets' centres lie, in radians a pixel."""
     centres = [
-        math.pi
-        * math.hypot(
-            *centre(packet_facts(wavelet.transform, wavelet.levels, number), wavelet.levels)
-        )
+        math.hypot(*centre(packet_facts(wavelet.transform, wavelet.levels, number), wavelet.levels))
         for number in _kept(wavelet)
     ]
     low, high = f"{min(centres):.2f}", f"{max(centres):.2f}"

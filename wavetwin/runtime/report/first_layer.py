@@ -30,7 +30,7 @@ class PacketWeights:
     weights: Mapping[int, float]
     """By packet, those that are kept: the sum of the moduli of its weights in all output maps."""
     bands: Mapping[int, int]
-    """By packet: its band of the mixing, counted from 0."""
+    """By packet: its band of the mixing, counted from 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def _packet_weights(state: Mapping[str, Tensor], graph: ModuleGraph) -> PacketWe
         each = own.reshape(groups, outputs // groups, inputs // groups).abs().sum(1).flatten()
         for packet, weight in zip(kept[start : start + inputs], each.tolist(), strict=True):
             weights[packet] += weight
-            bands[packet] = band
+            bands[packet] = band + 1
         start += inputs
     return PacketWeights(transform, levels, weights, bands)
 

@@ -40,8 +40,9 @@ def first_layers_part(runs: Sequence[Run], draw_packets: DrawPackets | None) -> 
         '<p class="quiet">Of each channel: the weights (mid-grey is 0, scaled to the largest; of '
         "complex channels the real, then the imaginary part; under a kernel of three colours, red, "
         "green and blue in grey), then the modulus of its Fourier transform (frequency 0 in the "
-        "middle, edges at half a cycle a pixel, black the largest value). Below, where that is "
-        "largest: down, right, 1 being half a cycle a pixel.</p>"
+        "middle, edges at pi radians a pixel, black the largest value). Below, where that is "
+        "largest: down, right, in radians a pixel. Bands are the items of <code>keep</code>, the first "
+        "is 1.</p>"
     ]
     for run in runs:
         body.append(f"<h3>{html.escape(run.label)}</h3>")
@@ -84,7 +85,7 @@ def _tile(tile: KernelTile) -> str:
     content = io.BytesIO()
     picture.convert("L" if _is_grey(tile) else "RGB").save(content, format="PNG", optimize=True)
     number, frequency = tile.label
-    words = f"Channel {number}: kernel and spectrum, largest at {frequency}"
+    words = f"Channel {number}: kernel and spectrum, largest at {frequency} radians a pixel"
     return figure(
         f'<img src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}" '
         f'width="{picture.width}" height="{picture.height}" alt="{html.escape(words)}">',
@@ -142,6 +143,6 @@ def _grid() -> list[str]:
         f'<text x="{_LEFT + _SIDE / 2:g}" y="{_TOP + _SIDE + 34:g}" text-anchor="middle" '
         'fill="#1b1d20">horizontal frequency, radians a pixel</text>'
         f'<text transform="translate(11 {middle:g}) rotate(-90)" text-anchor="middle" '
-        'fill="#1b1d20">vertical frequency (downwards)</text>'
+        'fill="#1b1d20">vertical frequency, radians a pixel, downwards</text>'
     )
     return parts

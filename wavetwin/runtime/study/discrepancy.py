@@ -100,16 +100,16 @@ class Discrepancy:
 
 PLACE_COLUMNS = (
     "filter",
-    "orientation",
-    "band",
+    "orientation_degrees",
+    "dyadic_band",
     "vertical_cell",
     "horizontal_cell",
-    "vertical_frequency",
-    "horizontal_frequency",
-    "vertical_centroid",
-    "horizontal_centroid",
+    "vertical_frequency_rad_per_px",
+    "horizontal_frequency_rad_per_px",
+    "vertical_centroid_rad_per_px",
+    "horizontal_centroid_rad_per_px",
 )
-"""Of every table with a row a filter: orientation in degrees, frequencies in radians per pixel."""
+"""Of every table with a row a filter; frequencies in radians a pixel, as everywhere."""
 
 
 def place_cells(place: PacketPlace) -> tuple[int | float, ...]:

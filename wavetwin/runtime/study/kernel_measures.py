@@ -49,11 +49,11 @@ COLUMNS = (
     "direction",
     "coherence",
     "normalised_sum",
-    "vertical_mean_frequency",
-    "horizontal_mean_frequency",
+    "vertical_mean_frequency_rad_per_px",
+    "horizontal_mean_frequency_rad_per_px",
     "gabor_likeness",
-    "vertical_frequency",
-    "horizontal_frequency",
+    "vertical_frequency_rad_per_px",
+    "horizontal_frequency_rad_per_px",
 )
 
 

@@ -87,7 +87,7 @@ class KernelStudy:
             "mean",
             "median",
             f"share above {MATCHED}",
-            "frequency distance",
+            "frequency distance, radians a pixel",
             "energy kept",
         )
         caption = f"Similarity to {self.first.name}, windows of {self.side} x {self.side}"
