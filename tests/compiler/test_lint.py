@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -343,3 +344,78 @@ def test_packets_by_number_that_are_meant_for_these_levels_are_not_warned_of(
         "wavetwin: 1\nextends: mixin.yaml\nbackbone: {arch: resnet18}\ndata: {dataset: imagenet}\n"
     )
     assert not warnings_of(tmp_path, f"{head}stem: {{free_channels: 40, wavelet: {{levels: 3}}}}\n")
+
+
+BLURRED = "wavetwin: 1\nbackbone: {arch: alexnet}\ndata: {dataset: imagenet}\n"
+SEQUENTIAL_BLUR = SMALL.replace("free_channels: 4", "free_channels: 16") + (
+    "pooling: {free: max_adaptive_blur}\n"
+)
+TWIN_BLUR = BLURRED + (
+    "stem: {free_channels: 32, wavelet: {levels: 3, keep: [{band: 1, channels: 32}]}}\n"
+    "pooling: {free: max_adaptive_blur, wavelet: max_adaptive_blur}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("static-gain", wavelet(2, "16, 1")),
+        ("static-gain", wavelet(2, "0, 1") + "pooling: {wavelet: modulus}\n"),
+        ("joint-blur-without-norm", f"{BLURRED}pooling: {{free: max_adaptive_blur}}\n"),
+        (
+            "joint-blur-without-norm",
+            BLURRED.replace("net}\nd", "net, downsampling: adaptive_blur}\nd"),
+        ),
+        ("joint-blur-without-norm", TWIN_BLUR),
+        ("joint-blur-without-norm", SEQUENTIAL_BLUR),
+        ("map-below-filter", wavelet(3, "1, 2").replace("norm: none", "norm: batch")),
+        ("packets-of-other-levels", f"extends: parent.yaml\n{OTHER_LEVELS}"),
+    ],
+)
+def test_values_that_a_remedy_names_are_one(tmp_path: Path, code: str, text: str) -> None:
+    (tmp_path / ".wavetwin.toml").touch()
+    (tmp_path / "parent.yaml").write_text(NUMBERED, encoding="utf-8")
+    found = [each for each in warnings_of(tmp_path, text) if each.code == code]
+    assert found
+    for warning in found:
+        assert warning.help is not None
+        remedy = re.search(r"set ((?:[\w.]+ and )*[\w.]+) to (\w+)", warning.help)
+        assert remedy is not None, warning.help
+        overrides = [f"{field}={remedy[2]}" for field in remedy[1].split(" and ")]
+        left = warnings_of(tmp_path, text, *overrides)
+        assert warning.headline not in [each.headline for each in left if each.code == code]
+    if len(found) == 1:
+        assert code not in codes(left)
+
+
+def test_low_pass_packets_that_a_remedy_names_are_those_to_leave_out(tmp_path: Path) -> None:
+    text = wavelet(2, "0, 16, 1, 2") + "pooling: {wavelet: modulus}\n"
+    (warning,) = warnings_of(tmp_path, text)
+    assert warning.help == "leave packets 0 and 16 out of keep, or set stem.norm to batch"
+    assert not warnings_of(tmp_path, wavelet(2, "1, 2") + "pooling: {wavelet: modulus}\n")
+
+
+def test_a_norm_at_the_beginning_of_the_layers_is_a_remedy(tmp_path: Path) -> None:
+    (warning,) = warnings_of(
+        tmp_path, SEQUENTIAL_BLUR.replace("free_channels", "norm: none, free_channels")
+    )
+    assert warning.help is not None
+    assert "let backbone.layers begin with a norm" in warning.help
+    text = SEQUENTIAL_BLUR.replace("free_channels", "norm: none, free_channels")
+    assert not warnings_of(tmp_path, text.replace("[{flatten", "[{norm: {}}, {flatten"))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    ["pool: {kernel_size: 3}", "conv: {channels: 2, kernel_size: 5, stride: 3, padding: 0}"],
+)
+def test_a_padding_that_a_remedy_names_is_one(tmp_path: Path, layer: str) -> None:
+    text = SMALL.replace("[{flatten", f"[{{{layer}}}, {{flatten")
+    (warning,) = warnings_of(tmp_path, text)
+    assert warning.help is not None
+    padding = re.search(r"set its padding to (\d+)", warning.help)
+    assert padding is not None
+    padded = re.sub(
+        r"(, padding: \d+)?\}\}, \{flatten", f", padding: {padding[1]}}}}}, {{flatten", text
+    )
+    assert not warnings_of(tmp_path, padded)

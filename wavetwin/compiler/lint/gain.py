@@ -29,13 +29,15 @@ def static_gain(facts: LintFacts) -> Iterator[Diagnostic]:
     gains: dict[str, float | None] = {}
     """Largest gain on a path that went through a low-pass packet since the last norm."""
     colour = 1.0
+    low: list[int] = []
     for node in facts.graph:
         before = [gain for source in node.inputs if (gain := gains[source]) is not None]
         gain = max(before) if before and node.op not in NORMS else None
         if node.op == "colour_mixing":
             colour = abs(sum(cast("tuple[float, ...]", node.attributes["initial"])))
         elif node.op == "keep_packets":
-            gain = _low_pass_of(facts, node, colour)
+            low, each = _low_pass_of(facts, node)
+            gain = colour * each if low else None
         elif gain is not None and node.op == "adaptive_blur":
             gain /= _joint_groups(node)
         gains[node.id] = gain
@@ -47,12 +49,21 @@ def static_gain(facts: LintFacts) -> Iterator[Diagnostic]:
         f"a low-pass packet is kept and a path from it to the output has no norm: a constant image "
         f"arrives {reached:.3g} times as large; expect a first loss above ln(classes)",
         ["stem.wavelet.keep", "stem.wavelet.exclude"],
-        help="leave the low-pass packets out, or put a norm after the wavelet channels",
+        help=f"leave {_packets_text(low)} out of keep, or "
+        + (
+            "set stem.norm to batch"
+            if facts.spec.backbone.arch == "sequential"
+            else "choose an architecture with norms"
+        ),
     )
 
 
-def _low_pass_of(facts: LintFacts, keep: Node, colour: float) -> float | None:
-    """Return the gain of the low-pass packets that are kept; None where none passes constants.
+def _packets_text(numbers: list[int]) -> str:
+    return f"packet{'s' * (len(numbers) > 1)} {' and '.join(map(str, numbers))}"
+
+
+def _low_pass_of(facts: LintFacts, keep: Node) -> tuple[list[int], float]:
+    """Return the low-pass packets that are kept and pass constants, and the gain of each.
 
     Of half A's, both trees' real parts cancel: a constant is in the imaginary part alone, which
     RMax does not read.
@@ -63,9 +74,7 @@ def _low_pass_of(facts: LintFacts, keep: Node, colour: float) -> float | None:
     low = [number for number in kept if packet_facts(transform, levels, number).is_lowpass]
     if transform == "dtcwpt" and any(node.op == "real_part" for node in facts.graph):
         low = [number for number in low if number >= 4**levels]
-    if not low:
-        return None
-    return colour * low_pass_gain(transform, levels)
+    return low, low_pass_gain(transform, levels)
 
 
 def _joint_groups(blur: Node) -> int:
@@ -89,8 +98,23 @@ def joint_blur_without_norm(facts: LintFacts) -> Iterator[Diagnostic]:
             f"{and_more(ids)}: the softmax of this adaptive blur is over {groups} groups together, so "
             f"that a constant comes out 1/{groups}, and no norm follows",
             [*fields, "backbone.arch"],
-            help="blur with max_blur and blur, or choose an architecture with norms",
+            help=f"set {_adaptive_fields(facts, fields[0])}, or "
+            + (
+                "let backbone.layers begin with a norm"
+                if facts.spec.backbone.arch == "sequential"
+                else "choose an architecture with norms"
+            ),
         )
+
+
+def _adaptive_fields(facts: LintFacts, field: str) -> str:
+    """Return which fields to set to a blur that keeps constants, and to which."""
+    if field == "backbone.downsampling":
+        return f"{field} to blur"
+    # Where both are written, channels are pooled together and each field asks for the blur.
+    both = facts.spec.pooling.wavelet == facts.spec.pooling.free
+    other = " and pooling.wavelet" if both and facts.loaded.has("pooling.wavelet") else ""
+    return f"{field}{other} to max_blur"
 
 
 GAIN_RULES: tuple[LintRule, ...] = (static_gain, joint_blur_without_norm)

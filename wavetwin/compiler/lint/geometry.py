@@ -31,8 +31,18 @@ def map_below_filter(facts: LintFacts) -> Iterator[Diagnostic]:
             f"{and_more(ids)}: a filter of {taps} taps reads a map of {height} x {width}, so that "
             "every output reaches beyond its border",
             [*fields, "data.image_size"],
-            help="choose a larger data.image_size, a shorter filter, or less subsampling before it",
+            help=_larger_map(facts, ids[0], taps),
         )
+
+
+def _larger_map(facts: LintFacts, node_id: str, taps: int) -> str:
+    """Say what makes the map as large as its filter: exactly, where it is the image itself."""
+    height, width = facts.inputs_of(facts.nodes[node_id])[0].output_shape[1:]
+    image = facts.spec.data.image_size
+    others = "a shorter filter"
+    if height == width == image:
+        return f"set data.image_size to {taps} or more, or choose {others}"
+    return f"choose a larger data.image_size, {others}, or less subsampling before it"
 
 
 def _taps(node: Node) -> int | None:
