@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
 from wavetwin.runtime.baselines import CORRUPTIONS, PUBLISHED_FLIP_RATES, SEVERITIES
-from wavetwin.runtime.data.found import shown
+from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
+from wavetwin.runtime.data.class_order import number_classes
+from wavetwin.runtime.data.found import printable, shown
+from wavetwin.runtime.data.image_walk import is_folder, subfolders, visible
+from wavetwin.runtime.data.npy_images import list_npy_sets
 from wavetwin.runtime.data.presence import HOW_TO_GET, Presence, look_for
 from wavetwin.runtime.data.root import ROOT_REMEDY, RootPlace, root_places
 from wavetwin.runtime.errors import RunError
@@ -35,7 +38,7 @@ def check_data(plan: TrainingPlan, data_root: Path | None, *, verify: bool) -> t
     places = root_places(data_root)
     root = next((place.root for place in places if place.root is not None), None)
     presence = look_for(plan.data, root, verify=verify)
-    batteries = [_look_for_battery(entry, plan, root) for entry in _with_roots(plan)]
+    batteries = [_look_for_battery(entry, plan, root, presence) for entry in _with_roots(plan)]
     lines = [f"data set: {plan.data.dataset}", "looked in:", *_shown_places(places)]
     lines += _shown_presence(plan.data.dataset, presence, verified=verify)
     for entry, (found, missing) in zip(_with_roots(plan), batteries, strict=True):
@@ -44,7 +47,7 @@ def check_data(plan: TrainingPlan, data_root: Path | None, *, verify: bool) -> t
         lines += _listed("missing", missing)
     complete = presence.is_complete and not any(missing for _, missing in batteries)
     lines.append("complete" if complete else "not complete")
-    return complete, "\n".join(lines) + "\n"
+    return complete, "\n".join(map(printable, lines)) + "\n"
 
 
 def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) -> str:
@@ -96,9 +99,14 @@ def _shown_presence(dataset: str, presence: Presence, *, verified: bool) -> Iter
     yield from _listed("damaged", presence.damaged)
     if presence.counts:
         yield "images: " + ", ".join(f"{n} {split}" for split, n in presence.counts.items())
+    if presence.pairs:
+        yield "classes of all training and test images:"
+        yield from (f"  {pair}" for pair in presence.pairs)
     if verified and presence.is_complete:
         yield "every checksum that is known was compared, and every image file decoded"
-    if not presence.is_complete:
+    if presence.missing and presence.remedy is not None:
+        yield f"help: {presence.remedy}"
+    elif not presence.is_complete:
         yield f"how to get it: {HOW_TO_GET[dataset]}"
 
 
@@ -114,7 +122,7 @@ def _with_roots(plan: TrainingPlan) -> list[EvaluationPlan]:
 
 
 def _look_for_battery(
-    entry: EvaluationPlan, plan: TrainingPlan, root: Path | None
+    entry: EvaluationPlan, plan: TrainingPlan, root: Path | None, presence: Presence
 ) -> tuple[list[str], list[str]]:
     """Return what is there and what is missing of the images of one entry."""
     assert entry.root is not None
@@ -128,14 +136,46 @@ def _look_for_battery(
         files = "images"
     else:
         wanted, files = sorted({*PUBLISHED_FLIP_RATES, *NOISES}), "videos"
-    there = [name for name in wanted if (folder / name).is_dir()]
+    try:
+        arrays = list_npy_sets(folder, SEVERITIES, plan.data.num_classes)
+    except RunError as error:
+        return [], [error.headline]
+    there = [name for name in wanted if name in arrays or is_folder(folder / name)]
     missing = [f"{folder / name}" for name in wanted if name not in there]
+    found = [f"{folder}: {len(there)} of {len(wanted)} sets"]
+    ways: dict[str, str] = {}
     for name in there:
-        with os.scandir(folder / name) as entries:
-            classes = sorted(each.name for each in entries if each.is_dir())
-        if len(classes) != plan.data.num_classes:
-            missing.append(f"{folder / name} has {len(classes)} of {plan.data.num_classes} classes")
-        empty = [each for each in classes if not any((folder / name / each).iterdir())]
-        if empty:
-            missing.append(f"{folder / name} has no {files} of {shown(empty)}")
-    return [f"{folder}: {len(there)} of {len(wanted)} sets"], missing
+        if name not in arrays:
+            fault, way = _look_for_classes(folder / name, files, plan, presence)
+            missing += fault
+            ways.setdefault(way, name)
+    found += [f"{name}: {way}" for way, name in ways.items() if way]
+    return found, missing
+
+
+def _look_for_classes(
+    folder: Path, files: str, plan: TrainingPlan, presence: Presence
+) -> tuple[list[str], str]:
+    """Return what is missing of the class folders of one set, and which of them is which class."""
+    number = plan.data.num_classes
+    try:
+        names = subfolders(folder)
+        if len(names) < number:
+            return [f"{folder} has {len(names)} of {number} classes"], ""
+        numbers = dict.fromkeys(names, 0)
+        # Without the data set nothing says which classes it has.
+        if presence.counts:
+            official = OFFICIAL_NAMES.get(plan.data.dataset)
+            numbers = number_classes(folder, names, presence.class_names, number, official)
+        empty = [name for name in numbers if not visible(folder / name)]
+    except RunError as error:
+        return [error.headline], ""
+    if empty:
+        return [f"{folder} has no {files} of {shown(empty)}"], ""
+    if not presence.counts:
+        return [], ""
+    pairs = [f"{name} is class {n}" for name, n in sorted(numbers.items(), key=lambda p: p[1])]
+    some = pairs if len(pairs) <= 6 else [*pairs[:3], "...", *pairs[-3:]]
+    others = len(names) - len(numbers)
+    rest = f"; {others} other folders are not read: no class of the model's" if others else ""
+    return [], ", ".join(some) + rest

@@ -58,6 +58,7 @@ def evaluate_weights(
             failed; these are named.
         CompileError: git cannot say what the spec's commit is.
     """
+    from wavetwin.runtime.class_record import check_order_beside
     from wavetwin.runtime.data import load_data
     from wavetwin.runtime.evaluate import describe, evaluate_entry, summarise
     from wavetwin.runtime.score_book import add_record, data_facts, read_scores
@@ -95,6 +96,7 @@ def evaluate_weights(
         allow_other_data=options.allow_other_data,
         device=device,
     )
+    check_order_beside(weights, data.class_names)
     baselines = [
         None if record is None else _to_baseline(record, entry, data, options)
         for record, entry in zip(against, plan.evaluation, strict=True)

@@ -41,7 +41,11 @@ def test_digits_are_complete(project: Path, capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out == (
         "data set: digits\nlooked in:\n  --data-root: names none\n  WAVETWIN_DATA: names none\n"
         f"  {project}/config/wavetwin/config.toml: names none\n"
-        "images: 1237 train, 200 validation, 360 test\ncomplete\n"
+        "images: 1237 train, 200 validation, 360 test\n"
+        "classes of all training and test images:\n"
+        "  class 0: zero, 143 train, 35 test\n  class 1: one, 146 train, 36 test\n"
+        "  class 2: two, 142 train, 35 test\n  ...\n  class 7: seven, 143 train, 36 test\n"
+        "  class 8: eight, 141 train, 33 test\n  class 9: nine, 143 train, 37 test\ncomplete\n"
     )
 
 

@@ -23,6 +23,7 @@ from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.package import version_difference
 from wavetwin.provenance import RunProvenance
 from wavetwin.runtime.checkpoint import describe_last, find_last
+from wavetwin.runtime.class_record import CLASS_NAMES, recorded_names
 from wavetwin.runtime.errors import ANOTHER_RUN, RunError, is_full
 from wavetwin.runtime.json_files import now, read_json, write_json
 from wavetwin.runtime.machine import machine_facts
@@ -157,8 +158,9 @@ class RunFolder:
         """Record which file the free channels started from; a later life does not change it."""
         self.manifest.setdefault("initial_weights", sha256)
 
-    def note_data(self, notes: Sequence[str]) -> None:
-        """Record what of the data is not official: it marks the run."""
+    def note_data(self, notes: Sequence[str], class_names: Sequence[str] | None = None) -> None:
+        """Record what of the data is not official: it marks the run; and which class is which."""
+        self.manifest[CLASS_NAMES] = recorded_names(class_names)
         found = [f"data-changed: {note}" for note in notes]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *found})
 

@@ -31,6 +31,7 @@ from wavetwin.runtime.checkpoint import (
     load_weights_bytes,
     write_weights,
 )
+from wavetwin.runtime.class_record import check_class_order
 from wavetwin.runtime.current_scores import Record, current_records
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.entry_files import entry_fingerprint
@@ -86,6 +87,7 @@ class ScoreBook:
             RunError: there are no such weights, or a file is damaged.
         """
         manifest = read_json(run / "manifest.json")
+        check_class_order(manifest, data.class_names, run)
         self.weights, self.epochs = find_weights(run, weights)
         self._run, self._name = run, weights
         self._training_digest = plan.training_digest

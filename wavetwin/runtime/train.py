@@ -31,6 +31,7 @@ from wavetwin.runtime.checkpoint import (
     save_snapshot,
     save_state,
 )
+from wavetwin.runtime.class_record import check_class_order
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.errors import RunError, is_full
 from wavetwin.runtime.failed_batch import save_failed_batch
@@ -118,7 +119,7 @@ class TrainingRun:
             f"training {self.plan.name}", total, self.total_steps, self.processes.is_first
         )
         self.progress.__enter__()
-        self.run.note_data(self.data.data_notes)
+        self.run.note_data(self.data.data_notes, self.data.class_names)
         warnings = self.run.begin_life(self.total_steps, self.device, self.processes.count)
         for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
@@ -365,6 +366,7 @@ class TrainingRun:
             return
         folder = find_last(self.run.checkpoints)
         assert folder is not None
+        check_class_order(self.run.manifest, self.data.class_names, self.run.path)
         check_state(state, folder, self._expected())
         # All is compared before anything is cut.
         for name, file in self._files.items():

@@ -57,7 +57,7 @@ class NpyImages:
             raise RunError(
                 f"{self.file} has images of {images.shape[3]} channels, the model's have {channels}"
             )
-        return FoundArrays(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), self.labels)
+        return FoundArrays(np.array(images.transpose(0, 3, 1, 2), order="C"), self.labels)
 
 
 def list_npy_sets(

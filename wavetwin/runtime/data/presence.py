@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from wavetwin.compiler.plan import DataPlan
 from wavetwin.runtime.data.cifar import CIFAR_FILES
+from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
 from wavetwin.runtime.data.decode import BadImageError, decode_image
-from wavetwin.runtime.data.found import FileList, Found
+from wavetwin.runtime.data.found import FileList, Found, printable
 from wavetwin.runtime.data.idx import IDX_FOLDERS, IDX_NAMES, find_idx
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.readers import find_images
@@ -57,6 +60,8 @@ HOW_TO_GET = {
 }
 """By data set: the official place, and where the files go."""
 
+_PAIRS = 3
+"""Classes that are shown at the beginning and at the end."""
 _CHUNK = 64
 """Images that a process decodes between two messages."""
 
@@ -75,6 +80,13 @@ class Presence:
     """Images that cannot be decoded."""
     counts: dict[str, int] = field(default_factory=dict)
     """Images of each split."""
+
+    class_names: Sequence[str] | None = None
+    """Names of the classes in the order of their numbers; None where these are all there is."""
+    pairs: list[str] = field(default_factory=list)
+    """Which class is which, with its numbers of images: the first three and the last three."""
+    remedy: str | None = None
+    """What helps against what is missing, where that is known."""
 
     @property
     def is_complete(self) -> bool:
@@ -104,11 +116,18 @@ def look_for(data: DataPlan, root: Path | None, *, verify: bool = False) -> Pres
         places = set_aside(found, data, official)
     except RunError as error:
         presence.missing.append(error.headline)
+        presence.remedy = error.remedy
         return presence
+    if found.no_training is not None:
+        presence.missing.append(found.no_training.headline)
+        presence.remedy = found.no_training.remedy
     for part in (found.train, found.test, found.validation):
         if isinstance(part, FileList):
             presence.found.append(str(part.folder))
     presence.differences += official.notes
+    if isinstance(found.train, FileList):
+        presence.class_names = found.train.class_names
+    presence.pairs = list(_pairs(found, data, presence.class_names))
     own = len(found.validation) if found.validation is not None else 0
     presence.counts = {
         "train": len(places.train),
@@ -118,6 +137,21 @@ def look_for(data: DataPlan, root: Path | None, *, verify: bool = False) -> Pres
     if verify:
         presence.damaged += _decode_all(found, data.channels)
     return presence
+
+
+def _pairs(found: Found, data: DataPlan, names: Sequence[str] | None) -> Iterator[str]:
+    """Yield the first and the last classes with their numbers of images."""
+    counts = [
+        np.bincount(part.labels, minlength=data.num_classes) for part in (found.train, found.test)
+    ]
+    named = names or OFFICIAL_NAMES.get(data.dataset)
+    for number in range(data.num_classes):
+        if not _PAIRS <= number < data.num_classes - _PAIRS:
+            name = "" if named is None or number >= len(named) else f" {printable(named[number])}"
+            train, test = (int(count[number]) for count in counts)
+            yield f"class {number}:{name}{',' if name else ''} {train} train, {test} test"
+        elif number == _PAIRS:
+            yield "..."
 
 
 def _look_for_files(dataset: str, root: Path, presence: Presence) -> None:
