@@ -13,7 +13,8 @@ from plans import make_plan
 from run_files import ONE_CROP, epoch, record, shift_entry, write, write_run
 
 from wavetwin import cli
-from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.compiler.plan import InitialWeightsPlan, TrainingPlan
+from wavetwin.published import find_published
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.report import ReportOptions, report, write_report
 
@@ -176,20 +177,23 @@ def test_a_seed_counts_once_in_the_means(tmp_path: Path) -> None:
     assert "Means over seeds" not in report(runs[:3])
 
 
-def published_run(tmp_path: Path, **changes: Any) -> Path:
+def published_run(tmp_path: Path, warmup: int = 0, **changes: Any) -> Path:
     """AlexNet as published, apart from its epochs and its shifts' normalisation."""
+    published: dict[str, Any] = {
+        "epochs": 2,
+        "dataset": "imagenet",
+        "image_size": 224,
+        "augmentation": "crop_flip",
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+    }
     plan = plan_of(
-        name="AI",
-        epochs=2,
-        batch_size=256,
-        iterations_per_epoch=4614,
-        dataset="imagenet",
-        **changes,
+        name="AI", batch_size=256, **({"iterations_per_epoch": 4614} | published | changes)
     )
     plan = replace(
         plan,
         optimizer=replace(plan.optimizer, lr=0.01, weight_decay=1e-4),
-        schedule=replace(plan.schedule, step_epochs=30, gamma=0.1),
+        schedule=replace(plan.schedule, step_epochs=30, gamma=0.1, warmup_epochs=warmup),
     )
     rates = {str(step): 0.2 for step in range(1, 9)}
     eight = {"max_shift": 8, "max_step": 8, "normalise": False}
@@ -248,9 +252,37 @@ def test_against_the_published_model(tmp_path: Path) -> None:
     assert "were not normalised" in text
 
 
-def test_published_model_is_known_by_the_model_digest(tmp_path: Path) -> None:
-    from wavetwin.published import find_published
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "trained as published"),
+        ({"warmup": 5}, "epochs of warm-up 5 instead of 0"),
+        ({"augmentation": "none"}, "augmentation none instead of crop_flip"),
+        (
+            {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)},
+            "mean and std of normalisation 0.0/0.0/0.0/1.0/1.0/1.0 instead of 0.485/0.456",
+        ),
+        ({"image_size": 192}, "image size 192 instead of 224"),
+        (
+            {"initial_weights": InitialWeightsPlan("a.safetensors", None)},
+            "weights to start from a.safetensors instead of none",
+        ),
+    ],
+)
+def test_trained_as_published_is_said_of_what_was(
+    tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    model = find_published("AI")
+    assert model is not None
+    per_epoch = model.iterations // model.epochs
+    settings = {"epochs": model.epochs, "iterations_per_epoch": per_epoch}
+    run = published_run(tmp_path, **(settings | changes))
+    text = report([run], ReportOptions(published=True))
+    assert told in text
+    assert ("trained as published" in text) == (not changes)
 
+
+def test_published_model_is_known_by_the_model_digest(tmp_path: Path) -> None:
     model = find_published("AI")
     assert model is not None
     run = published_run(tmp_path, model_digest=model.model_digest)

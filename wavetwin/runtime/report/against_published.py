@@ -20,7 +20,10 @@ from wavetwin.runtime.report.runs import Run
 __all__ = ["Match", "match_published", "published_remarks", "published_sections", "seed_tables"]
 
 _GAMMA, _OPTIMIZER, _SCHEDULE = 0.1, "sgd", "step"
-"""Common to all published trainings, so their figures do not repeat it."""
+"""Common to all published trainings, so their figures do not repeat it; so is the rest."""
+_AUGMENTATION = "crop_flip"
+_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_IMAGE_SIZES = {"imagenet": 224, "cifar10": 32}
 
 
 @dataclass(frozen=True)
@@ -88,16 +91,25 @@ def _differences(run: Run, model: PublishedModel) -> list[str]:
     per_epoch = plan["iterations_per_epoch"]
     pairs = {
         "data set": (data["dataset"], model.dataset),
+        "image size": (data["image_size"], _IMAGE_SIZES[model.dataset]),
+        "augmentation": (data["augmentation"], _AUGMENTATION),
+        "mean and std of normalisation": (_statistics(data), _STATISTICS),
         "epochs": (plan["epochs"], model.epochs),
         "batch size": (plan["batch_size"], model.batch_size),
         "batch accumulation": (plan["accumulate"], model.batch_accumulation),
         "optimizer": (optimizer["name"], _OPTIMIZER),
         "learning rate": (optimizer["lr"], model.lr),
         "momentum": (optimizer["momentum"], model.momentum),
+        "Nesterov's momentum": (bool(optimizer["nesterov"]), False),
         "weight decay": (optimizer["weight_decay"], model.weight_decay),
         "schedule": (schedule["name"], _SCHEDULE),
         "epochs a learning rate lasts": (schedule["step_epochs"], model.step_epochs),
         "factor of the learning rate": (schedule["gamma"], _GAMMA),
+        "epochs of warm-up": (schedule["warmup_epochs"], 0),
+        "weights to start from": (
+            None if plan["initial_weights"] is None else plan["initial_weights"]["checkpoint"],
+            None,
+        ),
         "lambdas": (
             None if penalty is None else tuple(penalty["lambdas"]),
             model.lambdas,
@@ -120,9 +132,16 @@ def _differences(run: Run, model: PublishedModel) -> list[str]:
     return [f"trained otherwise than published: {'; '.join(differing)}"]
 
 
+def _statistics(data: Mapping[str, Any]) -> tuple[tuple[float, ...], ...] | None:
+    """Return mean and std; None where a run measures them."""
+    if data["mean"] is None or data["std"] is None:
+        return None
+    return tuple(data["mean"]), tuple(data["std"])
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, tuple):
-        return "/".join(map(str, value))
+        return "/".join(map(_plain, value))
     return "none" if value is None else str(value)
 
 
