@@ -617,3 +617,52 @@ def test_several_of_the_same_are_empty() -> None:
     compiled = compile_spec(spec_of("cnn"))
     one = Experiment("a", compiled)
     assert Several((one, replace(one, label="b"))).is_empty
+
+
+# Sentences of pairs that were told what is not true of them
+
+TOLD = (
+    (("AI", "training.batch_size=128"), "at the same rate", "batch norm"),
+    (("AwyI_mod", "training.accumulate=4"), "rounding", "batch norm"),
+    (
+        ("AwyI_mod", "training.batch_size=512", "training.optimizer.lr=0.05"),
+        "another learning rate",
+        "same rate",
+    ),
+    (
+        ("AwyI", "stem.wavelet.regularisation=null"),
+        "if the modulus is taken; here it is not",
+        "keeps a modulus stable",
+    ),
+    (("RwyI", "stem.wavelet.levels=3"), "16 of 32 -> 16 of 128 packets", "more stable"),
+    (("RwyI", "stem.wavelet.levels=3"), "layers 2 changed", "1 changed"),
+)
+
+
+@pytest.mark.parametrize(("operands", "told", "untold"), TOLD)
+def test_a_change_is_told_as_it_is(
+    capsys: pytest.CaptureFixture[str], operands: tuple[str, ...], told: str, untold: str
+) -> None:
+    name, *changes = operands
+    options = [word for change in changes for word in ("--set", change)]
+    code, text, _ = diff(capsys, spec_of(name), *options)
+    spaced = " ".join(text.split())
+    assert code == 1
+    assert told in spaced
+    assert untold not in spaced
+
+
+def test_two_twins_without_a_modulus_are_told_that_none_is_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, text, _ = diff(capsys, spec_of("Rwy0I"), spec_of("RwyI"))
+    _, _, mathematics = text.partition("\nmathematics\n")
+    effects = re.findall(r"(?m)^  \S.*(?:\n    .*)*", mathematics.partition("\n\n")[0])
+    spoken = [" ".join(each.split()) for each in effects if "modulus" in each]
+    assert len(spoken) == 3
+    assert all("if the modulus is taken; here it is not" in each for each in spoken)
+    _, text, _ = diff(capsys, spec_of("AI"), spec_of("AwyI"))
+    (row,) = [line for line in text.split("\n") if "stem.wavelet.exclude" in line]
+    assert row.split("  ")[-1].strip() == (
+        "[from [lowpass, diagonal] (specs/base/alexnet_twin.yaml:11)]"
+    )
