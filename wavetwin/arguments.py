@@ -304,7 +304,9 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
         "--no-git", action="store_true", help="build outside a repository, and mark what is built"
     )
     parser.add_argument(
-        "--force", action="store_true", help="overwrite files that were edited by hand"
+        "--force",
+        action="store_true",
+        help="write anew what was edited by hand, which is kept as NAME.edited-DIGEST",
     )
     parser.add_argument(
         "--standalone",

@@ -48,6 +48,7 @@ class _Pair:
             (self.difference is None or self.difference.is_empty)
             and (self.tensors is None or self.tensors.is_empty)
             and not self.values
+            and self.operands[0].edit == self.operands[1].edit
         )
 
 
@@ -126,6 +127,33 @@ def _left_out(operands: Sequence[Operand], options: argparse.Namespace) -> list[
     return found + [operand.left_out for operand in operands if operand.left_out]
 
 
+def _edit_blocks(operands: Sequence[Operand]) -> dict[str, str]:
+    """Return the differences of scripts that were edited by hand, by operand."""
+    return {operand.label: operand.edit for operand in operands if operand.edit}
+
+
+def _edit_text(operands: Sequence[Operand]) -> str:
+    return "".join(
+        f"\nscripts of {label}, edited after the build\n"
+        + "".join(f"  {_printable(line)}\n" for line in text.splitlines())
+        for label, text in _edit_blocks(operands).items()
+    )
+
+
+def _printable(line: str) -> str:
+    """Return a line of a foreign file without what a terminal would obey."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
+def _edit_html(operands: Sequence[Operand]) -> str:
+    from wavetwin.pages import as_html
+
+    return "".join(
+        f"<h2>Scripts of {as_html(label)}, edited after the build</h2><pre>{as_html(text)}</pre>"
+        for label, text in _edit_blocks(operands).items()
+    )
+
+
 def _left_out_text(left_out: Sequence[str]) -> str:
     return "".join(f"\nleft out: {words}" for words in left_out) + ("\n" if left_out else "")
 
@@ -197,6 +225,7 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
     left_out = _left_out(pair.operands, options)
     if options.json:
         document = _pair_document(pair)
+        document |= {"edits": edits} if (edits := _edit_blocks(pair.operands)) else {}
         text = _json(document | {"left_out": left_out} if left_out else document)
     else:
         from wavetwin.compiler.diff.text import difference_text
@@ -207,10 +236,11 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
         else:
             blocks.append(f"{pair.operands[0].label} -> {pair.operands[1].label}\n")
         blocks += _weights_blocks(pair, full=options.full, colour=colour)
-        text = "\n".join(blocks) + _left_out_text(left_out)
+        text = "\n".join(blocks) + _edit_text(pair.operands) + _left_out_text(left_out)
     messages = ""
     if options.html is not None:
-        messages = _write_page(pair, Path(options.html), options.full, _left_out_html(left_out))
+        remarks = _edit_html(pair.operands) + _left_out_html(left_out)
+        messages = _write_page(pair, Path(options.html), options.full, remarks)
     return Answer(text, messages, pair.same)
 
 
@@ -285,13 +315,15 @@ def _answer_several(operands: list[Operand], options: argparse.Namespace, colour
         whole = head | columns | several_document(several)
         text = _json(whole | {"left_out": left_out} if left_out else whole)
     else:
-        text = several_text(several, full=options.full, colour=colour) + _left_out_text(left_out)
+        text = several_text(several, full=options.full, colour=colour)
+        text += _edit_text(operands) + _left_out_text(left_out)
     messages = ""
     if options.html is not None:
         from wavetwin.compiler.diff.fragment import several_html
 
         title = ", ".join(operand.label for operand in operands)
-        body = several_html(several, full=options.full) + _left_out_html(left_out)
+        body = several_html(several, full=options.full)
+        body += _edit_html(operands) + _left_out_html(left_out)
         messages = _write(Path(options.html), title, body)
     return Answer(text, messages, several.is_empty)
 

@@ -21,6 +21,8 @@ def build_summary(built: Sequence[Built], current: Path) -> str:
         lines = [model_table(result.compiled)]
         verb = "unchanged" if result.unchanged else "built"
         lines.append(f"{verb:12}{folder}/: {', '.join(_file_names(result.files))}")
+        if result.kept:
+            lines.append(f"kept        {', '.join(result.kept)}: edited by hand")
         lines.append(f"manifest    SHA-256 {result.manifest_sha256}")
         lines.append(f"next        python {quoted(f'{folder}/train.py')}")
         return "\n".join(lines) + "\n"
@@ -37,6 +39,10 @@ def build_summary(built: Sequence[Built], current: Path) -> str:
     ]
     kept = sum(result.unchanged for result in built)
     summary = f"{len(built) - kept} experiments built" + (f", {kept} unchanged" if kept else "")
+    for result in built:
+        if result.kept:
+            names = ", ".join(result.kept)
+            summary += f"\n{shown(result.folder, current)}: kept {names}: edited by hand"
     return "\n".join([*align(rows, right=(1, 2)), "", summary]) + "\n"
 
 

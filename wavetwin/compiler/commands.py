@@ -46,6 +46,8 @@ class Built:
     dirty: bool
     unchanged: bool = False
     """The folder was what would be written, and was left alone."""
+    kept: tuple[str, ...] = ()
+    """Names under which files that were edited by hand are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,9 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
         raise CompileError(tuple(found))
     for result, folder, files, dirty in rendered:
         written = write_build(files, folder, options.force)
-        built[folder] = Built(result, folder, tuple(files), written.manifest_sha256, dirty)
+        built[folder] = Built(
+            result, folder, tuple(files), written.manifest_sha256, dirty, kept=written.kept
+        )
     return [built[build_folder(result, options.out)] for result in compiled]
 
 

@@ -32,6 +32,8 @@ class Written:
     """Files that are new or have new contents."""
     removed: tuple[str, ...]
     """Files of the build before that this one does not have."""
+    kept: tuple[str, ...] = ()
+    """Names under which files that were edited by hand are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,11 @@ def write_build(files: Mapping[str, bytes], folder: Path, force: bool = False) -
         links = _find_links(files, folder)
         if links:
             raise CompileError(links)
-        edits = [] if force else find_edits(files, folder)
-        if edits:
-            raise CompileError(edits)
+        edited = _edited_files(files, folder)
+        if edited and not force:
+            raise CompileError([_hand_edited(folder, list(edited))])
         left_over = [name for name in sorted(_recorded_files(folder)) if name not in files]
-        return _write(files, folder, left_over)
+        return _write(files, folder, left_over, edited)
     except OSError as error:
         raise CompileError([_cannot_write(error, folder)]) from error
 
@@ -91,16 +93,26 @@ def find_edits(files: Mapping[str, bytes], folder: Path) -> list[Diagnostic]:
     links = _find_links(files, folder)
     if links:
         return links
+    edited = list(_edited_files(files, folder))
+    return [_hand_edited(folder, edited)] if edited else []
+
+
+def _edited_files(files: Mapping[str, bytes], folder: Path) -> dict[str, bytes]:
+    """Return the contents of the files that a person changed and a build would replace or remove."""
     recorded = _recorded_files(folder)
-    edited = [
-        name
+    return {
+        name: content
         for name in sorted(recorded.keys() | files.keys())
         if (content := _read(folder / name)) is not None
         and content != files.get(name)
         and (sha256_of(content) != recorded.get(name))
         and not (name == MANIFEST and recorded)
-    ]
-    return [_hand_edited(folder, edited)] if edited else []
+    }
+
+
+def _aside(name: str, content: bytes) -> str:
+    """Return the name that an edited file is kept under: of its contents, so that none is lost."""
+    return f"{name}.edited-{sha256_of(content)[:8]}"
 
 
 def find_unchanged(head: Mapping[str, Any], folder: Path) -> Unchanged | None:
@@ -188,11 +200,15 @@ def _other_passes(manifest: Mapping[str, Any], compiled: Compiled) -> list[str]:
     return [f"built {'without' if had_passes else 'with'} --no-passes"]
 
 
-def _write(files: Mapping[str, bytes], folder: Path, left_over: list[str]) -> Written:
+def _write(
+    files: Mapping[str, bytes], folder: Path, left_over: list[str], edited: Mapping[str, bytes]
+) -> Written:
     changed = [name for name, content in files.items() if _read(folder / name) != content]
     folder.mkdir(parents=True, exist_ok=True)
-    with staged({folder / name: files[name] for name in changed}) as put:
-        for name in changed:
+    kept = {_aside(name, content): content for name, content in edited.items()}
+    contents = kept | {name: files[name] for name in changed}
+    with staged({folder / name: content for name, content in contents.items()}) as put:
+        for name in (*kept, *changed):
             if name != MANIFEST:
                 put(folder / name)
         removed = [name for name in left_over if (folder / name).is_file()]
@@ -201,7 +217,7 @@ def _write(files: Mapping[str, bytes], folder: Path, left_over: list[str]) -> Wr
         _remove_empty_folders(removed, folder)
         if MANIFEST in changed:
             put(folder / MANIFEST)
-    return Written(folder, sha256_of(files[MANIFEST]), tuple(changed), tuple(removed))
+    return Written(folder, sha256_of(files[MANIFEST]), tuple(changed), tuple(removed), tuple(kept))
 
 
 def _hand_edited(folder: Path, names: list[str]) -> Diagnostic:
@@ -211,7 +227,7 @@ def _hand_edited(folder: Path, names: list[str]) -> Diagnostic:
         headline=f"{noun} not as the last build wrote them, and would be overwritten",
         subject=str(folder),
         notes=(f"files: {', '.join(names)}",),
-        help="keep them under another name, or build with --force, which overwrites them",
+        help="build with --force, which keeps them as NAME.edited-<digest> and writes new ones",
     )
 
 

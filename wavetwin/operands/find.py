@@ -111,7 +111,13 @@ class OperandReader:
             if manifest.get("wavetwin_manifest") == 1:
                 compiled = self._compile_lock(folder)
                 _check_digest(folder, compiled.digest, manifest.get("digest"))
-                return Operand(str(folder), "built folder", Experiment(compiled.name, compiled))
+                from wavetwin.edits import find_edit, find_originals, write_difference
+
+                edit = find_edit(folder)
+                originals = find_originals(folder, edit.files) if edit.files else {}
+                text = write_difference(edit, originals)
+                experiment = Experiment(compiled.name, compiled)
+                return Operand(str(folder), "built folder", experiment, edit=text)
         if (folder / WEIGHTS).is_file():
             return self._read_weights(folder / WEIGHTS, folder)
         raise refused(
@@ -150,7 +156,14 @@ class OperandReader:
         weights = None
         if self.with_values:
             weights = read_header(folder / "checkpoints" / "last" / WEIGHTS)
-        return Operand(str(folder), "run", Experiment(label, compiled, measured), weights, left_out)
+        return Operand(
+            str(folder),
+            "run",
+            Experiment(label, compiled, measured),
+            weights,
+            _edit_of(folder),
+            left_out,
+        )
 
     def _read_weights(self, file: Path, named: Path) -> Operand:
         """Return a weights file, with the experiment of the run that it lies in, if it does."""
@@ -176,6 +189,14 @@ class OperandReader:
                 "build the spec again, and copy the file from the new build's folder",
             )
         return self._compile(lock)
+
+
+def _edit_of(folder: Path) -> str:
+    """Return the difference that a run of edited scripts keeps; empty for another run."""
+    from wavetwin.edits import EDIT_DIFFERENCE
+
+    file = folder / EDIT_DIFFERENCE
+    return file.read_text("utf-8", "replace") if file.is_file() else ""
 
 
 def is_foreign(path: Path) -> bool:

@@ -21,6 +21,8 @@ class Operand:
     """None of weights that lie in no run."""
     weights: WeightsFile | None = None
     """Of a weights file; of a run only where values are asked for."""
+    edit: str = ""
+    """The difference of scripts that were edited by hand from those that were built."""
     left_out: str = ""
     """What of it is not compared, and how to take it in; empty where all of it is."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from wavetwin.edits import edit_mark
 from wavetwin.runs.documents import UnreadableRunError, check_text, read_json
 from wavetwin.runs.scores import Score, read_scores
 from wavetwin.runtime.run_names import trial_mark
@@ -180,6 +181,8 @@ def _optional(document: Mapping[str, Any], key: str, kind: Any) -> Any:
 def _marks(manifest: Mapping[str, Any]) -> Iterator[str]:
     if trial_mark(manifest):
         yield trial_mark(manifest)
+    if edit_mark(manifest):
+        yield edit_mark(manifest)
     if manifest.get("dirty"):
         yield "dirty"
     if not manifest.get("git", True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -108,7 +109,7 @@ def _finish(run: Evaluation, sets: Mapping[str, _Scored], *, is_imagenet: bool) 
         combinations["mce_against_AI"] = _relative(PUBLISHED_ERRORS)
     means = {name: float(scored.wrong.double().mean()) for name, scored in sets.items()}
     for name, weights in combinations.items():
-        means[name] = sum(weight * means[each] for each, weight in weights.items())
+        means[name] = math.fsum(weight * means[each] for each, weight in weights.items())
     wrong = {name: scored.wrong for name, scored in sets.items()}
     intervals = combined_intervals(
         wrong, {name: scored.names for name, scored in sets.items()}, combinations

@@ -11,6 +11,7 @@ the videos.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -204,7 +205,7 @@ def _finish(run: Evaluation, found: Mapping[str, _Scored]) -> Evaluated:
             combinations[name] = _relative(kind, values, source)
     means = {name: float(values.mean()) for name, values in columns.items()}
     for name, weights in combinations.items():
-        means[name] = sum(weight * means[each] for each, weight in weights.items())
+        means[name] = math.fsum(weight * means[each] for each, weight in weights.items())
     ends = combined_intervals(
         columns,
         {column: found[column.split("/", 1)[1]].names for column in columns},

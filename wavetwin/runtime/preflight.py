@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.edits import find_edit
 from wavetwin.package import RECORDED_PACKAGES, installed_versions, version_difference
 from wavetwin.provenance import RunProvenance, check_before_run
 from wavetwin.runtime.errors import RunError
@@ -81,7 +82,8 @@ def run_status(folder: Path, arguments: ScriptArguments) -> str:
         RunError: its manifest is damaged.
     """
     plan, _ = _documents(folder)
-    runs = find_runs(runs_folder(folder, arguments.runs) / plan.name, plan, arguments.limit_batches)
+    parent = runs_folder(folder, arguments.runs) / plan.name
+    runs = find_runs(parent, plan, arguments.limit_batches, find_edit(folder).digest)
     return str(_run_manifest(runs[-1]).get("status", "none")) if runs else "none"
 
 
@@ -182,9 +184,10 @@ def _check_run(folder: Path, plan: TrainingPlan, arguments: ScriptArguments) -> 
     if not os.access(existing, os.W_OK | os.X_OK):
         yield Finding("fail", "run", f"{existing} cannot be written; --runs chooses another folder")
         return
-    runs = find_runs(parent, plan, arguments.limit_batches)
+    edit = find_edit(folder).digest
+    runs = find_runs(parent, plan, arguments.limit_batches, edit)
     if not runs or arguments.new:
-        new = parent / run_stem(plan, arguments.limit_batches)
+        new = parent / run_stem(plan, arguments.limit_batches, edit)
         number = f", number {len(runs) + 1}" if runs else ""
         yield Finding("ok", "run", f"starts in {new}{number}")
         return

@@ -20,6 +20,14 @@ import torch
 from wavetwin.atomic import write_file
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.edits import (
+    EDIT_DIFFERENCE,
+    EDITED,
+    Edit,
+    find_edit,
+    find_originals,
+    write_difference,
+)
 from wavetwin.package import version_difference
 from wavetwin.provenance import RunProvenance
 from wavetwin.runtime.checkpoint import describe_last, find_last
@@ -229,8 +237,9 @@ def _open(
     provenance: RunProvenance,
 ) -> RunFolder:
     parent = runs_folder(script_folder, arguments.runs) / plan.name
-    existing = find_runs(parent, plan, arguments.limit_batches)
-    stem = run_stem(plan, arguments.limit_batches)
+    edit = find_edit(script_folder)
+    existing = find_runs(parent, plan, arguments.limit_batches, edit.digest)
+    stem = run_stem(plan, arguments.limit_batches, edit.digest)
     if arguments.new and existing:
         path = parent / f"{stem}-{run_number(existing[-1], stem) + 1}"
     else:
@@ -243,6 +252,8 @@ def _open(
                 path.name, plan, graph, provenance, arguments.limit_batches
             )
             _copy_documents(script_folder, path)
+            if edit.files:
+                _keep_edit(script_folder, path, edit, manifest)
             run = RunFolder(path, manifest, lock, arguments, provenance)
             run.write_manifest()
         except (RunError, OSError):
@@ -258,6 +269,18 @@ def _open(
             f"{error.filename or path} cannot be written: {error.strerror or error}", remedy
         ) from error
     return run
+
+
+def _keep_edit(script_folder: Path, path: Path, edit: Edit, manifest: dict[str, Any]) -> None:
+    """Keep the changed files of the built folder, and their difference from what was built."""
+    if (path / EDIT_DIFFERENCE).exists():
+        return
+    originals = find_originals(script_folder, edit.files)
+    for name, content in edit.files.items():
+        if content is not None:
+            write_file(path / EDITED / name, content)
+    write_file(path / EDIT_DIFFERENCE, write_difference(edit, originals))
+    manifest["edited"] = edit.to_json(originals)
 
 
 def _copy_documents(script_folder: Path, path: Path) -> None:
@@ -282,8 +305,9 @@ def find_run(script_folder: Path, plan: TrainingPlan, arguments: ScriptArguments
     if arguments.run is not None:
         path = parent / arguments.run
     else:
-        runs = find_runs(parent, plan, arguments.limit_batches)
-        path = runs[-1] if runs else parent / run_stem(plan, arguments.limit_batches)
+        edit = find_edit(script_folder).digest
+        runs = find_runs(parent, plan, arguments.limit_batches, edit)
+        path = runs[-1] if runs else parent / run_stem(plan, arguments.limit_batches, edit)
     if find_last(path / "checkpoints") is None:
         raise RunError(f"no trained weights in {path}", "run train.py first")
     _existing_manifest(path, plan)

@@ -14,13 +14,15 @@ from wavetwin.compiler.plan import TrainingPlan
 __all__ = ["find_runs", "run_number", "run_stem", "trial_mark"]
 
 
-def run_stem(plan: TrainingPlan, limit_batches: int | None) -> str:
+def run_stem(plan: TrainingPlan, limit_batches: int | None, edit: str = "") -> str:
     """Return a run's folder name without the number that `--new` adds.
 
-    Runs over a few batches only are trials: they never take the place of the real run.
+    Runs over a few batches only are trials, and those of edited scripts are of the edit, by its
+    digest: they never take the place of the real run.
     """
     trial = "" if limit_batches is None else f"-limit{limit_batches}"
-    return f"{plan.training_digest[:8]}-s{plan.seed}{trial}"
+    edited = f"-edited-{edit}" if edit else ""
+    return f"{plan.training_digest[:8]}-s{plan.seed}{trial}{edited}"
 
 
 def trial_mark(manifest: Mapping[str, Any]) -> str:
@@ -34,9 +36,11 @@ def run_number(path: Path, stem: str) -> int:
     return 1 if path.name == stem else int(path.name.removeprefix(f"{stem}-"))
 
 
-def find_runs(parent: Path, plan: TrainingPlan, limit_batches: int | None) -> list[Path]:
-    """Return the runs of a plan below `runs/<name>`, the oldest first."""
-    stem = run_stem(plan, limit_batches)
+def find_runs(
+    parent: Path, plan: TrainingPlan, limit_batches: int | None, edit: str = ""
+) -> list[Path]:
+    """Return the runs of a plan, or of an edit of it, below `runs/<name>`, the oldest first."""
+    stem = run_stem(plan, limit_batches, edit)
     found = [path for path in (parent / stem,) if path.is_dir()]
     found += [
         path

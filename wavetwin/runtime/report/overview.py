@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Sequence
 
+from wavetwin.edits import EDIT_DIFFERENCE, edit_mark
 from wavetwin.runtime.report.baseline import Baseline, baseline_figures
 from wavetwin.runtime.report.figures import Figure, headline_figures, in_form
 from wavetwin.runtime.report.page import Section
@@ -137,6 +138,8 @@ def marks_of(run: Run) -> list[str]:
     words: list[str] = []
     if trial_mark(manifest):
         words.append(trial_mark(manifest))
+    if edit_mark(manifest):
+        words.append(f"{edit_mark(manifest)} ({EDIT_DIFFERENCE} of the run has the change)")
     if manifest["dirty"]:
         words.append("built from uncommitted changes")
     drift = sorted({*manifest["drift"], *(d for record in run.scores for d in record["drift"])})
