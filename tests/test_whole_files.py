@@ -16,6 +16,9 @@ from tests.shipped import spec_of
 from wavetwin import cli
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.runtime.errors import RunError
+from wavetwin.studies.folder import write_study
+from wavetwin.studies.result import Result
 
 OLD = b"what was there"
 
@@ -135,3 +138,18 @@ def test_what_a_killed_build_left_is_removed_by_the_next(project: Path):
     assert cli.main(build) == 0  # what it builds is there already
     assert [path for path in left if path.exists()] == []
     assert (folder / "notes.tmp").read_bytes() == b"mine"
+
+
+def test_a_study_on_a_full_disk_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    result = Result("sparse", "a study", (), [], [], [], {"sizes": "per image"}, [])
+    folder = tmp_path / "study"
+    write_study(folder, result, ["study", "sparse"], seed=1)
+    old = folder_bytes(folder)
+    with monkeypatch.context() as patch:
+        disk_is_full(patch, after=1)
+        with pytest.raises(RunError, match="No space left on device"):
+            write_study(folder, result, ["study", "sparse", "again"], seed=2)
+    assert folder_bytes(folder) == old
+    write_study(folder, result, ["study", "sparse", "again"], seed=2)
+    assert folder_bytes(folder).keys() == old.keys()
+    assert folder_bytes(folder) != old

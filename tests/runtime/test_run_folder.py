@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -227,3 +229,26 @@ def test_scripts_are_plain_and_pass_ruff(name: str, tmp_path: Path):
         [*command, "--config", select, str(file)], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout
+
+
+def test_a_full_disk_is_blamed_on_what_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not on the source of a copy; and no state is promised where none was saved."""
+    build_folder(tmp_path, PLAN)
+    original = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        original(descriptor, bytes(data)[:1])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(RunError) as caught:
+            open_run(tmp_path)
+    run = tmp_path / "runs/tiny/a1b2c3d4-s7"
+    assert str(caught.value).startswith(f"{run}/plan.json cannot be written: No space left")
+    assert "no state was saved yet" in str(caught.value)
+    assert "last good state" not in str(caught.value)
+    assert [path.name for path in run.iterdir()] == ["lock"]
+    open_run(tmp_path).close()  # making room helps
