@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from plans import make_plan
 
@@ -347,3 +348,17 @@ def test_strays_of_a_folder_data_set(tmp_path: Path):
     with pytest.raises(RunError, match=r"train has no images of extra") as error:
         load_data(make_plan(**FOLDER, num_classes=7), data_root=tmp_path)
     assert "move away what is no class" in str(error.value)
+
+
+def test_an_image_that_cannot_be_cropped_is_named(tmp_path: Path):
+    for split in ("train", "test"):
+        write(tmp_path / split, "a/1.png", "b/1.png")
+    data = load_data(make_plan(**FOLDER, num_classes=2), data_root=tmp_path, workers=0)
+
+    def fail(image: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("not enough memory\nmore about it")
+
+    with pytest.raises(RunError) as error:
+        list(data.evaluation_batches("test", fail))
+    file = tmp_path / "test/a/1.png"
+    assert str(error.value) == f"{file} (8 x 8 pixels) cannot be cropped: not enough memory"

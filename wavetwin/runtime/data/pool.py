@@ -73,8 +73,18 @@ class _Fetcher(Dataset[_Fetched]):
                 error = fault.headline, fault.remedy
                 break
             values = image.to(torch.float32) / self.source.maximum
-            results.append(self.transform(values, index))
+            try:
+                results.append(self.transform(values, index))
+            except (RuntimeError, ValueError, MemoryError) as fault:
+                # A reading process would give a traceback without the file's name.
+                height, width = values.shape[-2:]
+                reason = str(fault).split("\n", 1)[0] or type(fault).__name__
+                file = self.source.files[index]
+                error = f"{file} ({width} x {height} pixels) cannot be cropped: {reason}", None
+                break
             kept.append(place)
+        if error is not None:
+            return _Fetched(Batch(torch.zeros(0), torch.zeros(0), torch.zeros(0)), bad, error)
         images = torch.stack(results) if results else self._nothing()
         positions = torch.tensor(kept, dtype=torch.int64)
         labels = self.source.labels[self.images.indices[positions]]
