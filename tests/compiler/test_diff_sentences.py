@@ -208,6 +208,11 @@ def test_notes_on_batches_are_about_layers_that_there_are() -> None:
     assert notes("RI", parts) == [
         "parts change what each batch norm sees, and rounding; not the gradient's scale"
     ]
+    one = "backbone.layers=[{dropout: {}}, {flatten: {}}, {linear: {}}]"
+    base = compiled("cnn", "stem.norm=none", one)
+    assert differ(base, compiled("cnn", "stem.norm=none", one, parts)).plan.notes == (
+        "parts change which values dropout draws on a GPU, and rounding; not the gradient's scale",
+    )
     no_dropout = "backbone.layers=[{flatten: {}}, {linear: {}}]"
     base = compiled("cnn", "stem.norm=none", no_dropout)
     other = compiled("cnn", "stem.norm=none", no_dropout, parts)

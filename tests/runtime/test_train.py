@@ -282,3 +282,14 @@ def test_learning_rates():
     ]
     plateau = SchedulePlan("plateau", None, None, 0.1, 1, 0)
     assert rates(plateau, 6, [1.0, 0.9, 0.9, 0.9, 0.8, 0.8]) == [1, 1, 1, 1, 0.1, 0.1]
+
+
+@pytest.mark.parametrize(("layers", "is_same"), [(1, True), (2, False)])
+def test_parts_change_what_several_dropout_layers_draw(layers: int, is_same: bool) -> None:
+    """What diff says of `training.accumulate`, on a CPU."""
+    drop = torch.nn.Sequential(*(torch.nn.Dropout(0.5) for _ in range(layers)))
+    images = torch.ones(32, 48)
+    torch.manual_seed(0)
+    whole = drop(images)
+    torch.manual_seed(0)
+    assert torch.equal(whole, torch.cat([drop(part) for part in images.chunk(4)])) == is_same

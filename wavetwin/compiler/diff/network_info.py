@@ -51,9 +51,9 @@ def is_trained(compiled: Compiled, *prefixes: str) -> bool:
     )
 
 
-def drops_values(compiled: Compiled) -> bool:
-    """Whether dropout sets values to zero in training."""
-    return any(
+def count_dropouts(compiled: Compiled) -> int:
+    """Return how many layers set values to zero in training."""
+    return sum(
         node.op == "dropout" and float(str(node.attributes["probability"])) > 0
         for node in compiled.graph
     )

@@ -134,7 +134,8 @@ def _field_rows(fields: Mapping[str, tuple[Any, ...]], *, full: bool) -> list[tu
     for name, values in fields.items():
         if name in folded:
             head, present, _ = folded[name]
-            rows.append((head, *("alike" if has else "-" for has in present)))
+            shown = "alike" if sum(present) > 1 else "present"
+            rows.append((head, *(shown if has else "-" for has in present)))
         elif name not in hidden:
             rows.append((name, *(_cell(value, full=full) for value in values)))
     return rows

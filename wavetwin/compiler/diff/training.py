@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from wavetwin.compiler.diff.effects import Pair
 from wavetwin.compiler.diff.network_info import (
     BATCH_NORMS,
+    count_dropouts,
     count_layers,
-    drops_values,
     images_a_step,
 )
 from wavetwin.compiler.plan import SchedulePlan, TrainingPlan
@@ -71,8 +71,12 @@ def _accumulate_note(pair: Pair) -> str:
     changed: list[str] = []
     if any(count_layers(each, *BATCH_NORMS) for each in pair.sides):
         changed.append("what each batch norm sees")
-    if any(map(drops_values, pair.sides)):
-        changed.append("which values dropout draws")
+    dropouts = max(map(count_dropouts, pair.sides))
+    if dropouts:
+        # A single layer draws the same numbers in parts, one generator after the other; a GPU's
+        # generator starts anew for each call.
+        where = " on a GPU" if dropouts == 1 else ""
+        changed.append(f"which values dropout draws{where}")
     if not changed:
         return "parts change rounding alone: no layer here sees more than one image, or draws"
     return f"parts change {' and '.join(changed)}, and rounding; not the gradient's scale"
