@@ -17,9 +17,9 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from wavetwin.package import digest_of, imported_package, sha256_of
+from wavetwin.package import digest_of, imported_package, is_inside, sha256_of
 from wavetwin.provenance import check_before_run
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.scripts import parse_arguments, project_of, run_script, runs_folder
@@ -35,16 +35,18 @@ class Frozen:
 
     folder: Path
     """The built folder's copy, with train.py."""
-    package_folder: Path
-    """What PYTHONPATH has to begin with."""
+    package_folder: Path | None
+    """What PYTHONPATH has to begin with; None where the scripts find their own wavetwin."""
     runs: Path
     """What the scripts take as `--runs`."""
 
     def command(self, script: str) -> str:
         """Return the shell command that runs a script of the copy."""
         words = [str(self.folder / script), "--runs", str(self.runs)]
-        path = shlex.quote(str(self.package_folder))
-        return f"PYTHONPATH={path} python {' '.join(map(shlex.quote, words))}"
+        command = f"python {' '.join(map(shlex.quote, words))}"
+        if self.package_folder is None:
+            return command
+        return f"PYTHONPATH={shlex.quote(str(self.package_folder))} {command}"
 
 
 def freeze(folder: Path, runs: Path | None = None, allow_drift: bool = False) -> Frozen:
@@ -79,7 +81,7 @@ def freeze(folder: Path, runs: Path | None = None, allow_drift: bool = False) ->
             f"{error.filename or target} cannot be written: {error.strerror or error}"
         ) from error
     copy = target / "generated" / folder.name
-    return Frozen(copy, copy if imported_package().is_standalone else target, runs)
+    return Frozen(copy, None if imported_package().is_standalone else target, runs)
 
 
 def _contents(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -94,14 +96,22 @@ def _contents(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], dic
     if not package.is_standalone:
         contents |= {name: path.read_bytes() for name, path in package.files.items()}
     extra: dict[str, str] = {}
-    initial = json.loads(contents.get(f"{inside}/plan.json", b"{}")).get("initial_weights")
-    if initial is not None:
-        name = Path(initial["checkpoint"])
+    try:
+        initial = json.loads(contents.get(f"{inside}/plan.json", b"{}")).get("initial_weights")
+        name = None if initial is None else PurePosixPath(initial["checkpoint"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(f"{folder / 'plan.json'} is damaged", "build again") from error
+    if name is not None:
         source = (project_of(folder) / name).resolve()
-        if name.is_absolute() or not source.is_relative_to(project_of(folder)):
+        if (
+            not is_inside(str(name))
+            or name.parts[0] in ("generated", "runs", "wavetwin")
+            or not source.is_relative_to(project_of(folder))
+        ):
             raise RunError(
-                f"the initial weights {name} lie outside the project, and cannot be frozen",
-                "copy them into the project and name them by a relative path",
+                f"the initial weights {name} lie outside the project or where the copy has something "
+                "else, and cannot be frozen",
+                "copy them into a folder of the project's own and name them by a relative path",
             )
         if not source.is_file():
             raise RunError(f"{source} is not there; the free channels start from it")
@@ -114,6 +124,8 @@ def _write(contents: Mapping[str, bytes], target: Path) -> None:
     """Write the copy beside its place, and move it there whole; another process may be first."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
         for name, content in contents.items():
             file = temporary / name
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -8,12 +8,18 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import json
 import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+# wavetwin has no extension module: one beside a module would be imported in its place.
+_MODULES = (".py", *EXTENSION_SUFFIXES)
 
 TEMPLATES_MARKER = "wavetwin-templates.txt"
 RECORDED_PACKAGES = ("torch", "numpy", "safetensors")
@@ -76,7 +82,7 @@ def load_package(root: Path) -> Package:
     init = (root / "__init__.py").read_text(encoding="utf-8")
     is_standalone = re.search(r"(?m)^__standalone__ = True$", init) is not None
     templates = root / "templates" if is_standalone else find_templates(root)
-    found = {f"wavetwin/{name}": root / name for name in _walk(root) if name.endswith(".py")}
+    found = {f"wavetwin/{name}": root / name for name in _walk(root) if name.endswith(_MODULES)}
     found |= {f"wavetwin/templates/{name}": templates / name for name in _walk(templates)}
     files = {name: found[name] for name in sorted(found)}
     sha256 = {name: sha256_of(path.read_bytes()) for name, path in files.items()}
@@ -108,8 +114,53 @@ def imported_package() -> Package:
 def is_package_file(logical_path: str) -> bool:
     """Whether the package's digest covers a file of this logical path."""
     return logical_path.startswith("wavetwin/templates/") or (
-        logical_path.startswith("wavetwin/") and logical_path.endswith(".py")
+        logical_path.startswith("wavetwin/") and logical_path.endswith(_MODULES)
     )
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path that a manifest names stays in the manifest's folder, as far as its text says."""
+    path = PurePosixPath(name)
+    plain = bool(path.parts) and str(path) == name and "\\" not in name and "\0" not in name
+    return plain and not path.is_absolute() and ".." not in path.parts
+
+
+def read_manifest(folder: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return the manifest of a built folder, as written and parsed.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError: it is missing or damaged, or names a file or a run
+            that would lie elsewhere.
+    """
+    file = folder / "manifest.json"
+    content = file.read_bytes() if file.is_file() else b""
+    try:
+        manifest = json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    name, files = manifest["name"], manifest["files"]
+    if not isinstance(files, dict) or not is_inside(name) or "/" in name:
+        raise ValueError(name)
+    if not all(map(is_inside, files)):
+        raise ValueError("it names files outside its folder")
+    return content, manifest
+
+
+def importable_names(folder: Path) -> list[str]:
+    """Return the modules and packages that lie in a folder, as Python would import them from it."""
+    found: list[str] = []
+    for path in folder.iterdir():
+        if path.is_dir():
+            holder, names = f"{path.name}/", [f"{each.name}" for each in path.glob("__init__.*")]
+        else:
+            holder, names = path.name, [path.name]
+        if path.name.split(".")[0].isidentifier() and any(
+            name.removesuffix(suffix).isidentifier() and name.endswith(suffix)
+            for name in names
+            for suffix in all_suffixes()
+        ):
+            found.append(holder)
+    return sorted(found)
 
 
 def version_difference(old: str, new: str) -> tuple[str, str] | None:

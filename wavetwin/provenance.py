@@ -6,7 +6,6 @@ this module before it imports torch.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +16,11 @@ from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.git_state import Difference, GitState, Repository
 from wavetwin.package import (
     Package,
+    importable_names,
     imported_package,
     installed_versions,
     is_package_file,
+    read_manifest,
     sha256_of,
 )
 
@@ -254,8 +255,7 @@ def check_before_run(
     """
     folder = script.absolute().parent
     try:
-        content = (folder / "manifest.json").read_bytes()
-        manifest = json.loads(content)
+        content, manifest = read_manifest(folder)
         files: dict[str, str] = manifest["files"]
         inputs: dict[str, str] = manifest["inputs"]["wavetwin"]
         built = package_source(manifest)
@@ -272,10 +272,13 @@ def check_before_run(
         if not (is_standalone and is_package_file(name))
         and (not (folder / name).is_file() or sha256_of((folder / name).read_bytes()) != digest)
     ]
+    known = {name.split("/")[0] for name in files}
+    added = [name for name in importable_names(folder) if name.rstrip("/") not in known]
+    modified += [f"{name} (was not built)" for name in added]
     changed: tuple[str, ...] = ()
     if package.digest != package_digest:
-        packaged = files if is_standalone else inputs
-        expected = {name: digest for name, digest in packaged.items() if is_package_file(name)}
+        listed = files if is_standalone else inputs
+        expected = {name: digest for name, digest in listed.items() if is_package_file(name)}
         changed = changed_paths(expected, package.sha256)
     if changed and not allow_drift:
         _stop(
@@ -290,7 +293,8 @@ def check_before_run(
             script,
             "script-modified: files of its folder are not as they were built",
             modified,
-            "wavetwin build --force, or --allow-drift to run and mark the run; nothing was run",
+            f"{'move it elsewhere' if len(added) == len(modified) else 'wavetwin build --force'}, "
+            "or --allow-drift to run and mark the run; nothing was run",
         )
     drift = [f"script-modified: {name}" for name in modified]
     drift += [f"source-changed: {name}" for name in changed]
@@ -370,9 +374,8 @@ def _dirty_inputs(differences: Sequence[Difference], commit: str, subject: str) 
 def _stop(script: Path, headline: str, files: Sequence[str], remedy: str) -> NoReturn:
     lines = [f"{script.as_posix()}: error: {headline}"]
     if files:
-        more = len(files) - _LISTED_FILES
-        listed = ", ".join(files[:_LISTED_FILES])
-        lines.append(f"  files: {listed}{f' and {more} more' if more > 0 else ''}")
+        more = f" and {len(files) - _LISTED_FILES} more" if len(files) > _LISTED_FILES else ""
+        lines.append(f"  files: {', '.join(files[:_LISTED_FILES])}{more}")
     lines.append(f"  help: {remedy}")
     sys.stderr.write("\n".join(lines) + "\n")
     raise SystemExit(2)

@@ -47,7 +47,7 @@ def render(
         standalone: the package whose modules are copied beside the scripts; default: none are.
     """
     environment = _environment(templates or imported_package().templates)
-    context = _context(compiled, provenance)
+    context = _context(compiled, provenance) | {"standalone": standalone is not None}
     files = {
         name: environment.get_template(f"{name}.j2").render(context).encode() for name in TEMPLATES
     }

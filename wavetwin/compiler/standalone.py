@@ -25,7 +25,7 @@ __version__ = "{version}"
 __standalone__ = True
 __all__ = ["__version__"]
 '''
-_STARTED_MODULE = re.compile(r"-m (wavetwin(?:\.\w+)+)")
+_STARTED_MODULE = re.compile(r"(?:-m|start_module) (wavetwin(?:\.\w+)+)")
 
 
 def standalone_files(files: Mapping[str, bytes], package: Package) -> dict[str, bytes]:

@@ -7,7 +7,9 @@ nothing is written or removed outside the folder, nor through a link in it.
 
 from __future__ import annotations
 
+import errno
 import json
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +20,7 @@ from wavetwin.compiler.card import folder_name
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.render import MANIFEST, MANIFEST_VERSION, render
 from wavetwin.diagnostics import CompileError, Diagnostic
-from wavetwin.package import Package, imported_package, sha256_of
+from wavetwin.package import Package, imported_package, is_inside, sha256_of
 from wavetwin.provenance import STANDALONE, changed_paths, recorded_provenance
 
 
@@ -129,7 +131,7 @@ def find_unchanged(head: Mapping[str, Any], folder: Path) -> Unchanged | None:
     if manifest != head or not isinstance(files, dict) or not files:
         return None
     digests = cast("dict[str, object]", files)
-    if not all(map(_is_inside, digests)) or _find_links(digests, folder):
+    if not all(map(is_inside, digests)) or _find_links(digests, folder):
         return None
     for name, digest in digests.items():
         found = _read(folder / name)
@@ -248,15 +250,8 @@ def _recorded_files(folder: Path) -> dict[str, str]:
     return {
         name: str(digest)
         for name, digest in files.items()
-        if _is_inside(name) and not any(path.is_symlink() for path in _subfolders([name], folder))
+        if is_inside(name) and not any(path.is_symlink() for path in _subfolders([name], folder))
     }
-
-
-def _is_inside(name: str) -> bool:
-    """Whether a path of a manifest stays in the manifest's folder, as far as its text says."""
-    path = PurePosixPath(name)
-    plain = bool(path.parts) and str(path) == name and "\\" not in name and "\0" not in name
-    return plain and not path.is_absolute() and ".." not in path.parts
 
 
 def _subfolders(names: Iterable[str], folder: Path) -> list[Path]:
@@ -308,7 +303,10 @@ def _read(path: Path) -> bytes | None:
         CompileError: `cannot-write`: there is something else in its place.
     """
     try:
-        return path.read_bytes()
+        if stat.S_ISREG(path.stat().st_mode):
+            return path.read_bytes()
+        # A pipe or a device would be waited for.
+        raise OSError(errno.EINVAL, "this is no file", str(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -6,6 +6,7 @@ Imports no torch: `train.py --help` answers at once.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -17,11 +18,13 @@ from wavetwin.runtime.errors import RunError, is_full
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from wavetwin.compiler.plan import TrainingPlan
 
 __all__ = [
     "ScriptArguments",
+    "load_build_model",
     "parse_arguments",
     "prepare_device",
     "project_of",
@@ -175,6 +178,20 @@ def project_of(script_folder: Path) -> Path:
 def runs_folder(script_folder: Path, runs: Path | None) -> Path:
     """Return where runs are kept."""
     return runs.expanduser().absolute() if runs is not None else project_of(script_folder) / "runs"
+
+
+def load_build_model(file: Path) -> Callable[..., nn.Module]:
+    """Run a built model.py and return its `build_model`.
+
+    Its text is run, by its path: neither byte code beside it nor another `model` can take its place.
+    """
+    spec = importlib.util.spec_from_file_location("model", file)
+    assert spec is not None, file
+    module = importlib.util.module_from_spec(spec)
+    # Classes are looked up by their module's name, for example when they are pickled.
+    sys.modules["model"] = module
+    exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), module.__dict__)
+    return module.build_model
 
 
 def prepare_device(plan: TrainingPlan, name: str, local_rank: int = 0) -> torch.device:
