@@ -104,6 +104,7 @@ def render_template(name: str, plan: TrainingPlan, **changes: object) -> str:
         "training_digest": plan.training_digest,
         "commit": "c" * 40,
         "dirty": False,
+        "standalone": False,
         "seed": plan.seed,
         "run_id": plan.training_digest[:8],
         "spec_path": "specs/tiny.yaml",
@@ -127,6 +128,7 @@ def build_folder(project: Path, plan: TrainingPlan, model: str = MODEL) -> Path:
         (folder / name).write_text(text, encoding="utf-8")
     package = imported_package()
     manifest = {
+        "name": plan.name,
         "files": {name: sha256_of(text.encode()) for name, text in files.items()},
         "inputs": {"spec": {}, "wavetwin": dict(package.sha256)},
         "versions": {},
