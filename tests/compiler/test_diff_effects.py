@@ -35,6 +35,11 @@ CASES = (
     ),
     ("Rzh3I", (), ("pooling.blur_size=5",), "blur size 3 -> 5", "blur size 5 -> 3"),
     (
+        "AwyI_mod", (), ("pooling.initial_bias=zeros",),
+        "initial bias after the modulus uniform -> zeros",
+        "initial bias after the modulus zeros -> uniform",
+    ),
+    (
         "Rzh3I", (), ("pooling.max_kernel=2",),
         "window of the maximum 3 -> 2", "window of the maximum 2 -> 3",
     ),

@@ -254,6 +254,57 @@ def test_initial_weights_are_torchs():
     assert all(torch.equal(initial[k], v) for k, v in again.named_parameters())
 
 
+@pytest.mark.parametrize("name", ["AwyI_mod", "Azh3wyI_mod"])
+def test_the_bias_after_the_modulus_begins_as_the_published_one(name: str):
+    """As that of a depthwise 1x1 convolution of torch's; it has a random stream of its own."""
+    deciles = torch.linspace(0, 1, 11)
+    theirs = nn.Conv2d(6400, 6400, 1, groups=6400).bias
+    assert theirs is not None
+    graph, zeros = (
+        _without_trunk(_graph(f"alexnet/{name}", *overrides))
+        for overrides in ((), ("pooling.initial_bias=zeros",))
+    )
+    network = build_module(graph)
+    own = []
+    for seed in range(100):
+        initialise(network, graph, seed)
+        own.append(network.state_dict()["pool.wavelet.bias.bias"].clone())
+    draws = torch.cat(own)
+    torch.testing.assert_close(
+        draws.quantile(deciles), theirs.detach().quantile(deciles), atol=0.05, rtol=0
+    )
+    assert len(draws.unique()) > 3100
+    begun, empty = network, build_module(zeros)
+    for each, of in ((begun, graph), (empty, zeros)):
+        initialise(each, of, 3)
+    different = [
+        name
+        for name, value in begun.state_dict().items()
+        if not torch.equal(value, empty.state_dict()[name])
+    ]
+    assert different == ["pool.wavelet.bias.bias"]
+    assert not empty.state_dict()["pool.wavelet.bias.bias"].any()
+
+
+def test_a_graph_that_does_not_say_how_its_bias_begins_meant_zeros():
+    graph = _without_trunk(_graph("alexnet/AwyI_mod"))
+    nodes = [
+        dataclasses.replace(
+            node, attributes={k: v for k, v in node.attributes.items() if k != "initial"}
+        )
+        if node.op == "bias"
+        else node
+        for node in graph
+    ]
+    old = dataclasses.replace(graph, nodes=tuple(nodes))
+    assert not build_module(old).state_dict()["pool.wavelet.bias.bias"].any()
+
+
+def _without_trunk(graph: ModuleGraph) -> ModuleGraph:
+    nodes = tuple(node for node in graph if node.section != "trunk")
+    return dataclasses.replace(graph, nodes=nodes)
+
+
 @pytest.mark.parametrize("section", ["stem", "pool", "trunk"])
 def test_sections_are_readable_code(section: str):
     network = build_module(_graph("cifar10/R18wyC_mod"))

@@ -117,7 +117,15 @@ def _add_modulus_pool(
             frozen=False,
         )
     else:
-        current = builder.add("pool.wavelet.bias", "bias", current, channels=channels, frozen=False)
+        current = builder.add(
+            "pool.wavelet.bias",
+            "bias",
+            current,
+            fields=("pooling.initial_bias",),
+            channels=channels,
+            initial=spec.pooling.initial_bias,
+            frozen=False,
+        )
     current = builder.add("pool.wavelet.relu", "relu", current)
     if blurs:
         current = add_blur(builder, spec, "pool.wavelet.blur", current, "max_blur", fields)

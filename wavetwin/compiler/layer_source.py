@@ -149,6 +149,11 @@ def _adaptive_blur(values: Values) -> Call:
     return Call("AdaptiveBlur", (values["inputs"], *options))
 
 
+def _bias(values: Values) -> Call:
+    options = ['initial="zeros"'] if values["initial"] == '"zeros"' else []
+    return Call("ChannelBias", (values["channels"], *options))
+
+
 def _with(name: str, *keys: str) -> Callable[[Values], Call]:
     return lambda values: Call(name, tuple(values[key] for key in keys))
 
@@ -178,7 +183,7 @@ MODULES: Mapping[str, Callable[[Values], Call]] = {
     "concat": _with("Concat"),
     "subsample": _with("Subsample", "step"),
     "modulus": _with("Modulus"),
-    "bias": _with("ChannelBias", "channels"),
+    "bias": _bias,
     "energy_norm": _norm("EnergyNorm"),
     "batch_norm": _norm("nn.BatchNorm2d"),
     "relu": _with("nn.ReLU"),

@@ -30,6 +30,8 @@ from wavetwin.compiler.schema import (
 
 LATER_TRAINING_FIELDS: dict[str, Any] = {"memory_format": "contiguous"}
 """Fields of `training` that the first digests did not know, with their defaults."""
+LATER_POOLING_FIELDS: dict[str, Any] = {"initial_bias": "uniform"}
+"""The same of `pooling`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def _digests(document: dict[str, Any], data: DataSpec) -> tuple[str, str, str]:
     model = {
         "backbone": document["backbone"],
         "stem": document["stem"],
-        "pooling": document["pooling"],
+        "pooling": _without_later_defaults(document["pooling"], LATER_POOLING_FIELDS),
         "input_shape": [channels, data.image_size, data.image_size],
         "num_classes": data.num_classes,
     }

@@ -271,6 +271,9 @@ class PoolingSpec(SpecModel):
     """Size of the blurring filter, wherever something blurs."""
     max_kernel: Literal[2, 3] = 3
     """Window of the maximum in the blurring first pooling of a ResNet."""
+    initial_bias: Literal["uniform", "zeros"] = "uniform"
+    """What the bias after the modulus starts from, where no norm follows it (AlexNet): between -1 and
+    1 as in the published models, or 0."""
 
 
 class DataSpec(SpecModel):

@@ -347,7 +347,10 @@ _MODULES: dict[str, Callable[[Attributes, Shapes], nn.Module]] = {
     "concat": lambda attributes, shapes: Concat(),
     "subsample": lambda attributes, shapes: Subsample(attributes["step"]),
     "modulus": lambda attributes, shapes: Modulus(),
-    "bias": lambda attributes, shapes: ChannelBias(attributes["channels"]),
+    # A graph of before the attribute meant zeros.
+    "bias": lambda attributes, shapes: ChannelBias(
+        attributes["channels"], attributes.get("initial", "zeros")
+    ),
     "energy_norm": _energy_norm,
     "batch_norm": _batch_norm,
     "relu": lambda attributes, shapes: nn.ReLU(),

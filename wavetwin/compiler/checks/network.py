@@ -336,6 +336,28 @@ def check_modulus(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
+@reads("backbone.arch", "stem.norm", "stem.wavelet", "pooling.wavelet", "pooling.initial_bias")
+def check_initial_bias(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """Only a modulus that no norm follows has a bias of its own."""
+    pooling = spec.pooling
+    if pooling.initial_bias == "uniform":
+        return
+    if spec.stem.wavelet is None or not (pooling.wavelet or "").startswith("modulus"):
+        yield facts.clash(
+            "field-does-not-apply",
+            "initial_bias is of the bias after a modulus, and no modulus is taken",
+            ["pooling.initial_bias", "pooling.wavelet"],
+            help="remove pooling.initial_bias",
+        )
+    elif (spec.stem.norm or ARCHITECTURES[spec.backbone.arch].norm) == "batch":
+        yield facts.clash(
+            "field-does-not-apply",
+            "initial_bias is of the bias after a modulus, and a norm takes its place here",
+            ["pooling.initial_bias", "stem.norm", "backbone.arch"],
+            help="remove pooling.initial_bias",
+        )
+
+
 NETWORK_RULES: tuple[Rule, ...] = (
     check_channels,
     check_initial_weights,
@@ -350,4 +372,5 @@ NETWORK_RULES: tuple[Rule, ...] = (
     check_poolings_mix,
     check_wavelet_pooling,
     check_modulus,
+    check_initial_bias,
 )

@@ -256,6 +256,29 @@ def _memory(pair: Pair, section: str) -> tuple[int, int]:
     return memory_below(pair.before, section), memory_below(pair.after, section)
 
 
+def _initial_bias(pair: Pair) -> Iterator[Effect]:
+    # Where only one of the two has this bias, the effect of its modulus says so.
+    nodes = [
+        next((node for node in compiled.graph if node.op == "bias"), None)
+        for compiled in (pair.before, pair.after)
+    ]
+    laws = [None if node is None else node.attributes.get("initial", "zeros") for node in nodes]
+    if None in laws or laws[0] == laws[1]:
+        return
+    assert nodes[1] is not None
+    channels = nodes[1].attributes["channels"]
+    yield Effect(
+        f"initial bias after the modulus {laws[0]} -> {laws[1]}",
+        "A modulus is never negative, so that the ReLU behind it cuts off only where the bias is below "
+        "0: drawn between -1 and 1, as in the published models, half of the channels begin with such a "
+        "threshold; with zeros none does.",
+        f"{channels} numbers begin {'at 0' if laws[1] == 'zeros' else 'between -1 and 1'}; everything "
+        "else is drawn as before.",
+        TWIN_PAPER,
+        ("pooling.initial_bias",),
+    )
+
+
 def _pooling_name(compiled: Compiled) -> str:
     """Return what pools the wavelet channels, or all channels of a CNN, in the papers' words."""
     kind = compiled.spec.pooling.wavelet
@@ -324,4 +347,5 @@ POOLING_RULES: tuple[Rule, ...] = (
     _trunk,
     _blur_size,
     _max_kernel,
+    _initial_bias,
 )

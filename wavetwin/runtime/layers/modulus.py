@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -89,16 +90,33 @@ class Modulus(nn.Module):
 
 
 class ChannelBias(nn.Module):
-    """Adds one trainable number, 0 at first, to each of `channels` channels."""
+    """Adds one trainable number to each of `channels` channels.
 
-    def __init__(self, channels: int) -> None:
+    Source: the published twins (numerics.md section 3), whose bias is that of a depthwise 1x1
+    convolution with a fixed weight, and begins as torch begins one with a fan-in of 1.
+
+    Args:
+        channels: channels of the input, (batch, channels, height, width).
+        initial: `uniform`, between -1 and 1, or `zeros`.
+
+    Raises:
+        ValueError: `initial` is neither.
+    """
+
+    def __init__(self, channels: int, initial: Literal["uniform", "zeros"] = "uniform") -> None:
         super().__init__()
+        if initial not in ("uniform", "zeros"):
+            raise ValueError(f"initial {initial!r}: one of uniform, zeros")
+        self.initial = initial
         self.bias = nn.Parameter(torch.empty(channels))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set the biases to 0."""
-        nn.init.zeros_(self.bias)
+        """Draw the biases between -1 and 1, or set them to 0."""
+        if self.initial == "zeros":
+            nn.init.zeros_(self.bias)
+        else:
+            nn.init.uniform_(self.bias, -1, 1)
 
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
@@ -107,8 +125,8 @@ class ChannelBias(nn.Module):
         return x + self.bias.to(x.dtype)[:, None, None]
 
     def extra_repr(self) -> str:
-        """Return the number of channels."""
-        return f"{self.bias.numel()}"
+        """Return the number of channels, and what they begin with where it is 0."""
+        return f"{self.bias.numel()}" + (", initial='zeros'" if self.initial == "zeros" else "")
 
 
 class EnergyNorm(_BatchNorm):
