@@ -55,8 +55,9 @@ def from_reference_state_dict(
     """Return weights that others trained as a state dict of this experiment's model; imports torch.
 
     Known are the names of the published twins' implementation, of torchvision's AlexNet and ResNets,
-    of the antialiased networks, and this project's own; each may begin with `module.`. The tensors
-    share memory with the given ones. Fixed filters and constants are compared with those that the
+    of the antialiased networks, and this project's own; what wrappers put before all of them or into
+    them (`module.`, `_orig_mod.`, `model.`) is taken off. The tensors share memory with the given
+    ones, and one with values that are no finite numbers gives rise to a warning. Fixed filters and constants are compared with those that the
     model computes with, where they are given, and left out.
 
     Args:
@@ -70,6 +71,11 @@ def from_reference_state_dict(
         WeightsError: naming every tensor that is missing, left over, of another shape or kind, or
             another constant (`wavetwin.runtime.import_weights`).
     """
-    from wavetwin.runtime.import_weights import convert_state_dict
+    import warnings
 
-    return convert_state_dict(compiled.graph, state_dict, num_classes).state
+    from wavetwin.runtime.import_weights import convert_state_dict, describe_not_finite
+
+    converted = convert_state_dict(compiled.graph, state_dict, num_classes)
+    if converted.not_finite:
+        warnings.warn(describe_not_finite(converted.not_finite), stacklevel=2)
+    return converted.state

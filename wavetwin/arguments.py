@@ -159,7 +159,10 @@ def _add_diff(diff: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
-    evaluate.add_argument("weights", metavar="WEIGHTS", help=".safetensors, .pt, .pth or .tar")
+    evaluate.add_argument(
+        "weights", metavar="WEIGHTS", help="of safetensors, torch.save or Lightning"
+    )
+    _add_state_dict(evaluate)
     evaluate.add_argument("--spec", metavar="SPEC", required=True, help="the model's spec")
     _add_overrides(evaluate, "override a field of the spec")
     evaluate.add_argument(
@@ -271,7 +274,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(title="what to import", required=True, metavar="KIND")
     text = "Write weights that others trained as a safetensors file of a spec's model."
     weights = kinds.add_parser("weights", help=text, description=text)
-    weights.add_argument("file", metavar="FILE", help=".safetensors, .pt, .pth or .tar")
+    weights.add_argument("file", metavar="FILE", help="of safetensors, torch.save or Lightning")
     weights.add_argument("--spec", metavar="SPEC", required=True, help="the model's spec")
     _add_overrides(weights, "override a field of the spec")
     weights.add_argument(
@@ -285,6 +288,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         type=_number_of_classes,
         help="take a classifier with N classes instead of the spec's; without N, with any number",
     )
+    _add_state_dict(weights)
     weights.set_defaults(command="import weights", format="text", strict=False)
     text = "Print the spec of a training command, or the battery entry of an evaluation command."
     command = kinds.add_parser("command", help=text, description=text)
@@ -293,6 +297,14 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", metavar="FILE", help="a new file to write instead")
     command.set_defaults(command="import command", format="text", strict=False)
+
+
+def _add_state_dict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state-dict",
+        metavar="KEY",
+        help="which of the file's state dicts, or what the names to take begin with",
+    )
 
 
 def _add_build_options(parser: argparse.ArgumentParser) -> None:

@@ -289,6 +289,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             on_bad_image=options.on_bad_image,
             allow_other_data=options.allow_other_data,
             baseline=None if options.baseline is None else Path(options.baseline),
+            state_dict=options.state_dict,
         ),
         lambda line: print(line, flush=True),
     )
@@ -320,6 +321,7 @@ def _import_weights(options: argparse.Namespace) -> int:
         compiled.plan,
         Path(options.out),
         options.num_classes,
+        options.state_dict,
     )
     sys.stdout.write(imported.describe())
     return code

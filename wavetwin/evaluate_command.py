@@ -37,6 +37,8 @@ class EvaluateOptions:
     allow_other_data: bool
     baseline: Path | None = None
     """A book of another model's scores on the same corruptions and perturbations."""
+    state_dict: str | None = None
+    """Which of the file's state dicts is taken; None: the one that there is."""
 
 
 def default_book(weights: Path) -> Path:
@@ -84,7 +86,7 @@ def evaluate_weights(
             "make it, or choose another one with --out",
         )
     provenance = _provenance(compiled)
-    model, facts = _load(weights, compiled)
+    model, facts = _load(weights, compiled, options.state_dict, say)
     device = prepare_device(plan, options.device)
     data = load_data(
         plan,
@@ -190,17 +192,27 @@ def _provenance(compiled: Compiled) -> Provenance:
     )
 
 
-def _load(weights: Path, compiled: Compiled) -> tuple[nn.Module, dict[str, Any]]:
+def _load(
+    weights: Path, compiled: Compiled, key: str | None, say: Callable[[str], None]
+) -> tuple[nn.Module, dict[str, Any]]:
     """Return the model with the weights, and what records say of these."""
     from wavetwin.runtime.checkpoint import read_foreign
-    from wavetwin.runtime.import_weights import WeightsError, convert_state_dict
+    from wavetwin.runtime.import_weights import (
+        WeightsError,
+        convert_state_dict,
+        describe_not_finite,
+    )
 
-    foreign = read_foreign(weights)
+    foreign = read_foreign(weights, key)
     try:
         converted = convert_state_dict(compiled.graph, foreign.tensors)
     except WeightsError as error:
         subject = f"{compiled.name} ({weights})"
         raise WeightsError(subject, error.faults, error.remedy) from None
+    for note in (*foreign.notes, *converted.notes):
+        say(f"{weights.name}: {note}")
+    if converted.not_finite:
+        say(f"{weights.name}: {describe_not_finite(converted.not_finite)}")
     model = wavetwin.build_model(compiled)
     model.load_state_dict(converted.state)
     return model, {

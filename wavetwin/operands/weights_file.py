@@ -54,8 +54,15 @@ def read_header(path: Path) -> WeightsFile:
         help_text = "name a .safetensors file, or a folder that holds model.safetensors"
         raise _error("weights-unreadable", headline, path, help_text) from error
     except _DamagedError as error:
-        headline = f"this is no whole safetensors file: {error}"
+        from wavetwin.runtime.foreign_files import recognise_file
+
+        # A download that went wrong is something else altogether, and its remedy another one.
+        foreign = recognise_file(path)
+        what = str(error) if foreign is None else f"it is {foreign.description}"
+        headline = f"this is no whole safetensors file: {what}"
         help_text = "fetch or write it again; a run keeps its last state in checkpoints/last"
+        if foreign is not None and foreign.remedy is not None:
+            help_text = foreign.remedy
         raise _error("weights-damaged", headline, path, help_text) from error
     return WeightsFile(path, tensors)
 

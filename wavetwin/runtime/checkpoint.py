@@ -27,6 +27,9 @@ from torch import Tensor, nn
 from wavetwin import atomic
 from wavetwin.compiler.plan import InitialWeightsPlan
 from wavetwin.runtime.errors import ANOTHER_RUN, RunError
+from wavetwin.runtime.skipped_objects import RunsCodeError, load_skipping
+from wavetwin.runtime.state_dicts import choose_state_dict, fit_names, list_some
+from wavetwin.runtime.weights_kind import weights_kind
 
 __all__ = [
     "ForeignWeights",
@@ -41,7 +44,6 @@ __all__ = [
     "save_best",
     "save_snapshot",
     "save_state",
-    "without_prefix",
     "write_weights",
 ]
 
@@ -59,12 +61,6 @@ _FIRST_LAYERS = (
 )
 """Names of a first convolution: this project's, torchvision's ResNet and AlexNet, the published
 twins' free channels of both."""
-_FOREIGN_KINDS = (".safetensors", ".pt", ".pth", ".tar")
-_WRAPPERS = ("net", "state_dict")
-"""Where training scripts keep the model's state dict beside an optimiser's: the published twins',
-and the usual one of ImageNet training."""
-_PREFIX = "module."
-"""What `nn.DataParallel` puts before every name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,8 @@ class ForeignWeights:
     tensors: dict[Any, Any]
     sha256: str
     """Of the file's bytes, those that the tensors were read from."""
+    notes: tuple[str, ...] = ()
+    """What was chosen from the file, left in it and taken off names, for people."""
 
 
 def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) -> str:
@@ -224,8 +222,9 @@ def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: P
     """
     file = project / initial.checkpoint
     foreign = read_foreign(file)
-    given = foreign.tensors
-    tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
+    tensors = {k: v for k, v in foreign.tensors.items() if isinstance(v, Tensor)}
+    # Any one of these names is the first layer's: without what is before all names, if need be.
+    tensors, _ = fit_names(tensors, [[name] for name in _FIRST_LAYERS])
     name = next((name for name in _FIRST_LAYERS if name in tensors), None)
     if name is None or tensors[name].ndim != 4:
         raise RunError(f"{file} has no first layer ({', '.join(_FIRST_LAYERS)})")
@@ -252,52 +251,50 @@ def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: P
             raise RunError(
                 f"{file}: {name} is {tuple(source.shape)}, the stem's is {tuple(parameter.shape)}"
             )
+        if not source.is_floating_point() or not bool(source[chosen].isfinite().all()):
+            raise RunError(
+                f"{file}: {name.removesuffix('weight') + suffix} has values that are no finite "
+                f"numbers, or is of no floating-point type ({source.dtype})"
+            )
         # A state dict shares its memory with the model.
         parameter.copy_(source[chosen])
     return foreign.sha256
 
 
-def read_foreign(file: Path) -> ForeignWeights:
-    """Read a state dict that anybody wrote: `.safetensors`, `.pt`, `.pth`, or `.tar` of torch.
+def read_foreign(file: Path, key: str | None = None) -> ForeignWeights:
+    """Read a state dict that anybody wrote: safetensors, or a file of `torch.save` or Lightning.
 
-    It may lie under `net` or `state_dict` in a mapping; the prefix `module.` is taken off where every
-    name has it. A pickle is read for tensors and plain values only: what would run code is refused.
+    What the file is, its bytes say. The state dict may lie below any keys; what wrappers put before
+    all of its names, as `module.`, is taken off. A pickle is read for tensors and plain values only:
+    objects are skipped, and what could run code is refused.
+
+    Args:
+        file: of the name of a weights file, or with the bytes of one.
+        key: of the state dict to take where there are several, or what its names begin with.
 
     Raises:
-        RunError: the file is not there, damaged, of another kind, or holds no state dict.
+        RunError: the file is not there, damaged, of another kind, or holds no state dict or several.
     """
-    if file.suffix not in _FOREIGN_KINDS:
-        raise RunError(f"{file} is no weights file: {', '.join(_FOREIGN_KINDS)} are read")
     try:
         data = file.read_bytes()
     except FileNotFoundError:
         raise RunError(f"{file} is not there") from None
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror or error}") from error
-    if file.suffix == ".safetensors":
+    kind = weights_kind(data, file)
+    if kind == "safetensors":
         try:
             content: Any = load(data)
         except (KeyError, ValueError, SafetensorError) as error:
             raise RunError(f"{file} cannot be read: {error}") from error
+        skipped = ()
     else:
-        content = _load_plain(io.BytesIO(data), file)
-    tensors = _find_state_dict(content)
-    if tensors is None:
-        held = (
-            ", ".join(map(repr, content)) if isinstance(content, dict) else type(content).__name__
-        )
-        raise RunError(
-            f"{file} holds no state dict: it has {held[:200] or 'nothing'}",
-            f"names of tensors are read from the top, or below {' or '.join(_WRAPPERS)}",
-        )
-    return ForeignWeights(without_prefix(tensors), hashlib.sha256(data).hexdigest())
-
-
-def without_prefix(tensors: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return a state dict without `module.` before its names, if all of them have it."""
-    if not all(isinstance(name, str) and name.startswith(_PREFIX) for name in tensors):
-        return dict(tensors)
-    return {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
+        content, skipped = _load_foreign(data, file)
+    found = choose_state_dict(content, str(file), key)
+    notes = found.notes
+    if skipped:
+        notes += (f"objects that are no tensors were skipped, none was run: {list_some(skipped)}",)
+    return ForeignWeights(found.tensors, hashlib.sha256(data).hexdigest(), notes)
 
 
 def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
@@ -370,14 +367,24 @@ def _read(file: Path) -> dict[str, Tensor]:
         raise RunError(f"{file} cannot be read: {error}") from error
 
 
-def _find_state_dict(content: Any) -> dict[Any, Any] | None:
-    """Return the mapping that holds tensors: the content itself, or what is wrapped in it."""
-    if not isinstance(content, dict):
-        return None
-    for candidate in (content, *(content.get(wrapper) for wrapper in _WRAPPERS)):
-        if isinstance(candidate, dict) and any(isinstance(v, Tensor) for v in candidate.values()):
-            return candidate
-    return None
+def _load_foreign(data: bytes, file: Path) -> tuple[Any, tuple[str, ...]]:
+    """Return what a file of torch's holds, and the names of objects in it that were skipped."""
+
+    def read() -> Any:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+    try:
+        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
+    except Exception:
+        # Old formats and damaged files: reading them tells, one name at a time.
+        unknown = []
+    try:
+        return load_skipping(read, unknown)
+    except RunsCodeError as error:
+        raise _runs_code(file, error.name) from error
+    except Exception as error:
+        # A file of unknown origin can make torch raise anything; none of it is run.
+        raise _not_plain(file, error) from error
 
 
 def _read_plain(file: Path) -> dict[str, Any]:
@@ -390,16 +397,24 @@ def _load_plain(source: Path | io.BytesIO, file: Path) -> Any:
         return torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
         # A file of unknown origin can make torch raise anything; none of it is run.
-        unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if unsafe is not None:
-            raise RunError(
-                f"{file} cannot be read: it asks for {unsafe[1]}, which could run code; nothing was run",
-                "only tensors and plain values are read from a pickle; if you trust who made the "
-                "file, write its state dict alone with torch.save or safetensors",
-            ) from error
-        raise RunError(
-            f"{file} cannot be read: it is damaged, or holds more than tensors and plain values"
-        ) from error
+        raise _not_plain(file, error) from error
+
+
+def _not_plain(file: Path, error: Exception) -> RunError:
+    unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if unsafe is not None:
+        return _runs_code(file, unsafe[1])
+    return RunError(
+        f"{file} cannot be read: it is damaged, or holds more than tensors and plain values"
+    )
+
+
+def _runs_code(file: Path, name: str) -> RunError:
+    return RunError(
+        f"{file} cannot be read: it asks for {name}, which could run code; nothing was run",
+        "only tensors and plain values are read from a pickle; if you trust who made the "
+        "file, write its state dict alone with torch.save or safetensors",
+    )
 
 
 def _sync(path: Path) -> None:

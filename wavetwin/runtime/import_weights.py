@@ -7,7 +7,7 @@ filters too: a file whose filters differ is of a network that computes something
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,12 @@ from torch import Tensor
 from wavetwin.compiler.graph import ModuleGraph, Node
 from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.runtime.build import build_module
-from wavetwin.runtime.checkpoint import read_foreign, without_prefix, write_weights
+from wavetwin.runtime.checkpoint import read_foreign, write_weights
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.filters import qshift_taps, wavelet_taps
 from wavetwin.runtime.layers import BlurPool
 from wavetwin.runtime.reference_names import reference_constants, reference_to_graph_names
+from wavetwin.runtime.state_dicts import fit_names, list_some
 
 __all__ = [
     "Converted",
@@ -31,12 +32,15 @@ __all__ = [
     "TensorFault",
     "WeightsError",
     "convert_state_dict",
+    "describe_not_finite",
     "import_weights",
 ]
 
 NumClasses = int | Literal["any"] | None
 """Classes of the given classifier: as many as this, any number, or the spec's."""
 
+_SHOWN = 8
+"""Tensors of one kind of fault that a message names."""
 _COUNTER = "num_batches_tracked"
 _CONSTANT_TOLERANCE = 1e-6
 """Relative to the largest value: what float32 keeps of them, and a little more."""
@@ -68,9 +72,18 @@ class WeightsError(RunError):
             counts[fault.kind] = counts.get(fault.kind, 0) + 1
         counted = ", ".join(f"{number} {kind}" for kind, number in counts.items())
         lines = [f"the weights are not those of {subject}: {counted}"]
+        shown: dict[str, int] = {}
         for fault in faults:
+            shown[fault.kind] = shown.get(fault.kind, 0) + 1
+            if shown[fault.kind] > _SHOWN:
+                continue
             own = "" if fault.own_name in (None, fault.name) else f" = {fault.own_name}"
             lines.append(f"  {fault.kind}: {_printable(fault.name)}{own} {fault.text}")
+        lines += [
+            f"  {kind}: and {number - _SHOWN} more"
+            for kind, number in counts.items()
+            if number > _SHOWN
+        ]
         super().__init__("\n".join(lines), remedy)
 
 
@@ -88,6 +101,10 @@ class Converted:
     num_classes: int
     """Outputs of the classifier."""
     num_parameters: int
+    notes: tuple[str, ...] = ()
+    """What was taken off the given names, for people."""
+    not_finite: tuple[str, ...] = ()
+    """Tensors with infinite values or none, and of how many values each, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +115,8 @@ class ImportedWeights:
     metadata: Mapping[str, str]
     """What the file's header holds."""
     out: Path
+    notes: tuple[str, ...] = ()
+    """What was chosen from the given file, for people."""
 
     def describe(self) -> str:
         """Return what matched, for people to read."""
@@ -108,6 +127,7 @@ class ImportedWeights:
         }
         lines = [
             f"from     {_printable(given['source'])}, SHA-256 {given['source_sha256']}",
+            *(f"         {note}" for note in (*self.notes, *made.notes)),
             f"         {names[made.naming]}",
             f"matched  {len(made.state)} tensors of {given['spec']}, "
             f"{made.num_parameters:,} parameters, {made.num_classes} classes",
@@ -118,6 +138,8 @@ class ImportedWeights:
             lines.append(
                 "         counters of the batch norms, absent as before torch 0.4.1, are 0"
             )
+        if made.not_finite:
+            lines.append(f"warning  {describe_not_finite(made.not_finite)}")
         return "".join(f"{line}\n" for line in (*lines, f"written  {self.out}"))
 
 
@@ -128,16 +150,17 @@ def convert_state_dict(
 
     Args:
         graph: as written, not optimised.
-        state_dict: every name may begin with `module.`.
+        state_dict: every name may begin with what a wrapper puts there, as `module.` or `model.`,
+            and have it within, as `features.module.0.weight`.
         num_classes: of the given classifier, where it is not the spec's.
 
     Raises:
         WeightsError: tensors are missing, left over, of another shape or kind, or constants differ.
     """
-    given = without_prefix(state_dict)
     with torch.device("meta"):
         network = build_module(graph)
     expected = dict(network.state_dict())
+    given, notes = fit_names(state_dict, _namings(graph, expected))
     names, naming = _choose_names(graph, given, expected)
     classifier = _classifier(graph)
     outputs = _num_outputs(num_classes, given, names, classifier)
@@ -154,7 +177,8 @@ def convert_state_dict(
         checker.constant(name, node_id)
     checker.left_over(names.keys() | constants.keys())
     if checker.faults:
-        raise WeightsError(graph.name, tuple(checker.faults), checker.remedy(classifier))
+        remedy = checker.remedy(classifier) or _remedy_of_prefix(given, _namings(graph, expected))
+        raise WeightsError(graph.name, tuple(checker.faults), remedy)
     num_parameters = sum(state[name].numel() for name, _ in network.named_parameters())
     return Converted(
         {name: state[name] for name in expected},
@@ -163,7 +187,23 @@ def convert_state_dict(
         sets_counters,
         outputs,
         num_parameters,
+        notes,
+        tuple(_not_finite(state)),
     )
+
+
+def describe_not_finite(tensors: tuple[str, ...]) -> str:
+    """Return a sentence on tensors with values that are no finite numbers."""
+    return f"values that are no finite numbers: {list_some(tensors)}"
+
+
+def _not_finite(state: Mapping[str, Tensor]) -> Iterator[str]:
+    """Yield the tensors that have infinite values or none, each with their number."""
+    for name, value in state.items():
+        if value.is_floating_point():
+            number = value.numel() - int(value.isfinite().sum())
+            if number:
+                yield f"{name} ({number:,} of {value.numel():,})"
 
 
 def import_weights(
@@ -172,15 +212,17 @@ def import_weights(
     plan: TrainingPlan,
     out: Path,
     num_classes: NumClasses = None,
+    key: str | None = None,
 ) -> ImportedWeights:
     """Write a file of anybody's weights as a safetensors file of ours.
 
     Args:
-        file: `.safetensors`, or `.pt`, `.pth`, `.tar` of torch.
+        file: of safetensors, `torch.save` or Lightning.
         graph: as written, not optimised.
         plan: of the same spec; names it in the written file's header.
         out: ends in `.safetensors`; not there yet.
         num_classes: of the file's classifier, where it is not the spec's.
+        key: of the state dict in the file, where there are several.
 
     Raises:
         RunError: a file cannot be read or written, or the weights are not the model's.
@@ -189,7 +231,7 @@ def import_weights(
         raise RunError(f"{out}: what is written is a .safetensors file, and is named so")
     if out.exists():
         raise RunError(f"{out} is there already, and is not overwritten")
-    foreign = read_foreign(file)
+    foreign = read_foreign(file, key)
     try:
         converted = convert_state_dict(graph, foreign.tensors, num_classes)
     except WeightsError as error:
@@ -205,7 +247,7 @@ def import_weights(
         "num_classes": str(converted.num_classes),
     }
     write_weights(out, converted.state, metadata)
-    return ImportedWeights(converted, metadata, out)
+    return ImportedWeights(converted, metadata, out, foreign.notes)
 
 
 class _Checker:
@@ -370,6 +412,37 @@ def _choose_names(
     if len(given.keys() & own.keys()) > len(given.keys() & theirs.keys()):
         return own, "wavetwin"
     return theirs, "reference"
+
+
+def _namings(graph: ModuleGraph, expected: Mapping[str, Tensor]) -> list[Set[str]]:
+    """Return the names that a state dict of the model can have: ours, and the reference's."""
+    try:
+        return [expected.keys(), reference_to_graph_names(graph).keys()]
+    except ValueError:
+        return [expected.keys()]
+
+
+def _remedy_of_prefix(given: Mapping[Any, Any], namings: list[Set[str]]) -> str | None:
+    """Return how to take a part of the names alone, where that part is all of the model's."""
+    names = [name for name in given if isinstance(name, str)]
+    starts = dict.fromkeys(
+        ".".join(parts[:depth])
+        for parts in (name.split(".")[:-1] for name in names)
+        for depth in (1, 2)
+        if len(parts) >= depth
+    )
+    whole: list[str] = []
+    for start in starts:
+        below = {name[len(start) + 1 :] for name in names if name.startswith(f"{start}.")}
+        if any(
+            all(name in below for name in naming if not name.endswith(_COUNTER))
+            for naming in namings
+        ):
+            whole.append(start)
+    if not whole:
+        return None
+    options = " or ".join(f"--state-dict {_printable(start)}" for start in whole[:_SHOWN])
+    return f"the model's names are there below a part of the names: {options} takes those alone"
 
 
 def _classifier(graph: ModuleGraph) -> Node:
