@@ -159,18 +159,179 @@ def test_numbers_and_spellings_are_the_commands(tmp_path: Path) -> None:
     assert training.schedule.step_epochs == 5
 
 
+# Derived by hand from the reference's lists of configurations and what its classes do with them
+# (wcnn/cnn/models/alexnet.py and resnet.py): downsampling, blur size and K2, free pooling, wavelet
+# pooling of each architecture and configuration; None where the reference raises, or builds what a
+# spec cannot say.
+PLAIN, BLUR, ADAPTIVE = (
+    ("strided", "max"),
+    ("blur", "max_blur"),
+    ("adaptive_blur", "max_adaptive_blur"),
+)
+Built = tuple[str, int, int, str, str | None] | None
+
+
+def of_cnn(kind: tuple[str, str], size: int = 3, small: bool = False) -> Built:
+    return (kind[0], size, 2 if small else 3, kind[1], None)
+
+
+def of_twin(
+    kind: tuple[str, str], size: int = 3, wavelet: str | None = None, free: str | None = None
+) -> Built:
+    return (kind[0], size, 3, free or kind[1], wavelet or free or kind[1])
+
+
+SIZES = range(2, 8)
+Table = dict[tuple[str, str], Built]
+
+
+def alexnets() -> Table:
+    table: Table = {}
+    # AlexNets: CONFIG_DICT_STDALEXNET; torchvision's AlexNet takes no size of a blur, nor Str4.
+    for config in ("Std", "Ks20", "Frozen"):
+        table["AlexNet", config] = of_cnn(PLAIN)
+        table["ZhangAlexNet", config] = of_cnn(BLUR)
+    for arch in ("AlexNet", "ZhangAlexNet"):
+        table[arch, "Str4"] = None
+    for size in SIZES:
+        table["AlexNet", f"Bf{size}"] = None
+        table["ZhangAlexNet", f"Bf{size}"] = of_cnn(BLUR, size)
+    # CONFIG_DICT_DTCWPTALEXNET; without Bf the first pooling's blur has another size than the trunk's.
+    for end, wavelet in (("", None), ("_mod", "modulus")):
+        for start in ("Ft32", "Ft32Y"):
+            table["DtCwptAlexNet", f"{start}{end}"] = of_twin(PLAIN, wavelet=wavelet)
+            table["DtCwptZhangAlexNet", f"{start}{end}"] = None
+        for size in SIZES:
+            table["DtCwptAlexNet", f"Ft32YBf{size}{end}"] = None
+            table["DtCwptZhangAlexNet", f"Ft32YBf{size}{end}"] = of_twin(BLUR, size, wavelet)
+    return table
+
+
+KINDS = {"": PLAIN, "zhang_": BLUR, "zou_": ADAPTIVE}
+
+
+def resnets() -> Table:
+    table: Table = {}
+    for depth in ("18", "34", "50", "101"):
+        for maker, kind in KINDS.items():
+            blurs = kind != PLAIN
+            # CONFIG_DICT_STDRESNET; a plain ResNet ignores sizes and K2.
+            arch = f"{maker}resnet{depth}"
+            table[arch, "Std"] = table[arch, "Frozen"] = of_cnn(kind)
+            table[arch, "StdK2"] = table[arch, "Bf3K2"] = of_cnn(kind, small=blurs)
+            table[arch, "Bf5K2"] = of_cnn(kind, 5 if blurs else 3, blurs)
+            for size in SIZES:
+                is_odd = kind != ADAPTIVE or size % 2 == 1
+                table[arch, f"Bf{size}"] = of_cnn(kind, size if blurs else 3) if is_odd else None
+            # CONFIG_DICT_DTCWPTRESNET; a plain twin ignores sizes.
+            arch = f"dtcwpt_{maker}resnet{depth}"
+            for end, wavelet in (("", None), ("_mod", "modulus")):
+                for middle in ("", "Y", "YBf3", "Ex", "YEx"):
+                    table[arch, f"Ft40{middle}{end}"] = of_twin(kind, wavelet=wavelet)
+                for size in SIZES:
+                    is_odd = kind != ADAPTIVE or size % 2 == 1
+                    table[arch, f"Ft40YBf{size}Ex{end}"] = (
+                        of_twin(kind, size if blurs else 3, wavelet) if is_odd else None
+                    )
+    return table
+
+
+def ablations() -> Table:
+    table: Table = {}
+    for depth in ("18", "34", "50", "101"):
+        plain, blur, adaptive = (f"dtcwpt_{maker}resnet{depth}" for maker in KINDS)
+        table[plain, "Ft40YBf3Ex_abl1"] = of_twin(PLAIN, wavelet="max_blur")
+        table[plain, "Ft40YBf3Ex_abl1ada"] = of_twin(PLAIN, wavelet="max_adaptive_blur")
+        table[plain, "Ft40YBf3Ex_abl2"] = of_twin(PLAIN)
+        table[blur, "Ft40YBf3Ex_abl1"] = of_twin(BLUR)
+        table[blur, "Ft40YBf3Ex_abl1ada"] = of_twin(BLUR, free="max_adaptive_blur")
+        table[blur, "Ft40YBf3Ex_abl2"] = of_twin(BLUR, wavelet="max")
+        table[adaptive, "Ft40YBf3Ex_abl1"] = of_twin(ADAPTIVE)
+        table[adaptive, "Ft40YBf3Ex_abl1ada"] = of_twin(ADAPTIVE)
+        table[adaptive, "Ft40YBf3Ex_abl2"] = of_twin(ADAPTIVE, wavelet="max")
+    return table
+
+
+def test_every_architecture_and_configuration_is_what_the_reference_builds() -> None:
+    table = alexnets() | resnets() | ablations()
+    # 20 and 32 of AlexNets; 33, 66 and 9 of the ResNets of each of four depths.
+    assert len(table) == 20 + 32 + 4 * (33 + 66 + 9)
+    for (arch, config), built in table.items():
+        command = f"x -a {arch} --config {config}"
+        if built is None:
+            assert codes_of(command) == ["configuration-does-not-fit"], command
+            continue
+        document = import_command(command).document
+        spec = resolve(ExperimentSpec.model_validate(document), "x").spec
+        pooling = spec.pooling
+        found = (
+            spec.backbone.downsampling,
+            pooling.blur_size,
+            pooling.max_kernel,
+            pooling.free,
+            pooling.wavelet,
+        )
+        assert found == built, command
+        stem = spec.stem
+        assert stem.frozen == (config == "Frozen")
+        if "AlexNet" in arch:
+            kernel = 20 if config == "Ks20" else 11
+            stride = 2 if "Zhang" in arch else 4
+            assert (stem.kernel_size, stem.padding, stem.stride) == (kernel, 2, stride), command
+        else:
+            assert (stem.kernel_size, stem.padding, stem.stride) == (7, 3, 2), command
+        if stem.wavelet is None:
+            assert stem.free_channels == 64
+            continue
+        mixing = stem.wavelet.color_mixing
+        assert isinstance(mixing, ColorMixingSpec)
+        assert mixing.position == ("before" if "Y" in config else "after")
+        sizes = [
+            (len(each.packets or ()), each.channels, each.groups) for each in stem.wavelet.keep
+        ]
+        if "AlexNet" in arch:
+            assert sizes == [(6, 6, 6), (24, 18, 6), (64, 8, 4)]
+        elif "Ex" in config:
+            assert sizes == [(6, 12, 6), (4, 4, 4), (1, 2, 1), (4, 4, 4), (1, 2, 1)]
+        else:
+            assert sizes == [(6, 12, 6), (24, 12, 6)]
+
+
 @pytest.mark.parametrize(
-    ("config", "downsampling", "free", "wavelet"),
+    ("arch", "config", "blurs_in_trunk", "blurs_in_pool"),
     [
-        ("Ft40YBf3Ex_abl1", "strided", "max", "max_adaptive_blur"),
-        ("Ft40YBf3Ex_abl2", "adaptive_blur", "max_adaptive_blur", "max"),
-        ("Ft40YBf3Ex_abl", "adaptive_blur", "max_adaptive_blur", "max"),
+        ("dtcwpt_resnet34", "Ft40YBf3Ex_abl1", 0, ["blur_pool"]),
+        ("dtcwpt_resnet34", "Ft40YBf3Ex_abl1ada", 0, ["adaptive_blur"]),
+        ("dtcwpt_zhang_resnet18", "Ft40YBf3Ex_abl1", 6, ["blur_pool"]),
+        ("dtcwpt_zhang_resnet18", "Ft40YBf3Ex_abl1ada", 6, ["adaptive_blur"]),
+        ("dtcwpt_zhang_resnet18", "Ft40YBf3Ex_abl", 6, ["blur_pool"]),
+        ("dtcwpt_zou_resnet18", "Ft40YBf3Ex_abl1", 6, ["adaptive_blur"]),
     ],
 )
-def test_ablations(config: str, downsampling: str, free: str, wavelet: str, tmp_path: Path) -> None:
-    spec = compiled_of(f"x -a dtcwpt_zou_resnet18 --config {config}", tmp_path).spec
-    assert spec.backbone.downsampling == downsampling
-    assert (spec.pooling.free, spec.pooling.wavelet) == (free, wavelet)
+def test_ablations_blur_where_the_references_do(
+    arch: str, config: str, blurs_in_trunk: int, blurs_in_pool: list[str], tmp_path: Path
+) -> None:
+    graph = compiled_of(f"x -a {arch} --config {config}", tmp_path).graph
+    blurs = [node for node in graph if node.op in ("blur_pool", "adaptive_blur")]
+    assert sum(node.section == "trunk" for node in blurs) == blurs_in_trunk
+    assert [node.op for node in blurs if node.section == "pool"] == blurs_in_pool
+
+
+@pytest.mark.parametrize(
+    ("command", "note"),
+    [
+        ("x -a zhang_resnet18", "no Bf: the reference blurs with 3 taps then"),
+        (
+            "x -a resnet18 --config Bf5K2",
+            "Bf5 and K2 without effect: nothing blurs in this network",
+        ),
+        ("x -a dtcwpt_resnet18 --config Ft40YBf3Ex", "Bf3 without effect: nothing blurs"),
+        ("x -a dtcwpt_zou_resnet18 --config Ft40YBf3Ex_abl1", "the blurring twin of this one"),
+        ("x -a dtcwpt_resnet18 --config Ft40YBf3Ex_abl2", "the plain twin of this one"),
+    ],
+)
+def test_what_the_words_do_not_say_is_noted(command: str, note: str) -> None:
+    assert any(note in each.headline for each in import_command(command).notes)
 
 
 def test_a_cnns_name_with_free_channels_is_read_as_the_twin() -> None:
@@ -241,8 +402,8 @@ command:1:9: error: unknown-architecture: the architecture 'AlexNett' is not kno
 command:1:31: error: unknown-configuration: 'Z' is not known in the configuration 'Ft32Z'
   1 | AwyI -a AlexNett --config Ft32Z --lr x --has-l1los 3 -ba 3 --max-shift 3
     |                               ^
-  help: the words are Ft<channels>, Y, Bf<size>, Ex and K2, at the end _mod, _abl1, _abl2 or _abl; \
-or Std alone
+  help: the words are Ft<channels>, Y, Bf<size>, Ex and K2, at the end _mod, _abl1, _abl1ada, _abl2 or \
+_abl; or Std, StdK2, Ks20, Str4 or Frozen alone
 
 command:1:38: error: bad-option-value: --lr takes a number from 1e-12 to 1000, not 'x'
   1 | AwyI -a AlexNett --config Ft32Z --lr x --has-l1los 3 -ba 3 --max-shift 3
@@ -309,7 +470,14 @@ REFUSED = {
     "AI -a DtCwptAlexNet --config Std": ["configuration-does-not-fit"],
     "AI -a DtCwptAlexNet --config Ft32YEx": ["configuration-does-not-fit"],
     "AI -a DtCwptZhangAlexNet --config Ft32YBf3_abl": ["configuration-does-not-fit"],
-    "AI -a ZhangAlexNet": ["configuration-does-not-fit"],
+    "AI -a DtCwptZhangAlexNet --config Ft32Y": ["configuration-does-not-fit"],
+    "AI -a ZhangAlexNet --config Str4": ["configuration-does-not-fit"],
+    "AI -a AlexNet --config Std_mod": ["unknown-configuration"],
+    "AI -a AlexNet --config StdStd": ["unknown-configuration"],
+    "AI -a resnet18 --config Ks20": ["configuration-does-not-fit"],
+    "AI -a dtcwpt_resnet18 --config Ft40YFrozen": ["configuration-does-not-fit"],
+    "AI -a dtcwpt_resnet18 --config Ft40YBf2Ex_abl1ada": ["configuration-does-not-fit"],
+    "AI -a WptAlexNet --config Ft32Y": ["unknown-architecture"],
     "AI -a zou_resnet18 --config Bf4": ["configuration-does-not-fit"],
     "AI -a zhang_resnet18 --config Bf8": ["configuration-does-not-fit"],
     "AI -a dtcwpt_resnet18 --config Ft32Y": ["configuration-does-not-fit"],
@@ -365,7 +533,7 @@ CONFIGURATIONS = st.tuples(
     st.sampled_from(["", "Bf2", "Bf3", "Bf7"]),
     st.sampled_from(["", "Ex"]),
     st.sampled_from(["", "K2"]),
-    st.sampled_from(["", "_mod", "_abl", "_abl1", "_abl2"]),
+    st.sampled_from(["", "_mod", "_abl", "_abl1", "_abl1ada", "_abl2"]),
 ).map("".join)
 
 
