@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 from wavetwin import atomic
 from wavetwin.compiler.plan import InitialWeightsPlan
 from wavetwin.runtime.errors import ANOTHER_RUN, RunError
-from wavetwin.runtime.skipped_objects import RunsCodeError, load_skipping
+from wavetwin.runtime.skipped_objects import load_skipping, not_plain
 from wavetwin.runtime.state_dicts import choose_state_dict, fit_names, list_some
 from wavetwin.runtime.weights_kind import weights_kind
 
@@ -289,7 +288,11 @@ def read_foreign(file: Path, key: str | None = None) -> ForeignWeights:
             raise RunError(f"{file} cannot be read: {error}") from error
         skipped = ()
     else:
-        content, skipped = _load_foreign(data, file)
+
+        def read() -> Any:
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+        content, skipped = load_skipping(read, data, file)
     found = choose_state_dict(content, str(file), key)
     notes = found.notes
     if skipped:
@@ -367,26 +370,6 @@ def _read(file: Path) -> dict[str, Tensor]:
         raise RunError(f"{file} cannot be read: {error}") from error
 
 
-def _load_foreign(data: bytes, file: Path) -> tuple[Any, tuple[str, ...]]:
-    """Return what a file of torch's holds, and the names of objects in it that were skipped."""
-
-    def read() -> Any:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-
-    try:
-        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
-    except Exception:
-        # Old formats and damaged files: reading them tells, one name at a time.
-        unknown = []
-    try:
-        return load_skipping(read, unknown)
-    except RunsCodeError as error:
-        raise _runs_code(file, error.name) from error
-    except Exception as error:
-        # A file of unknown origin can make torch raise anything; none of it is run.
-        raise _not_plain(file, error) from error
-
-
 def _read_plain(file: Path) -> dict[str, Any]:
     return _load_plain(file, file)
 
@@ -397,24 +380,7 @@ def _load_plain(source: Path | io.BytesIO, file: Path) -> Any:
         return torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
         # A file of unknown origin can make torch raise anything; none of it is run.
-        raise _not_plain(file, error) from error
-
-
-def _not_plain(file: Path, error: Exception) -> RunError:
-    unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if unsafe is not None:
-        return _runs_code(file, unsafe[1])
-    return RunError(
-        f"{file} cannot be read: it is damaged, or holds more than tensors and plain values"
-    )
-
-
-def _runs_code(file: Path, name: str) -> RunError:
-    return RunError(
-        f"{file} cannot be read: it asks for {name}, which could run code; nothing was run",
-        "only tensors and plain values are read from a pickle; if you trust who made the "
-        "file, write its state dict alone with torch.save or safetensors",
-    )
+        raise not_plain(file, error) from error
 
 
 def _sync(path: Path) -> None:

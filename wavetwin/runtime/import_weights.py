@@ -20,10 +20,15 @@ from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.runtime.build import build_module
 from wavetwin.runtime.checkpoint import read_foreign, write_weights
 from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.filters import qshift_taps, wavelet_taps
-from wavetwin.runtime.layers import BlurPool
 from wavetwin.runtime.reference_names import reference_constants, reference_to_graph_names
-from wavetwin.runtime.state_dicts import fit_names, list_some
+from wavetwin.runtime.state_dicts import fit_names, list_some, printable
+from wavetwin.runtime.tensor_checks import (
+    COUNTER,
+    SHOWN,
+    TensorChecker,
+    TensorFault,
+    WeightsError,
+)
 
 __all__ = [
     "Converted",
@@ -38,53 +43,6 @@ __all__ = [
 
 NumClasses = int | Literal["any"] | None
 """Classes of the given classifier: as many as this, any number, or the spec's."""
-
-_SHOWN = 8
-"""Tensors of one kind of fault that a message names."""
-_COUNTER = "num_batches_tracked"
-_CONSTANT_TOLERANCE = 1e-6
-"""Relative to the largest value: what float32 keeps of them, and a little more."""
-_NOT_FLOATING = "instead of a floating-point type"
-
-
-@dataclass(frozen=True, slots=True)
-class TensorFault:
-    """One tensor that does not agree."""
-
-    kind: Literal["missing", "left over", "of another shape", "of another kind", "other constant"]
-    name: str
-    """In the given state dict."""
-    own_name: str | None
-    """In the model's; None where the model has no such tensor."""
-    text: str
-    """Shapes, or what is wrong."""
-
-
-class WeightsError(RunError):
-    """A state dict is not of the model; carries every tensor that does not agree."""
-
-    def __init__(
-        self, subject: str, faults: tuple[TensorFault, ...], remedy: str | None = None
-    ) -> None:
-        self.faults = faults
-        counts: dict[str, int] = {}
-        for fault in faults:
-            counts[fault.kind] = counts.get(fault.kind, 0) + 1
-        counted = ", ".join(f"{number} {kind}" for kind, number in counts.items())
-        lines = [f"the weights are not those of {subject}: {counted}"]
-        shown: dict[str, int] = {}
-        for fault in faults:
-            shown[fault.kind] = shown.get(fault.kind, 0) + 1
-            if shown[fault.kind] > _SHOWN:
-                continue
-            own = "" if fault.own_name in (None, fault.name) else f" = {fault.own_name}"
-            lines.append(f"  {fault.kind}: {_printable(fault.name)}{own} {fault.text}")
-        lines += [
-            f"  {kind}: and {number - _SHOWN} more"
-            for kind, number in counts.items()
-            if number > _SHOWN
-        ]
-        super().__init__("\n".join(lines), remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +84,7 @@ class ImportedWeights:
             "wavetwin": "wavetwin's own names",
         }
         lines = [
-            f"from     {_printable(given['source'])}, SHA-256 {given['source_sha256']}",
+            f"from     {printable(given['source'])}, SHA-256 {given['source_sha256']}",
             *(f"         {note}" for note in (*self.notes, *made.notes)),
             f"         {names[made.naming]}",
             f"matched  {len(made.state)} tensors of {given['spec']}, "
@@ -169,9 +127,9 @@ def convert_state_dict(
         if own is not None:
             expected[f"{classifier.id}.{part}"] = own.new_empty((outputs, *own.shape[1:]))
     constants = reference_constants(graph) if naming == "reference" else {}
-    counters = [name for name in names if name.endswith(_COUNTER)]
+    counters = [name for name in names if name.endswith(COUNTER)]
     sets_counters = bool(counters) and not any(name in given for name in counters)
-    checker = _Checker(graph, given, naming)
+    checker = TensorChecker(graph, given, naming)
     state = checker.tensors(names, expected, sets_counters)
     for name, node_id in constants.items():
         checker.constant(name, node_id)
@@ -231,6 +189,11 @@ def import_weights(
         raise RunError(f"{out}: what is written is a .safetensors file, and is named so")
     if out.exists():
         raise RunError(f"{out} is there already, and is not overwritten")
+    if not out.absolute().parent.is_dir():
+        raise RunError(
+            f"{out} cannot be written: No such file or directory",
+            f"make the folder {out.parent} first, or choose another one",
+        )
     foreign = read_foreign(file, key)
     try:
         converted = convert_state_dict(graph, foreign.tensors, num_classes)
@@ -248,156 +211,6 @@ def import_weights(
     }
     write_weights(out, converted.state, metadata)
     return ImportedWeights(converted, metadata, out, foreign.notes)
-
-
-class _Checker:
-    """Compares the given tensors with what the model has, and keeps every fault."""
-
-    def __init__(
-        self,
-        graph: ModuleGraph,
-        given: Mapping[Any, Any],
-        naming: Literal["reference", "wavetwin"],
-    ) -> None:
-        self.nodes = {node.id: node for node in graph}
-        self.given = given
-        self.naming = naming
-        self.faults: list[TensorFault] = []
-
-    def add(self, kind: Any, name: str, own_name: str | None, text: str) -> None:
-        """Keep a fault."""
-        self.faults.append(TensorFault(kind, name, own_name, text))
-
-    def _shape(self, own_name: str, own: Tensor) -> tuple[int, ...]:
-        """Return the shape of a tensor of ours in the given naming."""
-        is_mixing = own.ndim == 4 and any(
-            node.op == "packet_mixing" and own_name.startswith(f"{node.id}.")
-            for node in self.nodes.values()
-        )
-        # The reference mixes the real and imaginary parts by a three-dimensional convolution.
-        return (*own.shape, 1) if is_mixing and self.naming == "reference" else tuple(own.shape)
-
-    def _shape_text(self, own_name: str, own: Tensor) -> str:
-        """Return the shape in the given naming, and in ours where it is another."""
-        shape = self._shape(own_name, own)
-        return f"{shape}" if shape == tuple(own.shape) else f"{shape} = {tuple(own.shape)}"
-
-    def tensors(
-        self, names: Mapping[str, str], expected: Mapping[str, Tensor], sets_counters: bool
-    ) -> dict[str, Tensor]:
-        """Return the given tensors that agree, by our names; `expected` says what ours are."""
-        state: dict[str, Tensor] = {}
-        for name, own_name in names.items():
-            own = expected[own_name]
-            if name in self.given:
-                value = self._tensor(name, own_name, own)
-                if value is not None:
-                    state[own_name] = value
-            elif sets_counters and name.endswith(_COUNTER):
-                state[own_name] = torch.zeros((), dtype=torch.int64)
-            else:
-                self.add("missing", name, own_name, self._shape_text(own_name, own))
-        return state
-
-    def left_over(self, known: Set[str]) -> None:
-        """Refuse every given name that is not known."""
-        for name, value in self.given.items():
-            if name not in known:
-                text = str(tuple(value.shape)) if isinstance(value, Tensor) else "(not a tensor)"
-                self.add("left over", str(name), None, text)
-
-    def _tensor(self, name: str, own_name: str, own: Tensor) -> Tensor | None:
-        """Return a given tensor in our shape, or None if it does not agree."""
-        value = self.given[name]
-        if not self._is_tensor(name, own_name):
-            return None
-        shape = self._shape(own_name, own)
-        if tuple(value.shape) != shape:
-            wanted = self._shape_text(own_name, own)
-            self.add(
-                "of another shape", name, own_name, f"{tuple(value.shape)} instead of {wanted}"
-            )
-            return None
-        value = value.detach()
-        if name.endswith(_COUNTER):
-            number = float(value)
-            if not (number.is_integer() and number >= 0):
-                self.add("of another kind", name, own_name, f"{number} counts nothing")
-                return None
-            return value.to(torch.int64)
-        if not value.is_floating_point():
-            self.add("of another kind", name, own_name, f"{value.dtype} {_NOT_FLOATING}")
-            return None
-        return value.reshape(own.shape)
-
-    def constant(self, name: str, node_id: str) -> None:
-        """Compare a constant of the reference's with what the model computes with.
-
-        One that is not given is no loss: the model makes it itself.
-        """
-        if name not in self.given:
-            return
-        expected = self._constant(name, self.nodes[node_id])
-        value = self.given[name]
-        if not self._is_tensor(name, node_id):
-            return
-        if value.shape != expected.shape:
-            text = f"{tuple(value.shape)} instead of {tuple(expected.shape)}"
-            self.add("of another shape", name, node_id, text)
-            return
-        if not value.is_floating_point():
-            self.add("of another kind", name, node_id, f"{value.dtype} {_NOT_FLOATING}")
-            return
-        # Half precision rounds the constants as it rounds the weights.
-        tolerance = max(_CONSTANT_TOLERANCE, 2 * torch.finfo(value.dtype).eps)
-        largest = float((value.detach().cpu().to(torch.float64) - expected).abs().max())
-        # Not the other way round: a NaN differs.
-        if not largest <= tolerance * float(expected.abs().max()):
-            self.add("other constant", name, node_id, f"differs by up to {largest:.3g}")
-
-    def remedy(self, classifier: Node) -> str | None:
-        """Return what helps where the classifier alone does not fit."""
-        own = {f"{classifier.id}.weight", f"{classifier.id}.bias"}
-        if any(f.kind != "of another shape" or f.own_name not in own for f in self.faults):
-            return None
-        classes = {self.given[fault.name].shape[:1] for fault in self.faults}
-        if len(classes) != 1 or not all(classes):
-            return None
-        number = classes.pop()[0]
-        return (
-            "another number of classes is taken if you ask for it: "
-            f"--num-classes {number}, num_classes={number} in Python"
-        )
-
-    def _is_tensor(self, name: str, own_name: str) -> bool:
-        value = self.given[name]
-        if not isinstance(value, Tensor):
-            what = type(value).__name__
-        elif value.layout != torch.strided:
-            what = str(value.layout)
-        elif value.is_complex() or value.is_quantized:
-            what = str(value.dtype)
-        elif value.is_meta:
-            what = "no values"
-        else:
-            return True
-        self.add("of another kind", name, own_name, f"{what} instead of a dense real tensor")
-        return False
-
-    def _constant(self, name: str, node: Node) -> Tensor:
-        """Return the value that the reference keeps under a name, float64, as the model has it."""
-        attributes: Mapping[str, Any] = node.attributes
-        if node.op == "packets":
-            taps = qshift_taps if attributes["transform"] == "dtcwpt" else wavelet_taps
-            low, high = taps(attributes["filters"])
-            return low if name.endswith("_hfilters") else high
-        if node.op == "blur_pool":
-            channels = node.output_shape[0]
-            with torch.device("cpu"):
-                taps_1d = BlurPool(attributes["size"], attributes["stride"]).double().taps
-            return torch.outer(taps_1d, taps_1d).expand(channels, 1, -1, -1)
-        assert node.op == "bias", node.op
-        return torch.ones((attributes["channels"], 1, 1, 1), dtype=torch.float64, device="cpu")
 
 
 def _choose_names(
@@ -435,13 +248,13 @@ def _remedy_of_prefix(given: Mapping[Any, Any], namings: list[Set[str]]) -> str 
     for start in starts:
         below = {name[len(start) + 1 :] for name in names if name.startswith(f"{start}.")}
         if any(
-            all(name in below for name in naming if not name.endswith(_COUNTER))
+            all(name in below for name in naming if not name.endswith(COUNTER))
             for naming in namings
         ):
             whole.append(start)
     if not whole:
         return None
-    options = " or ".join(f"--state-dict {_printable(start)}" for start in whole[:_SHOWN])
+    options = " or ".join(f"--state-dict {printable(start)}" for start in whole[:SHOWN])
     return f"the model's names are there below a part of the names: {options} takes those alone"
 
 
@@ -463,8 +276,3 @@ def _num_outputs(
     features = classifier.attributes["features"]
     assert isinstance(features, int)
     return features
-
-
-def _printable(text: str) -> str:
-    """Return a text from outside with what a terminal would act on as escapes."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

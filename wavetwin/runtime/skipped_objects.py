@@ -7,13 +7,17 @@ empty, does nothing, and keeps its state, so that the tensors beside it can be r
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["RunsCodeError", "SkippedObject", "load_skipping"]
+from wavetwin.runtime.errors import RunError
+
+__all__ = ["SkippedObject", "load_skipping", "not_plain"]
 
 _HOSTILE_MODULES = frozenset((
     "__builtin__", "_pickle", "asyncio", "bdb", "builtins", "cProfile", "codeop", "commands",
@@ -33,14 +37,6 @@ _HARMLESS = frozenset((
 _UNKNOWN = re.compile(r"GLOBAL ([\w.<>]+)")
 _TOOK_ITEMS = re.compile(r"(SETITEM|append|extend).*but got <class '([^']+)'>", re.DOTALL)
 _MAX_NAMES = 500
-
-
-class RunsCodeError(Exception):
-    """A pickle asks for a name that could run code."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(name)
 
 
 class SkippedObject:
@@ -76,53 +72,77 @@ class _SkippedList(SkippedObject):
         return []
 
 
-def load_skipping(
-    load: Callable[[], Any], unknown: Iterable[str] = ()
-) -> tuple[Any, tuple[str, ...]]:
+def load_skipping(load: Callable[[], Any], data: bytes, file: Path) -> tuple[Any, tuple[str, ...]]:
     """Return what `load` reads, and the names whose objects were skipped.
 
     Args:
         load: reads a pickle by `torch.load(weights_only=True)`; called again for each name that it
             stops at.
-        unknown: names that it is known to stop at.
+        data: what it reads.
+        file: what errors name.
 
     Raises:
-        RunsCodeError: a name of the pickle could run code.
-        Exception: whatever `load` raises for another reason.
+        RunError: a name of the pickle could run code, or it is damaged.
     """
+    try:
+        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
+    except Exception:
+        # Old formats and damaged files: reading them tells, one name at a time.
+        unknown = []
     classes: dict[str, type[SkippedObject]] = {}
     for name in unknown:
-        _add(classes, name, SkippedObject)
+        _add(classes, name, SkippedObject, file)
     while True:
         skipped: list[Any] = [(each, name) for name, each in classes.items()]
         try:
             with torch.serialization.safe_globals(skipped):
                 return load(), tuple(classes)
         except Exception as error:
-            # torch says what it stopped at in its message alone.
-            if len(classes) > _MAX_NAMES or not _learn(classes, str(error)):
-                raise
+            # A file of unknown origin can make torch raise anything; none of it is run. What it
+            # stopped at, its message alone says.
+            if len(classes) > _MAX_NAMES or not _learn(classes, str(error), file):
+                raise not_plain(file, error) from error
 
 
-def _learn(classes: dict[str, type[SkippedObject]], message: str) -> bool:
+def not_plain(file: Path, error: Exception) -> RunError:
+    """Return the error of a file that torch did not read, from what torch says."""
+    unsafe = _UNKNOWN.search(str(error))
+    if unsafe is not None:
+        return _runs_code(file, unsafe[1])
+    return RunError(
+        f"{file} cannot be read: it is damaged, or holds more than tensors and plain values"
+    )
+
+
+def _runs_code(file: Path, name: str) -> RunError:
+    return RunError(
+        f"{file} cannot be read: it asks for {name}, which could run code; nothing was run",
+        "only tensors and plain values are read from a pickle; if you trust who made the "
+        "file, write its state dict alone with torch.save or safetensors",
+    )
+
+
+def _learn(classes: dict[str, type[SkippedObject]], message: str, file: Path) -> bool:
     """Add the name that a message is about, or what its class has to be; return whether it did."""
     took = _TOOK_ITEMS.search(message)
     if took is not None and took[2] in classes and classes[took[2]].__base__ is SkippedObject:
         base = _SkippedMapping if took[1] == "SETITEM" else _SkippedList
-        _add(classes, took[2], base)
+        _add(classes, took[2], base, file)
         return True
     stopped = _UNKNOWN.search(message)
     if stopped is None:
         return False
     name = stopped[1] if "." in stopped[1] else f"builtins.{stopped[1]}"
     is_new = name not in classes
-    _add(classes, name, SkippedObject)
+    _add(classes, name, SkippedObject, file)
     return is_new
 
 
-def _add(classes: dict[str, type[SkippedObject]], name: str, base: type[SkippedObject]) -> None:
+def _add(
+    classes: dict[str, type[SkippedObject]], name: str, base: type[SkippedObject], file: Path
+) -> None:
     module, _, own = name.rpartition(".")
     if module.partition(".")[0] in _HOSTILE_MODULES and name not in _HARMLESS:
-        raise RunsCodeError(name.removeprefix("builtins."))
+        raise _runs_code(file, name.removeprefix("builtins."))
     # The class is called as the name, so that torch's messages name it.
     classes[name] = type(own, (base,), {"__module__": module, "__qualname__": own})

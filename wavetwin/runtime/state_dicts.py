@@ -13,7 +13,7 @@ from torch import Tensor
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.skipped_objects import SkippedObject
 
-__all__ = ["FoundStateDict", "choose_state_dict", "fit_names", "list_some", "plain_names"]
+__all__ = ["FoundStateDict", "choose_state_dict", "fit_names", "list_some", "printable"]
 
 WRAPPERS = ("module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # fmt: skip
 """What `nn.DataParallel`, `torch.compile`, Lightning's Fabric and sharding put into names, before all
@@ -39,7 +39,7 @@ def list_some(items: Iterable[str]) -> str:
     """Return up to eight items, and how many more there are."""
     all_items = list(items)
     more = len(all_items) - _SHOWN
-    shown = ", ".join(map(_printable, all_items[:_SHOWN]))
+    shown = ", ".join(map(printable, all_items[:_SHOWN]))
     return f"{shown} and {more} more" if more > 0 else shown
 
 
@@ -154,7 +154,7 @@ def _choose(found: Mapping[str, Mapping[str, Any]], subject: str) -> str:
     named = next(label for label in large if label)
     raise RunError(
         f"{subject} holds {len(large)} state dicts: {choices}",
-        f"say which: --state-dict {_printable(named)}; a spec's stem.initial_weights take a file of "
+        f"say which: --state-dict {printable(named)}; a spec's stem.initial_weights take a file of "
         "one alone, as `wavetwin import weights` writes it",
     )
 
@@ -196,11 +196,6 @@ def _beside(content: Any, label: str) -> list[str]:
 
 
 # Names
-
-
-def plain_names(names: Collection[str]) -> list[str]:
-    """Return names without the wrappers that all of them begin with."""
-    return _without_leading(list(names))[0]
 
 
 def fit_names(
@@ -273,8 +268,9 @@ def _removed_text(leading: list[str], inside: list[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return f"'{_printable(text)}'"
+    return f"'{printable(text)}'"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text from outside with what a terminal would act on as escapes."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
