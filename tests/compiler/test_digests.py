@@ -138,3 +138,23 @@ def test_canonical_numbers() -> None:
     assert canonical_json({"b": 1.0, "a": [0.1, 1e-4, "é"]}) == '{"a":[0.1,0.0001,"é"],"b":1}'
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json(float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "later", "other"),
+    [
+        ("AwyI_mod", "pooling.initial_bias=uniform", "pooling.initial_bias=zeros"),
+        (
+            "RI",
+            "evaluation=[{mode: one_crop, resize: float}]",
+            "evaluation=[{mode: one_crop, resize: pil}]",
+        ),
+    ],
+)
+def test_later_fields_are_left_out_at_their_defaults(spec: str, later: str, other: str) -> None:
+    without = [later.split("=")[0] + "=[{mode: one_crop}]"] if spec == "RI" else []
+    plain = wavetwin.compile(spec_of(spec), without)
+    assert digests(wavetwin.compile(spec_of(spec), [later])) == digests(plain)
+    changed = wavetwin.compile(spec_of(spec), [other])
+    assert changed.digest != plain.digest
+    assert (changed.model_digest == plain.model_digest) == (spec == "RI")

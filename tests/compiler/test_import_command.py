@@ -358,6 +358,7 @@ def test_a_cnns_name_with_free_channels_is_read_as_the_twin() -> None:
                     "pixel_divide": 2,
                     "metric": "kl_divergence",
                     "normalise": False,
+                    "resize": "pil",
                 },
                 {
                     "mode": "shifts",
@@ -368,6 +369,7 @@ def test_a_cnns_name_with_free_channels_is_read_as_the_twin() -> None:
                     "metric": "flip_rate",
                     "max_step": 8,
                     "normalise": False,
+                    "resize": "pil",
                 },
             ],
             strict=True,

@@ -342,8 +342,8 @@ def _evaluation(command: CommandLine) -> tuple[dict[str, Any], list[Diagnostic]]
         entry |= _shifts(command)
         notes.append(
             _note(
-                "normalise: false, as the command computes its score; the published scores were "
-                "computed so, and models are trained on normalised images"
+                "normalise: false and resize: pil, as the command computes its score; the published "
+                "scores were computed so, and models are trained on normalised images"
             )
         )
     elif mode is not None:
@@ -367,7 +367,7 @@ def _shifts(command: CommandLine) -> dict[str, Any]:
     else:
         command.require(["--max-step-size"], "a flip rate")
         entry["max_step"] = command.integer("--max-step-size", 1, 1, max_shift * divide)
-    return entry | {"normalise": False}
+    return entry | {"normalise": False, "resize": "pil"}
 
 
 def _note(headline: str) -> Diagnostic:

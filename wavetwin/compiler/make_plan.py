@@ -81,6 +81,7 @@ def make_plan(resolved: ResolvedSpec) -> TrainingPlan:
                 max_step=entry.max_step,
                 root=entry.root,
                 normalise=bool(entry.normalise),
+                resize=entry.resize or "float",
             )
             for entry in spec.evaluation
         ),

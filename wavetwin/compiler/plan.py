@@ -93,6 +93,8 @@ class EvaluationPlan:
     max_step: int | None
     root: str | None
     normalise: bool
+    resize: str = "float"
+    """`float`, or `pil`: 8 bits after each pass. A plan of before the field means the first."""
 
 
 @dataclass(frozen=True, slots=True)

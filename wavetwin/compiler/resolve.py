@@ -32,6 +32,8 @@ LATER_TRAINING_FIELDS: dict[str, Any] = {"memory_format": "contiguous"}
 """Fields of `training` that the first digests did not know, with their defaults."""
 LATER_POOLING_FIELDS: dict[str, Any] = {"initial_bias": "uniform"}
 """The same of `pooling`."""
+LATER_EVALUATION_FIELDS: dict[str, Any] = {"resize": "float"}
+"""The same of each entry of `evaluation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,10 @@ def _digests(document: dict[str, Any], data: DataSpec) -> tuple[str, str, str]:
     }
     canonical_training = _without_later_defaults(document["training"], LATER_TRAINING_FIELDS)
     training = {"model": model, "data": document["data"], "training": canonical_training}
-    complete = {"training": training, "evaluation": document["evaluation"]}
+    entries = [
+        _without_later_defaults(entry, LATER_EVALUATION_FIELDS) for entry in document["evaluation"]
+    ]
+    complete = {"training": training, "evaluation": entries}
     return digest_of(model), digest_of(training), digest_of(complete)
 
 
@@ -217,7 +222,10 @@ def _resolve_schedule(schedule: ScheduleSpec) -> ScheduleSpec:
 
 
 def _resolve_evaluation(entry: EvaluationSpec) -> EvaluationSpec:
-    update: dict[str, Any] = {"normalise": True if entry.normalise is None else entry.normalise}
+    update: dict[str, Any] = {
+        "normalise": True if entry.normalise is None else entry.normalise,
+        "resize": entry.resize or "float",
+    }
     if entry.mode in ("one_crop", "ten_crops", "shifts"):
         update["split"] = entry.split or "test"
     if entry.mode == "shifts":

@@ -382,6 +382,9 @@ class EvaluationSpec(SpecModel):
     """Of perturbations and corruptions: folder below the data root."""
     normalise: bool | None = None
     """Whether images are normalised; default: true. False is what the published shift scores used."""
+    resize: Literal["float", "pil"] | None = None
+    """How images are resized: in floating point, or as the published scores were computed, by Pillow,
+    which rounds to 8 bits after each pass; default: float."""
 
 
 class PublishedSpec(SpecModel):

@@ -81,7 +81,9 @@ def _score(run: Evaluation, name: str, images: CorruptedSet) -> _Scored:
         return {"wrong": guesses(run.predict(images), labels)["top1_wrong"]}
 
     label = f"{run.entry.root}/{name}"
-    table = run.collect(lambda x: fit(x, run.size), measure, data=data, split="test", label=label)
+    table = run.collect(
+        lambda x: fit(x, run.size, run.entry.resize), measure, data=data, split="test", label=label
+    )
     positions = table["positions"]
     if isinstance(source, FileImages):
         names = source.files.names[positions.numpy()].tolist()

@@ -21,7 +21,7 @@ def evaluate_one_crop(run: Evaluation) -> Evaluated:
         loss = functional.cross_entropy(logits, labels, reduction="none")
         return guesses(logits, labels) | {"loss": loss}
 
-    table = run.collect(lambda x: fit(x, run.size), measure)
+    table = run.collect(lambda x: fit(x, run.size, run.entry.resize), measure)
     return run.finish({"loss": table["loss"]} | errors(table), table, no_rates=("loss",))
 
 
@@ -33,7 +33,7 @@ def evaluate_ten_crops(run: Evaluation) -> Evaluated:
     larger = run.size * 8 // 7
 
     def crops(images: Tensor) -> Tensor:
-        five = five_crops(images, larger, run.size)
+        five = five_crops(images, larger, run.size, run.entry.resize)
         return torch.cat((five, five.flip(-1)), dim=-4)
 
     def measure(images: Tensor, labels: Tensor) -> Table:

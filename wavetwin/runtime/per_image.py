@@ -257,6 +257,8 @@ def describe(entry: EvaluationPlan) -> str:
         words.append(f"up to {entry.max_shift} px{unit and f' by 1{unit} px'}")
     if not entry.normalise:
         words.append("not normalised")
+    if entry.resize == "pil":
+        words.append("resized in 8 bits")
     return ", ".join(words)
 
 

@@ -158,7 +158,7 @@ def _own_part(
 
 
 def _fit(run: Evaluation, frames: Tensor) -> Tensor:
-    return fit(frames.float() / 255, run.size)
+    return fit(frames.float() / 255, run.size, run.entry.resize)
 
 
 def _best_guesses(run: Evaluation, frames: Tensor) -> Tensor:

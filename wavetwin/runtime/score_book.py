@@ -310,7 +310,9 @@ def data_facts(data: ExperimentData) -> dict[str, Any]:
 
 def entry_key(entry: EvaluationPlan) -> dict[str, Any]:
     """Return an entry as records name it: without the fields that its mode does not have."""
-    return {name: value for name, value in asdict(entry).items() if value is not None}
+    values = {name: value for name, value in asdict(entry).items() if value is not None}
+    # Records of before the field are of its default, and are named alike.
+    return {name: value for name, value in values.items() if (name, value) != ("resize", "float")}
 
 
 def _epoch_of(file: Path) -> int:

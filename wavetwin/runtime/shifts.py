@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from wavetwin.runtime.data.eight_bits import resize_in_8_bits
 from wavetwin.runtime.data.transforms import fit, resize
 from wavetwin.runtime.metrics import divergence_from_first, flip_shares
 from wavetwin.runtime.per_image import Evaluated, Evaluation, Table
@@ -50,7 +51,7 @@ def evaluate_shifts(run: Evaluation) -> Evaluated:
     # Enlarged images are divide ** 2 times as large: fewer of them are read at once, so that as
     # much memory is taken, and a forward pass is filled with several windows of each.
     few = max(1, run.batch_size // divide**2) if run.data.limit_batches is None else None
-    table = run.collect(lambda x: fit(x, large), measure, batch_size=few)
+    table = run.collect(lambda x: fit(x, large, entry.resize), measure, batch_size=few)
     if is_divergence:
         return _divergences(run, table)
     return _flip_rates(run, table, min(entry.max_step or entry.max_shift, moves))
@@ -81,7 +82,8 @@ def _predict_windows(
     windows = torch.stack(
         [images[..., top : top + side, left : left + side] for top, left in places], dim=1
     )
-    logits = run.predict(resize(windows.flatten(0, 1), run.size, run.size))
+    change = resize_in_8_bits if run.entry.resize == "pil" else resize
+    logits = run.predict(change(windows.flatten(0, 1), run.size, run.size))
     return logits.reshape(len(images), len(places), -1)
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wavetwin.runtime.data.eight_bits import resize_in_8_bits
+
 __all__ = ["augment", "fit", "five_crops", "resize"]
 
 CROP_SCALE = (0.08, 1.0)
@@ -36,23 +38,26 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
     return result.reshape(*images.shape[:-2], height, width)
 
 
-def fit(images: Tensor, size: int) -> Tensor:
-    """Return the one crop of evaluation: short side resized to `size`, then the middle."""
+def fit(images: Tensor, size: int, how: str = "float") -> Tensor:
+    """Return the one crop of evaluation: short side resized to `size`, then the middle.
+
+    Resizing is in floating point, or with `how="pil"` rounded to 8 bits as Pillow does.
+    """
     height, width = _short_side_at(images, size)
-    return _resized_crop(images, height, width, *_middle(height, width, size), size)
+    return _resized_crop(images, height, width, *_middle(height, width, size), size, how)
 
 
-def five_crops(images: Tensor, larger: int, size: int) -> Tensor:
+def five_crops(images: Tensor, larger: int, size: int, how: str = "float") -> Tensor:
     """Return corners and middle of the images with the short side resized to `larger`.
 
-    They are stacked before the channels: (..., 5, channels, size, size).
+    They are stacked before the channels: (..., 5, channels, size, size). `how` as of `fit`.
     """
     height, width = _short_side_at(images, larger)
     bottom, right = height - size, width - size
     corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), _middle(height, width, size)]
     if _is_made_whole(height, width, larger):
-        images = resize(images, height, width)
-    crops = [_resized_crop(images, height, width, *corner, size) for corner in corners]
+        images = (resize_in_8_bits if how == "pil" else resize)(images, height, width)
+    crops = [_resized_crop(images, height, width, *corner, size, how) for corner in corners]
     return torch.stack(crops, dim=-4)
 
 
@@ -73,12 +78,16 @@ def _is_made_whole(height: int, width: int, side: int) -> bool:
 
 
 def _resized_crop(
-    images: Tensor, height: int, width: int, top: int, left: int, size: int
+    images: Tensor, height: int, width: int, top: int, left: int, size: int, how: str
 ) -> Tensor:
     """Return a square crop of what `resize` gives; a very thin image takes no more memory than it."""
     if _is_made_whole(height, width, size) or images.shape[-2:] == (height, width):
-        resized = resize(images, height, width)
+        resized = (resize_in_8_bits if how == "pil" else resize)(images, height, width)
         return resized[..., top : top + size, left : left + size]
+    if how == "pil":
+        down, right = images.shape[-2] / height, images.shape[-1] / width
+        box = (left * right, top * down, (left + size) * right, (top + size) * down)
+        return resize_in_8_bits(images, size, size, box)
     axes = [(-1, width, left), (-2, height, top)]
     # The long one first: what lies between is then as small as can be.
     for dim, resized, start in axes if width > height else reversed(axes):
