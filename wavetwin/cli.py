@@ -7,6 +7,7 @@ contract (decisions.md 17): nothing is imported here before the command that nee
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -58,17 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except Exception as error:
-        if _is_run_error(error):
-            sys.stderr.write(f"error: {error}\n")
-            return USER_FAULT
-        import traceback
-
-        traceback.print_exc()
-        sys.stderr.write(
-            "error: internal-error: this is a fault of wavetwin, not of your input; "
-            "please report it with the lines above\n"
-        )
-        return OUR_FAULT
+        return _report_unexpected(options, error)
     finally:
         if collecting:
             gc.enable()
@@ -86,6 +77,36 @@ def _is_run_error(error: Exception) -> bool:
     """Whether the runtime, which is not imported for this, says that the input is at fault."""
     errors = sys.modules.get("wavetwin.runtime.errors")
     return errors is not None and isinstance(error, errors.RunError)
+
+
+def _report_unexpected(options: argparse.Namespace, error: Exception) -> int:
+    """Say of an error whose fault it is, and return the exit code."""
+    if _is_run_error(error):
+        sys.stderr.write(f"error: {error}\n")
+        return USER_FAULT
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return _report(options, [_name_too_long(error)])
+    import traceback
+
+    traceback.print_exc()
+    sys.stderr.write(
+        "error: internal-error: this is a fault of wavetwin, not of your input; "
+        "please report it with the lines above\n"
+    )
+    return OUR_FAULT
+
+
+def _name_too_long(error: OSError) -> Diagnostic:
+    """Return that a path, which only the user can have named, is too long for the system."""
+    from wavetwin.diagnostics import Diagnostic
+
+    name = str(error.filename)
+    return Diagnostic(
+        "name-too-long",
+        f"a path of {len(name)} characters has a part or a whole that this system does not take",
+        subject=name if len(name) <= 80 else f"{name[:77]}...",
+        help="name a shorter path",
+    )
 
 
 def entry_point() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shipped import ROOT
+from wavetwin import cli
 from wavetwin.compiler.compose import MAX_PARENTS, LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.nodes import to_plain
 from wavetwin.compiler.project import expand_specs, find_project, is_fragment
@@ -241,3 +243,55 @@ def test_paths_that_mean_nothing_are_reported_together(project: Path):
     with pytest.raises(CompileError) as caught:
         expand_specs([project / "empty", project / "missing.yaml"])
     assert [each.code for each in caught.value.diagnostics] == ["no-specs", "file-not-found"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300 + ".yaml", "y/" * 3000 + "x.yaml", "x" * 300 + "/a.yaml"]
+)
+def test_a_path_longer_than_the_system_takes_is_refused(
+    project: Path, name: str, capsys: pytest.CaptureFixture[str]
+):
+    write(project, spec=f"extends: {name}\n", fine="wavetwin: 1\n")
+    assert codes(load(project)) == ["extends-not-found"]
+    with pytest.raises(CompileError) as caught:
+        expand_specs([project / name])
+    assert [each.code for each in caught.value.diagnostics] == ["file-not-found"]
+    fine = str(project / "fine.yaml")
+    for arguments in (
+        ["check", name],
+        ["check", fine, "--project", name],
+        ["show", name],
+        ["build", str(ROOT / "specs/alexnet/AI.yaml"), "--no-git", "--out", str(project / name)],
+        ["report", name],
+    ):
+        assert cli.main(arguments) == 2, arguments
+        assert "internal-error" not in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_read_is_told(project: Path, monkeypatch: pytest.MonkeyPatch):
+    write(project, **{"shut/a": "x: 1\n", "spec": "extends: shut/a.yaml\n", "b": "y: 1\n"})
+    real_scandir, real_stat = os.scandir, Path.stat
+
+    def scandir(path: str | Path = "."):
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real_scandir(path)
+
+    def stat(path: Path, **options: bool):
+        if path.parent.name == "shut":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real_stat(path, **options)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", lambda path: [each.name for each in scandir(path)])
+    monkeypatch.setattr(Path, "stat", stat)
+    # a spec that is left out without a word would be one that is not checked
+    with pytest.raises(CompileError) as caught:
+        expand_specs([project])
+    assert [each.code for each in caught.value.diagnostics] == ["file-unreadable"]
+    assert str(caught.value.diagnostics[0].subject).endswith("shut")
+    (fault,) = load(project).diagnostics
+    assert (fault.code, fault.headline) == (
+        "extends-not-found",
+        "'shut/a.yaml' cannot be read: Permission denied",
+    )

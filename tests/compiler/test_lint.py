@@ -419,3 +419,39 @@ def test_a_padding_that_a_remedy_names_is_one(tmp_path: Path, layer: str) -> Non
         r"(, padding: \d+)?\}\}, \{flatten", f", padding: {padding[1]}}}}}, {{flatten", text
     )
     assert not warnings_of(tmp_path, padded)
+
+
+@pytest.mark.parametrize(
+    ("training", "warned"),
+    [
+        ("{epochs: 15, schedule: {name: milestones, milestones: [10, 20]}}", "after 20 epochs"),
+        ("{epochs: 2, schedule: {name: milestones, milestones: [10, 20]}}", "after 10 and 20 epochs"),
+        ("{epochs: 21, schedule: {name: milestones, milestones: [10, 20]}}", ""),
+        ("{epochs: 10, schedule: {step_epochs: 10}}", "with step_epochs 10"),
+        ("{epochs: 11, schedule: {step_epochs: 10}}", ""),
+        ("{epochs: 12, schedule: {name: plateau}}", "with patience 10"),
+        ("{epochs: 13, schedule: {name: plateau}}", ""),
+        ("{epochs: 3, schedule: {name: cosine, warmup_epochs: 2}}", "with name cosine"),
+        ("{epochs: 3, schedule: {name: cosine, warmup_epochs: 1}}", ""),
+        ("{epochs: 3, schedule: {name: constant}}", ""),
+        ("{epochs: 0, schedule: {step_epochs: 1}}", ""),
+        ("{epochs: 3}", ""),
+    ],
+)  # fmt: skip
+def test_a_schedule_that_never_acts_is_told(tmp_path: Path, training: str, warned: str) -> None:
+    text = SMALL + f"data: {{dataset: digits, validation: 100}}\ntraining: {training}\n"
+    text = text.replace("data: {dataset: digits}\n", "", 1)
+    found = [
+        warning
+        for warning in warnings_of(tmp_path, text)
+        if warning.code == "schedule-without-effect"
+    ]
+    assert len(found) == bool(warned)
+    for warning in found:
+        assert warned in warning.headline
+        # what the help says is enough, and no more than that
+        assert warning.help is not None
+        enough = int(warning.help.split("for more than ")[1].split()[0]) + 1
+        for epochs, count in ((enough, 0), (enough - 1, 1)):
+            again = warnings_of(tmp_path, text, f"training.epochs={epochs}")
+            assert codes(again).count("schedule-without-effect") == count

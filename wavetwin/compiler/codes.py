@@ -100,6 +100,7 @@ CHECK_CODES: dict[str, str] = {
     "map-below-filter": "A packet, blur or pooling filter is longer than the map that it reads.",
     "samples-dropped": "Windows end before the last row or column of a map.",
     "static-gain": "A low-pass packet enlarges constants, and no norm follows.",
+    "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
     "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
     "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
@@ -118,6 +119,7 @@ BUILD_CODES: dict[str, str] = {
     "hand-edited": "Files of a built folder were changed since, and would be overwritten.",
     "bad-project": "The project named is no folder, or does not hold the spec.",
     "cannot-write": "A built folder cannot be written.",
+    "name-too-long": "A path is longer than the system takes.",
 }
 """What `wavetwin build` and `wavetwin run` find beside."""
 

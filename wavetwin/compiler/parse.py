@@ -253,7 +253,7 @@ class _TreeBuilder:
                 "key-and-colon-apart",
                 "within brackets, a key, its ':' and a space stand on one line",
                 self.source.place(index),
-                help="write `{key: value}`",
+                help="put them on one line",
             )
         elif not self.num_documents and directives:
             self.diagnostics += refuse_directives(self.source, directives)

@@ -23,12 +23,13 @@ def find_project(path: Path) -> Path:
         CompileError: `bad-project-file`, a pyproject.toml on the way up cannot be read.
     """
     start = path.absolute()
-    if not start.is_dir():
+    # Of a name that no file system takes, pathlib's questions raise and these say no.
+    if not os.path.isdir(start):  # noqa: PTH112
         start = start.parent
     for folder in (start, *start.parents):
         if (
-            (folder / ".wavetwin.toml").is_file()
-            or (folder / ".git").exists()
+            os.path.isfile(folder / ".wavetwin.toml")  # noqa: PTH113
+            or os.path.exists(folder / ".git")  # noqa: PTH110
             or _names_wavetwin(folder / "pyproject.toml")
         ):
             return folder
@@ -42,7 +43,7 @@ def checked_project(project: Path, spec: Path) -> Path:
         CompileError: `bad-project`: it is no folder, or does not hold the spec.
     """
     root = real_path(project)
-    if not project.is_dir():
+    if not os.path.isdir(project):  # noqa: PTH112
         headline = "the project named by --project is not a folder"
     elif not real_path(spec).is_relative_to(root):
         headline = f"the project named by --project does not hold {spec}"
@@ -88,7 +89,6 @@ def expand_specs(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     diagnostics: list[Diagnostic] = []
     for path in paths:
-        # Of a name that no file system takes, pathlib's questions raise and these say no.
         if os.path.isdir(path):  # noqa: PTH112
             files = sorted(_walk(path), key=lambda file: file.relative_to(path).parts)
             if not files:
@@ -114,7 +114,7 @@ def expand_specs(paths: Iterable[Path]) -> list[Path]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     skipped = OUTPUT_FOLDERS if find_project(folder) == folder.absolute() else frozenset[str]()
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse_folder):
         folders[:] = [
             name
             for name in folders
@@ -127,10 +127,33 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+def _refuse_folder(error: OSError) -> None:
+    """Stop at a folder that cannot be read: whatever is in it would be left out without a word."""
+    raise CompileError(
+        [
+            Diagnostic(
+                "file-unreadable",
+                _reason(error),
+                subject=str(error.filename),
+                help="make the folder readable, or name the specs that are meant",
+            )
+        ]
+    ) from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or "it cannot be read"
+
+
 def _names_wavetwin(pyproject: Path) -> bool:
-    if not pyproject.is_file():
+    if not os.path.isfile(pyproject):  # noqa: PTH113
         return False
-    text = pyproject.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = pyproject.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise CompileError(
+            [Diagnostic("bad-project-file", _reason(error), subject=str(pyproject))]
+        ) from error
     if "wavetwin" not in text:
         return False
     import tomllib
@@ -147,7 +170,10 @@ def _names_wavetwin(pyproject: Path) -> bool:
 
 def spec_not_found(path: Path, shown: str) -> Diagnostic:
     """Return that a spec is missing, with the one beside it that was probably meant."""
-    beside = sorted(file.name for file in path.parent.glob("*.yaml"))
+    try:
+        beside = sorted(file.name for file in path.parent.iterdir() if file.suffix == ".yaml")
+    except OSError:
+        beside = []  # of a folder that cannot be read there is nothing to offer
     name = nearest(path.name, beside)
     help_text = (
         "give the path of a spec, or of a folder of specs, seen from here"

@@ -40,6 +40,7 @@ LintRuleName = Literal[
     "samples-dropped",
     "static-gain",
     "no-regularisation",
+    "schedule-without-effect",
     "joint-blur-without-norm",
     "packets-of-other-levels",
 ]

@@ -71,7 +71,8 @@ def check_num_classes(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic
             "num-classes-wrong",
             f"{spec.data.dataset} has {known} classes, not {given}",
             ["data.num_classes", "data.dataset"],
-            help="leave out data.num_classes",
+            help=f"write num_classes: {known}, or leave it out; other classes are a folder of your own: "
+            "dataset: folder",
         )
 
 
@@ -194,6 +195,9 @@ def check_warmup(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
             "warmup-too-long",
             f"a warm-up of {warmup} epochs does not end within {spec.training.epochs} epochs",
             ["training.schedule.warmup_epochs", "training.epochs"],
+            help=f"train for more than {warmup} epochs, or warm up for fewer than {spec.training.epochs}"
+            if spec.training.epochs > 1
+            else f"train for more than {warmup} epochs",
         )
 
 

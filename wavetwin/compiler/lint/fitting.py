@@ -1,10 +1,12 @@
-"""Fitting: more parameters than the images can tell apart, and nothing that holds them back."""
+"""Fitting: parameters that nothing holds back, and rates that nothing lowers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from wavetwin.compiler.lint.rule import NORMS, LintFacts, LintRule, lint_rule
+from wavetwin.compiler.schema import ScheduleSpec
+from wavetwin.compiler.suggest import join_words
 from wavetwin.diagnostics import Diagnostic
 
 MOST_PARAMETERS_PER_IMAGE = 50
@@ -43,4 +45,40 @@ def _is_held_back(facts: LintFacts) -> bool:
     )
 
 
-FITTING_RULES: tuple[LintRule, ...] = (no_regularisation,)
+@lint_rule("schedule-without-effect", "no number")
+def schedule_without_effect(facts: LintFacts) -> Iterator[Diagnostic]:
+    """A schedule that the spec asks for is to change the rate after the training has ended."""
+    schedule, epochs = facts.spec.training.schedule, facts.spec.training.epochs
+    if not epochs or not facts.loaded.has("training.schedule"):
+        return
+    field, least = _first_change(schedule)
+    late = [mark for mark in schedule.milestones or () if mark >= epochs]
+    if late:
+        marks = join_words([str(mark) for mark in late], "and")
+        headline = f"the rate is to change after {marks} epochs, and the training has {epochs}"
+    elif least >= epochs:
+        value = getattr(schedule, field)
+        headline = f"with {field} {value} the rate does not change within {epochs} epochs"
+    else:
+        return
+    yield facts.warn(
+        "schedule-without-effect",
+        headline,
+        [f"training.schedule.{field}", "training.epochs"],
+        help=f"train for more than {late[-1] if late else least} epochs, or change the schedule",
+    )
+
+
+def _first_change(schedule: ScheduleSpec) -> tuple[str, int]:
+    """Return the field that says after how many epochs the rate first changes, and the epochs."""
+    if schedule.name == "step" and schedule.step_epochs is not None:
+        return "step_epochs", schedule.step_epochs
+    if schedule.name == "plateau" and schedule.patience is not None:
+        # The first epoch is the best so far; one more than the patience has to be no better.
+        return "patience", schedule.patience + 2
+    if schedule.name == "cosine":
+        return "name", schedule.warmup_epochs + 1
+    return "milestones", 0
+
+
+FITTING_RULES: tuple[LintRule, ...] = (no_regularisation, schedule_without_effect)
