@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         PacketMixing,
         SeparablePackets,
         Subsample,
+        leaf_modules,
     )
     from wavetwin.runtime.losses import l1_linf_penalty, regularisation
     from wavetwin.runtime.records import read_gradients
@@ -53,6 +54,7 @@ __all__ = [
     "import_torchvision",
     "initialise",
     "l1_linf_penalty",
+    "leaf_modules",
     "read_gradients",
     "regularisation",
     "resulting_kernel",

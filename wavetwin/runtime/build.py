@@ -1,20 +1,22 @@
 """Build: from the module graph to a `torch.nn.Module`.
 
-A section of the graph becomes an `fx.GraphModule`, whose code `print(model.stem.code)` shows: one
-module a node, at the node's id.
+Sections and containers of the graph become modules of their own (`wavetwin.runtime.containers`), whose
+calls `print(model.stem.code)` shows: one module a node, at the node's id.
 """
 
 from __future__ import annotations
 
-import operator
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from wavetwin.compiler.graph import ModuleGraph, Node
 from wavetwin.compiler.plan import TrainingPlan, stream_seed
+from wavetwin.runtime.containers import Container, Step
+from wavetwin.runtime.eager import plain_shape
 from wavetwin.runtime.initial import initialise_module
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
@@ -59,15 +61,46 @@ class Network(nn.Module):
     then a pair of real and imaginary part.
     """
 
-    def __init__(self, stem: nn.Module, pool: nn.Module, trunk: nn.Module) -> None:
+    def __init__(
+        self,
+        stem: nn.Module,
+        pool: nn.Module,
+        trunk: nn.Module,
+        input_shape: tuple[int, ...] | None = None,
+    ) -> None:
         super().__init__()
+        self.input_shape = input_shape
         self.stem = stem
         self.pool = pool
         self.trunk = trunk
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits."""
+        """Return the logits.
+
+        Raises:
+            ValueError: the input is no batch of images of the network's channels.
+            TypeError: the input holds integers.
+        """
+        if not torch.compiler.is_compiling() and isinstance(x, Tensor):
+            self._check(x)
         return self.trunk(self.pool(self.stem(x)))
+
+    def _check(self, x: Tensor) -> None:
+        """Say what is wrong with an input by its shape, before any layer speaks of its own."""
+        if self.input_shape is None:
+            return
+        needed = f"(batch, {', '.join(map(str, self.input_shape))}) is needed"
+        shape = plain_shape(x)
+        if len(shape) != 4:
+            one = ", of one image, too: x.unsqueeze(0)" if len(shape) == 3 else ""
+            raise ValueError(f"images of shape {shape}: {needed}{one}")
+        if shape[1] != self.input_shape[0]:
+            raise ValueError(f"images of shape {shape} have {shape[1]} channels: {needed}")
+        if not x.is_floating_point():
+            raise TypeError(
+                f"images of shape {shape} hold {x.dtype}: floating-point numbers are needed, "
+                "normalised as in training"
+            )
 
 
 def build_module(
@@ -93,7 +126,7 @@ def build_module(
     """
     builder = _Builder(graph, num_classes)
     sections = {name: builder.section(name) for name in SECTIONS}
-    network = Network(**sections)
+    network = Network(**sections, input_shape=graph.input.output_shape)
     for node in _owners(graph):
         module = network.get_submodule(node.id)
         initialise_module(module, node, lambda name: generator)
@@ -176,28 +209,76 @@ class _Builder:
         results = self._results(nodes)
         if name != "stem" and any(self.nodes[result].is_complex for result in results):
             raise GraphError(f"{nodes[-1].id}: a section's output is real")
-        traced = fx.Graph()
-        x = traced.placeholder("x")
-        values: dict[str, fx.Node] = {outside[0]: x}
-        if len(outside) > 1:
-            for index, source in enumerate(sorted(outside, key=self._position)):
-                values[source] = traced.call_function(operator.getitem, (x, index))
-        modules: dict[str, nn.Module] = {}
+        outside.sort(key=self._position)
+        return self._container(name, nodes, outside, results, is_section=True)
+
+    def _container(
+        self,
+        prefix: str,
+        nodes: Sequence[Node],
+        outside: Sequence[str],
+        results: Sequence[str],
+        is_section: bool = False,
+    ) -> nn.Module:
+        """Return the module of all nodes below a prefix of ids; a chain of calls as a `Sequential`.
+
+        Args:
+            prefix: of the nodes' ids.
+            nodes: in order.
+            outside: what they read of other nodes: what the module takes.
+            results: what other nodes read of them: what it returns.
+            is_section: whether it is to be a `Container` in any case.
+        """
+        values = {source: f"x[{index}]" for index, source in enumerate(outside)}
+        if len(outside) == 1:
+            values = {outside[0]: "x"}
+        children: dict[str, nn.Module] = {}
+        steps: list[Step] = []
+        for name, inside in self._children(prefix, nodes).items():
+            path = f"{prefix}.{name}"
+            if len(inside) == 1 and inside[0].id == path:
+                takes, gives = inside[0].inputs, [path]
+                child = self._make(inside[0])
+            else:
+                ids = {node.id for node in inside}
+                read = dict.fromkeys(s for node in inside for s in node.inputs if s not in ids)
+                takes, gives = tuple(read), self._results(inside)
+                child = self._container(path, inside, takes, gives)
+                if len(takes) > 1:
+                    raise GraphError(f"{path} reads {len(takes)} values: a container may read one")
+            late = [source for source in takes if source not in values]
+            if late:
+                raise GraphError(f"{path} reads {late[0]}, which is computed after it")
+            children[name] = child
+            steps.append(Step(name, tuple(values[source] for source in takes)))
+            if len(gives) == 1:
+                values[gives[0]] = name
+            else:
+                values |= {given: f"{name}[{index}]" for index, given in enumerate(gives)}
+        returns = [values[result] for result in results]
+        chain = ["x", *children]
+        is_chain = returns == chain[-1:] and all(
+            step.takes == (before,) for step, before in zip(steps, chain, strict=False)
+        )
+        if is_chain and not is_section:
+            return nn.Sequential(OrderedDict(children))
+        return Container(children, steps, returns)
+
+    def _children(self, prefix: str, nodes: Sequence[Node]) -> dict[str, list[Node]]:
+        """Return the nodes of each child, by its name, in the order in which children compute."""
+        by_child: dict[str, list[Node]] = {}
         for node in nodes:
-            target = node.id.removeprefix(f"{name}.")
-            modules[target] = self._make(node)
-            values[node.id] = traced.call_module(target, tuple(values[s] for s in node.inputs))
-        outputs = tuple(values[result] for result in results)
-        traced.output(outputs[0] if len(outputs) == 1 else outputs)
-        return fx.GraphModule(modules, traced, class_name=name.capitalize())
+            child = node.id.removeprefix(f"{prefix}.").partition(".")[0]
+            by_child.setdefault(child, []).append(node)
+        # A child computes when its last node does: what it reads lies before that.
+        position = {node.id: index for index, node in enumerate(nodes)}
+        return dict(sorted(by_child.items(), key=lambda item: position[item[1][-1].id]))
 
     def _results(self, nodes: Sequence[Node]) -> list[str]:
-        """Return what other sections read of these nodes, in order; the last if they read nothing."""
-        section = nodes[0].section
+        """Return what others read of these nodes, in order; the last if they read nothing."""
+        inside = {node.id for node in nodes}
         read = [
-            node.id
-            for node in nodes
-            if any(user.section != section for user in self.users[node.id])
+            node.id for node in nodes if any(user.id not in inside for user in self.users[node.id])
         ]
         return read or [nodes[-1].id]
 

@@ -12,7 +12,7 @@ from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_facts
 from wavetwin.runtime.bank.derivative import KEPT_BYTES, MixedMaps, mixed_maps
 from wavetwin.runtime.bank.facts import BankFacts
 from wavetwin.runtime.bank.plan import make_plan
-from wavetwin.runtime.eager import is_eager
+from wavetwin.runtime.eager import is_eager, plain_shape
 from wavetwin.runtime.shapes import Float
 
 
@@ -48,10 +48,10 @@ def mixed_packets(
             of the bands, or what the facts would read lies outside the image.
     """
     channels = 1 if colour is None else colour.numel()
-    if x.shape[1] != channels:
+    if plain_shape(x)[1] != channels:
         raise ValueError(f"{x.shape[1]} channels, and weights for {channels}")
     expected = [(out, inputs // groups) for inputs, out, groups in facts.bands]
-    if [tuple(weight.shape[:2]) for weight in weights] != expected:
+    if [plain_shape(weight)[:2] for weight in weights] != expected:
         raise ValueError(
             f"mixing weights {[tuple(weight.shape) for weight in weights]}: {expected}"
         )
@@ -84,17 +84,18 @@ def _parts(
     x: Tensor, weights: Tensor, colour: Tensor | None, facts: BankFacts, saves_memory: bool
 ) -> Sequence[Tensor]:
     """Return one or two of (batch, out_height, out_width, outputs), in the type of `x`."""
-    if x.shape[0] == 0:
+    batch, _, height, width = plain_shape(x)
+    if batch == 0:
         # An image of zeros is computed and left out: without any, weights would have no derivative.
         one = F.pad(x, (0, 0, 0, 0, 0, 0, 0, 1))
         return [part[:0] for part in _parts(one, weights, colour, facts, saves_memory)]
     if torch.compiler.is_exporting():
-        plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, torch.device(x.device))
+        plan = make_plan(facts, height, width, x.dtype, torch.device(x.device))
         return mixed_maps(x, weights, colour, plan)
     if torch.compiler.is_compiling():
         packed = mixed_packets_op(x, weights, colour, facts.filters, *pack_facts(facts))
         return packed.chunk(facts.parts, dim=3)
-    plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, x.device)
+    plan = make_plan(facts, height, width, x.dtype, x.device)
     if not is_eager():
         return mixed_maps(x, weights, colour, plan)
     keeps = torch.is_grad_enabled() and not saves_memory

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from wavetwin.runtime.bank.bands import AxisBands, axis_bands
 from wavetwin.runtime.bank.facts import BankFacts
 from wavetwin.runtime.bank.slots import make_slots
+from wavetwin.runtime.eager import tracing_paused
 
 ROW_BLOCK = 16
 """Samples in a block along the rows: as many as a vector register holds."""
@@ -125,9 +126,10 @@ def build_plan(
     Raises:
         ValueError: all that the facts would read lies outside the image.
     """
-    # Constants of a trace must be tensors, and cached ones of use for training, whatever the mode or
-    # transformation of the first call.
+    # Constants of a trace must be tensors, and cached ones of use for training, whatever the mode,
+    # trace or transformation of the first call.
     with (
+        tracing_paused(),
         _disable_current_modes(),
         torch._C._DisableFuncTorch(),
         torch.device("cpu"),

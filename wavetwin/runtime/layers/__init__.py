@@ -23,6 +23,7 @@ from wavetwin.runtime.layers.stem import (
     center_crop_window,
     crop_about_centre,
 )
+from wavetwin.runtime.layers.traced import leaf_modules
 
 __all__ = [
     "AdaptiveBlur",
@@ -51,6 +52,7 @@ __all__ = [
     "Subsample",
     "center_crop_window",
     "crop_about_centre",
+    "leaf_modules",
     "map_parts",
     "modulus",
 ]

@@ -16,10 +16,11 @@ from wavetwin.runtime.layers.pieces import (
 )
 from wavetwin.runtime.layers.pixel_filter import filter_pixels
 from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain, is_plain_conv
+from wavetwin.runtime.layers.traced import Layer
 from wavetwin.runtime.shapes import Float
 
 
-class AdaptiveBlur(nn.Module):
+class AdaptiveBlur(Layer):
     """Filters each group of channels with a kernel of its own at every pixel, then subsamples.
 
     `(batch, channels, height, width)` to

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavetwin.runtime.eager import plain_shape
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.pieces import (
     differentiable_gradient,
@@ -69,7 +70,7 @@ def blur_at_kept(
     x: Float[Tensor, "batch channels height width"], taps: Tensor, stride: int
 ) -> Float[Tensor, "batch channels out_height out_width"]:
     """Filter each channel with `taps` in both directions, at every `stride`-th row and column."""
-    return blur_padded(pad_by_reflection(x, len(taps)), taps, stride)
+    return blur_padded(pad_by_reflection(x, plain_shape(taps)[0]), taps, stride)
 
 
 def blur_padded(
@@ -168,8 +169,11 @@ class BlurPool(ConstantBuffers):
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the blurred maps at the kept positions, computed there only."""
         # Torch says what is wrong with maps that are smaller than their margins.
-        fits = min(x.shape[-2:]) > reflect_margins(self.size)[1]
-        if fits and is_piecewise(x) and not is_small(x):
+        if (
+            is_piecewise(x)
+            and not is_small(x)
+            and min(x.shape[-2:]) > reflect_margins(self.size)[1]
+        ):
             return _Blur.apply(x, self.taps, self.stride)
         return blur_at_kept(x, self.taps, self.stride)
 

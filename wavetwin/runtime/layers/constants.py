@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from wavetwin.runtime.layers.traced import Layer
 
 
-class ConstantBuffers(nn.Module):
+class ConstantBuffers(Layer):
     """Base of layers with constants: buffers that are not in the state dict.
 
     Each is a copy, in the module's type and on its device, of an exact value kept on the CPU, and is

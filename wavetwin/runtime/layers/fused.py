@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from wavetwin.runtime.bank import BankFacts, mixed_packets
+from wavetwin.runtime.eager import plain_shape
 from wavetwin.runtime.filters import bank_padding, qshift_taps
 from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
 from wavetwin.runtime.layers.packets import DualTreePacketMaps, KeepPackets
@@ -20,6 +21,7 @@ from wavetwin.runtime.layers.parts import Parts
 from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain, is_plain_conv
 from wavetwin.runtime.layers.pooling import Subsample
 from wavetwin.runtime.layers.stem import CenterCrop, center_crop_window, crop_about_centre
+from wavetwin.runtime.layers.traced import Layer
 from wavetwin.runtime.shapes import Float
 
 
@@ -46,7 +48,7 @@ class _PacketGrid:
         return self.stride * center_crop_window(self.size(image_size), like_size) - self.padding
 
 
-class CropToPackets(nn.Module):
+class CropToPackets(Layer):
     """Crops maps beside an image's packets to the packets' height and width, where these are smaller.
 
     About the centre, as `CenterCrop` does with the packets themselves; these need not be computed.
@@ -70,7 +72,7 @@ class CropToPackets(nn.Module):
         image: Float[Tensor, "batch colours image_height image_width"],
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the window of `x`."""
-        height, width = (self.grid.size(size) for size in image.shape[-2:])
+        height, width = (self.grid.size(size) for size in plain_shape(image)[-2:])
         return crop_about_centre(x, (height, width))
 
     def extra_repr(self) -> str:
@@ -79,7 +81,7 @@ class CropToPackets(nn.Module):
         return f"length={grid.length}, stride={grid.stride}, padding={grid.padding}"
 
 
-class MixedPackets(nn.Module):
+class MixedPackets(Layer):
     """Mixed dual-tree packets of an image, every `subsample`-th row and column of them.
 
     The same as `ColourMixing`, `DualTreePacketMaps`, `KeepPackets`, `PacketMixing` and
@@ -166,6 +168,11 @@ class MixedPackets(nn.Module):
             like: maps no larger than the packets: these are cropped to its size, about the centre,
                 before they are subsampled. Default: not cropped.
         """
+        if image.ndim != 4:
+            raise ValueError(
+                f"images of shape {tuple(image.shape)}: (batch, channels, height, width) is needed, "
+                "of one image, too: image.unsqueeze(0)"
+            )
         if image.is_meta or torch.compiler.is_exporting() or not self._is_as_made():
             return self._one_after_the_other(image, like)
         before = self.colour.weight if isinstance(self.colour, ColourMixing) else None
@@ -199,9 +206,12 @@ class MixedPackets(nn.Module):
         )
 
     def _facts(self, image: Tensor, like: Tensor | None) -> BankFacts:
-        sizes = [self.grid.size(size) for size in image.shape[-2:]]
-        window = sizes if like is None else list(like.shape[-2:])
-        starts = [self.grid.start(*pair) for pair in zip(image.shape[-2:], window, strict=True)]
+        pixels = plain_shape(image)[-2:]
+        sizes = [self.grid.size(size) for size in pixels]
+        window = sizes if like is None else list(plain_shape(like)[-2:])
+        if min(window) < 1:
+            raise ValueError(f"images of shape {tuple(image.shape)} are too small for the packets")
+        starts = [self.grid.start(*pair) for pair in zip(pixels, window, strict=True)]
         step = self.subsample.step
         height, width = (-(-size // step) for size in window)
         return BankFacts(

@@ -27,6 +27,7 @@ from wavetwin.runtime.layers.pieces import (
     to_channels_last,
 )
 from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain
+from wavetwin.runtime.layers.traced import Layer
 from wavetwin.runtime.shapes import Float
 
 
@@ -117,7 +118,7 @@ class _MaxBlur(torch.autograd.Function):
         return whole, None, None, None, None
 
 
-class MaxBlurPool(nn.Module):
+class MaxBlurPool(Layer):
     """`torch.nn.MaxPool2d` with stride 1, then `BlurPool`: the same values and derivatives, faster.
 
     `(batch, channels, height, width)` to `(batch, channels, ceil(h / stride), ceil(w / stride))`,

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavetwin.runtime.layers.parts import Maps, map_parts
+from wavetwin.runtime.layers.traced import Layer
 from wavetwin.runtime.shapes import Float
 
 
-class ColourMixing(nn.Module):
+class ColourMixing(Layer):
     """Colours to one luminance map, trainable, no bias: (batch, 3, H, W) to (batch, 1, H, W).
 
     Args:
@@ -42,7 +43,7 @@ class ColourMixing(nn.Module):
         return f"initial={self.initial}"
 
 
-class PacketMixing(nn.ModuleList):
+class PacketMixing(Layer, nn.ModuleList):
     """Bands of packets to feature maps: per band a grouped 1x1 convolution with real weights.
 
     `(batch, colours * inputs, height, width)` to `(batch, colours * outputs, height, width)`, real,
@@ -93,7 +94,7 @@ class PacketMixing(nn.ModuleList):
         return mixed.unflatten(0, (batch, self.colours)).flatten(1, 2)
 
 
-class ColourMixingAfter(nn.Module):
+class ColourMixingAfter(Layer):
     """Mixed packets of several colours to feature maps: `y[o] = sum_c weight[o, c] x[c, o]`.
 
     `(batch, colours * outputs, height, width)`, colour by colour, to

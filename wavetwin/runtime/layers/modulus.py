@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from wavetwin.runtime.eager import plain_shape
 from wavetwin.runtime.layers.parts import Parts, split_parts
+from wavetwin.runtime.layers.traced import Layer
 from wavetwin.runtime.shapes import Float
 
 _CONVERSION = nn.SyncBatchNorm.convert_sync_batchnorm.__func__.__code__
@@ -64,7 +66,7 @@ def _largest_part(real: Tensor, imaginary: Tensor) -> Tensor:
     return largest.clamp(max=torch.finfo(largest.dtype).max)
 
 
-class Modulus(nn.Module):
+class Modulus(Layer):
     """Complex maps (a complex tensor or a pair) to their modulus, real, of the same shape.
 
     Args:
@@ -89,7 +91,7 @@ class Modulus(nn.Module):
         return f"bias={self.bias}" if self.bias else ""
 
 
-class ChannelBias(nn.Module):
+class ChannelBias(Layer):
     """Adds one trainable number to each of `channels` channels.
 
     Source: the published twins (numerics.md section 3), whose bias is that of a depthwise 1x1
@@ -129,7 +131,7 @@ class ChannelBias(nn.Module):
         return f"{self.bias.numel()}" + (", initial='zeros'" if self.initial == "zeros" else "")
 
 
-class EnergyNorm(_BatchNorm):
+class EnergyNorm(Layer, _BatchNorm):
     """Batch normalisation of a modulus: `x / sqrt(E / 2 + eps) * |weight| + bias`.
 
     E is each channel's mean square over batch and pixels in training (the gradient flows through it)
@@ -197,7 +199,7 @@ class EnergyNorm(_BatchNorm):
         if self.training or running is None:
             energy = x.to(self.weight.dtype).square().mean(dim=(0, 2, 3))
             if self.training and self.track_running_stats and running is not None:
-                self._follow(energy.detach(), running, x.numel() > 0)
+                self._follow(energy.detach(), running, 0 not in plain_shape(x))
         else:
             energy = running
         scale = self.weight.abs() * (energy / 2 + self.eps).rsqrt()

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from wavetwin.runtime.layers.traced import Layer
 from wavetwin.runtime.shapes import Float
 
 Parts = tuple[Tensor, Tensor]
@@ -42,7 +43,7 @@ def split_parts(x: Tensor | Parts) -> Parts:
     return x if isinstance(x, tuple) else (x.real, x.imag)
 
 
-class RealPart(nn.Module):
+class RealPart(Layer):
     """The real part of a complex tensor or a pair; a real tensor is passed through."""
 
     def forward(self, x: Tensor | Parts) -> Tensor:
@@ -52,7 +53,7 @@ class RealPart(nn.Module):
         return x.real if x.is_complex() else x
 
 
-class Interleave(nn.Module):
+class Interleave(Layer):
     """Complex channels to twice as many real ones: Re 0, Im 0, Re 1, Im 1, ..."""
 
     def forward(self, x: Tensor | Parts) -> Float[Tensor, "batch twice_channels height width"]:
@@ -60,7 +61,7 @@ class Interleave(nn.Module):
         return torch.stack(split_parts(x), dim=2).flatten(1, 2)
 
 
-class Deinterleave(nn.Module):
+class Deinterleave(Layer):
     """The inverse of `Interleave`; gives a pair."""
 
     def forward(self, x: Float[Tensor, "batch twice_channels height width"]) -> Parts:

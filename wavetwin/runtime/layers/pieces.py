@@ -28,7 +28,7 @@ def is_piecewise(x: Tensor) -> bool:
 
     Compilers and exporters fuse the plain operations themselves and keep sizes free.
     """
-    return x.device.type == "cpu" and x.ndim == 4 and x.numel() > 0 and is_eager()
+    return x.device.type == "cpu" and x.ndim == 4 and is_eager() and x.numel() > 0
 
 
 def is_small(x: Tensor) -> bool:

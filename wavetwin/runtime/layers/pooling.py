@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from wavetwin.runtime.layers.parts import Maps, map_parts
+from wavetwin.runtime.layers.traced import Layer
 
 
-class Subsample(nn.Module):
+class Subsample(Layer):
     """Every `step`-th row and column, from the first; real, complex or a pair."""
 
     def __init__(self, step: int) -> None:

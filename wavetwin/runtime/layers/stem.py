@@ -6,9 +6,11 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from wavetwin.runtime.eager import plain_shape
 from wavetwin.runtime.layers.parts import Maps, Parts, map_parts
+from wavetwin.runtime.layers.traced import Layer
 from wavetwin.runtime.shapes import Float
 
 
@@ -42,7 +44,7 @@ def crop_about_centre(x: Maps, *others: tuple[int, int]) -> Maps:
     return map_parts(window, x)
 
 
-class CenterCrop(nn.Module):
+class CenterCrop(Layer):
     """Crops its first input to the smallest height and width of all its inputs, about the centre.
 
     Offsets are half the difference, rounded half to even as torchvision's center_crop does.
@@ -53,7 +55,7 @@ class CenterCrop(nn.Module):
         return crop_about_centre(x, *(_size(other) for other in others))
 
 
-class CenterCropConcat(nn.Module):
+class CenterCropConcat(Layer):
     """Crops all inputs to the smallest height and width, about the centre, and joins the channels."""
 
     def __init__(self) -> None:
@@ -67,7 +69,7 @@ class CenterCropConcat(nn.Module):
         return torch.cat([self.crop(x, *inputs) for x in inputs], dim=1)
 
 
-class SliceChannels(nn.Module):
+class SliceChannels(Layer):
     """Channels `start` to `stop - 1`; real, complex or a pair."""
 
     def __init__(self, start: int, stop: int) -> None:
@@ -83,7 +85,7 @@ class SliceChannels(nn.Module):
         return f"{self.start}, {self.stop}"
 
 
-class Concat(nn.Module):
+class Concat(Layer):
     """Inputs after each other, along the channels; all have one height and width."""
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -91,7 +93,7 @@ class Concat(nn.Module):
         return torch.cat(inputs, dim=1)
 
 
-class Add(nn.Module):
+class Add(Layer):
     """The sum of two inputs of one shape."""
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -101,7 +103,7 @@ class Add(nn.Module):
 
 def _size(x: Tensor | Parts) -> tuple[int, int]:
     """Return height and width."""
-    height, width = (x[0] if isinstance(x, tuple) else x).shape[-2:]
+    height, width = plain_shape(x[0] if isinstance(x, tuple) else x)[-2:]
     return height, width
 
 
