@@ -43,6 +43,9 @@ def tracing_paused() -> Iterator[None]:
     """Keep what is computed inside out of the trace of `torch.jit.trace`."""
     bindings: Any = torch._C
     state = bindings._get_tracing_state()
+    if state is None:
+        yield
+        return
     bindings._set_tracing_state(None)
     try:
         yield
