@@ -55,7 +55,7 @@ def picture(kind: str) -> bytes:
         (b" \n ", "text", "blank text"),
         (bytes(4096), "zeros", "nothing but zeros"),
         (zipped(), "zip", "a zip archive"),
-        (gzip.compress(b"a"), "gzip", "a file packed with gzip"),
+        (gzip.compress(b"a", mtime=0), "gzip", "a file packed with gzip"),
         (tarred(), "tar", "a tar archive"),
         (picture("PNG"), "png", "a PNG image"),
         (picture("JPEG"), "jpeg", "a JPEG image"),
