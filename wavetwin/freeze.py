@@ -10,7 +10,6 @@ initial weights where the plan has one. Standard output is the path of the scrip
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -19,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from wavetwin.json_text import parse_json
 from wavetwin.package import digest_of, imported_package, is_inside, sha256_of
 from wavetwin.provenance import check_before_run
 from wavetwin.runtime.errors import RunError
@@ -97,9 +97,9 @@ def _contents(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], dic
         contents |= {name: path.read_bytes() for name, path in package.files.items()}
     extra: dict[str, str] = {}
     try:
-        initial = json.loads(contents.get(f"{inside}/plan.json", b"{}")).get("initial_weights")
+        initial = parse_json(contents.get(f"{inside}/plan.json", b"{}")).get("initial_weights")
         name = None if initial is None else PurePosixPath(initial["checkpoint"])
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RunError(f"{folder / 'plan.json'} is damaged", "build again") from error
     if name is not None:
         source = (project_of(folder) / name).resolve()

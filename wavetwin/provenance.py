@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn
 
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.git_state import Difference, GitState, Repository
+from wavetwin.json_text import parse_json
 from wavetwin.package import (
     Package,
     importable_names,
@@ -256,6 +257,8 @@ def check_before_run(
     folder = script.absolute().parent
     try:
         content, manifest = read_manifest(folder)
+        content = (folder / "manifest.json").read_bytes()
+        manifest = parse_json(content)
         files: dict[str, str] = manifest["files"]
         inputs: dict[str, str] = manifest["inputs"]["wavetwin"]
         built = package_source(manifest)

@@ -5,10 +5,11 @@ Standard library only, so that the runtime can import it without the compiler's 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
+
+from wavetwin.json_text import parse_json
 
 GRAPH_VERSION = 1
 
@@ -192,7 +193,7 @@ class ModuleGraph:
     @staticmethod
     def from_text(text: str) -> ModuleGraph:
         """Read a document from JSON text."""
-        return ModuleGraph.from_json(json.loads(text))
+        return ModuleGraph.from_json(parse_json(text))
 
 
 def node_to_json(node: Node) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+from wavetwin.json_text import parse_json
+
 PLAN_VERSION = 1
 
 
@@ -160,7 +162,7 @@ class TrainingPlan:
     @staticmethod
     def from_text(text: str) -> TrainingPlan:
         """Read a document from JSON text."""
-        return TrainingPlan.from_json(json.loads(text))
+        return TrainingPlan.from_json(parse_json(text))
 
 
 def stream_seed(seed: int, stream: str, epoch: int = 0, rank: int = 0, worker: int = 0) -> int:

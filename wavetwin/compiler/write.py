@@ -8,7 +8,6 @@ nothing is written or removed outside the folder, nor through a link in it.
 from __future__ import annotations
 
 import errno
-import json
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from wavetwin.compiler.card import folder_name
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.render import MANIFEST, MANIFEST_VERSION, render
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.json_text import parse_json
 from wavetwin.package import Package, imported_package, is_inside, sha256_of
 from wavetwin.provenance import STANDALONE, changed_paths, recorded_provenance
 
@@ -289,7 +289,7 @@ def _remove_empty_folders(removed: Iterable[str], folder: Path) -> None:
 def _parse(content: bytes) -> dict[str, Any] | None:
     """Return a manifest of this version; None where it is something else."""
     try:
-        parsed = json.loads(content)
+        parsed = parse_json(content)
     except ValueError:
         return None
     manifest = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}

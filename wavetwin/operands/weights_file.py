@@ -6,7 +6,6 @@ A header is JSON behind its length in eight bytes; the tensors follow it without
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, cast
 
 from wavetwin.compiler.diff.tensors import TensorInfo
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.json_text import parse_json
 
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
@@ -73,8 +73,8 @@ def _error(code: str, headline: str, path: Path, help_text: str) -> CompileError
 
 def _tensors(header: bytes, data_bytes: int) -> dict[str, TensorInfo]:
     try:
-        document: object = json.loads(header)
-    except (ValueError, RecursionError):
+        document: object = parse_json(header)
+    except ValueError:
         raise _DamagedError("the header is not JSON") from None
     if not isinstance(document, dict):
         raise _DamagedError("the header is not a JSON object")

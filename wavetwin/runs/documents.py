@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, cast
+
+from wavetwin.json_text import parse_json
 
 __all__ = ["UnreadableRunError", "check_text", "read_json"]
 
@@ -20,10 +21,10 @@ def read_json(file: Path) -> dict[str, Any]:
         UnreadableRunError: it is missing, damaged or something else.
     """
     try:
-        document: object = json.loads(file.read_bytes())
+        document: object = parse_json(file.read_bytes())
     except FileNotFoundError:
         raise UnreadableRunError(f"it has no {file.name}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UnreadableRunError(f"{file.name} cannot be read: {error}") from error
     if not isinstance(document, dict):
         raise UnreadableRunError(f"{file.name} is not a JSON object")

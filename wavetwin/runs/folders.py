@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from wavetwin.edits import edit_mark
+from wavetwin.json_text import parse_json
 from wavetwin.runs.documents import UnreadableRunError, check_text, read_json
 from wavetwin.runs.scores import Score, read_scores
 from wavetwin.runtime.run_names import trial_mark
@@ -203,7 +203,7 @@ def _count_epochs(file: Path) -> int:
         for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
             # Steps are many, and none of them is wanted here.
             if line.endswith("\n") and '"kind": "epoch"' in line:
-                last = int(json.loads(line)["epoch"])
+                last = int(parse_json(line)["epoch"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableRunError(f"{file.name} cannot be read: {error}") from error
     return last

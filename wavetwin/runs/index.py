@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from wavetwin.json_text import parse_json
 from wavetwin.runs.documents import UnreadableRunError
 from wavetwin.runs.folders import RunFacts, read_folder, scan, stamp_of
 from wavetwin.runs.scores import Score
@@ -99,7 +100,7 @@ class RunIndex:
         for path, text in self._connection.execute(
             "SELECT path, warnings FROM runs WHERE warnings != '[]' ORDER BY path"
         ):
-            messages += [f"{self._runs / path}: {warning}\n" for warning in json.loads(text)]
+            messages += [f"{self._runs / path}: {warning}\n" for warning in parse_json(text)]
         return messages
 
     @contextmanager
@@ -126,7 +127,7 @@ class RunIndex:
         """Return whether a run's spec has a field, and its value."""
         query = "SELECT value FROM fields WHERE path = ? AND field = ?"
         row = self._connection.execute(query, (path, field)).fetchone()
-        return (False, None) if row is None else (True, json.loads(row[0]))
+        return (False, None) if row is None else (True, parse_json(row[0]))
 
     def scores(self, path: str) -> tuple[Score, ...]:
         """Return a run's scores, of the test images first."""
@@ -146,13 +147,13 @@ class RunIndex:
         values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
         values["commit"] = values.pop("git_commit")
         for name in ("marks", "warnings"):
-            values[name] = tuple(json.loads(values[name]))
+            values[name] = tuple(parse_json(values[name]))
         tags = self._connection.execute("SELECT tag FROM tags WHERE path = ?", (path,))
         fields = self._connection.execute("SELECT field, value FROM fields WHERE path = ?", (path,))
         return RunFacts(
             **values,
             tags=tuple(tag for (tag,) in tags),
-            fields={field: json.loads(value) for field, value in fields},
+            fields={field: parse_json(value) for field, value in fields},
             scores=self.scores(path),
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wavetwin.compiler.tables import align
+from wavetwin.json_text import parse_json
 from wavetwin.runs.folders import RunFacts
 from wavetwin.runs.scores import Score
 from wavetwin.runs.select import find_score
@@ -186,7 +187,7 @@ def _differ(values: Sequence[Any]) -> bool:
 def _document(file: Path) -> dict[str, Any]:
     """Return a JSON object; empty where there is none or it is damaged, as the index has said."""
     try:
-        document: object = json.loads(file.read_bytes())
+        document: object = parse_json(file.read_bytes())
     except (OSError, ValueError):
         return {}
     return _mapping(document)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wavetwin.atomic import sync, write_file
+from wavetwin.json_text import parse_json
 from wavetwin.runtime.errors import RunError
 
 __all__ = ["now", "read_json", "write_json"]
@@ -20,7 +21,7 @@ def read_json(file: Path) -> dict[str, Any]:
         RunError: it is damaged.
     """
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = parse_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RunError(f"{file} cannot be read: {error}") from error
     if not isinstance(document, dict):

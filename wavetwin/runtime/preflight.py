@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -22,6 +21,7 @@ from typing import Any, Literal
 from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.plan import TrainingPlan
 from wavetwin.edits import find_edit
+from wavetwin.json_text import parse_json
 from wavetwin.package import RECORDED_PACKAGES, installed_versions, version_difference
 from wavetwin.provenance import RunProvenance, check_before_run
 from wavetwin.runtime.errors import RunError
@@ -231,7 +231,7 @@ def _run_manifest(path: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{file} cannot be read: {error}") from error
     return document if isinstance(document, dict) else {}

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wavetwin.json_text import parse_json
 from wavetwin.runtime.errors import ANOTHER_RUN, RunError
 from wavetwin.runtime.progress import say
 
@@ -114,7 +115,7 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
         return
     for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
-            yield json.loads(line)
+            yield parse_json(line)
 
 
 def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
