@@ -81,11 +81,15 @@ def stop(number, frame):
 if mode == "fail":
     end("failed", 2)
 if mode != "finish":
+    if mode == "load first":
+        # Here as where torch is imported: told to stop, it does not hear it.
+        note("waits", [])
+        time.sleep(1.5)
     if name == "train.py":
         signal.signal(signal.SIGUSR1, stop)
         signal.signal(signal.SIGTERM, stop)
     note("waits", [])
-    time.sleep(60)
+    time.sleep(20)
     sys.exit(70)
 if name == "train.py":
     end("finished", 0)
@@ -153,8 +157,10 @@ class Cluster:
         _, errors = process.communicate(timeout=60)
         return process.returncode, errors
 
-    def stop(self, number: int, waiting: int = 1, **variables: str) -> tuple[int, str]:
-        """Start a job and send its shell a signal when so many processes wait."""
+    def stop(
+        self, number: int, waiting: int = 1, then: int | None = None, **variables: str
+    ) -> tuple[int, str]:
+        """Start a job and send its shell a signal, or two, when so many processes wait."""
         process = self.start(**variables)
         deadline = time.monotonic() + 30
         while len(self.notes("waits")) < waiting:
@@ -162,6 +168,9 @@ class Cluster:
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(number)
+        if then is not None:
+            time.sleep(0.1)
+            process.send_signal(then)
         _, errors = process.communicate(timeout=60)
         return process.returncode, errors
 
@@ -317,6 +326,37 @@ def test_the_time_limit_saves_and_queues_again(
     assert cluster.words("scontrol") == [["requeue", "7"]]
     assert cluster.notes("evaluate.py") == []
     assert "the run is stopped" in errors
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_signal_is_passed_on_until_it_is_heard(cluster: Cluster, processes: int) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.stop(
+        signal.SIGUSR1, processes, MODE_train="load first", PROCESSES_PER_NODE=str(processes)
+    )
+    assert code == 0, errors
+    assert cluster.words("told") == [["SIGUSR1"]] * processes
+    assert cluster.words("scontrol") == [["requeue", "7"]]
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate"])
+def test_a_term_after_the_time_limits_signal_does_not_forget_it(
+    cluster: Cluster, script: str
+) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.stop(
+        signal.SIGUSR1, then=signal.SIGTERM, **{f"MODE_{script}": "load first"}
+    )
+    assert code == 0, errors
+    assert cluster.words("scontrol") == [["requeue", "7"]]
+
+
+def test_a_cancelled_job_that_still_loads_is_not_queued_again(cluster: Cluster) -> None:
+    cluster.stand_in_scripts()
+    code, errors = cluster.stop(signal.SIGTERM, then=signal.SIGUSR1, MODE_train="load first")
+    assert code != 0, errors
+    assert cluster.words("told")[0] == ["SIGUSR1"]
+    assert cluster.notes("scontrol") == []
 
 
 def test_a_job_that_starts_again_resumes(cluster: Cluster) -> None:

@@ -55,7 +55,7 @@ def interpreter(version: str) -> str:
 @pytest.mark.parametrize(
     ("version", "packages"),
     [
-        ("3.12", [*map(lowest, NEEDED), "scikit-learn==1.5.0"]),
+        ("3.12", [*map(lowest, NEEDED), "scikit-learn==1.5.0", "scipy==1.12.0"]),
         ("3.13", [*(each.name for each in NEEDED), "scikit-learn", "torchvision", "numpy>=2"]),
     ],
     ids=["lowest on 3.12", "newest on 3.13"],

@@ -27,11 +27,19 @@ FINE, DIFFERS, USER_FAULT, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` default to the process's."""
+    from wavetwin import system_errors
+
     given = list(sys.argv[1:] if arguments is None else arguments)
+    system_errors.open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that has no letter for it gets an escape, not a fault of ours.
             stream.reconfigure(errors="backslashreplace")
+    return system_errors.guard_output(lambda: _run_command(given))
+
+
+def _run_command(given: Sequence[str]) -> int:
+    from wavetwin import system_errors
     from wavetwin.arguments import make_parser
 
     # What follows `--` is for the script that `run` starts.
@@ -49,15 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from wavetwin.diagnostics import CompileError
 
     try:
-        return COMMANDS[options.command](options)
+        fault = system_errors.missing_folder()
+        return COMMANDS[options.command](options) if fault is None else _report(options, [fault])
     except CompileError as error:
         return _report(options, error.diagnostics)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`| head`): there is nobody to tell, and nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINE
+    except OSError as error:
+        if error.errno is None or system_errors.broken_output() is not None:
+            raise
+        return _report(options, [system_errors.refused(error)])
     except Exception as error:
         return _report_unexpected(options, error)
     finally:

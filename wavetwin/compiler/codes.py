@@ -169,6 +169,13 @@ DIFF_CODES: dict[str, str] = {
 }
 """What `wavetwin diff` finds beside."""
 
+SYSTEM_CODES: dict[str, str] = {
+    "no-current-folder": "The current folder was removed.",
+    "output-not-taken": "Standard output cannot be written.",
+    "system-refuses": "The system does not open, read or write what a command needs.",
+}
+"""What every command finds (`wavetwin.system_errors`)."""
+
 DESCRIPTIONS: dict[str, str] = {
     **CHECK_CODES,
     **BUILD_CODES,
@@ -176,5 +183,6 @@ DESCRIPTIONS: dict[str, str] = {
     **SHOW_CODES,
     **IMPORT_CODES,
     **DIFF_CODES,
+    **SYSTEM_CODES,
 }
 """Every code."""

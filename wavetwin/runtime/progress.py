@@ -9,8 +9,12 @@ import functools
 import importlib.util
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from wavetwin.system_errors import discard
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -35,9 +39,21 @@ class ProgressReport:
         total: its steps.
         done: steps that an earlier life has done.
         is_shown: False for a process that leaves speaking to another one: nothing is written.
+        outlives_output: whether a standard output that takes no more (a terminal that was closed,
+            a full disk) is noted in `lost` instead of being an error.
     """
 
-    def __init__(self, what: str, total: int, done: int = 0, is_shown: bool = True) -> None:
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        done: int = 0,
+        is_shown: bool = True,
+        outlives_output: bool = False,
+    ) -> None:
+        self.lost: OSError | None = None
+        """Why standard output takes no more; nothing is written from then on."""
+        self._outlives_output = outlives_output
         self._what, self._total, self._first, self._done = what, total, done, done
         self._images = 0
         self._is_shown = is_shown
@@ -50,8 +66,9 @@ class ProgressReport:
             self._task = self._bar.add_task(what, total=total, completed=done, note="")
 
     def __enter__(self) -> ProgressReport:
-        if self._bar is not None:
-            self._bar.start()
+        with self._noting_loss():
+            if self._bar is not None:
+                self._bar.start()
         return self
 
     def __exit__(
@@ -60,8 +77,9 @@ class ProgressReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        with self._noting_loss():
+            if self._bar is not None:
+                self._bar.stop()
 
     @property
     def images_per_second(self) -> float:
@@ -74,19 +92,33 @@ class ProgressReport:
         self._images += images
         text = f"{note}  {self.images_per_second:.0f} images/s".strip()
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._done, note=text)
+            with self._noting_loss():
+                self._bar.update(self._task, completed=self._done, note=text)
             return
         moment = time.monotonic()
         if self._is_shown and moment - self._last_line >= LINE_SECONDS:
             self._last_line = moment
-            say(f"{self._what}: {self._done}/{self._total}  {text}  {self._left()} left")
+            line = f"{self._what}: {self._done}/{self._total}  {text}  {self._left()} left"
+            with self._noting_loss():
+                say(line)
 
     def say(self, text: str) -> None:
         """Write one line beside the bar."""
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False)
-        elif self._is_shown:
-            say(text)
+        with self._noting_loss():
+            if self._bar is not None:
+                self._bar.console.print(text, markup=False, highlight=False)
+            elif self._is_shown:
+                say(text)
+
+    @contextmanager
+    def _noting_loss(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._outlives_output:
+                raise
+            self.lost, self._bar, self._is_shown = error, None, False
+            discard(sys.stdout)
 
     def _left(self) -> str:
         steps = max(1, self._done - self._first)

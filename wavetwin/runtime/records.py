@@ -150,7 +150,7 @@ class EventWriter:
     Where tensorboard is not installed it says so and writes nothing; metrics.jsonl has the numbers.
     """
 
-    def __init__(self, folder: Path, first_step: int) -> None:
+    def __init__(self, folder: Path, steps_done: int) -> None:
         self._writer: SummaryWriter | None = None
         if importlib.util.find_spec("tensorboard") is None:
             say("tensorboard is not installed: no events are written; metrics.jsonl has it all")
@@ -160,9 +160,9 @@ class EventWriter:
             warnings.simplefilter("ignore", DeprecationWarning)
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(
-                str(folder), purge_step=first_step if first_step > 0 else None
-            )
+            # Steps are counted from 1: what has the number of the next one or more is replaced, also
+            # where an attempt was killed before its first checkpoint.
+            self._writer = SummaryWriter(str(folder), purge_step=steps_done + 1)
 
     def add(self, section: str, step: int, values: Mapping[str, Any]) -> None:
         """Write the finite numbers of a record."""

@@ -15,6 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from wavetwin.runtime.errors import RunError, is_full
+from wavetwin.system_errors import (
+    broken_output,
+    guard_output,
+    missing_folder,
+    open_streams,
+    refused,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +39,7 @@ __all__ = [
     "runs_folder",
 ]
 
-INTERRUPTED = 130
+INTERRUPTED, READER_GONE = 130, 141
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +157,35 @@ def parse_arguments(
 
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Run a script's main function and exit; a user's fault is one message and code 2."""
+    open_streams()
+    raise SystemExit(guard_output(lambda: _run_guarded(main), READER_GONE))
+
+
+def _run_guarded(main: Callable[[], int]) -> int:
     try:
-        code = main()
+        fault = missing_folder()
+        if fault is not None:
+            raise RunError(fault.headline, fault.help)
+        return main()
     except RunError as error:
         sys.stderr.write(f"error: {error}\n")
-        code = 2
+        return 2
     except OSError as error:
-        if not is_full(error):
+        if error.errno is None or broken_output() is not None:
             raise
+        if not is_full(error):
+            fault = refused(error)
+            where = "" if fault.subject is None else f"{fault.subject}: "
+            sys.stderr.write(f"error: {RunError(where + fault.headline, fault.help)}\n")
+            return 2
         sys.stderr.write(
             f"error: a file cannot be written: {error.strerror}: {error.filename or 'in the run'}\n"
             "  help: make room and start again; a run goes on from its last saved state, if it has one\n"
         )
-        code = 2
+        return 2
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        code = INTERRUPTED
-    raise SystemExit(code)
+        return INTERRUPTED
 
 
 def project_of(script_folder: Path) -> Path:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -56,7 +57,7 @@ from wavetwin.runtime.training_batches import (
 __all__ = ["TrainingRun"]
 
 LINES_PER_EPOCH = 20
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class TrainingRun:
@@ -114,9 +115,19 @@ class TrainingRun:
         total = self.plan.epochs * self.data.steps_per_epoch
         self._old_handlers = {}
         if threading.current_thread() is threading.main_thread():
-            self._old_handlers = {s: signal.signal(s, self._on_signal) for s in _SIGNALS}
+            # A command like nohup has SIGHUP ignored, so that it changes nothing.
+            heard = [
+                number
+                for number in _SIGNALS
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+            ]
+            self._old_handlers = {s: signal.signal(s, self._on_signal) for s in heard}
         self.progress = ProgressReport(
-            f"training {self.plan.name}", total, self.total_steps, self.processes.is_first
+            f"training {self.plan.name}",
+            total,
+            self.total_steps,
+            self.processes.is_first,
+            outlives_output=True,
         )
         self.progress.__enter__()
         self.run.note_data(self.data.data_notes, self.data.class_names)
@@ -254,7 +265,7 @@ class TrainingRun:
         self.progress.advance(images, note)
         if at_interval:
             self._write_interval()
-        is_due, stop = self.processes.any(int(self._is_checkpoint_due()), self._signal or 0)
+        is_due, stop = self.processes.any(int(self._is_checkpoint_due()), self._told_to_stop)
         if is_due:
             self.save()
         if stop:
@@ -264,7 +275,7 @@ class TrainingRun:
     def validation(self) -> Iterator[None]:
         """Save, then let a signal end the script at once: nothing is lost while scores are made."""
         self.save()
-        (stop,) = self.processes.any(self._signal or 0)
+        (stop,) = self.processes.any(self._told_to_stop)
         if stop:
             self._leave(stop)
         self._is_validating = True
@@ -308,7 +319,7 @@ class TrainingRun:
                 self._keep(save_best(self.run.checkpoints, self.model, self.epoch))
         self.run.note_bad_images(self.processes.gather(self.data.bad_images))
         self.save()
-        (stop,) = self.processes.any(self._signal or 0)
+        (stop,) = self.processes.any(self._told_to_stop)
         if stop:
             self._stop(stop)
 
@@ -450,6 +461,11 @@ class TrainingRun:
         late = time.monotonic() - self._saved >= self._seconds_between
         return self.processes.is_first and late
 
+    @property
+    def _told_to_stop(self) -> int:
+        """The signal to stop by; SIGPIPE where nobody takes the output any more, 0 for none."""
+        return self._signal or (signal.SIGPIPE if self.progress.lost is not None else 0)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._is_validating:
             self._leave(number)
@@ -464,5 +480,12 @@ class TrainingRun:
     def _leave(self, number: int) -> NoReturn:
         self._is_validating = False
         name = signal.Signals(number).name
+        lost = self.progress.lost
         self.progress.say(f"stopped by {name}; saved after {self.total_steps} steps, start again")
+        if lost is not None and number == signal.SIGPIPE:
+            with suppress(OSError):
+                sys.stderr.write(
+                    f"stopped: standard output cannot be written ({lost.strerror}); "
+                    f"saved after {self.total_steps} steps, start again\n"
+                )
         raise SystemExit(128 + number)
