@@ -14,6 +14,7 @@ import pytest
 
 from tests.built import build, write_images, write_spec
 from tests.shipped import ROOT
+from wavetwin.edits import find_edit
 
 NOTE = """
 import json, os, sys
@@ -142,6 +143,9 @@ class Cluster:
             file = (folder or self.folder) / name
             file.unlink()
             file.write_text(NOTE + SCRIPT, encoding="utf-8")
+        # An edited script runs as another run.
+        edit = find_edit(folder or self.folder).digest
+        self.job["STUB_RUN"] = f"{self.run_folder}-edited-{edit}"
 
     def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import difflib
-import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wavetwin.json_text import parse_json
 from wavetwin.package import digest_of, is_package_file, sha256_of
 
 __all__ = [
@@ -73,7 +73,7 @@ class Edit:
 def find_edit(folder: Path) -> Edit:
     """Compare a built folder with its manifest; a copied package is compared elsewhere."""
     try:
-        files = json.loads((folder / "manifest.json").read_bytes())["files"]
+        files = parse_json((folder / "manifest.json").read_bytes())["files"]
     except (OSError, ValueError, LookupError, TypeError):
         return Edit({}, {})
     found: dict[str, bytes | None] = {}
@@ -95,7 +95,7 @@ def find_originals(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
     command = [sys.executable, "-m", "wavetwin.originals", str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_SECONDS)
-        found: dict[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
+        found: dict[str, str] = parse_json(done.stdout) if done.returncode == 0 else {}
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return {}
     return {name: base64.b64decode(found[name]) for name in names if name in found}

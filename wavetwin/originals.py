@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from wavetwin.json_text import parse_json
 from wavetwin.package import sha256_of
 
 __all__ = ["render_originals"]
@@ -30,7 +31,7 @@ def render_originals(folder: Path) -> dict[str, bytes]:
     from wavetwin.provenance import recorded_provenance
 
     lock = folder / "spec.lock.yaml"
-    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+    manifest: dict[str, Any] = parse_json((folder / "manifest.json").read_bytes())
     compiled = compile_spec(lock, (), folder, optimise=bool(manifest.get("passes", True)))
     loaded = replace(compiled.loaded, display_path=manifest["spec"])
     compiled = replace(compiled, loaded=loaded)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import json
 import os
 import re
 import sys
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from wavetwin.json_text import parse_json
 
 # wavetwin has no extension module: one beside a module would be imported in its place.
 _MODULES = (".py", *EXTENSION_SUFFIXES)
@@ -135,7 +136,7 @@ def read_manifest(folder: Path) -> tuple[bytes, dict[str, Any]]:
     file = folder / "manifest.json"
     content = file.read_bytes() if file.is_file() else b""
     try:
-        manifest = json.loads(content)
+        manifest = parse_json(content)
     except RecursionError:
         raise ValueError("nested too deep") from None
     name, files = manifest["name"], manifest["files"]
