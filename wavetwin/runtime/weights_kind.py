@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from pathlib import Path
 from typing import Literal
 
+from wavetwin.json_text import parse_json
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.foreign_files import START_BYTES, recognise
 
@@ -46,7 +46,7 @@ def weights_kind(data: bytes, file: Path) -> Literal["safetensors", "torch"]:
 def _check_whole(data: bytes, header_bytes: int, file: Path) -> None:
     """Refuse a safetensors file that ends before its last tensor."""
     try:
-        header = json.loads(data[8 : 8 + header_bytes])
+        header = parse_json(data[8 : 8 + header_bytes])
         stops = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
         needed = 8 + header_bytes + max(stops, default=0)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
