@@ -344,6 +344,7 @@ def build_folder(checkout: Checkout) -> Path:
     folder = checkout.root / "generated" / "a"
     script = write(folder / "train.py", "print()\n")
     manifest = {
+        "name": "a",
         "files": {"train.py": sha256_of(script.read_bytes())},
         "inputs": provenance.inputs,
         "sources": [source.to_json() for source in provenance.sources],

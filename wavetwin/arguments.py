@@ -6,13 +6,14 @@ import argparse
 
 from wavetwin import __version__
 from wavetwin.study_arguments import add_study
+from wavetwin.terminal import Parser
 
 FORMATS = ("text", "json", "github", "sarif")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser; `command` of what it parses names the function that runs."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="wavetwin",
         description="Compile declarative vision experiments: CNNs and their wavelet twins.",
         epilog="`wavetwin COMMAND --help` says more about a command.",

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from wavetwin.terminal import complain, say, show_fault
+
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
@@ -91,14 +93,12 @@ def _is_run_error(error: Exception) -> bool:
 def _report_unexpected(options: argparse.Namespace, error: Exception) -> int:
     """Say of an error whose fault it is, and return the exit code."""
     if _is_run_error(error):
-        sys.stderr.write(f"error: {error}\n")
+        complain(f"error: {error}\n")
         return USER_FAULT
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return _report(options, [_name_too_long(error)])
-    import traceback
-
-    traceback.print_exc()
-    sys.stderr.write(
+    show_fault(type(error), error, error.__traceback__)
+    complain(
         "error: internal-error: this is a fault of wavetwin, not of your input; "
         "please report it with the lines above\n"
     )
@@ -128,16 +128,16 @@ def _report(options: argparse.Namespace, diagnostics: Sequence[Diagnostic]) -> i
     from wavetwin import diagnostics as rendering
 
     if options.format == "json":
-        sys.stdout.write(rendering.render_json(diagnostics))
+        say(rendering.render_json(diagnostics))
     elif options.format == "sarif":
         from wavetwin import __version__
 
-        sys.stdout.write(rendering.render_sarif(diagnostics, __version__))
+        say(rendering.render_sarif(diagnostics, __version__))
     elif options.format == "github":
-        sys.stdout.write(rendering.render_github(diagnostics))
+        say(rendering.render_github(diagnostics))
     else:
         colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-        sys.stderr.write(rendering.render_text(diagnostics, colour=colour))
+        complain(rendering.render_text(diagnostics, colour=colour), colours=colour)
     failing = ("error", "warning") if options.strict else ("error",)
     return USER_FAULT if any(d.severity in failing for d in diagnostics) else FINE
 
@@ -161,7 +161,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.format == "text" and code == FINE:
         warnings = len(checked.diagnostics)
         found = f"no error, {_count(warnings, 'warning')}" if warnings else "no fault found"
-        sys.stderr.write(f"{_count(checked.num_specs, 'spec')} checked, {found}\n")
+        complain(f"{_count(checked.num_specs, 'spec')} checked, {found}\n")
     return code
 
 
@@ -198,7 +198,7 @@ def _compare_builds(options: argparse.Namespace) -> int:
     checks = check_builds([Path(spec) for spec in options.specs], _build_options(options))
     for check in checks:
         folder = shown(check.folder, Path.cwd())
-        sys.stdout.write("".join(f"{folder}: {line}\n" for line in check.lines))
+        say("".join(f"{folder}: {line}\n" for line in check.lines))
     return FINE if all(check.up_to_date for check in checks) else DIFFERS
 
 
@@ -213,7 +213,7 @@ def _build_and_print(options: argparse.Namespace) -> tuple[int, list[Built]]:
     if options.format == "text":
         from wavetwin.compiler.build_summary import build_summary
 
-        sys.stdout.write(build_summary(built, Path.cwd()))
+        say(build_summary(built, Path.cwd()))
     return code, built
 
 
@@ -228,7 +228,7 @@ def _show(options: argparse.Namespace) -> int:
         Path(options.specs[0]), options.overrides, _project(options), optimise=options.optimise
     )
     code = _report(options, compiled.warnings) if compiled.warnings else FINE
-    sys.stdout.write(show(compiled, options))
+    say(show(compiled, options))
     return code
 
 
@@ -244,7 +244,7 @@ def _run(options: argparse.Namespace) -> int:
     for script, arguments in (("train.py", extra), ("evaluate.py", _shared(extra))):
         code = run_child([sys.executable, str(folder / script), *arguments])
         if code != FINE:
-            sys.stderr.write(f"{folder / script} ended with exit code {code}\n")
+            complain(f"{folder / script} ended with exit code {code}\n")
             return code
     return FINE
 
@@ -277,9 +277,10 @@ def _shared(arguments: Sequence[str]) -> list[str]:
 def _diff(options: argparse.Namespace) -> int:
     from wavetwin.diff_command import diff_command
 
-    answer = diff_command(options, sys.stdout.isatty() and "NO_COLOR" not in os.environ)
-    sys.stdout.write(answer.text)
-    sys.stderr.write(answer.messages)
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    answer = diff_command(options, colour)
+    say(answer.text, colours=colour)
+    complain(answer.messages)
     return FINE if answer.same else DIFFERS
 
 
@@ -293,8 +294,8 @@ def _report_runs(options: argparse.Namespace) -> int:
     paired = None if options.paired is None else (options.paired[0], options.paired[1])
     wanted = ReportOptions(options.published, options.baseline, paired, options.trials)
     text = report_command([Path(run) for run in options.runs], output, wanted)
-    sys.stdout.write(text)
-    sys.stdout.write(f"\nreport: {output}\n")
+    say(text)
+    say(f"\nreport: {output}\n")
     return FINE
 
 
@@ -321,9 +322,9 @@ def _evaluate(options: argparse.Namespace) -> int:
             baseline=None if options.baseline is None else Path(options.baseline),
             state_dict=options.state_dict,
         ),
-        lambda line: print(line, flush=True),
+        lambda line: say(f"{line}\n"),
     )
-    print(f"scores: {book}")
+    say(f"scores: {book}\n")
     return code
 
 
@@ -331,8 +332,8 @@ def _runs(options: argparse.Namespace) -> int:
     from wavetwin.runs_command import runs_command
 
     answer = runs_command(options)
-    sys.stderr.write(answer.messages)
-    sys.stdout.write(answer.text)
+    complain(answer.messages)
+    say(answer.text)
     return FINE
 
 
@@ -353,7 +354,7 @@ def _import_weights(options: argparse.Namespace) -> int:
         options.num_classes,
         options.state_dict,
     )
-    sys.stdout.write(imported.describe())
+    say(imported.describe())
     return code
 
 
@@ -364,7 +365,7 @@ def _import_command(options: argparse.Namespace) -> int:
 
     imported = import_command(options.text)
     if options.out is None:
-        sys.stdout.write(imported.text)
+        say(imported.text)
     else:
         write_new(imported.text, Path(options.out))
     return _report(options, imported.notes)
@@ -381,7 +382,7 @@ def _data_check(options: argparse.Namespace) -> int:
 
     root = None if options.data_root is None else Path(options.data_root)
     complete, text = check_data(compiled.plan, root, verify=options.verify)
-    sys.stdout.write(text)
+    say(text)
     return code or (FINE if complete else DIFFERS)
 
 
@@ -392,21 +393,21 @@ def _data_prepare(options: argparse.Namespace) -> int:
 
     root = None if options.data_root is None else Path(options.data_root)
     archives = None if options.archives is None else Path(options.archives)
-    sys.stdout.write(prepare_data(options.dataset, root, archives))
+    say(prepare_data(options.dataset, root, archives))
     return FINE
 
 
 def _study(options: argparse.Namespace) -> int:
     from wavetwin.study_command import study_command
 
-    sys.stdout.write(study_command(options))
+    say(study_command(options))
     return FINE
 
 
 def _schema(options: argparse.Namespace) -> int:
     from wavetwin.compiler.json_schema import shipped_schema
 
-    sys.stdout.write(shipped_schema())
+    say(shipped_schema())
     return FINE
 
 

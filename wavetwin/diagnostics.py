@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from wavetwin.terminal import as_json, escape, paint, printable
+
 Severity = Literal["error", "warning", "note"]
 
 MAX_SHOWN_LINE = 160
@@ -79,10 +81,8 @@ def render_text(diagnostics: Iterable[Diagnostic], colour: bool = False) -> str:
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
     """Return the same data as one JSON document: `{"version": 1, "diagnostics": [...]}`."""
-    import json
-
     document = {"version": 1, "diagnostics": [_json_of(each) for each in diagnostics]}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return as_json(document, indent=2)
 
 
 def render_github(diagnostics: Iterable[Diagnostic]) -> str:
@@ -108,8 +108,6 @@ def render_github(diagnostics: Iterable[Diagnostic]) -> str:
 
 def render_sarif(diagnostics: Iterable[Diagnostic], version: str | None = None) -> str:
     """Return a SARIF 2.1.0 log: what code scanning services read; `version` is wavetwin's."""
-    import json
-
     from wavetwin.compiler.codes import DESCRIPTIONS
 
     found = tuple(diagnostics)
@@ -134,24 +132,24 @@ def render_sarif(diagnostics: Iterable[Diagnostic], version: str | None = None) 
             }
         ],
     }
-    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    return as_json(log, indent=2)
 
 
 _COLOURS: Mapping[Severity, str] = {"error": "31", "warning": "33", "note": "36"}
 
 
 def _text_of(diagnostic: Diagnostic, colour: bool) -> str:
-    def paint(text: str, codes: str) -> str:
-        return f"\x1b[{codes}m{text}\x1b[0m" if colour else text
+    def mark(text: str, codes: str) -> str:
+        return paint(text, codes) if colour else printable(text)
 
     severity_colour = _COLOURS[diagnostic.severity]
     place = diagnostic.place
     where = place if place is not None else diagnostic.subject
-    head = [] if where is None else [paint(f"{_printable(str(where))}:", "1")]
+    head = [] if where is None else [mark(f"{where}:", "1")]
     head += [
-        paint(f"{diagnostic.severity}:", f"1;{severity_colour}"),
+        mark(f"{diagnostic.severity}:", f"1;{severity_colour}"),
         f"{diagnostic.code}:",
-        paint(_printable(diagnostic.headline), "1"),
+        mark(diagnostic.headline, "1"),
     ]
     lines = [" ".join(head)]
     if place is not None and diagnostic.source_line is not None:
@@ -159,7 +157,7 @@ def _text_of(diagnostic: Diagnostic, colour: bool) -> str:
         number = str(place.line)
         gutter = " " * len(number)
         lines.append(f"  {number} | {shown}".rstrip())
-        lines.append(f"  {gutter} | {indent}{paint('^' * width, severity_colour)}")
+        lines.append(f"  {gutter} | {indent}{mark('^' * width, severity_colour)}")
     lines += [f"  {line}" for line in _detail_lines(diagnostic)]
     return "\n".join(lines) + "\n"
 
@@ -174,7 +172,7 @@ def _detail_lines(diagnostic: Diagnostic) -> list[str]:
     lines += diagnostic.notes
     if diagnostic.help is not None:
         lines.append(f"help: {diagnostic.help}")
-    return [_printable(line) for line in lines]
+    return [printable(line) for line in lines]
 
 
 def _origin_place(place: Place | None) -> str:
@@ -182,9 +180,9 @@ def _origin_place(place: Place | None) -> str:
 
 
 def _plain_headline(diagnostic: Diagnostic) -> str:
-    headline = _printable(diagnostic.headline)
+    headline = printable(diagnostic.headline)
     if diagnostic.place is None and diagnostic.subject is not None:
-        return f"{_printable(diagnostic.subject)}: {headline}"
+        return f"{printable(diagnostic.subject)}: {headline}"
     return headline
 
 
@@ -201,19 +199,8 @@ def _shown_line(text: str, place: Place) -> tuple[str, str, int]:
     closing = "..." if last < len(text) else ""
     before = "".join("\t" if char == "\t" else " " * _width(char) for char in text[first:start])
     width = sum(1 if char == "\t" else _width(char) for char in text[start:stop])
-    shown = opening + _printable(text[first:last]) + closing
+    shown = opening + printable(text[first:last]) + closing
     return shown, " " * len(opening) + before, max(1, width)
-
-
-def _printable(text: str) -> str:
-    """Return the text with what is not printable as escapes; a tab is kept."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char == "\t" else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
 
 
 def _width(char: str) -> int:
@@ -221,7 +208,7 @@ def _width(char: str) -> int:
     if char.isascii() and char.isprintable():
         return 1
     if not char.isprintable():
-        return len(_escape(char))
+        return len(escape(char))
     import unicodedata
 
     if unicodedata.combining(char):
@@ -262,7 +249,7 @@ def _escape_message(text: str) -> str:
 
 
 def _escape_property(value: object) -> str:
-    return _escape_message(str(value)).replace(":", "%3A").replace(",", "%2C")
+    return _escape_message(printable(str(value))).replace(":", "%3A").replace(",", "%2C")
 
 
 def _sarif_result(diagnostic: Diagnostic, rule_index: int) -> dict[str, Any]:
@@ -276,7 +263,7 @@ def _sarif_result(diagnostic: Diagnostic, rule_index: int) -> dict[str, Any]:
     if diagnostic.place is not None:
         result["locations"] = [_sarif_location(diagnostic.place, diagnostic.source_line)]
     related = [
-        {**_sarif_location(origin.place), "message": {"text": _printable(origin.label)}}
+        {**_sarif_location(origin.place), "message": {"text": printable(origin.label)}}
         for origin in diagnostic.origins
         if origin.place is not None
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wavetwin.compiler.diff.difference import Difference, Experiment, compare
 from wavetwin.operands.find import OperandReader, is_foreign
 from wavetwin.operands.operand import Operand, refused
+from wavetwin.terminal import as_json, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -134,15 +134,10 @@ def _edit_blocks(operands: Sequence[Operand]) -> dict[str, str]:
 
 def _edit_text(operands: Sequence[Operand]) -> str:
     return "".join(
-        f"\nscripts of {label}, edited after the build\n"
-        + "".join(f"  {_printable(line)}\n" for line in text.splitlines())
+        f"\nscripts of {printable(label)}, edited after the build\n"
+        + "".join(f"  {printable(line)}\n" for line in text.splitlines())
         for label, text in _edit_blocks(operands).items()
     )
-
-
-def _printable(line: str) -> str:
-    """Return a line of a foreign file without what a terminal would obey."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def _edit_html(operands: Sequence[Operand]) -> str:
@@ -155,7 +150,9 @@ def _edit_html(operands: Sequence[Operand]) -> str:
 
 
 def _left_out_text(left_out: Sequence[str]) -> str:
-    return "".join(f"\nleft out: {words}" for words in left_out) + ("\n" if left_out else "")
+    return "".join(f"\nleft out: {printable(words)}" for words in left_out) + (
+        "\n" if left_out else ""
+    )
 
 
 def _left_out_html(left_out: Sequence[str]) -> str:
@@ -226,7 +223,7 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
     if options.json:
         document = _pair_document(pair)
         document |= {"edits": edits} if (edits := _edit_blocks(pair.operands)) else {}
-        text = _json(document | {"left_out": left_out} if left_out else document)
+        text = as_json(document | {"left_out": left_out} if left_out else document)
     else:
         from wavetwin.compiler.diff.text import difference_text
 
@@ -313,7 +310,7 @@ def _answer_several(operands: list[Operand], options: argparse.Namespace, colour
         head = {"version": 1, "same": several.is_empty}
         columns = {"operands": [_operand_document(operand) for operand in operands]}
         whole = head | columns | several_document(several)
-        text = _json(whole | {"left_out": left_out} if left_out else whole)
+        text = as_json(whole | {"left_out": left_out} if left_out else whole)
     else:
         text = several_text(several, full=options.full, colour=colour)
         text += _edit_text(operands) + _left_out_text(left_out)
@@ -368,7 +365,3 @@ def _check_folder(file: Path) -> None:
             str(file),
             f"make {file.parent}, or choose another one",
         )
-
-
-def _json(document: Any) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -23,6 +23,7 @@ from wavetwin.package import digest_of, imported_package, is_inside, sha256_of
 from wavetwin.provenance import check_before_run
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.scripts import parse_arguments, project_of, run_script, runs_folder
+from wavetwin.terminal import complain, hand_over
 
 __all__ = ["Frozen", "freeze"]
 
@@ -167,8 +168,8 @@ def _main(words: Sequence[str]) -> int:
         )
     arguments = parse_arguments("options of train.py", training=True, arguments=words[1:])
     frozen = freeze(Path(words[0]), arguments.runs, arguments.allow_drift)
-    sys.stderr.write(f"frozen; to run it:\n  {frozen.command('train.py')}\n")
-    sys.stdout.write(f"{frozen.folder}\n")
+    complain(f"frozen; to run it:\n  {frozen.command('train.py')}\n")
+    hand_over(f"{frozen.folder}\n")
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from wavetwin.json_text import parse_json
 from wavetwin.package import sha256_of
+from wavetwin.terminal import hand_over
 
 __all__ = ["render_originals"]
 
@@ -46,4 +47,4 @@ def render_originals(folder: Path) -> dict[str, bytes]:
 if __name__ == "__main__":
     rendered = render_originals(Path(sys.argv[1]))
     encoded = {name: base64.b64encode(content).decode() for name, content in rendered.items()}
-    sys.stdout.write(json.dumps(encoded))
+    hand_over(json.dumps(encoded))

@@ -10,6 +10,7 @@ import html
 from collections.abc import Sequence
 
 from wavetwin.page_style import STYLE
+from wavetwin.terminal import printable_lines
 
 __all__ = ["Html", "as_html", "facts", "figure", "render_page", "scroll_box", "table"]
 
@@ -47,7 +48,8 @@ def render_page(title: str, body: str) -> str:
         title: plain text.
         body: HTML; everything in it that comes from elsewhere is escaped by the caller.
     """
-    return (
+    # No markup of ours has a character that is not printable: what has is text of others.
+    return printable_lines(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -6,7 +6,6 @@ this module before it imports torch.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from wavetwin.package import (
     read_manifest,
     sha256_of,
 )
+from wavetwin.terminal import complain
 
 Role = Literal["spec", "wavetwin"]
 Kind = Literal["git", "wheel", "folder"]
@@ -380,7 +380,7 @@ def _stop(script: Path, headline: str, files: Sequence[str], remedy: str) -> NoR
         more = f" and {len(files) - _LISTED_FILES} more" if len(files) > _LISTED_FILES else ""
         lines.append(f"  files: {', '.join(files[:_LISTED_FILES])}{more}")
     lines.append(f"  help: {remedy}")
-    sys.stderr.write("\n".join(lines) + "\n")
+    complain("\n".join(lines) + "\n")
     raise SystemExit(2)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wavetwin.compiler.project import find_project
 from wavetwin.runs.index import RunIndex, open_index
@@ -19,6 +18,7 @@ from wavetwin.runs.tables import (
 )
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.run_names import trial_mark
+from wavetwin.terminal import as_json
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +53,7 @@ def runs_command(options: argparse.Namespace) -> Answer:
             case "runs show":
                 run = find_run(index, options.run, runs)
                 document = run_document(run)
-                text = _json(document) if options.json else show_text(run, runs / run.path)
+                text = as_json(document) if options.json else show_text(run, runs / run.path)
             case "runs compare":
                 text = _compare(index, options, runs, messages)
             case _:
@@ -81,7 +81,7 @@ def _list(index: RunIndex, options: argparse.Namespace, messages: list[str]) -> 
     )
     runs = select_runs(index, filters)
     if options.json:
-        return _json([run_document(run) for run in runs])
+        return as_json([run_document(run) for run in runs])
     if not runs:
         messages.append("no run fits\n" if index.paths() else "no runs yet\n")
         return ""
@@ -111,7 +111,7 @@ def _compare(index: RunIndex, options: argparse.Namespace, runs: Path, messages:
         )
     if options.json:
         document = compare_document(shown)
-        return _json(document | {"left_out": left_out} if left_out else document)
+        return as_json(document | {"left_out": left_out} if left_out else document)
     lines = [f"left out: {words}; --trials takes it in\n" for words in left_out]
     return compare_table(shown) + ("\n" if lines else "") + "".join(lines)
 
@@ -119,7 +119,3 @@ def _compare(index: RunIndex, options: argparse.Namespace, runs: Path, messages:
 def _is_no_run(path: Path) -> bool:
     """Whether something lies there that has no manifest of a run, as a pattern of a shell finds."""
     return path.exists() and not (path / "manifest.json").exists()
-
-
-def _json(document: Any) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

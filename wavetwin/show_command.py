@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavetwin.atomic import write_file
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.terminal import as_json, complain
 
 if TYPE_CHECKING:
     from wavetwin.compiler.compiled import Compiled
@@ -44,7 +44,7 @@ def show(compiled: Compiled, options: argparse.Namespace) -> str:
         checkpoint = None if options.checkpoint is None else Path(options.checkpoint)
         drawn.append(("kernels", Path(options.kernels)))
         picture_kernels(compiled.graph, compiled.plan, compiled.project, drawn[-1][1], checkpoint)
-    sys.stderr.write("".join(f"{what}: {file}\n" for what, file in drawn))
+    complain("".join(f"{what}: {file}\n" for what, file in drawn))
     return text
 
 
@@ -103,11 +103,9 @@ def _faults(file: str, what: str, kinds: tuple[str, ...]) -> list[Diagnostic]:
 
 def _text(compiled: Compiled, options: argparse.Namespace) -> str:
     if options.json:
-        import json
-
         from wavetwin.compiler.tables import show_document
 
-        return json.dumps(show_document(compiled), indent=1, ensure_ascii=False) + "\n"
+        return as_json(show_document(compiled))
     parts: list[str] = []
     if options.origins:
         from wavetwin.compiler.origin_table import origin_table

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, TextIO
 
+from wavetwin.terminal import complain
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -109,7 +111,7 @@ def guard_output(run: Callable[[], int], reader_gone: int = 0) -> int:
         if error.errno == errno.EPIPE:
             return reader_gone
         if is_output and broken_output() is None:
-            sys.stderr.write(
+            complain(
                 f"error: output-not-taken: standard output cannot be written: {error.strerror}\n"
             )
         return 2

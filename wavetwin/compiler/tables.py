@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavetwin.compiler.graph import node_to_json
+from wavetwin.terminal import printable
 
 if TYPE_CHECKING:
     from wavetwin.compiler.compiled import Compiled
@@ -59,7 +60,11 @@ def pass_table(compiled: Compiled) -> str:
 
 
 def align(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
-    """Return rows as lines with columns of one width; the columns in `right` end together."""
+    """Return rows as lines with columns of one width; the columns in `right` end together.
+
+    A cell is one line, whatever it holds: what is not printable is shown as escapes.
+    """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines: list[str] = []
     for row in rows:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from wavetwin.runtime.intervals import combined_intervals
 from wavetwin.runtime.per_image import Evaluated, Evaluation, Table, join_tables
 from wavetwin.runtime.progress import ProgressReport
 from wavetwin.runtime.videos import Video, check_decoder, read_videos, videos_digest
+from wavetwin.terminal import complain
 
 __all__ = ["evaluate_perturbations", "judge_video"]
 
@@ -176,7 +176,7 @@ def _skip(run: Evaluation, video: Video, failure: RunError) -> None:
     if not run.data.loading.skips_bad:
         raise failure
     run.data.bad_images[str(video.path)] = failure.headline
-    sys.stderr.write(f"warning: left out: {failure.headline}\n")
+    complain(f"warning: left out: {failure.headline}\n")
 
 
 def _finish(run: Evaluation, found: Mapping[str, _Scored]) -> Evaluated:

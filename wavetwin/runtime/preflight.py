@@ -33,6 +33,7 @@ from wavetwin.runtime.scripts import (
     run_script,
     runs_folder,
 )
+from wavetwin.terminal import say
 
 __all__ = ["run_preflight", "run_status"]
 
@@ -70,8 +71,7 @@ def run_preflight(folder: Path, arguments: ScriptArguments) -> int:
         *_check_run(folder, plan, arguments),
         _check_space(folder, plan, graph, arguments),
     ]
-    sys.stdout.write("".join(f"{finding}\n" for finding in findings))
-    sys.stdout.flush()
+    say("".join(f"{finding}\n" for finding in findings))
     return 2 if any(finding.result == "fail" for finding in findings) else 0
 
 
@@ -264,7 +264,7 @@ def _main(words: Sequence[str]) -> int:
     folder = Path(words[0]).absolute()
     arguments = parse_arguments("options of train.py", training=True, arguments=words[1:])
     if wants_status:
-        sys.stdout.write(run_status(folder, arguments) + "\n")
+        say(run_status(folder, arguments) + "\n")
         return 0
     return run_preflight(folder, arguments)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import nn
 
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.progress import say
+from wavetwin.terminal import complain
 
 __all__ = ["ALONE", "Processes", "join_processes"]
 
@@ -150,7 +150,7 @@ class Processes:
         try:
             yield
         except RuntimeError as error:
-            sys.stderr.write(f"process {self.rank}: another process has ended, see its message\n")
+            complain(f"process {self.rank}: another process has ended, see its message\n")
             raise SystemExit(2) from error
 
 

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from wavetwin import terminal
 from wavetwin.system_errors import discard
+from wavetwin.terminal import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -27,8 +29,7 @@ LINE_SECONDS = 30.0
 
 def say(text: str) -> None:
     """Write one line."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    terminal.say(text + "\n")
 
 
 class ProgressReport:
@@ -63,7 +64,7 @@ class ProgressReport:
         self._task: TaskID | None = None
         if is_shown and sys.stdout.isatty() and _has_rich():
             self._bar = _make_bar()
-            self._task = self._bar.add_task(what, total=total, completed=done, note="")
+            self._task = self._bar.add_task(printable(what), total=total, completed=done, note="")
 
     def __enter__(self) -> ProgressReport:
         with self._noting_loss():
@@ -93,7 +94,7 @@ class ProgressReport:
         text = f"{note}  {self.images_per_second:.0f} images/s".strip()
         if self._bar is not None and self._task is not None:
             with self._noting_loss():
-                self._bar.update(self._task, completed=self._done, note=text)
+                self._bar.update(self._task, completed=self._done, note=printable(text))
             return
         moment = time.monotonic()
         if self._is_shown and moment - self._last_line >= LINE_SECONDS:
@@ -106,7 +107,7 @@ class ProgressReport:
         """Write one line beside the bar."""
         with self._noting_loss():
             if self._bar is not None:
-                self._bar.console.print(text, markup=False, highlight=False)
+                self._bar.console.print(printable_lines(text), markup=False, highlight=False)
             elif self._is_shown:
                 say(text)
 

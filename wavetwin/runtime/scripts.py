@@ -22,6 +22,7 @@ from wavetwin.system_errors import (
     open_streams,
     refused,
 )
+from wavetwin.terminal import Parser, complain, printable, show_fault
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +70,8 @@ def parse_arguments(
     description: str, *, training: bool, arguments: Sequence[str] | None = None
 ) -> ScriptArguments:
     """Return the script's options; exits with 2 on a wrong one, with 0 after `--help`."""
-    parser = argparse.ArgumentParser(description=description.replace("%", "%%"), allow_abbrev=False)
+    shown = printable(description).replace("%", "%%")
+    parser = Parser(description=shown, allow_abbrev=False)
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: auto")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data sets lie")
     parser.add_argument(
@@ -157,6 +159,8 @@ def parse_arguments(
 
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Run a script's main function and exit; a user's fault is one message and code 2."""
+    # What an uncaught error quotes of a file goes the same way as all that is written.
+    sys.excepthook = show_fault
     open_streams()
     raise SystemExit(guard_output(lambda: _run_guarded(main), READER_GONE))
 
@@ -168,7 +172,7 @@ def _run_guarded(main: Callable[[], int]) -> int:
             raise RunError(fault.headline, fault.help)
         return main()
     except RunError as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(f"error: {error}\n")
         return 2
     except OSError as error:
         if error.errno is None or broken_output() is not None:
@@ -176,15 +180,15 @@ def _run_guarded(main: Callable[[], int]) -> int:
         if not is_full(error):
             fault = refused(error)
             where = "" if fault.subject is None else f"{fault.subject}: "
-            sys.stderr.write(f"error: {RunError(where + fault.headline, fault.help)}\n")
+            complain(f"error: {RunError(where + fault.headline, fault.help)}\n")
             return 2
-        sys.stderr.write(
+        complain(
             f"error: a file cannot be written: {error.strerror}: {error.filename or 'in the run'}\n"
             "  help: make room and start again; a run goes on from its last saved state, if it has one\n"
         )
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        complain("interrupted\n")
         return INTERRUPTED
 
 

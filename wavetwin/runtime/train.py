@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -53,6 +52,7 @@ from wavetwin.runtime.training_batches import (
     memory_format,
     stand_in_images,
 )
+from wavetwin.terminal import complain
 
 __all__ = ["TrainingRun"]
 
@@ -484,7 +484,7 @@ class TrainingRun:
         self.progress.say(f"stopped by {name}; saved after {self.total_steps} steps, start again")
         if lost is not None and number == signal.SIGPIPE:
             with suppress(OSError):
-                sys.stderr.write(
+                complain(
                     f"stopped: standard output cannot be written ({lost.strerror}); "
                     f"saved after {self.total_steps} steps, start again\n"
                 )

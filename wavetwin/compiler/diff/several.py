@@ -14,6 +14,7 @@ from wavetwin.compiler.diff.document import score_document
 from wavetwin.compiler.diff.scores import ScoreRow, published_scores, score_rows
 from wavetwin.compiler.diff.wording import value_text
 from wavetwin.compiler.tables import align
+from wavetwin.terminal import paint
 
 MAX_CELL = 24
 """Characters of a value in the table."""
@@ -154,7 +155,7 @@ def several_text(several: Several, *, full: bool = False, colour: bool = False) 
         blocks.append("declaration: no difference")
     position = 1
     for section in sections:
-        title = f"\x1b[1m{section.title}\x1b[0m" if colour else section.title
+        title = paint(section.title, "1") if colour else section.title
         stop = position + len(section.rows)
         blocks.append("\n".join([title, *lines[position:stop]]))
         position = stop

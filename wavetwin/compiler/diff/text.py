@@ -14,6 +14,7 @@ from wavetwin.compiler.diff.scores import ScoreRow
 from wavetwin.compiler.diff.training import PlanChanges
 from wavetwin.compiler.diff.wording import change, mebibytes, plural, signed, value_text
 from wavetwin.compiler.tables import align
+from wavetwin.terminal import paint, printable
 
 WIDTH = 100
 SAME_TRAINING = "a run of one is a run of the other: only the evaluation differs"
@@ -55,7 +56,7 @@ def difference_text(difference: Difference, *, full: bool = False, colour: bool 
 
 
 def _heading(text: str, colour: bool) -> str:
-    return f"\x1b[1m{text}\x1b[0m" if colour else text
+    return paint(text, "1") if colour else printable(text)
 
 
 def _signed_lines(
@@ -66,7 +67,7 @@ def _signed_lines(
     for sign, line in zip(signs, align(rows, right=right), strict=True):
         text = f"  {sign} {line}"
         is_painted = colour and sign in _COLOURS
-        lines.append(f"\x1b[{_COLOURS[sign]}m{text}\x1b[0m" if is_painted else text)
+        lines.append(paint(text, _COLOURS[sign]) if is_painted else text)
     return lines
 
 
@@ -151,7 +152,7 @@ def _mathematics(difference: Difference, colour: bool) -> list[str]:
         statement = "" if effect.text in told else f"{effect.text}{source} "
         told.add(effect.text)
         lines += textwrap.wrap(
-            f"{effect.kind}: {statement}{effect.numbers}",
+            printable(f"{effect.kind}: {statement}{effect.numbers}"),
             WIDTH,
             initial_indent="  ",
             subsequent_indent="    ",
@@ -168,7 +169,7 @@ def _training(difference: Difference, colour: bool) -> str:
     lines = [_heading("training", colour)]
     rows = [(row.label, f"{row.before} -> {row.after}") for row in plan.rows]
     lines += [f"  ~ {line}" for line in align(rows)] if rows else []
-    lines += [f"    {note}" for note in plan_notes(plan)]
+    lines += [f"    {printable(note)}" for note in plan_notes(plan)]
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from wavetwin.compiler.diff.tensors import TensorChanges, TensorInfo
 from wavetwin.compiler.diff.wording import plural
 from wavetwin.compiler.tables import align
+from wavetwin.terminal import paint, printable
 
 MAX_ROWS = 12
 """Tensors that a short answer lists of each kind."""
@@ -60,7 +61,7 @@ def _number(value: float | None, otherwise: str) -> str:
 
 def _listed(sign: str, words: Sequence[str], full: bool) -> list[str]:
     shown = words if full else words[:MAX_ROWS]
-    lines = [f"  {sign} {each}" for each in shown]
+    lines = [f"  {sign} {printable(each)}" for each in shown]
     if len(shown) < len(words):
         lines.append(f"  {sign} and {len(words) - len(shown):,} more (--full)")
     return lines
@@ -72,4 +73,4 @@ def _shown(info: TensorInfo) -> str:
 
 
 def _title(text: str, colour: bool) -> str:
-    return f"\x1b[1m{text}\x1b[0m" if colour else text
+    return paint(text, "1") if colour else printable(text)

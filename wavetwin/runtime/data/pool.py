@@ -10,7 +10,6 @@ import atexit
 import functools
 import multiprocessing
 import signal
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from wavetwin.runtime.data.decode import BadImageError
 from wavetwin.runtime.data.sources import Batch, FileImages, ImageSet
 from wavetwin.runtime.errors import RunError
+from wavetwin.terminal import complain
 
 __all__ = ["FileTransform", "read_files"]
 
@@ -140,7 +140,7 @@ def read_files(
             for file, reason in result.bad:
                 if file not in bad_images:
                     bad_images[file] = reason
-                    sys.stderr.write(f"warning: left out: {reason}\n")
+                    complain(f"warning: left out: {reason}\n")
             if result.error is not None:
                 raise RunError(*result.error)
             yield result.batch

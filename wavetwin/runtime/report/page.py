@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wavetwin.pages import Html, table
+from wavetwin.terminal import printable_lines
 
 __all__ = [
     "Part",
@@ -53,7 +54,7 @@ def as_markdown(sections: Sequence[Section]) -> str:
             blocks.append("\n".join(_markdown_row(row) for row in rows))
         if section.remarks:
             blocks.append("\n".join(f"- {_one_line(remark)}" for remark in section.remarks))
-    return "\n\n".join(blocks) + "\n"
+    return printable_lines("\n\n".join(blocks) + "\n")
 
 
 def part_html(part: Part) -> str:
