@@ -87,11 +87,12 @@ def test_the_digits_twin_trains(version: str, packages: list[str], tmp_path: Pat
 
     wavetwin = tmp_path / "environment/bin/wavetwin"
     call(wavetwin, "check", "specs")
-    epochs = ("--set", "training.epochs=1")
+    epochs = ("--set", "training.epochs=2")
     call(wavetwin, "build", "--no-git", "--standalone", *epochs, "specs/digits/twin_mod.yaml")
+    (built,) = (tmp_path / "generated").iterdir()
     for script in ("train.py", "evaluate.py"):
         options = ("--device", "cpu", "--limit-batches", "4", "--workers", "0")
-        call(python, "-W", "error", tmp_path / "generated/twin_mod" / script, *options)
+        call(python, "-W", "error", built / script, *options)
     (scores,) = (tmp_path / "runs").rglob("scores.json")
     assert "top1_error" in scores.read_text("utf-8")
     assert list((tmp_path / "runs").rglob("events.out.tfevents.*"))
