@@ -12,12 +12,13 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
 
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.git_command import run_git
+from wavetwin.git_conversion import Conversion, find_conversions
 
 T = TypeVar("T")
 
@@ -51,6 +52,8 @@ class Difference:
     content: bytes | None = None
     """None where the file is gone."""
     is_link: bool = False
+    conversion: Conversion | None = None
+    """What git does to the file, where that and no edit is the difference."""
 
 
 @dataclass(slots=True)
@@ -113,7 +116,8 @@ class Repository:
                 for name in self.entries
                 if name.startswith(prefix) and name.endswith(suffix) and name not in inputs
             ]
-        return sorted(self._mark_ignored(found), key=lambda difference: difference.path)
+        found = self._mark_converted(self._mark_ignored(found))
+        return sorted(found, key=lambda difference: difference.path)
 
     def make_patch(self, differences: Sequence[Difference]) -> bytes:
         """Return the patch that leads from the commit to the inputs; `git apply` takes it."""
@@ -161,6 +165,21 @@ class Repository:
     def _object_id(self, content: bytes) -> str:
         algorithm = hashlib.sha256 if len(self.commit) == 64 else hashlib.sha1
         return algorithm(b"blob %d\0" % len(content) + content).hexdigest()
+
+    def _mark_converted(self, found: list[Difference]) -> list[Difference]:
+        contents = {
+            difference.path: difference.content
+            for difference in found
+            if difference.state == "modified"
+            and difference.content is not None
+            and not difference.is_link
+        }
+        conversions = find_conversions(
+            self.root,
+            contents,
+            lambda path, content: self._object_id(content) == self.entries[path][1],
+        )
+        return [replace(each, conversion=conversions.get(each.path)) for each in found]
 
     def _mark_ignored(self, found: list[Difference]) -> list[Difference]:
         untracked = [difference for difference in found if difference.state == "untracked"]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.diagnostics import CompileError
+from wavetwin.dirty_inputs import dirty_inputs, not_a_repository
 from wavetwin.git_state import Difference, GitState, Repository
 from wavetwin.json_text import parse_json
 from wavetwin.package import (
@@ -151,7 +152,7 @@ def collect_provenance(
     look_ahead(git, spec_files, package)
     found = git.repository(spec_files[-1])
     if found is None:
-        raise CompileError([_not_a_repository(_name(spec_files[-1], project))])
+        raise CompileError([not_a_repository(_name(spec_files[-1], project))])
     spec_differences = _spec_differences(found, git, spec_files, project)
     home = None if package.is_wheel else git.repository(package.root)
     package_differences = git.once(
@@ -162,7 +163,7 @@ def collect_provenance(
     differences = [*spec_differences, *package_differences]
     if differences and not allow_dirty:
         subject = _name(spec_files[-1], project)
-        raise CompileError([_dirty_inputs(differences, found.commit, subject)])
+        raise CompileError([dirty_inputs(differences, found.commit, subject)])
 
     patches: dict[str, bytes] = {}
     names: dict[Role, str] = {}
@@ -351,27 +352,6 @@ def _package_differences(package: Package, home: Repository | None) -> list[Diff
 
 def _patchable(differences: Sequence[Difference]) -> list[Difference]:
     return [difference for difference in differences if difference.state != "outside"]
-
-
-def _not_a_repository(subject: str) -> Diagnostic:
-    return Diagnostic(
-        code="not-a-repository",
-        headline="the spec is in no git repository, so nothing can tie the build to a commit",
-        subject=subject,
-        help="git init and commit, or build with --no-git, which marks what comes of it",
-    )
-
-
-def _dirty_inputs(differences: Sequence[Difference], commit: str, subject: str) -> Diagnostic:
-    count = len(differences)
-    noun, verb = ("input", "is") if count == 1 else ("inputs", "are")
-    return Diagnostic(
-        code="dirty-inputs",
-        headline=f"{count} {noun} {verb} not as commit {commit[:7]} has {'it' if count == 1 else 'them'}",
-        subject=subject,
-        notes=tuple(f"{difference.state}: {difference.path}" for difference in differences),
-        help="commit them, or build with --allow-dirty, which stores the difference as a patch",
-    )
 
 
 def _stop(script: Path, headline: str, files: Sequence[str], remedy: str) -> NoReturn:
