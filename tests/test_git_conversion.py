@@ -47,14 +47,14 @@ def follow(root: Path, diagnostic: Diagnostic) -> None:
     for line, file in re.findall(r"add `([^`]*)` to ([^,]*)", remedy):
         with (root / file).open("a", encoding="utf-8") as attributes:
             attributes.write(f"{line}\n")
-    steps = [step for step in remedy.split(", ") if not step.startswith("add ")]
+    steps = [step for step in re.split(", (?!with)", remedy) if not step.startswith("add ")]
     for step in steps:
         if step == "commit":
             git(root, "add", "--", *map(str, root.rglob(".gitattributes")))
             git(root, "commit", "-q", "--allow-empty", "-m", "as the help says")
         else:
-            command = step.removeprefix("write them anew: ")
-            assert command.startswith(("git add --renormalize", "rm -- ")), step
+            command = re.sub("^write them anew(, with nothing else uncommitted)?: ", "", step)
+            assert command.startswith(("git add --renormalize", "rm -- ", "git rm ")), step
             neutral = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
             subprocess.run(command, shell=True, cwd=root, check=True, env=os.environ | neutral)  # noqa: S602
 
@@ -146,16 +146,25 @@ def test_names_are_written_as_patterns_and_words_of_a_shell(checkout: Checkout):
     assert git(checkout.root, "check-attr", "text", "--", "specs/odd.yaml").endswith("unspecified")
 
 
-def test_many_files_are_switched_off_by_a_pattern(checkout: Checkout):
-    files = [write(checkout.root / f"specs/{n}.yaml", "wavetwin: 1\n") for n in range(10)]
+@pytest.mark.parametrize("where", ["in the tree", "in the repository"])
+def test_many_files_are_switched_off_by_a_pattern(checkout: Checkout, where: str):
+    files = [write(checkout.root / f"specs/{n}.yaml", "wavetwin: 1\n") for n in range(5)]
+    files += [write(checkout.root / f"specs/deep/{n}.yaml", "wavetwin: 1\n") for n in range(5)]
     commit(checkout.root)
     git(checkout.root, "config", "core.autocrlf", "true")
+    if where == "in the repository":
+        write(checkout.root / ".git/info/attributes", "*.md text\n")
     write_anew(checkout.root, *files)
     with pytest.raises(CompileError) as caught:
         checkout.collect(*files)
     (fault,) = caught.value.diagnostics
     assert "add `*.yaml -text -ident" in (fault.help or "")
     assert len(fault.notes) == 10
+    untracked = write(checkout.root / "specs/new.yaml", "wavetwin: 1\n")
+    follow(checkout.root, fault)
+    assert not checkout.collect(*files).dirty
+    assert git(checkout.root, "status", "--porcelain") == "?? specs/new.yaml"
+    assert untracked.read_bytes() == b"wavetwin: 1\n"
 
 
 def test_an_edit_is_an_edit_whatever_git_converts(checkout: Checkout):

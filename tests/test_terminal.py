@@ -20,12 +20,13 @@ from tests.shipped import ROOT
 from wavetwin import cli, terminal
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.spec_yaml import dump_spec
+from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.progress import ProgressReport
 from wavetwin.runtime.scripts import parse_arguments
 
-PLANTED = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\r\u202e\u2066\u200b[red]"
-SHOWN = "\\x1b]0;owned\\x07\\x1b[2J\\x9b31m\\x7f\\r\\u202e\\u2066\\u200b[red]"
-OWNED = '"\\e]0;owned\\a\\e[2J\\x9b31m\\x7f\\r\\u202e\\u2066\\u200b[red]"'
+PLANTED = "\x1b]0;owned\x07\x1b[2J\x1b[35m\x9b31m\x7f\r\u202e\u2066\u200b[red]"
+SHOWN = "\\x1b]0;owned\\x07\\x1b[2J\\x1b[35m\\x9b31m\\x7f\\r\\u202e\\u2066\\u200b[red]"
+OWNED = '"\\e]0;owned\\a\\e[2J\\e[35m\\x9b31m\\x7f\\r\\u202e\\u2066\\u200b[red]"'
 """The same, as YAML writes it."""
 
 
@@ -215,6 +216,45 @@ def test_commands_show_what_others_planted(
     for file in Path().glob("*owned*.*"):
         if file.suffix in (".md", ".html"):
             assert raw(file.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("name", ["diff", "diff of weights", "diff of runs", "check as text"])
+def test_in_colour_no_colour_is_of_others(
+    name: str,
+    planted: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(planted["spec"].parent)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    words = COMMANDS.get(name, ("check", "{spec}", "--set", "a{planted}=1"))
+    call([word.format(planted=PLANTED, **planted) for word in words])
+    out, err = capsys.readouterr()
+    coloured = out + err
+    plain = re.sub(r"\x1b\[(0|1|31|32|33|1;31)m", "", coloured)
+    assert raw(plain) == []
+    assert len(plain) < len(coloured)
+
+
+def test_a_line_end_in_a_name_makes_no_message():
+    error = RunError("a\nerror: b", "c\n  help: d")
+    assert str(error) == "a\\nerror: b\n  help: c\\n  help: d"
+
+
+def test_bars_show_what_others_planted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    with ProgressReport(PLANTED, 1) as report:
+        report.say(PLANTED)
+        report.advance(1, PLANTED)
+    out = capsys.readouterr().out
+    assert SHOWN in out
+    for planted in ("\x1b]0", "\x07", "\x1b[35m", "\x9b", "\u202e", "\u200b"):
+        assert planted not in out
 
 
 def call(arguments: Sequence[str]) -> int:

@@ -231,7 +231,7 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
         if pair.difference is not None:
             blocks.append(difference_text(pair.difference, full=options.full, colour=colour))
         else:
-            blocks.append(f"{pair.operands[0].label} -> {pair.operands[1].label}\n")
+            blocks.append(printable(f"{pair.operands[0].label} -> {pair.operands[1].label}") + "\n")
         blocks += _weights_blocks(pair, full=options.full, colour=colour)
         text = "\n".join(blocks) + _edit_text(pair.operands) + _left_out_text(left_out)
     messages = ""

@@ -50,50 +50,42 @@ def _cause(difference: Difference) -> str:
 
 
 def _conversion_help(conversions: Mapping[str, Conversion]) -> str:
-    """Return how to switch conversions off, so that files are the commit's bytes again."""
-    steps = [_switch_off(conversions)]
-    restored = [path for path, each in conversions.items() if not each.is_filter]
-    filtered = [path for path, each in conversions.items() if each.is_filter]
+    """Return how to switch conversions off, so that files are the commit's bytes again.
+
+    Many files are named by how their names end, folder by folder.
+    """
+    is_long = len(conversions) > _LISTED_FILES
+    attributes: dict[str, None] = {}
+    filtered: dict[str, None] = {}
+    restored: dict[str, None] = {}
+    for path, conversion in conversions.items():
+        file, name = conversion.attributes_file, PurePosixPath(path)
+        is_own = file.endswith(".gitattributes")
+        pattern = f"*{name.suffix}" if is_long else _pattern(name.name if is_own else f"/{path}")
+        line = f"add `{pattern} -text -ident -filter -working-tree-encoding` to {file}"
+        attributes[line] = None
+        named = (name.parent / pattern if is_own else PurePosixPath(pattern)) if is_long else name
+        (filtered if conversion.is_filter else restored)[shlex.quote(str(named))] = None
+    steps = [*attributes]
     if filtered:
-        steps.append(f"git add --renormalize -- {_listed(filtered)}")
+        steps.append(f"git add --renormalize -- {' '.join(filtered)}")
     steps.append("commit")
-    if restored:
-        listed = _listed(restored)
+    listed = " ".join(restored)
+    if restored and is_long:
+        # A file that the index has as it is would not be written.
+        steps.append(
+            "write them anew, with nothing else uncommitted: "
+            f"git rm -q --cached -- {listed} && git reset -q --hard"
+        )
+    elif restored:
         steps.append(f"write them anew: rm -- {listed} && git checkout -- {listed}")
     return f"at the repository's root {', '.join(steps)}"
 
 
-def _switch_off(conversions: Mapping[str, Conversion]) -> str:
-    """Return which lines go to which files of attributes; the last line about a file counts."""
-    lines: dict[str, list[str]] = {}
-    for path, conversion in conversions.items():
-        file = conversion.attributes_file
-        is_own = PurePosixPath(file).name == ".gitattributes"
-        pattern = PurePosixPath(path).name if is_own else f"/{path}"
-        lines.setdefault(file, []).append(pattern)
-    written: list[str] = []
-    for file, patterns in lines.items():
-        if len(patterns) > _LISTED_FILES:
-            patterns = sorted({f"*{PurePosixPath(each).suffix}" for each in patterns})
-        written += [
-            f"add `{_pattern(each)} -text -ident -filter -working-tree-encoding` to {file}"
-            for each in patterns
-        ]
-    return ", ".join(written)
-
-
 def _pattern(name: str) -> str:
-    """Return a name as a pattern of gitattributes that fits nothing else."""
-    if name == "*" or name.startswith("*."):
-        return name
+    """Return a path as a pattern of gitattributes that fits nothing else."""
     escaped = re.sub(r"([\\*?\[]|^[#!])", r"\\\1", name)
     if not re.search(r'[\s"]', escaped):
         return escaped
     quoted = escaped.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
     return f'"{quoted}"'
-
-
-def _listed(paths: Sequence[str]) -> str:
-    if len(paths) > _LISTED_FILES:
-        return "THEM"  # their patterns, and the notes above, say which
-    return " ".join(map(shlex.quote, paths))

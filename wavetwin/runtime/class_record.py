@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wavetwin.runtime.data.found import printable
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.json_files import read_json
+from wavetwin.terminal import printable
 
 __all__ = ["CLASS_NAMES", "check_class_order", "check_order_beside", "recorded_names"]
 

@@ -21,7 +21,7 @@ from wavetwin.runtime.build import build_module
 from wavetwin.runtime.checkpoint import read_foreign, write_weights
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.reference_names import reference_constants, reference_to_graph_names
-from wavetwin.runtime.state_dicts import fit_names, list_some, printable
+from wavetwin.runtime.state_dicts import fit_names, list_some
 from wavetwin.runtime.tensor_checks import (
     COUNTER,
     SHOWN,
@@ -29,6 +29,7 @@ from wavetwin.runtime.tensor_checks import (
     TensorFault,
     WeightsError,
 )
+from wavetwin.terminal import printable
 
 __all__ = [
     "Converted",

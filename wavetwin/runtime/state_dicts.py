@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.skipped_objects import SkippedObject
+from wavetwin.terminal import printable
 
 __all__ = ["FoundStateDict", "choose_state_dict", "fit_names", "list_some", "printable"]
 
@@ -269,8 +270,3 @@ def _removed_text(leading: list[str], inside: list[str]) -> str:
 
 def _quoted(text: str) -> str:
     return f"'{printable(text)}'"
-
-
-def printable(text: str) -> str:
-    """Return a text from outside with what a terminal would act on as escapes."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

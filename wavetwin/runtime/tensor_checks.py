@@ -13,7 +13,7 @@ from wavetwin.compiler.graph import ModuleGraph, Node
 from wavetwin.runtime.errors import RunError
 from wavetwin.runtime.filters import qshift_taps, wavelet_taps
 from wavetwin.runtime.layers import BlurPool
-from wavetwin.runtime.state_dicts import printable
+from wavetwin.terminal import printable
 
 __all__ = ["COUNTER", "SHOWN", "TensorChecker", "TensorFault", "WeightsError"]
 
@@ -40,6 +40,8 @@ class TensorFault:
 
 class WeightsError(RunError):
     """A state dict is not of the model; carries every tensor that does not agree."""
+
+    has_lines = True
 
     def __init__(
         self, subject: str, faults: tuple[TensorFault, ...], remedy: str | None = None

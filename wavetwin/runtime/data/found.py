@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from wavetwin.runtime.errors import RunError
+from wavetwin.terminal import printable
 
 __all__ = ["FileList", "Found", "FoundArrays", "printable", "shown"]
 
@@ -77,14 +78,6 @@ class Found:
     """How many images of each class train, after those that are set aside; None: all."""
     no_training: RunError | None = None
     """Why there are no training images, where the test set alone is there."""
-
-
-def printable(text: str) -> str:
-    """Return the text with escapes for what a terminal cannot show, as in names that are no UTF-8."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
 
 
 def shown(names: Sequence[str]) -> str:

@@ -19,13 +19,14 @@ from wavetwin.compiler.plan import DataPlan
 from wavetwin.runtime.data.cifar import CIFAR_FILES
 from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
 from wavetwin.runtime.data.decode import BadImageError, decode_image
-from wavetwin.runtime.data.found import FileList, Found, printable
+from wavetwin.runtime.data.found import FileList, Found
 from wavetwin.runtime.data.idx import IDX_FOLDERS, IDX_NAMES, find_idx
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.readers import find_images
 from wavetwin.runtime.data.root import ROOT_REMEDY
 from wavetwin.runtime.data.set_aside import set_aside
 from wavetwin.runtime.errors import RunError
+from wavetwin.terminal import printable
 
 __all__ = ["HOW_TO_GET", "Presence", "look_for"]
 
