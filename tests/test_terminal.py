@@ -106,6 +106,29 @@ def test_an_uncaught_error_is_shown_without_its_escapes(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == f"ValueError: {SHOWN}\n"
 
 
+def test_a_warning_is_shown_without_its_escapes(capsys: pytest.CaptureFixture[str]):
+    terminal.show_warning(UserWarning(PLANTED), UserWarning, f"{PLANTED}.py", 1)
+    shown = capsys.readouterr().err
+    assert shown == f"{SHOWN}.py:1: UserWarning: {SHOWN}\n"
+
+
+def test_processes_of_ours_show_errors_and_warnings_of_others():
+    code = (
+        "import warnings\n"
+        "from wavetwin.runtime.scripts import run_script\n"
+        "def main():\n"
+        f"    warnings.warn({PLANTED!r})\n"
+        f"    raise LookupError({PLANTED!r})\n"
+        "run_script(main)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    shown = done.stderr.decode()
+    assert done.returncode == 1
+    assert f"UserWarning: {SHOWN}" in shown
+    assert f"LookupError: {SHOWN}" in shown
+    assert raw(shown) == []
+
+
 def plant(project: Path) -> dict[str, Path]:
     """Write a spec, weights, images and two runs with planted text wherever a text may stand."""
     import torch

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from wavetwin.terminal import complain, say, show_fault
+from wavetwin.terminal import complain, guard_messages, say, show_fault
 
 if TYPE_CHECKING:
     import argparse
@@ -120,6 +120,7 @@ def _name_too_long(error: OSError) -> Diagnostic:
 
 def entry_point() -> None:
     """Run the process's command and exit."""
+    guard_messages()
     sys.exit(main())
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+import warnings
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,12 +22,14 @@ __all__ = [
     "as_json",
     "complain",
     "escape",
+    "guard_messages",
     "hand_over",
     "paint",
     "printable",
     "printable_lines",
     "say",
     "show_fault",
+    "show_warning",
 ]
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;]+m)", re.ASCII)
@@ -93,6 +96,28 @@ def show_fault(
     import traceback
 
     complain("".join(traceback.format_exception(kind, error, trace)))
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Write a warning of a library, which may quote a file (`warnings.showwarning`)."""
+    text = printable_lines(warnings.formatwarning(message, category, filename, lineno, line))
+    if file is None:
+        complain(text)
+    else:
+        file.write(text)
+
+
+def guard_messages() -> None:
+    """Have this process's tracebacks and warnings written as `complain` writes."""
+    sys.excepthook = show_fault
+    warnings.showwarning = show_warning
 
 
 class Parser(argparse.ArgumentParser):

@@ -22,7 +22,7 @@ from wavetwin.system_errors import (
     open_streams,
     refused,
 )
-from wavetwin.terminal import Parser, complain, printable, show_fault
+from wavetwin.terminal import Parser, complain, guard_messages, printable
 
 if TYPE_CHECKING:
     import torch
@@ -159,8 +159,7 @@ def parse_arguments(
 
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Run a script's main function and exit; a user's fault is one message and code 2."""
-    # What an uncaught error quotes of a file goes the same way as all that is written.
-    sys.excepthook = show_fault
+    guard_messages()
     open_streams()
     raise SystemExit(guard_output(lambda: _run_guarded(main), READER_GONE))
 
