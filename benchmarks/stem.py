@@ -32,8 +32,8 @@ from torch import Tensor, nn
 
 import wavetwin
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.runtime.build import Network, build_module
 from wavetwin.runtime.layers import DualTreePacketMaps, MixedPackets
+from wavetwin.runtime.network.build import Network, build_module
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))

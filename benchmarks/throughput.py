@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import wavetwin
-from wavetwin.compiler.plan import EvaluationPlan, TrainingPlan
+from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
 from wavetwin.runtime.data import ExperimentData, load_data
 from wavetwin.runtime.data.batches import Loading
 from wavetwin.runtime.data.sources import ImageSet, TensorImages
-from wavetwin.runtime.evaluate import evaluate_entry
-from wavetwin.runtime.torchvision_compat import import_torchvision
+from wavetwin.runtime.evaluation.entries import evaluate_entry
+from wavetwin.runtime.process.torchvision_compat import import_torchvision
 
 import_torchvision()
 from torchvision.transforms import v2  # noqa: E402 - after its operators are there

@@ -6,11 +6,11 @@ import random
 from pathlib import Path
 
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.render import render
-from wavetwin.compiler.write import Written, build_folder, write_build
-from wavetwin.git_state import GitState
-from wavetwin.package import imported_package
-from wavetwin.provenance import collect_provenance
+from wavetwin.compiler.render.files import render
+from wavetwin.compiler.render.write import Written, build_folder, write_build
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.package import imported_package
+from wavetwin.provenance.record import collect_provenance
 
 SPEC = """
 wavetwin: 1

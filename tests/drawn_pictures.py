@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
-from wavetwin.pictures.shapes import Box, Drawing, Lines, Rectangle, Words
-from wavetwin.pictures.svg import render_svg, svg_file
+from wavetwin.explain.pictures.shapes import Box, Drawing, Lines, Rectangle, Words
+from wavetwin.explain.pictures.svg import render_svg, svg_file
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.ir.plan import TrainingPlan
 
 DATA = "d1" * 32
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.compose import SourceCache
+from wavetwin.compiler.parse.compose import SourceCache
 
 ROOT = Path(__file__).parents[1]
 SPECS = tuple(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin.atomic import remove_abandoned, staged, write_file
+from wavetwin.files.atomic import remove_abandoned, staged, write_file
 
 
 def names(folder: Path) -> list[str]:
@@ -104,7 +104,7 @@ def test_the_longest_name_can_be_written(tmp_path: Path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from wavetwin.atomic import staged
+from wavetwin.files.atomic import staged
 with staged({Path(name): b"half" for name in sys.argv[1:]}):
     print("written", flush=True)
     os.kill(os.getpid(), signal.SIGKILL if sys.argv[1].endswith("dead") else signal.SIGSTOP)

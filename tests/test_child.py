@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin.child import run_child
+from wavetwin.commands.child import run_child
 
 
 def test_exit_codes() -> None:
@@ -26,7 +26,7 @@ def test_a_killed_parent_stops_its_child(tmp_path: Path) -> None:
         f"pathlib.Path({str(started)!r}).touch()\n"
         "time.sleep(60)\n"
     )
-    parent = f"import sys; from wavetwin.child import run_child; run_child({[sys.executable, '-c', child]!r})"
+    parent = f"import sys; from wavetwin.commands.child import run_child; run_child({[sys.executable, '-c', child]!r})"
     process = subprocess.Popen([sys.executable, "-c", parent])
     wait_for(started)
     os.kill(process.pid, signal.SIGKILL)

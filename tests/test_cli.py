@@ -10,7 +10,7 @@ import pytest
 
 import wavetwin
 from tests.shipped import ROOT
-from wavetwin import cli
+from wavetwin.commands import cli
 
 SPEC = "wavetwin: 1\nbackbone: {arch: resnet18}\ndata: {dataset: digits}\n"
 
@@ -119,7 +119,7 @@ def test_run_takes_its_options_on_both_sides_of_the_spec(
         started.append(command[1:])
         return 0
 
-    monkeypatch.setattr("wavetwin.child.run_child", note)
+    monkeypatch.setattr("wavetwin.commands.child.run_child", note)
     assert cli.main(words) == 0
     (train, *first), (evaluate, *second) = started
     folder = Path(train).parent
@@ -131,7 +131,7 @@ def test_run_takes_its_options_on_both_sides_of_the_spec(
 
 
 def test_a_script_that_fails_ends_the_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wavetwin.child.run_child", lambda command: 7)
+    monkeypatch.setattr("wavetwin.commands.child.run_child", lambda command: 7)
     assert cli.main(["run", "a.yaml", "--no-git"]) == 7
 
 
@@ -265,7 +265,7 @@ def test_a_report_of_something_else(project: Path, capsys: pytest.CaptureFixture
 def test_our_own_faults_exit_with_3(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("wavetwin.compiler.commands.check_specs", lambda *_: 1 / 0)
+    monkeypatch.setattr("wavetwin.commands.build.check_specs", lambda *_: 1 / 0)
     assert cli.main(["check", "a.yaml"]) == 3
     assert "internal-error" in capsys.readouterr().err
 
@@ -274,7 +274,7 @@ def test_an_interrupt_exits_with_130(project: Path, monkeypatch: pytest.MonkeyPa
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wavetwin.compiler.commands.check_specs", interrupt)
+    monkeypatch.setattr("wavetwin.commands.build.check_specs", interrupt)
     assert cli.main(["check", "a.yaml"]) == 130
 
 

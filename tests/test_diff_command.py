@@ -18,13 +18,13 @@ from tests.built import build, write_spec
 from tests.html_pages import Page
 from tests.run_files import ONE_CROP, record, write_run
 from tests.shipped import ROOT, spec_of
-from wavetwin import cli
+from wavetwin.commands import cli
+from wavetwin.commands.diff import diff_fragment
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.diff.several import Several
-from wavetwin.compiler.diff.tensors import expected_tensors
-from wavetwin.compiler.diff.wording import mebibytes
-from wavetwin.compiler.spec_yaml import dump_spec
-from wavetwin.diff_command import diff_fragment
+from wavetwin.compiler.render.spec_yaml import dump_spec
+from wavetwin.explain.diff.several import Several
+from wavetwin.explain.diff.tensors import expected_tensors
+from wavetwin.explain.diff.wording import mebibytes
 
 SPEC = """\
 wavetwin: 1
@@ -166,7 +166,7 @@ def test_colour_is_for_terminals_only(
 
 PROBE = """
 import json, sys
-from wavetwin.cli import main
+from wavetwin.commands.cli import main
 code = main(json.loads(sys.argv[1]))
 print(json.dumps([code, sorted(sys.modules)]))
 """
@@ -336,7 +336,7 @@ def write_weights(path: Path, **tensors: Any) -> Path:
 def write_model(path: Path, spec: Path, seed: int = 0) -> Path:
     from safetensors.torch import save_file
 
-    from wavetwin.runtime.build import build_module, initialise
+    from wavetwin.runtime.network.build import build_module, initialise
 
     graph = compile_spec(spec).graph
     model = build_module(graph)
@@ -362,7 +362,7 @@ def test_the_tensors_told_from_a_graph_are_those_of_the_built_model(
 ) -> None:
     import torch
 
-    from wavetwin.runtime.build import build_module
+    from wavetwin.runtime.network.build import build_module
 
     graph = compile_spec(spec_of(name), overrides).graph
     with torch.device("meta"):
@@ -596,7 +596,7 @@ def test_a_fragment_for_reports_escapes_what_it_shows(project: Path) -> None:
 
 
 def test_a_list_that_is_empty_in_one_column_has_no_row_of_its_own() -> None:
-    from wavetwin.compiler.diff.difference import Experiment
+    from wavetwin.explain.diff.difference import Experiment
 
     several = Several(
         tuple(Experiment(name, compile_spec(spec_of(name))) for name in ("cnn", "twin", "AI"))
@@ -612,7 +612,7 @@ def test_small_memory_is_told_in_small_units() -> None:
 
 
 def test_several_of_the_same_are_empty() -> None:
-    from wavetwin.compiler.diff.difference import Experiment
+    from wavetwin.explain.diff.difference import Experiment
 
     compiled = compile_spec(spec_of("cnn"))
     one = Experiment("a", compiled)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin import cli
-from wavetwin.edits import find_edit, find_originals, write_difference
+from wavetwin.commands import cli
+from wavetwin.provenance.edits import find_edit, find_originals, write_difference
 
 
 @pytest.fixture(scope="module")

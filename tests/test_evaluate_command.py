@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import wavetwin
 from tests.test_cli import make_repository
-from wavetwin import cli
+from wavetwin.commands import cli
 
 SPEC = """\
 wavetwin: 1

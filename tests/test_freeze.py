@@ -11,10 +11,10 @@ import pytest
 
 from tests.built import build, write_images, write_spec
 from tests.shipped import ROOT
-from wavetwin import freeze as freeze_module
-from wavetwin.freeze import freeze
-from wavetwin.package import load_package, sha256_of
-from wavetwin.runtime.errors import RunError
+from wavetwin.provenance.package import load_package, sha256_of
+from wavetwin.runtime.process import freeze as freeze_module
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.freeze import freeze
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_same_build_has_one_copy(folder: Path) -> None:
 @pytest.mark.parametrize("change", ["edit", "remove", "add"])
 def test_a_changed_copy_is_refused(folder: Path, change: str) -> None:
     frozen = freeze(folder)
-    file = frozen.package_folder / "wavetwin/runtime/losses.py"
+    file = frozen.package_folder / "wavetwin/runtime/training/losses.py"
     if change == "add":
         file.with_name("more.py").touch()
     else:
@@ -150,13 +150,13 @@ def test_a_frozen_job_is_not_reached_by_edits(tmp_path: Path) -> None:
     built = run(checkout, *command, cwd=tmp_path)
     assert built.returncode == 0, built.stderr
     folder = spec.parent / "generated/small"
-    froze = run(checkout, "-m", "wavetwin.freeze", str(folder), cwd=tmp_path)
+    froze = run(checkout, "-m", "wavetwin.runtime.process.freeze", str(folder), cwd=tmp_path)
     assert froze.returncode == 0, froze.stderr
     frozen = Path(froze.stdout.removesuffix("\n"))
     assert "PYTHONPATH=" in froze.stderr
 
     # The checkout moves on, the spec too, and it is built again.
-    with (checkout / "wavetwin/runtime/train.py").open("a", encoding="utf-8") as file:
+    with (checkout / "wavetwin/runtime/training/train.py").open("a", encoding="utf-8") as file:
         file.write("raise RuntimeError('of another time')\n")
     refused = run(checkout, str(folder / "train.py"), cwd=tmp_path)
     assert refused.returncode == 2
@@ -179,7 +179,7 @@ def test_a_frozen_job_is_not_reached_by_edits(tmp_path: Path) -> None:
 
 def test_a_standalone_folder_is_its_own_package(tmp_path: Path) -> None:
     folder = build(write_spec(tmp_path / "project"), standalone=True).folder
-    froze = run(folder, "-m", "wavetwin.freeze", str(folder), cwd=tmp_path)
+    froze = run(folder, "-m", "wavetwin.runtime.process.freeze", str(folder), cwd=tmp_path)
     assert froze.returncode == 0, froze.stderr
     frozen = Path(froze.stdout.removesuffix("\n"))
     assert not (frozen.parent.parent / "wavetwin").exists()
@@ -193,6 +193,6 @@ def test_a_standalone_folder_is_its_own_package(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [(), ("--runs", "x")])
 def test_the_folder_has_to_be_named(words: tuple[str, ...], tmp_path: Path) -> None:
-    result = run(ROOT, "-m", "wavetwin.freeze", *words, cwd=tmp_path)
+    result = run(ROOT, "-m", "wavetwin.runtime.process.freeze", *words, cwd=tmp_path)
     assert result.returncode == 2
     assert "error: the built folder is not named" in result.stderr

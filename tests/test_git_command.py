@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_provenance import Checkout, commit_all, git, write
-from wavetwin import cli
+from wavetwin.commands import cli
 from wavetwin.diagnostics import CompileError, Diagnostic
 
 SPEC = "wavetwin: 1\nextends: base.yaml\ntraining: {seed: 1}\n"
@@ -242,7 +242,7 @@ def test_the_remedy_for_a_repository_of_somebody_else_works(
     def call() -> object:
         if command == "build":
             return checkout.collect()
-        from wavetwin.operands.at_commit import compile_at
+        from wavetwin.explain.diff.at_commit import compile_at
 
         return compile_at(project / "a.yaml", "HEAD~1", (), None)
 

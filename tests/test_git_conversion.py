@@ -187,10 +187,10 @@ def test_edits_and_conversions_have_a_remedy_each(checkout: Checkout):
     root = checkout.root
     git(root, "config", "core.autocrlf", "true")
     write_anew(root, checkout.base)
-    write(root / "wavetwin/compiler/graph.py", "X = 2\n")
+    write(root / "wavetwin/ir/graph.py", "X = 2\n")
     fault = refused(checkout)
     assert fault.notes == (
         "modified: specs/base.yaml (by git itself, which calls it clean: core.autocrlf=true)",
-        "modified: wavetwin/compiler/graph.py",
+        "modified: wavetwin/ir/graph.py",
     )
     assert "commit the others, or build with --allow-dirty" in (fault.help or "")

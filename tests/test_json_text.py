@@ -7,14 +7,14 @@ import pytest
 
 from tests.built import build, write_spec
 from tests.shipped import ROOT
-from wavetwin.cli import main
-from wavetwin.json_text import parse_json
+from wavetwin.commands.cli import main
+from wavetwin.files.json_text import parse_json
 
 OWN = {
-    "wavetwin/compiler/plan.py",  # what it has just written
-    "wavetwin/json_text.py",
+    "wavetwin/ir/plan.py",  # what it has just written
+    "wavetwin/files/json_text.py",
     "wavetwin/published/__init__.py",  # files of the package
-    "wavetwin/runtime/study/photographs.py",
+    "wavetwin/explain/study/photographs.py",
 }
 
 

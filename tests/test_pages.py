@@ -7,9 +7,9 @@ import re
 import pytest
 
 from tests.html_pages import Page
-from wavetwin.page_style import STYLE
-from wavetwin.pages import Html, facts, figure, render_page, table
-from wavetwin.pictures.colours import contrast
+from wavetwin.explain.html import Html, facts, figure, render_page, table
+from wavetwin.explain.page_style import STYLE
+from wavetwin.explain.pictures.colours import contrast
 
 HOSTILE = "<script>alert('1')</script>&\""
 

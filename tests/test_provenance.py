@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from wavetwin.diagnostics import CompileError
-from wavetwin.git_state import GitState
-from wavetwin.package import find_templates, load_package, sha256_of
-from wavetwin.provenance import (
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.package import find_templates, load_package, sha256_of
+from wavetwin.provenance.record import (
     check_before_run,
     collect_provenance,
     look_ahead,
@@ -55,7 +55,7 @@ class Checkout:
         self.base = write(root / "specs/base.yaml", "wavetwin: 1\n")
         self.spec = write(root / "specs/a b.yaml", "extends: base.yaml\nsummary: é\n")
         write(root / "wavetwin/__init__.py", '__version__ = "0.1.0"\n')
-        write(root / "wavetwin/compiler/graph.py", "X = 1\n")
+        write(root / "wavetwin/ir/graph.py", "X = 1\n")
         write(root / "templates/wavetwin-templates.txt", "marker\n")
         write(root / "templates/model.py.j2", "model\n")
         write(root / "constraints.txt", "torch==2.13.0\n")
@@ -95,7 +95,7 @@ def test_clean_inputs_are_tied_to_head(checkout: Checkout) -> None:
     }
     assert list(provenance.inputs["wavetwin"]) == [
         "wavetwin/__init__.py",
-        "wavetwin/compiler/graph.py",
+        "wavetwin/ir/graph.py",
         "wavetwin/templates/model.py.j2",
         "wavetwin/templates/wavetwin-templates.txt",
         "constraints.txt",
@@ -115,7 +115,7 @@ def test_unrelated_changes_do_not_matter(checkout: Checkout) -> None:
     ("path", "shown"),
     [
         ("specs/base.yaml", "specs/base.yaml"),
-        ("wavetwin/compiler/graph.py", "wavetwin/compiler/graph.py"),
+        ("wavetwin/ir/graph.py", "wavetwin/ir/graph.py"),
         ("templates/model.py.j2", "templates/model.py.j2"),
         ("constraints.txt", "constraints.txt"),
     ],
@@ -144,14 +144,14 @@ def test_staged_but_equal_in_the_work_tree_is_clean(checkout: Checkout) -> None:
 def test_untracked_ignored_and_deleted_are_refused(checkout: Checkout) -> None:
     new = write(checkout.root / "specs/new.yaml", "wavetwin: 1\n")
     ignored = write(checkout.root / "specs/ignored.yaml", "wavetwin: 1\n")
-    (checkout.root / "wavetwin/compiler/graph.py").unlink()
+    (checkout.root / "wavetwin/ir/graph.py").unlink()
     write(checkout.root / "wavetwin/runtime.py", "X = 2\n")
     code, notes = checkout.refused(checkout.base, new, ignored)
     assert code == "dirty-inputs"
     assert notes == (
         "ignored: specs/ignored.yaml",
         "untracked: specs/new.yaml",
-        "deleted: wavetwin/compiler/graph.py",
+        "deleted: wavetwin/ir/graph.py",
         "untracked: wavetwin/runtime.py",
     )
 
@@ -286,7 +286,7 @@ def test_the_patch_leads_from_the_commit_to_the_inputs(
     assert not checkout.collect().dirty
 
     write(checkout.spec, "extends: base.yaml\r\nsummary: no line end")
-    write(checkout.root / "wavetwin/compiler/graph.py", "X = 2   \n\n\n")
+    write(checkout.root / "wavetwin/ir/graph.py", "X = 2   \n\n\n")
     (checkout.root / "templates/model.py.j2").unlink()
     write(checkout.root / "templates/binary\té.j2", BINARY)
     ignored = write(checkout.root / "specs/ignored.yaml", "wavetwin: 1\n")
@@ -367,7 +367,7 @@ def test_a_changed_source_stops(
     checkout: Checkout, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build_folder(checkout)
-    write(checkout.root / "wavetwin/compiler/graph.py", "X = 2\n")
+    write(checkout.root / "wavetwin/ir/graph.py", "X = 2\n")
     package = load_package(checkout.root / "wavetwin")
     monkeypatch.chdir(checkout.root)
     script, short = Path("generated/a/train.py"), checkout.commit[:7]
@@ -377,11 +377,11 @@ def test_a_changed_source_stops(
     assert capsys.readouterr().err == (
         "generated/a/train.py: error: source-changed: the wavetwin that is imported is not the one "
         f"this was built with ({short})\n"
-        "  files: wavetwin/compiler/graph.py\n"
+        "  files: wavetwin/ir/graph.py\n"
         f"  help: git worktree add ../at-{short} {short}, or build again; nothing was run\n"
     )
     run = check_before_run(script, True, package)
-    assert run.drift == ("source-changed: wavetwin/compiler/graph.py",)
+    assert run.drift == ("source-changed: wavetwin/ir/graph.py",)
 
 
 def test_a_changed_script_stops(
@@ -435,6 +435,6 @@ def test_recorded_provenance_takes_the_inputs_of_now(checkout: Checkout) -> None
 
 
 def test_provenance_does_not_import_torch() -> None:
-    code = "import sys, wavetwin.provenance; print({'torch', 'numpy', 'jinja2'} & set(sys.modules))"
+    code = "import sys, wavetwin.provenance.record; print({'torch', 'numpy', 'jinja2'} & set(sys.modules))"
     result = subprocess.run(["python", "-c", code], capture_output=True, check=True)
     assert result.stdout.strip() == b"set()"

@@ -9,7 +9,7 @@ import pytest
 from tests.shipped import published, spec_of
 from wavetwin import published as figures
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.package import imported_package
+from wavetwin.provenance.package import imported_package
 
 FACTS = published()
 DIRECTIONS = ("horizontal", "vertical", "diagonal")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.shipped import ROOT
-from wavetwin import cli
+from wavetwin.commands import cli
 
 CHECK = ROOT / "benchmarks/browser_check.py"
 FAULTY = """<!doctype html><html lang="en"><title>t</title><body>

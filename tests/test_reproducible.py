@@ -36,7 +36,7 @@ def copy_checkout(folder: Path) -> None:
 
 def build(folder: Path, current: Path, **environment: str) -> dict[str, str]:
     """Build all of specs/ with the copy's own wavetwin; SHA-256 by path of what was written."""
-    code = "import sys; from wavetwin.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from wavetwin.commands.cli import main; sys.exit(main(sys.argv[1:]))"
     subprocess.run(
         [sys.executable, "-c", code, "build", str(folder / "specs")],
         cwd=current,

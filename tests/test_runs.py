@@ -15,13 +15,13 @@ import pytest
 
 from tests.run_files import ONE_CROP, epoch, record, shift_entry, write, write_run
 from tests.shipped import ROOT
-from wavetwin import cli
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.spec_yaml import dump_spec
-from wavetwin.runs import find_run, open_index
-from wavetwin.runs.scores import read_scores
-from wavetwin.runs.select import find_score, parse_condition
-from wavetwin.runtime.errors import RunError
+from wavetwin.compiler.render.spec_yaml import dump_spec
+from wavetwin.explain.runs import find_run, open_index
+from wavetwin.explain.runs.scores import read_scores
+from wavetwin.explain.runs.select import find_score, parse_condition
+from wavetwin.runtime.process.errors import RunError
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +308,7 @@ def test_conditions_and_score_names() -> None:
 
 def test_no_torch_is_imported(project: Path) -> None:
     code = (
-        "import sys; from wavetwin.cli import main; assert main(['runs', 'list']) == 0;"
+        "import sys; from wavetwin.commands.cli import main; assert main(['runs', 'list']) == 0;"
         "assert not {'torch', 'numpy', 'pydantic', 'jinja2'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=project, check=True)

@@ -16,9 +16,9 @@ import pytest
 from tests.run_files import ONE_CROP, epoch, record, shift_entry, write, write_run
 from tests.shipped import ROOT
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.spec_yaml import dump_spec
-from wavetwin.runs import RunFacts, open_index
-from wavetwin.runs.index import FILE
+from wavetwin.compiler.render.spec_yaml import dump_spec
+from wavetwin.explain.runs import RunFacts, open_index
+from wavetwin.explain.runs.index import FILE
 
 TABLES = ("runs", "tags", "fields", "scores")
 
@@ -102,7 +102,7 @@ def test_changed_and_vanished_folders_are_followed(tmp_path: Path, twin: Compile
 def test_only_changed_folders_are_read_again(
     tmp_path: Path, twin: Compiled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import wavetwin.runs.index as module
+    import wavetwin.explain.runs.index as module
 
     add(tmp_path, twin, 1)
     changed = add(tmp_path, twin, 2)
@@ -206,7 +206,7 @@ def test_index_made_again_has_the_same_content(tmp_path: Path, twin: Compiled) -
 WRITER = """
 import json, sys
 from pathlib import Path
-from wavetwin.runs import open_index
+from wavetwin.explain.runs import open_index
 runs = Path(sys.argv[1])
 for turn in range(15):
     with open_index(runs, anew=turn % 4 == int(sys.argv[2])) as (index, messages):
@@ -236,7 +236,7 @@ def test_folder_that_may_not_be_written_to(
     tmp_path: Path, twin: Compiled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As root every folder may be written to, so the question is answered for it."""
-    import wavetwin.runs.index as module
+    import wavetwin.explain.runs.index as module
 
     add(tmp_path, twin, 1)
     monkeypatch.setattr(module.os, "access", lambda path, mode: False)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.shipped import ROOT, spec_of
-from wavetwin import cli
+from wavetwin.commands import cli
 
 
 def show(name: str, *options: str) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.built import build, write_images, write_spec
 from tests.shipped import ROOT
-from wavetwin.edits import find_edit
+from wavetwin.provenance.edits import find_edit
 
 NOTE = """
 import json, os, sys

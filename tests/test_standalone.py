@@ -14,15 +14,15 @@ from packaging.requirements import Requirement
 
 from tests.built import build, write_images, write_spec
 from tests.shipped import ROOT, SPECS
-from wavetwin.cli import main
+from wavetwin.commands.cli import main
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.render import render
-from wavetwin.compiler.standalone import standalone_files
-from wavetwin.compiler.write import build_folder, check_build
+from wavetwin.compiler.render.files import render
+from wavetwin.compiler.render.standalone import standalone_files
+from wavetwin.compiler.render.write import build_folder, check_build
 from wavetwin.diagnostics import CompileError
-from wavetwin.git_state import GitState
-from wavetwin.package import digest_of, imported_package, load_package, sha256_of
-from wavetwin.provenance import collect_provenance
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.package import digest_of, imported_package, load_package, sha256_of
+from wavetwin.provenance.record import collect_provenance
 
 ALLOWED = ("torch", "numpy", "pillow", "safetensors")
 OPTIONAL = {"rich", "jaxtyping", "sklearn", "scipy", "av", "tensorboard"}
@@ -60,8 +60,8 @@ def test_the_copy_follows_the_imports() -> None:
     package = imported_package()
     scripts = {
         "train.py": b"def main():\n    from wavetwin.runtime.data import find_data_root\n",
-        "run.sh": b'"$PYTHON" -m wavetwin.freeze .\n',
-        "inputs.patch": b"\xff\xfe import wavetwin.cli",
+        "run.sh": b'"$PYTHON" -m wavetwin.runtime.process.freeze .\n',
+        "inputs.patch": b"\xff\xfe import wavetwin.commands.cli",
     }
     files = standalone_files(scripts, package)
     assert list(files) == sorted(files)
@@ -71,13 +71,15 @@ def test_the_copy_follows_the_imports() -> None:
         "wavetwin/runtime/__init__.py",
         "wavetwin/runtime/data/__init__.py",
         "wavetwin/runtime/data/root.py",
-        "wavetwin/runtime/errors.py",
-        "wavetwin/freeze.py",
-        "wavetwin/provenance.py",
+        "wavetwin/runtime/process/errors.py",
+        "wavetwin/runtime/process/freeze.py",
+        "wavetwin/provenance/record.py",
     } <= files.keys()
-    assert not {"wavetwin/cli.py", "wavetwin/runtime/train.py", "wavetwin/compiler/parse.py"} & set(
-        files
-    )
+    assert not {
+        "wavetwin/commands/cli.py",
+        "wavetwin/runtime/training/train.py",
+        "wavetwin/compiler/parse/tree.py",
+    } & set(files)
     for name, content in files.items():
         if name != "wavetwin/__init__.py":
             assert content == package.files[name].read_bytes()
@@ -113,7 +115,7 @@ def test_shipped_specs_can_be_standalone() -> None:
         assert files == render(compiled, provenance, standalone=package)
         manifest = json.loads(files["manifest.json"])
         copied = {name: files[name] for name in files if name.startswith("wavetwin/")}
-        assert not any(name.startswith("wavetwin/compiler/checks") for name in copied)
+        assert not any(name.startswith("wavetwin/compiler/validate/checks") for name in copied)
         source = manifest["sources"][-1]
         assert (source["role"], source["kind"]) == ("standalone", "standalone")
         digests = {name: sha256_of(content) for name, content in copied.items()}
@@ -129,13 +131,15 @@ def test_it_is_built_checked_and_taken_back(spec: Path) -> None:
     assert check(spec) == ("up to date",)
     assert build(spec, standalone=True).written == ()
 
-    losses = folder / "wavetwin/runtime/losses.py"
+    losses = folder / "wavetwin/runtime/training/losses.py"
     losses.write_text("mine\n", encoding="utf-8")
-    assert check(spec) == ("edited by hand: wavetwin/runtime/losses.py",)
+    assert check(spec) == ("edited by hand: wavetwin/runtime/training/losses.py",)
     with pytest.raises(CompileError) as caught:
         build(spec, standalone=True)
-    assert caught.value.diagnostics[0].notes == ("files: wavetwin/runtime/losses.py",)
-    assert build(spec, standalone=True, force=True).written == ("wavetwin/runtime/losses.py",)
+    assert caught.value.diagnostics[0].notes == ("files: wavetwin/runtime/training/losses.py",)
+    assert build(spec, standalone=True, force=True).written == (
+        "wavetwin/runtime/training/losses.py",
+    )
 
     # Byte code that a run left goes with its module; a person's files stay, the edit too.
     for cache in (folder / "wavetwin/__pycache__", folder / "wavetwin/runtime/__pycache__"):
@@ -242,12 +246,12 @@ def test_it_trains_and_evaluates_without_wavetwin(spec: Path, tmp_path: Path) ->
     (scores,) = (folder.parent / "runs").rglob("scores.json")
     assert "top1_error" in scores.read_text("utf-8")
 
-    with (folder / "wavetwin/runtime/losses.py").open("a", encoding="utf-8") as file:
+    with (folder / "wavetwin/runtime/training/losses.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
     refused = run_isolated(site, folder / "train.py", *options)
     assert refused.returncode == 2
     assert "source-changed" in refused.stderr
-    assert "files: wavetwin/runtime/losses.py" in refused.stderr
+    assert "files: wavetwin/runtime/training/losses.py" in refused.stderr
     assert "script-modified" not in refused.stderr
 
 

@@ -13,7 +13,7 @@ NUMERIC = {"torch", "torchvision", "numpy", "scipy", "tensorboard", "safetensors
 
 PROBE = """
 import json, sys
-from wavetwin.cli import main
+from wavetwin.commands.cli import main
 try:
     code = main(json.loads(sys.argv[1]))
 except SystemExit as stop:
@@ -55,7 +55,7 @@ def test_check_imports_the_front_end_only() -> None:
 )
 def test_show_imports_no_torch(options: tuple[str, ...]) -> None:
     loaded = modules_after("show", "specs/alexnet/Azh3wyI_mod.yaml", *options)
-    assert not loaded & (NUMERIC | {"jinja2", "rich", "git", "PIL", "wavetwin.pictures"})
+    assert not loaded & (NUMERIC | {"jinja2", "rich", "git", "PIL", "wavetwin.explain.pictures"})
 
 
 def test_pictures_are_drawn_without_torch(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_importing_and_compiling_imports_no_torch() -> None:
 
 
 def test_each_file_is_parsed_once_in_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wavetwin.compiler import compose
-    from wavetwin.compiler.commands import compile_specs
+    from wavetwin.commands.build import compile_specs
+    from wavetwin.compiler.parse import compose
 
     parsed: list[str] = []
     parse = compose.parse_bytes

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 import wavetwin
 from tests.run_files import epoch, write_run
 from tests.shipped import ROOT, spec_of
-from wavetwin import cli
+from wavetwin.commands import cli
 
 SPARSE = """\
 wavetwin: 1
@@ -363,7 +363,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_measured(
     def fails(*_: object) -> None:
         raise AssertionError("nothing is to be measured")
 
-    monkeypatch.setattr("wavetwin.study_command._measure", fails)
+    monkeypatch.setattr("wavetwin.commands.study._measure", fails)
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     assert cli.main(["study", "discrepancy", "--out", str(tmp_path / "file/study")]) == 2
     assert f"{tmp_path / 'file'} is a file" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.built import build, write_spec
-from wavetwin.system_errors import guard_output
+from wavetwin.diagnostics.system_errors import guard_output
 
 DROP_FROM_BOUNDING_SET, DAC_OVERRIDE, DAC_READ_SEARCH = 24, 1, 2
 """prctl(2) and capabilities(7)."""

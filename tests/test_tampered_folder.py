@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from tests.built import build, write_spec
-from wavetwin import cli
-from wavetwin.freeze import freeze
-from wavetwin.package import load_package, sha256_of
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.scripts import load_build_model
+from wavetwin.commands import cli
+from wavetwin.provenance.package import load_package, sha256_of
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.freeze import freeze
+from wavetwin.runtime.process.scripts import load_build_model
 
 SHADOWS = (
     "__future__.py", "argparse.py", "importlib/__init__.py", "json.py", "model/__init__.py",
@@ -87,7 +87,7 @@ def test_what_a_person_keeps_beside_the_scripts_is_no_module(folder: Path, tmp_p
 def test_an_extension_module_in_the_package_is_seen(folder: Path, tmp_path: Path) -> None:
     copy = build(write_spec(tmp_path / "other"), standalone=True).folder
     before = load_package(copy / "wavetwin")
-    (copy / "wavetwin/provenance.abi3.so").write_bytes(b"")
+    (copy / "wavetwin/provenance/record.abi3.so").write_bytes(b"")
     assert load_package(copy / "wavetwin").digest != before.digest
 
 

@@ -17,12 +17,13 @@ import pytest
 from tests.built import SPEC, write_images
 from tests.run_files import ONE_CROP, epoch, record, write_run
 from tests.shipped import ROOT
-from wavetwin import cli, terminal
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.spec_yaml import dump_spec
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.progress import ProgressReport
-from wavetwin.runtime.scripts import parse_arguments
+from wavetwin.compiler.render.spec_yaml import dump_spec
+from wavetwin.diagnostics import terminal
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.progress import ProgressReport
+from wavetwin.runtime.process.scripts import parse_arguments
 
 PLANTED = "\x1b]0;owned\x07\x1b[2J\x1b[35m\x9b31m\x7f\r\u202e\u2066\u200b[red]"
 SHOWN = "\\x1b]0;owned\\x07\\x1b[2J\\x1b[35m\\x9b31m\\x7f\\r\\u202e\\u2066\\u200b[red]"
@@ -81,7 +82,7 @@ def test_nothing_is_written_another_way():
             writes = called.endswith(("stdout.write", "stderr.write", "stdout.writelines"))
             if writes or called == "print" or called.startswith("traceback.print"):
                 found.append(f"{file.relative_to(ROOT)}: {called}")
-    assert {line.split(":")[0] for line in found} == {"wavetwin/terminal.py"}
+    assert {line.split(":")[0] for line in found} == {"wavetwin/diagnostics/terminal.py"}
     for template in (ROOT / "templates").glob("*.py.j2"):
         text = template.read_text(encoding="utf-8")
         assert "print(" not in text, template
@@ -115,7 +116,7 @@ def test_a_warning_is_shown_without_its_escapes(capsys: pytest.CaptureFixture[st
 def test_processes_of_ours_show_errors_and_warnings_of_others():
     code = (
         "import warnings\n"
-        "from wavetwin.runtime.scripts import run_script\n"
+        "from wavetwin.runtime.process.scripts import run_script\n"
         "def main():\n"
         f"    warnings.warn({PLANTED!r})\n"
         f"    raise LookupError({PLANTED!r})\n"

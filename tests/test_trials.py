@@ -11,9 +11,9 @@ import pytest
 
 from tests.run_files import ONE_CROP, epoch, record, write_run
 from tests.shipped import ROOT
-from wavetwin import cli
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.spec_yaml import dump_spec
+from wavetwin.compiler.render.spec_yaml import dump_spec
 
 MARK = "trial (--limit-batches 3)"
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.shipped import ROOT
 from wavetwin.diagnostics import CompileError
-from wavetwin.git_state import GitState
-from wavetwin.package import Package, load_package
-from wavetwin.provenance import collect_provenance
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.package import Package, load_package
+from wavetwin.provenance.record import collect_provenance
 
 SPEC = """
 wavetwin: 1
@@ -79,7 +79,7 @@ def test_a_wheel_in_a_repository_of_specs(installed: Path, tmp_path: Path) -> No
 
     # Built by the installed wheel itself, in a process that sees no checkout.
     environment = os.environ | {"PYTHONPATH": str(site)}
-    code = "import wavetwin.cli, sys; sys.exit(wavetwin.cli.main(sys.argv[1:]))"
+    code = "import wavetwin.commands.cli, sys; sys.exit(wavetwin.commands.cli.main(sys.argv[1:]))"
     result = subprocess.run(
         [sys.executable, "-c", code, "build", str(spec)],
         cwd=tmp_path,
@@ -91,9 +91,9 @@ def test_a_wheel_in_a_repository_of_specs(installed: Path, tmp_path: Path) -> No
     manifest = json.loads((tmp_path / "generated" / "a" / "manifest.json").read_bytes())
     assert manifest["sources"] == [source.to_json() for source in provenance.sources]
 
-    with (site / "wavetwin" / "package.py").open("a", encoding="utf-8") as file:
+    with (site / "wavetwin" / "provenance" / "package.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
     package = load_package(site / "wavetwin")
-    assert package.changed_since_install == ("wavetwin/package.py",)
+    assert package.changed_since_install == ("wavetwin/provenance/package.py",)
     with pytest.raises(CompileError, match="dirty-inputs"):
         collect_provenance([spec], tmp_path, GitState(), package=package)

@@ -13,12 +13,12 @@ import pytest
 from tests.built import write_spec
 from tests.run_files import ONE_CROP, epoch, record, write_run
 from tests.shipped import spec_of
-from wavetwin import cli
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.runtime.errors import RunError
-from wavetwin.studies.folder import write_study
-from wavetwin.studies.result import Result
+from wavetwin.explain.study.folder import write_study
+from wavetwin.explain.study.result import Result
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.runtime.process.errors import RunError
 
 OLD = b"what was there"
 

@@ -39,7 +39,7 @@ def build_model(
     `pool` (norm, activation and pooling up to the next convolution); `optimise` chooses the graph
     after the passes, which computes the same and has the same state dict.
     """
-    from wavetwin.runtime.build import build_module, initialise
+    from wavetwin.runtime.network.build import build_module, initialise
 
     graph = compiled.optimised_graph if optimise else compiled.graph
     model = build_module(graph, num_classes=num_classes, plan=compiled.plan)
@@ -69,11 +69,11 @@ def from_reference_state_dict(
 
     Raises:
         WeightsError: naming every tensor that is missing, left over, of another shape or kind, or
-            another constant (`wavetwin.runtime.import_weights`).
+            another constant (`wavetwin.importing.weights`).
     """
     import warnings
 
-    from wavetwin.runtime.import_weights import convert_state_dict, describe_not_finite
+    from wavetwin.importing.weights import convert_state_dict, describe_not_finite
 
     converted = convert_state_dict(compiled.graph, state_dict, num_classes)
     if converted.not_finite:

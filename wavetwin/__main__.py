@@ -1,5 +1,5 @@
 """`python -m wavetwin`: the same as the command `wavetwin`."""
 
-from wavetwin.cli import entry_point
+from wavetwin.commands.cli import entry_point
 
 entry_point()

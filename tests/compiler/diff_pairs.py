@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.shipped import compiled_once, spec_of
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.diff.difference import Difference, Experiment, compare
 from wavetwin.diagnostics import CompileError
+from wavetwin.explain.diff.difference import Difference, Experiment, compare
 
 NAMES = (
     "AI", "AwyI", "AwyI_mod", "Azh3I", "Azh3wyI", "Azh3wyI_mod", "RI", "Rwy0I", "RwyI", "RwyI_mod",

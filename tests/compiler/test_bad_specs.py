@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin import cli
-from wavetwin.compiler.codes import CHECK_CODES, DESCRIPTIONS
-from wavetwin.compiler.compose import MAX_PARENTS
-from wavetwin.compiler.parse import MAX_CHARACTERS
+from wavetwin.commands import cli
+from wavetwin.compiler.parse.compose import MAX_PARENTS
+from wavetwin.compiler.parse.tree import MAX_CHARACTERS
+from wavetwin.diagnostics.codes import CHECK_CODES, DESCRIPTIONS
 
 REPOSITORY = Path(__file__).parents[2]
 CASES = REPOSITORY / "tests" / "bad_specs"

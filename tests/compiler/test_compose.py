@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.shipped import ROOT
-from wavetwin import cli
-from wavetwin.compiler.compose import MAX_PARENTS, LoadedSpec, SourceCache, load_spec
-from wavetwin.compiler.nodes import to_plain
-from wavetwin.compiler.project import expand_specs, find_project, is_fragment
+from wavetwin.commands import cli
+from wavetwin.compiler.parse.compose import MAX_PARENTS, LoadedSpec, SourceCache, load_spec
+from wavetwin.compiler.parse.nodes import to_plain
+from wavetwin.compiler.parse.project import expand_specs, find_project, is_fragment
 from wavetwin.diagnostics import CompileError
 
 

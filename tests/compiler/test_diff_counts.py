@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from tests.compiler.diff_pairs import SIDES, compiled, differ, tried
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.diff.difference import Difference, Experiment
-from wavetwin.compiler.diff.document import difference_document
-from wavetwin.compiler.diff.field_rows import declaration_rows
-from wavetwin.compiler.diff.fragment import difference_html, several_html
-from wavetwin.compiler.diff.layer_rows import SIGNS, layer_rows
-from wavetwin.compiler.diff.several import Several, several_document, several_text, table_sections
-from wavetwin.compiler.diff.text import difference_text
+from wavetwin.explain.diff.difference import Difference, Experiment
+from wavetwin.explain.diff.document import difference_document
+from wavetwin.explain.diff.field_rows import declaration_rows
+from wavetwin.explain.diff.fragment import difference_html, several_html
+from wavetwin.explain.diff.layer_rows import SIGNS, layer_rows
+from wavetwin.explain.diff.several import Several, several_document, several_text, table_sections
+from wavetwin.explain.diff.text import difference_text
 
 
 def block(text: str, head: str) -> list[str]:

@@ -16,18 +16,18 @@ from ruamel.yaml import YAML
 from tests.compiler.diff_specs import Document, respelt, specs
 from tests.shipped import SPEC_IDS, spec_of
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.diff.declaration import (
+from wavetwin.compiler.render.spec_yaml import dump_spec
+from wavetwin.compiler.resolve.spec import resolve
+from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.explain.diff.declaration import (
     ABSENT,
     FieldChange,
     apply_changes,
     compare_declarations,
     compare_labels,
 )
-from wavetwin.compiler.diff.difference import Experiment, SourcedChange, compare
-from wavetwin.compiler.diff.field_rows import declaration_rows
-from wavetwin.compiler.resolve import resolve
-from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.spec_yaml import dump_spec
+from wavetwin.explain.diff.difference import Experiment, SourcedChange, compare
+from wavetwin.explain.diff.field_rows import declaration_rows
 
 ALEXNET = ("AI", "AwyI", "AwyI_mod", "Azh3I", "Azh3wyI", "Azh3wyI_mod")
 RESNET = (

@@ -8,9 +8,9 @@ import pytest
 
 from tests.shipped import spec_of
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.diff.difference import Difference, Experiment, compare
-from wavetwin.compiler.diff.effects import Effect
-from wavetwin.compiler.diff.scores import published_scores
+from wavetwin.explain.diff.difference import Difference, Experiment, compare
+from wavetwin.explain.diff.effects import Effect
+from wavetwin.explain.diff.scores import published_scores
 
 BAND = "{band: 1, channels: 24, groups: 6}"
 BANDS = "stem.wavelet.keep=[{band: 1, channels: 12, groups: 6}, {band: 2, channels: 12, groups: 2}]"

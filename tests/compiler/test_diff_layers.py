@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tests.shipped import spec_of
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.diff.alignment import align
-from wavetwin.compiler.diff.costs import Cost
-from wavetwin.compiler.diff.layer_rows import MAX_ROWS, layer_rows
-from wavetwin.compiler.diff.layers import ModelChanges, compare_models
-from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.explain.diff.alignment import align
+from wavetwin.explain.diff.costs import Cost
+from wavetwin.explain.diff.layer_rows import MAX_ROWS, layer_rows
+from wavetwin.explain.diff.layers import ModelChanges, compare_models
+from wavetwin.ir.graph import ModuleGraph
 
 FAMILY = (
     "AI", "AwyI_mod", "Azh3wyI", "RI", "Rzh3wyI_abl", "Rzo3wyI_mod", "R50wyC", "cnn",

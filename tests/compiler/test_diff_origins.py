@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.shipped import ROOT, spec_of
-from wavetwin import cli
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.diff.declaration import leaves
-from wavetwin.compiler.diff.difference import Experiment, compare
-from wavetwin.compiler.diff.field_rows import declaration_rows
-from wavetwin.compiler.diff.origins import origin_of
-from wavetwin.compiler.origin_table import origin_table
+from wavetwin.explain.diff.declaration import leaves
+from wavetwin.explain.diff.difference import Experiment, compare
+from wavetwin.explain.diff.field_rows import declaration_rows
+from wavetwin.explain.diff.origins import origin_of
+from wavetwin.explain.show.origin_table import origin_table
 
 BASE = """\
 wavetwin: 1

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.compiler.diff_pairs import ALL_WAVELET, CHANGES, REAL, SIDES, compiled, differ, tried
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.diff.difference import Difference
-from wavetwin.compiler.diff.scores import published_scores
-from wavetwin.compiler.graph import Node
-from wavetwin.compiler.packets import plane_cells
+from wavetwin.explain.diff.difference import Difference
+from wavetwin.explain.diff.scores import published_scores
+from wavetwin.ir.graph import Node
+from wavetwin.ir.packets import plane_cells
 
 COUNTS = r"(the same [\d,]+|no|[\d,]+ -> [\d,]+)(?: \([^)]*\))?"
 NORMS = ("batch_norm", "energy_norm")

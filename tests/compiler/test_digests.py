@@ -10,7 +10,7 @@ from pydantic import ValidationError
 import wavetwin
 from tests.shipped import ROOT, SPEC_IDS, SPECS, spec_of
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.resolve import canonical_json, resolve
+from wavetwin.compiler.resolve.spec import canonical_json, resolve
 from wavetwin.compiler.schema import ExperimentSpec
 
 DIGESTS = json.loads((ROOT / "tests/golden/digests.json").read_text(encoding="utf-8"))

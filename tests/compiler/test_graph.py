@@ -5,10 +5,10 @@ import pytest
 
 import wavetwin
 from tests.shipped import SPEC_IDS, SPECS, published, spec_of
-from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.passes.invariants import check_invariants
-from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.compiler.tables import pass_table, show_document
+from wavetwin.explain.text_table import pass_table, show_document
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.plan import TrainingPlan
 
 PUBLISHED = published()
 

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 import wavetwin
 from tests.shipped import ROOT, SPECS, published, spec_of
-from wavetwin import cli
-from wavetwin.compiler.codes import IMPORT_CODES
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.import_command import import_command
-from wavetwin.compiler.nodes import to_plain
-from wavetwin.compiler.parse import parse_bytes
-from wavetwin.compiler.resolve import resolve
+from wavetwin.compiler.parse.nodes import to_plain
+from wavetwin.compiler.parse.tree import parse_bytes
+from wavetwin.compiler.resolve.spec import resolve
 from wavetwin.compiler.schema import ColorMixingSpec, ExperimentSpec
 from wavetwin.diagnostics import CompileError, render_text
+from wavetwin.diagnostics.codes import IMPORT_CODES
+from wavetwin.importing.import_command import import_command
 
 DIGESTS = json.loads((ROOT / "tests/golden/digests.json").read_text(encoding="utf-8"))
 
@@ -591,7 +591,7 @@ def test_a_long_command_has_a_short_summary(tmp_path: Path) -> None:
 
 def test_importing_a_command_imports_no_torch() -> None:
     code = (
-        "import sys; from wavetwin.cli import main; main(['import', 'command', sys.argv[1]]);"
+        "import sys; from wavetwin.commands.cli import main; main(['import', 'command', sys.argv[1]]);"
         "assert not {'torch', 'numpy', 'safetensors'} & set(sys.modules)"
     )
     subprocess.run(

@@ -5,9 +5,9 @@ import jsonschema
 import pytest
 
 from tests.shipped import ROOT
-from wavetwin.compiler.compose import SourceCache
-from wavetwin.compiler.json_schema import schema_text, shipped_schema, spec_schema
-from wavetwin.compiler.nodes import to_plain
+from wavetwin.compiler.parse.compose import SourceCache
+from wavetwin.compiler.parse.nodes import to_plain
+from wavetwin.compiler.validate.json_schema import schema_text, shipped_schema, spec_schema
 
 ALL = tuple(sorted((ROOT / "specs").glob("**/*.yaml")))
 VALIDATOR = jsonschema.Draft202012Validator(spec_schema())

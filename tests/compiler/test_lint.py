@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 import wavetwin
 from tests.shipped import ROOT, SPEC_IDS, SPECS, compiled_once, spec_of
-from wavetwin import cli
-from wavetwin.compiler.codes import CHECK_CODES
-from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.commands import cli
 from wavetwin.compiler.lint import LINT_RULES, LintFacts
 from wavetwin.compiler.lint.geometry import unread
 from wavetwin.compiler.schema import LintRuleName
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.diagnostics.codes import CHECK_CODES
+from wavetwin.ir.graph import ModuleGraph
 
 SMALL = """\
 wavetwin: 1

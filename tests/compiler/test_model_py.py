@@ -11,10 +11,10 @@ from torch import nn
 
 from tests.shipped import SPECS
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.render import render
-from wavetwin.git_state import GitState
-from wavetwin.provenance import collect_provenance
-from wavetwin.runtime.build import build_module
+from wavetwin.compiler.render.files import render
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.record import collect_provenance
+from wavetwin.runtime.network.build import build_module
 
 HEAD = "wavetwin: 1\n"
 RESNET = (

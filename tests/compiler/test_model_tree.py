@@ -7,12 +7,12 @@ import pytest
 
 import wavetwin
 from tests.shipped import SPEC_IDS, SPECS, compiled_once, spec_of
-from wavetwin.compiler.model_tree import Alike, Branch, folded, model_tree
-from wavetwin.compiler.origin_table import origin_table
-from wavetwin.compiler.packet_table import packet_table
-from wavetwin.compiler.packet_use import centre, packet_choice
-from wavetwin.compiler.place_letters import file_letters, short_places
-from wavetwin.compiler.tree_table import model_table, tree_table
+from wavetwin.explain.model_tree import Alike, Branch, folded, model_tree
+from wavetwin.explain.packet_use import centre, packet_choice
+from wavetwin.explain.show.origin_table import origin_table
+from wavetwin.explain.show.packet_table import packet_table
+from wavetwin.explain.show.place_letters import file_letters, short_places
+from wavetwin.explain.show.tree_table import model_table, tree_table
 
 
 @pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)

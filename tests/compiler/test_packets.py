@@ -1,7 +1,7 @@
 import pytest
 
-from wavetwin.compiler.packets import dyadic_band, excluded, num_packets, packet_facts
-from wavetwin.compiler.wavelets import (
+from wavetwin.ir.packets import dyadic_band, excluded, num_packets, packet_facts
+from wavetwin.ir.wavelets import (
     PYWAVELETS_LENGTHS,
     QSHIFT_LENGTHS,
     equivalent_length,

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavetwin.compiler import parse
-from wavetwin.compiler.nodes import to_plain
-from wavetwin.compiler.override import parse_override
-from wavetwin.compiler.parse import ParsedSource, parse_bytes, parse_text
-from wavetwin.compiler.scalars import resolve_scalar
-from wavetwin.compiler.source import Source
+from wavetwin.compiler.parse import tree as parse
+from wavetwin.compiler.parse.nodes import to_plain
+from wavetwin.compiler.parse.override import parse_override
+from wavetwin.compiler.parse.scalars import resolve_scalar
+from wavetwin.compiler.parse.source import Source
+from wavetwin.compiler.parse.tree import ParsedSource, parse_bytes, parse_text
 from wavetwin.diagnostics import Place, render_text
 
 

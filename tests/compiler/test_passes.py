@@ -5,12 +5,12 @@ import pytest
 
 import wavetwin
 from tests.shipped import SPEC_IDS, SPECS, spec_of
-from wavetwin.cli import main
-from wavetwin.compiler.catalogue import complete, make_node
+from wavetwin.commands.cli import main
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.graph import ModuleGraph, Node, ParameterCounts
 from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.compiler.passes.invariants import InvariantError, section_outputs
+from wavetwin.ir.catalogue import complete, make_node
+from wavetwin.ir.graph import ModuleGraph, Node, ParameterCounts
 
 
 def graph_of(name: str, *overrides: str) -> ModuleGraph:

@@ -10,13 +10,13 @@ from random import Random
 
 import pytest
 
-from wavetwin.compiler.compose import SourceCache, load_spec
-from wavetwin.compiler.fields import form_at
-from wavetwin.compiler.nodes import to_plain
-from wavetwin.compiler.parse import SpecNode, parse_bytes, parse_text
-from wavetwin.compiler.project import is_fragment
-from wavetwin.compiler.source import Source
-from wavetwin.compiler.validate import validate, validate_fragment
+from wavetwin.compiler.parse.compose import SourceCache, load_spec
+from wavetwin.compiler.parse.nodes import to_plain
+from wavetwin.compiler.parse.project import is_fragment
+from wavetwin.compiler.parse.source import Source
+from wavetwin.compiler.parse.tree import SpecNode, parse_bytes, parse_text
+from wavetwin.compiler.validate.fields import form_at
+from wavetwin.compiler.validate.spec import validate, validate_fragment
 from wavetwin.diagnostics import Diagnostic, Place, render_text
 
 PROJECT = Path(__file__).parents[2]

@@ -13,13 +13,13 @@ import pytest
 
 from tests.shipped import ROOT, SPECS, spec_of
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.compiler.graph import ModuleGraph
-from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.compiler.render import comment, render, shell_word, table_cell
-from wavetwin.compiler.spec_yaml import dump_spec
-from wavetwin.git_state import GitState
-from wavetwin.package import sha256_of
-from wavetwin.provenance import Provenance, collect_provenance
+from wavetwin.compiler.render.files import comment, render, shell_word, table_cell
+from wavetwin.compiler.render.spec_yaml import dump_spec
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.package import sha256_of
+from wavetwin.provenance.record import Provenance, collect_provenance
 
 NAMES = (
     "model.py",

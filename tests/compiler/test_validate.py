@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.shipped import ROOT
-from wavetwin.compiler.checks import RULES
-from wavetwin.compiler.clash import clash
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.compose import LoadedSpec, SourceCache, load_spec
-from wavetwin.compiler.fields import field_forms, form_at, sections_with
+from wavetwin.compiler.parse.compose import LoadedSpec, SourceCache, load_spec
+from wavetwin.compiler.parse.suggest import distance, nearest, suggest
 from wavetwin.compiler.schema import ExperimentSpec, SpecModel
-from wavetwin.compiler.structure import STAND_INS
-from wavetwin.compiler.suggest import distance, nearest, suggest
-from wavetwin.compiler.validate import validate, validate_fragment
+from wavetwin.compiler.validate.checks import RULES
+from wavetwin.compiler.validate.conflict import clash
+from wavetwin.compiler.validate.fields import field_forms, form_at, sections_with
+from wavetwin.compiler.validate.spec import validate, validate_fragment
+from wavetwin.compiler.validate.structure import STAND_INS
 from wavetwin.diagnostics import Diagnostic, Place
 
 BASE = "wavetwin: 1\nbackbone: {arch: alexnet}\ndata: {dataset: imagenet}\n"

@@ -9,13 +9,13 @@ import pytest
 
 from tests.compiler.test_render import no_git, render_spec, write_small
 from tests.shipped import ROOT
-from wavetwin.compiler.commands import BuildOptions, build_specs
+from wavetwin.commands.build import BuildOptions, build_specs
 from wavetwin.compiler.compiled import compile_spec
-from wavetwin.compiler.render import render
-from wavetwin.compiler.write import BuildCheck, build_folder, check_build, write_build
+from wavetwin.compiler.render.files import render
+from wavetwin.compiler.render.write import BuildCheck, build_folder, check_build, write_build
 from wavetwin.diagnostics import CompileError
-from wavetwin.package import imported_package, load_package, sha256_of
-from wavetwin.provenance import check_before_run
+from wavetwin.provenance.package import imported_package, load_package, sha256_of
+from wavetwin.provenance.record import check_before_run
 
 
 @pytest.fixture
@@ -90,12 +90,12 @@ def test_a_changed_wavetwin_makes_it_stale(spec: Path, tmp_path: Path) -> None:
     shutil.copytree(imported_package().templates, tmp_path / "other" / "templates")
     root = tmp_path / "other" / "wavetwin"
     assert check(spec, package=load_package(root)).up_to_date
-    with (root / "runtime" / "losses.py").open("a", encoding="utf-8") as file:
+    with (root / "runtime" / "training" / "losses.py").open("a", encoding="utf-8") as file:
         file.write("\n# changed\n")
     template = tmp_path / "other" / "templates" / "slurm.sh.j2"
     template.write_text("another\n", encoding="utf-8")
     assert check(spec, package=load_package(root)).lines == (
-        "stale: wavetwin/runtime/losses.py changed",
+        "stale: wavetwin/runtime/training/losses.py changed",
         "stale: wavetwin/templates/slurm.sh.j2 changed",
     )
 
@@ -189,7 +189,7 @@ def test_what_did_not_change_is_not_rendered_again(
         rendered.append(compiled.name)
         return render(compiled, *args, **kwargs)
 
-    monkeypatch.setattr("wavetwin.compiler.render.render", counted)
+    monkeypatch.setattr("wavetwin.compiler.render.files.render", counted)
 
     def build_again(**changed: bool) -> tuple[bool, int]:
         before = len(rendered)

@@ -17,9 +17,9 @@ import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 
-from wavetwin.compiler.nodes import SpecNode
-from wavetwin.compiler.parse import parse_bytes, parse_value
-from wavetwin.compiler.source import Source
+from wavetwin.compiler.parse.nodes import SpecNode
+from wavetwin.compiler.parse.source import Source
+from wavetwin.compiler.parse.tree import parse_bytes, parse_value
 
 SUITE = os.environ.get("WAVETWIN_YAML_TEST_SUITE")
 ON_PURPOSE = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavetwin.pictures.colours import (
+from wavetwin.explain.pictures.colours import (
     CATEGORIES,
     FAINT,
     INK,

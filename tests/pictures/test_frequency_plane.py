@@ -7,14 +7,14 @@ from PIL import Image
 
 from tests.drawn_pictures import assert_sound, inside, parsed
 from tests.shipped import SPECS, compiled_once, spec_of
-from wavetwin.compiler.packet_use import packet_choice
-from wavetwin.compiler.packets import num_packets, plane_cells
-from wavetwin.pictures.colours import PAPER, contrast, heat
-from wavetwin.pictures.frequency_plane import Cell, draw_frequency_plane, frequency_plane
-from wavetwin.pictures.packet_plane import draw_packets
-from wavetwin.pictures.png import render_png
-from wavetwin.pictures.shapes import Lines, Rectangle, hatch
-from wavetwin.pictures.svg import render_svg
+from wavetwin.explain.packet_use import packet_choice
+from wavetwin.explain.pictures.colours import PAPER, contrast, heat
+from wavetwin.explain.pictures.frequency_plane import Cell, draw_frequency_plane, frequency_plane
+from wavetwin.explain.pictures.packet_plane import draw_packets
+from wavetwin.explain.pictures.png import render_png
+from wavetwin.explain.pictures.shapes import Lines, Rectangle, hatch
+from wavetwin.explain.pictures.svg import render_svg
+from wavetwin.ir.packets import num_packets, plane_cells
 
 LEVELS = [1, 2, 3, 4]
 TWINS = [p for p in SPECS if any(word in p.stem for word in ("wy", "twin", "rmax", "cmod"))]

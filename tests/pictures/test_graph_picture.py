@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from tests.drawn_pictures import apart, assert_sound, crosses, inside
 from tests.shipped import SPEC_IDS, SPECS, compiled_once, spec_of
-from wavetwin.compiler.graph import ModuleGraph
-from wavetwin.pictures.graph_items import FIXED, TRAINED, graph_items
-from wavetwin.pictures.graph_picture import draw_graph
-from wavetwin.pictures.lanes import lay_out
-from wavetwin.pictures.shapes import Drawing, Lines, Rectangle
+from wavetwin.explain.pictures.graph_items import FIXED, TRAINED, graph_items
+from wavetwin.explain.pictures.graph_picture import draw_graph
+from wavetwin.explain.pictures.lanes import lay_out
+from wavetwin.explain.pictures.shapes import Drawing, Lines, Rectangle
+from wavetwin.ir.graph import ModuleGraph
 
 
 def check(drawing: Drawing) -> None:

@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from wavetwin.runtime.data import load_data
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.evaluate import Evaluated, evaluate_entry
-from wavetwin.runtime.processes import ALONE, Processes, join_processes
+from wavetwin.runtime.evaluation.entries import Evaluated, evaluate_entry
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.processes import ALONE, Processes, join_processes
 
 CORRUPTIONS = replace(ONE_CROP, mode="corruptions", split=None, root="c")
 ENTRIES = (

@@ -25,7 +25,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import wavetwin
-from wavetwin.runtime.build import build_module
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
     BlurPool,
@@ -48,6 +47,7 @@ from wavetwin.runtime.layers import (
     SliceChannels,
     Subsample,
 )
+from wavetwin.runtime.network.build import build_module
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs/blocks.md"

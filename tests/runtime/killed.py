@@ -48,10 +48,10 @@ class Validation:
 
 def main() -> None:
     script, phase, number, *arguments = sys.argv[1:]
-    from wavetwin.runtime import checkpoint
     from wavetwin.runtime.data import ExperimentData
-    from wavetwin.runtime.run_folder import RunFolder
-    from wavetwin.runtime.train import TrainingRun
+    from wavetwin.runtime.training import checkpoint
+    from wavetwin.runtime.training.run_folder import RunFolder
+    from wavetwin.runtime.training.train import TrainingRun
 
     ExperimentData.evaluation_batches = Validation.watch(ExperimentData.evaluation_batches)
     owner, name = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from wavetwin.compiler.plan import (
+from wavetwin.ir.plan import (
     DataPlan,
     EvaluationPlan,
     OptimizerPlan,

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from wavetwin.compiler.graph import ModuleGraph, Node, ParameterCounts
-from wavetwin.compiler.plan import RegularisationPlan, TrainingPlan
-from wavetwin.package import imported_package, sha256_of
-from wavetwin.runtime.scripts import run_script
+from wavetwin.ir.graph import ModuleGraph, Node, ParameterCounts
+from wavetwin.ir.plan import RegularisationPlan, TrainingPlan
+from wavetwin.provenance.package import imported_package, sha256_of
+from wavetwin.runtime.process.scripts import run_script
 
 MODEL = """
 from torch import nn

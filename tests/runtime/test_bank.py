@@ -19,8 +19,8 @@ from tree_packets import TreePackets
 import wavetwin
 from wavetwin.runtime.bank import BankFacts, mixed_packets
 from wavetwin.runtime.bank.derivative import MixedMaps, mixed_maps
-from wavetwin.runtime.bank.plan import build_plan, make_plan
-from wavetwin.runtime.filters import bank_padding
+from wavetwin.runtime.bank.filters import bank_padding
+from wavetwin.runtime.bank.layout import build_plan, make_plan
 from wavetwin.runtime.layers import DualTreePacketMaps, KeepPackets, center_crop_window
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import wavetwin
-from wavetwin.compiler.graph import ModuleGraph
-from wavetwin.runtime.build import OPERATIONS, GraphError, build_module, initialise
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.runtime.network.build import OPERATIONS, GraphError, build_module, initialise
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def _images(graph: ModuleGraph, count: int = 2) -> torch.Tensor:
 
 
 def test_every_operation_can_be_built():
-    from wavetwin.compiler.catalogue import CATALOGUE
+    from wavetwin.ir.catalogue import CATALOGUE
 
     assert CATALOGUE.keys() == OPERATIONS
 

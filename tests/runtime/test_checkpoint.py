@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from wavetwin.compiler.plan import InitialWeightsPlan
-from wavetwin.package import sha256_of
-from wavetwin.runtime import checkpoint
-from wavetwin.runtime.checkpoint import (
+from wavetwin.ir.plan import InitialWeightsPlan
+from wavetwin.provenance.package import sha256_of
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.training import checkpoint
+from wavetwin.runtime.training.checkpoint import (
     find_last,
     load_free_channels,
     load_state,
@@ -20,7 +21,6 @@ from wavetwin.runtime.checkpoint import (
     save_snapshot,
     save_state,
 )
-from wavetwin.runtime.errors import RunError
 
 
 def model(width: int = 3) -> nn.Module:

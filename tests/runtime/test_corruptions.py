@@ -13,12 +13,12 @@ from PIL import Image, ImageEnhance, ImageFilter
 from plans import make_plan
 from torch import nn
 
-from wavetwin.compiler.plan import EvaluationPlan
-from wavetwin.runtime.baselines import ALEXNET_ERRORS, CORRUPTIONS, PUBLISHED_ERRORS
+from wavetwin.ir.plan import EvaluationPlan
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.transforms import fit
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.evaluate import Baseline, evaluate_entry
+from wavetwin.runtime.evaluation.baselines import ALEXNET_ERRORS, CORRUPTIONS, PUBLISHED_ERRORS
+from wavetwin.runtime.evaluation.entries import Baseline, evaluate_entry
+from wavetwin.runtime.process.errors import RunError
 
 CPU = torch.device("cpu")
 ENTRY = EvaluationPlan("corruptions", None, None, None, None, None, None, "imagenet-c", True)

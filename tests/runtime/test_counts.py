@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import wavetwin
 from tests.shipped import SPEC_IDS, SPECS
-from wavetwin.runtime.build import build_module
+from wavetwin.runtime.network.build import build_module
 
 COUNTED = ("conv2d", "linear", "colour_mixing", "packets", "packet_mixing", "colour_mixing_after")
 

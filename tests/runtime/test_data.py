@@ -15,18 +15,18 @@ from data_files import write_cifar
 from PIL import Image
 from plans import make_plan
 
-from wavetwin.compiler.datasets import DATASETS
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.runtime.data import READERS, find_data_root, load_data
+from wavetwin.runtime.data.availability import HOW_TO_GET
 from wavetwin.runtime.data.official import (
     CIFAR_BATCHES,
     IMAGENET_ARCHIVES,
     PACKED_IDX,
     TEST_IMAGES,
 )
-from wavetwin.runtime.data.presence import HOW_TO_GET
 from wavetwin.runtime.data.transforms import augment, fit, five_crops, resize
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.random_streams import epoch_order, image_random
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.random_streams import epoch_order, image_random
 
 
 def write_idx(file: Path, values: torch.Tensor) -> None:
@@ -79,7 +79,7 @@ def test_digits_split_is_fixed():
 
 
 def test_checksums_are_torchvisions():
-    from wavetwin.runtime.torchvision_compat import import_torchvision
+    from wavetwin.runtime.process.torchvision_compat import import_torchvision
 
     datasets = import_torchvision().datasets
     assert dict(datasets.MNIST.resources) == PACKED_IDX["mnist"]
@@ -267,7 +267,7 @@ def test_fit_and_five_crops():
 
 
 def test_fit_matches_torchvision():
-    from wavetwin.runtime.torchvision_compat import import_torchvision
+    from wavetwin.runtime.process.torchvision_compat import import_torchvision
 
     import_torchvision()
     from torchvision.transforms.v2 import functional

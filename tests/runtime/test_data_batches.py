@@ -25,7 +25,7 @@ from wavetwin.runtime.data import Batch, ExperimentData, load_data
 from wavetwin.runtime.data.batch_augment import BatchAugment, random_windows, resample_windows
 from wavetwin.runtime.data.decode import BadImageError, decode_image
 from wavetwin.runtime.data.transforms import CROP_ATTEMPTS, fit
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 AUGMENTATIONS = ["crop_flip", "pad_crop_flip", "pad_crop", "none"]
 FOLDER = TINY | {

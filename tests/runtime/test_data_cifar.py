@@ -18,7 +18,7 @@ from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.official import CIFAR_BATCHES, TEST_IMAGES
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.data.transforms import fit
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 CIFAR10 = TINY | {"dataset": "cifar10", "validation": 5, "training_images": 45}
 

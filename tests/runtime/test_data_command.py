@@ -13,13 +13,13 @@ import pytest
 from data_files import WNIDS, jpeg, write_all, write_cifar, write_imagenet, write_tiny_imagenet
 from plans import ONE_CROP, make_plan
 
-from wavetwin import cli
-from wavetwin.compiler.plan import EvaluationPlan
-from wavetwin.data_command import check_data
+from wavetwin.commands import cli
+from wavetwin.commands.data import check_data
+from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.runtime.data.availability import look_for
 from wavetwin.runtime.data.official import MNIST_RAW, TEST_IMAGES
 from wavetwin.runtime.data.prepare import prepare_mnist
-from wavetwin.runtime.data.presence import look_for
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 SPEC = "wavetwin: 1\nbackbone: {arch: resnet18}\ndata: {dataset: DATASET}\n"
 
@@ -81,7 +81,7 @@ def test_exit_codes_of_faults(project: Path, capsys: pytest.CaptureFixture[str])
 
 def test_presence_needs_no_torch(project: Path):
     program = (
-        "import sys\nfrom wavetwin.cli import main\ncode = main(sys.argv[1:])\n"
+        "import sys\nfrom wavetwin.commands.cli import main\ncode = main(sys.argv[1:])\n"
         "sys.exit('torch' if 'torch' in sys.modules else code)"
     )
     write_cifar(project, "cifar10")

@@ -28,7 +28,7 @@ from wavetwin.runtime.data import ExperimentData, FileImages, load_data
 from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, TEST_IMAGES
 from wavetwin.runtime.data.prepare import prepare_imagenet
 from wavetwin.runtime.data.transforms import fit
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 IMAGENET = TINY | {
     "dataset": "imagenet",

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.transforms import fit, five_crops
-from wavetwin.runtime.evaluate import evaluate_entry
-from wavetwin.runtime.score_book import entry_key
+from wavetwin.runtime.evaluation.entries import evaluate_entry
+from wavetwin.runtime.evaluation.scores_file import entry_key
 
 
 def tensor_of(image: Image.Image) -> Tensor:

@@ -14,13 +14,13 @@ from PIL import Image
 from plans import ONE_CROP, make_plan
 from torch import nn
 
-from wavetwin.compiler.plan import EvaluationPlan
-from wavetwin.data_command import check_data
-from wavetwin.runtime.class_record import CLASS_NAMES, check_class_order, check_order_beside
+from wavetwin.commands.data import check_data
+from wavetwin.ir.plan import EvaluationPlan
 from wavetwin.runtime.data import load_data
-from wavetwin.runtime.entry_files import entry_fingerprint
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.evaluate import Baseline, evaluate_entry
+from wavetwin.runtime.data.class_record import CLASS_NAMES, check_class_order, check_order_beside
+from wavetwin.runtime.evaluation.entries import Baseline, evaluate_entry
+from wavetwin.runtime.evaluation.entry_files import entry_fingerprint
+from wavetwin.runtime.process.errors import RunError
 
 CPU = torch.device("cpu")
 CORRUPTED = EvaluationPlan("corruptions", None, None, None, None, None, None, "C", True)
@@ -127,7 +127,7 @@ def test_arrays_of_cifar10_c(tmp_path: Path):
 
 
 def test_arrays_have_no_published_baseline(tmp_path: Path):
-    from wavetwin.runtime.baselines import CORRUPTIONS
+    from wavetwin.runtime.evaluation.baselines import CORRUPTIONS
 
     write_arrays(tmp_path / "C", list(CORRUPTIONS))
     data = load_data(make_plan(mean=(0.0,), std=(1.0,)))

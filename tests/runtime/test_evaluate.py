@@ -14,17 +14,17 @@ from plans import ONE_CROP, make_plan, shifts
 from scripted import build_folder, only_run, run_here
 from torch import nn
 
-from wavetwin.compiler.plan import EvaluationPlan
+from wavetwin.ir.plan import EvaluationPlan
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.transforms import fit, resize
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.evaluate import (
+from wavetwin.runtime.evaluation.entries import (
     Evaluated,
     describe,
     evaluate_entry,
     score_one_crop,
     summarise,
 )
+from wavetwin.runtime.process.errors import RunError
 
 CPU = torch.device("cpu")
 TEN_CROPS = replace(ONE_CROP, mode="ten_crops")

@@ -6,11 +6,11 @@ import pytest
 import torch
 from golden_weights import GOLDEN
 
-from wavetwin.compiler.packets import packet_facts
-from wavetwin.compiler.wavelets import PYWAVELETS_LENGTHS, QSHIFT_LENGTHS
-from wavetwin.compiler.wavelets import equivalent_length as compiled_length
-from wavetwin.compiler.wavelets import padding as compiled_padding
-from wavetwin.runtime import filters as f
+from wavetwin.ir.packets import packet_facts
+from wavetwin.ir.wavelets import PYWAVELETS_LENGTHS, QSHIFT_LENGTHS
+from wavetwin.ir.wavelets import equivalent_length as compiled_length
+from wavetwin.ir.wavelets import padding as compiled_padding
+from wavetwin.runtime.bank import filters as f
 
 LEVELS = [1, 2, 3, 4]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from wavetwin.runtime.foreign_files import START_BYTES, recognise, recognise_file
+from wavetwin.runtime.process.foreign_files import START_BYTES, recognise, recognise_file
 
 POINTER = (
     b"version https://git-lfs.github.com/spec/v1\n"

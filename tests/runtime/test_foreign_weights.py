@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 import wavetwin
 from tests.shipped import spec_of
-from wavetwin import cli
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.runtime.build import build_module
-from wavetwin.runtime.checkpoint import load_free_channels, read_foreign
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.import_weights import WeightsError, convert_state_dict
-from wavetwin.runtime.reference_names import reference_to_graph_names
+from wavetwin.importing.reference_names import reference_to_graph_names
+from wavetwin.importing.weights import WeightsError, convert_state_dict
+from wavetwin.runtime.network.build import build_module
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.training.checkpoint import load_free_channels, read_foreign
 
 SPEC = spec_of("cnn")
 Weights = dict[str, Tensor]

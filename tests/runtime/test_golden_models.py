@@ -17,10 +17,10 @@ from golden_weights import (
 from torch import nn
 
 import wavetwin
-from wavetwin.runtime.build import Network, build_module
-from wavetwin.runtime.import_weights import convert_state_dict
-from wavetwin.runtime.losses import regularisation
-from wavetwin.runtime.reference_names import reference_constants, reference_to_graph_names
+from wavetwin.importing.reference_names import reference_constants, reference_to_graph_names
+from wavetwin.importing.weights import convert_state_dict
+from wavetwin.runtime.network.build import Network, build_module
+from wavetwin.runtime.training.losses import regularisation
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,16 +12,20 @@ import torch
 from PIL import Image
 from plans import make_plan
 
-from wavetwin.compiler.plan import EvaluationPlan
+from wavetwin.ir.plan import EvaluationPlan
 from wavetwin.runtime.data import ExperimentData, load_data
 from wavetwin.runtime.data.class_order import in_natural_order, number_classes
 from wavetwin.runtime.data.folder import list_folder
 from wavetwin.runtime.data.imagenet import read_imagenet
 from wavetwin.runtime.data.listing import list_images
 from wavetwin.runtime.data.official import Official
-from wavetwin.runtime.entry_files import corruption_sets, list_corrupted, perturbation_videos
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.videos import read_video
+from wavetwin.runtime.evaluation.entry_files import (
+    corruption_sets,
+    list_corrupted,
+    perturbation_videos,
+)
+from wavetwin.runtime.evaluation.videos import read_video
+from wavetwin.runtime.process.errors import RunError
 
 FOLDER = {
     "dataset": "folder",

@@ -14,7 +14,7 @@ from wavetwin.runtime.data.cifar import read_cifar
 from wavetwin.runtime.data.decode import BadImageError, decode_image
 from wavetwin.runtime.data.idx import read_idx_images
 from wavetwin.runtime.data.official import Official
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 RAMP = np.arange(256).reshape(16, 16)
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 123456\n"

@@ -23,18 +23,18 @@ from torch import Tensor, nn
 
 import wavetwin
 from tests.shipped import spec_of
-from wavetwin import cli
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.package import sha256_of
-from wavetwin.runtime.build import build_module
-from wavetwin.runtime.checkpoint import (
+from wavetwin.importing.weights import WeightsError, convert_state_dict
+from wavetwin.provenance.package import sha256_of
+from wavetwin.runtime.network.build import build_module
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.torchvision_compat import import_torchvision
+from wavetwin.runtime.training.checkpoint import (
     load_free_channels,
     load_weights,
     read_foreign,
 )
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.import_weights import WeightsError, convert_state_dict
-from wavetwin.runtime.torchvision_compat import import_torchvision
 
 SHAPES: dict[str, dict[str, dict[str, list[int]]]] = json.loads(
     (GOLDEN / "state_shapes.json").read_text(encoding="utf-8")

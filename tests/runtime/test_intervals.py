@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from wavetwin.runtime.intervals import (
+from wavetwin.runtime.evaluation.intervals import (
     combined_intervals,
     mean_intervals,
     paired_interval,
@@ -52,7 +52,7 @@ def test_interval_is_the_same_again_and_in_parts(monkeypatch: pytest.MonkeyPatch
     assert first != mean_intervals(values, are_rates=[True] * 3, seed=1)
     with monkeypatch.context() as patch:
         # The same draws, a few resamples at a time.
-        patch.setattr("wavetwin.runtime.intervals._AT_ONCE", 50 * 7)
+        patch.setattr("wavetwin.runtime.evaluation.intervals._AT_ONCE", 50 * 7)
         in_parts = mean_intervals(values, are_rates=[True] * 3)
     assert torch.allclose(torch.tensor(in_parts), torch.tensor(first), atol=1e-6)
 

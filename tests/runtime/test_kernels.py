@@ -13,14 +13,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 import wavetwin
-from wavetwin import cli
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.explain.show.kernel_picture import draw_kernels
+from wavetwin.explain.show.kernel_tiles import energy_window
+from wavetwin.ir.graph import ModuleGraph
 from wavetwin.runtime import resulting_kernel
-from wavetwin.runtime.build import GraphError, build_module
-from wavetwin.runtime.filters import packet_frequencies, packet_kernels
-from wavetwin.runtime.kernel_picture import draw_kernels
-from wavetwin.runtime.kernel_tiles import energy_window
+from wavetwin.runtime.bank.filters import packet_frequencies, packet_kernels
+from wavetwin.runtime.network.build import GraphError, build_module
 
 ROOT = Path(__file__).parents[2]
 AFTER = "stem.wavelet.color_mixing=after"
@@ -126,7 +126,7 @@ def test_every_branch_of_the_language_has_a_variant():
         node.op for variant in VARIANTS for node in _compiled(variant).graph
         if node.section == "stem"
     }  # fmt: skip
-    from wavetwin.runtime import kernels
+    from wavetwin.runtime.network import kernels
 
     assert ops == set(kernels._STEPS)
 

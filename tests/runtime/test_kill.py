@@ -18,7 +18,7 @@ from PIL import Image
 from plans import make_plan
 from scripted import PENALTY, build_folder, only_run
 
-from wavetwin.runtime.records import read_lines
+from wavetwin.runtime.training.records import read_lines
 
 DRIVER = Path(__file__).parent / "killed.py"
 PLAN = make_plan(

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.compiler.wavelets import output_size
-from wavetwin.runtime import filters as f
+from wavetwin.ir.wavelets import output_size
+from wavetwin.runtime.bank import filters as f
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
     BlurPool,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.html_pages import Page
-from wavetwin.runtime.report.line_plot import LinePlot, Look, Series, draw_plot, key_of
+from wavetwin.explain.pictures.line_plot import LinePlot, Look, Series, draw_plot, key_of
 
 
 def plot(*points: tuple[float, float], **changes: object) -> str:

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 import wavetwin
-from wavetwin.runtime.build import GraphError, build_module
 from wavetwin.runtime.layers import PacketMixing
-from wavetwin.runtime.losses import l1_linf_penalty, regularisation
+from wavetwin.runtime.network.build import GraphError, build_module
+from wavetwin.runtime.training.losses import l1_linf_penalty, regularisation
 
 ROOT = Path(__file__).parents[2]
 

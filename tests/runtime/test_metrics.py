@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from wavetwin.published import find_published
-from wavetwin.runtime.baselines import (
+from wavetwin.runtime.evaluation.baselines import (
     ALEXNET_ERRORS,
     CORRUPTIONS,
     PUBLISHED_ERRORS,
     PUBLISHED_FLIP_RATES,
 )
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.metrics import (
+from wavetwin.runtime.evaluation.metrics import (
     are_wrong,
     divergence_from_first,
     flip_shares,
@@ -23,6 +22,7 @@ from wavetwin.runtime.metrics import (
     mfr_against,
     relative_to,
 )
+from wavetwin.runtime.process.errors import RunError
 
 
 def test_wrong_guesses():

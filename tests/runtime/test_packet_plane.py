@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from wavetwin.compiler.lint.gain import low_pass_gain
-from wavetwin.compiler.packet_use import orientation
-from wavetwin.compiler.packets import num_packets, packet_facts
-from wavetwin.pictures.frequency_plane import Cell, draw_frequency_plane
-from wavetwin.pictures.shapes import Rectangle
-from wavetwin.runtime import filters as f
+from wavetwin.explain.packet_use import orientation
+from wavetwin.explain.pictures.frequency_plane import Cell, draw_frequency_plane
+from wavetwin.explain.pictures.shapes import Rectangle
+from wavetwin.ir.packets import num_packets, packet_facts
+from wavetwin.runtime.bank import filters as f
 from wavetwin.runtime.layers.packets import DualTreePacketMaps
 
 

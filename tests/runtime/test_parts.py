@@ -19,7 +19,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import wavetwin
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.runtime.build import build_module
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
     BlurPool,
@@ -28,6 +27,7 @@ from wavetwin.runtime.layers import (
     PacketMixing,
     map_parts,
 )
+from wavetwin.runtime.network.build import build_module
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,11 +16,11 @@ from torch import nn
 
 import wavetwin
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.diagnostics import CompileError
-from wavetwin.runtime.build import GraphError, build_module, initialise
+from wavetwin.ir.graph import ModuleGraph
 from wavetwin.runtime.layers import CropToPackets, MixedPackets
+from wavetwin.runtime.network.build import GraphError, build_module, initialise
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-12

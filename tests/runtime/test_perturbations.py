@@ -13,13 +13,13 @@ from photographs import piece
 from plans import make_plan
 from torch import nn
 
-from wavetwin.compiler.plan import EvaluationPlan
-from wavetwin.runtime.baselines import PUBLISHED_FLIP_RATES
+from wavetwin.ir.plan import EvaluationPlan
 from wavetwin.runtime.data import load_data
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.evaluate import Baseline, evaluate_entry
-from wavetwin.runtime.perturbations import judge_video
-from wavetwin.runtime.videos import read_video
+from wavetwin.runtime.evaluation.baselines import PUBLISHED_FLIP_RATES
+from wavetwin.runtime.evaluation.entries import Baseline, evaluate_entry
+from wavetwin.runtime.evaluation.perturbations import judge_video
+from wavetwin.runtime.evaluation.videos import read_video
+from wavetwin.runtime.process.errors import RunError
 
 CPU = torch.device("cpu")
 ENTRY = EvaluationPlan("perturbations", None, None, None, None, None, None, "imagenet-p", True)

@@ -13,16 +13,16 @@ import torch
 from PIL import ImageDraw
 
 from tests.shipped import ROOT, compiled_once, spec_of
-from wavetwin.compiler.packet_table import packet_table
-from wavetwin.compiler.packet_use import PacketChoice, packet_choice
-from wavetwin.pictures.packet_plane import draw_packets
-from wavetwin.pictures.svg import render_svg
-from wavetwin.runtime.build import build_module
-from wavetwin.runtime.kernel_picture import draw_kernels
-from wavetwin.runtime.kernels import ResultingKernel, resulting_kernel
-from wavetwin.runtime.study.discrepancy import PLACE_COLUMNS, place_cells
-from wavetwin.runtime.study.kernel_measures import COLUMNS
-from wavetwin.runtime.study.places import packet_places
+from wavetwin.explain.packet_use import PacketChoice, packet_choice
+from wavetwin.explain.pictures.packet_plane import draw_packets
+from wavetwin.explain.pictures.svg import render_svg
+from wavetwin.explain.show.kernel_picture import draw_kernels
+from wavetwin.explain.show.packet_table import packet_table
+from wavetwin.explain.study.discrepancy import PLACE_COLUMNS, place_cells
+from wavetwin.explain.study.kernel_measures import COLUMNS
+from wavetwin.explain.study.positions import packet_places
+from wavetwin.runtime.network.build import build_module
+from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
 
 UNIT = "radians a pixel"
 TWINS = ["twin_mod", "RwyI"]

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.built import build, write_images, write_spec
-from wavetwin.runtime import preflight
 from wavetwin.runtime.data import READERS
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.preflight import run_preflight, run_status
-from wavetwin.runtime.scripts import parse_arguments
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.scripts import parse_arguments
+from wavetwin.runtime.training import preflight
+from wavetwin.runtime.training.preflight import run_preflight, run_status
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -211,7 +211,7 @@ def test_as_a_command_without_torch(built: Built) -> None:
     code = (
         "import runpy, sys\n"
         "try:\n"
-        "    runpy.run_module('wavetwin.runtime.preflight', run_name='__main__')\n"
+        "    runpy.run_module('wavetwin.runtime.training.preflight', run_name='__main__')\n"
         "except SystemExit as stop:\n"
         "    assert 'torch' not in sys.modules\n"
         "    raise\n"
@@ -224,6 +224,6 @@ def test_as_a_command_without_torch(built: Built) -> None:
         (["--status", str(built.folder)], 0, "none\n"),
         (["--status"], 2, ""),
     ):
-        module = [sys.executable, "-m", "wavetwin.runtime.preflight", *words]
+        module = [sys.executable, "-m", "wavetwin.runtime.training.preflight", *words]
         result = subprocess.run(module, capture_output=True, text=True, check=False)
         assert (result.returncode, result.stdout) == (code, shown)

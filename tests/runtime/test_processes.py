@@ -19,10 +19,10 @@ from plans import ONE_CROP, make_plan, shifts
 from safetensors.torch import load_file
 from scripted import MODEL_WITHOUT_RANDOMNESS, PENALTY, build_folder, only_run, run_here
 
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.processes import ALONE, join_processes
-from wavetwin.runtime.records import read_lines
-from wavetwin.runtime.run_folder import RunFolder
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.processes import ALONE, join_processes
+from wavetwin.runtime.training.records import read_lines
+from wavetwin.runtime.training.run_folder import RunFolder
 
 # 37 images in batches of 8: the last one has 5, and 3 fall to the first process.
 PLAN = make_plan(

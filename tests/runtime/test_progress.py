@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin.runtime import progress
-from wavetwin.runtime.progress import ProgressReport
-from wavetwin.runtime.records import EventWriter
+from wavetwin.runtime.process import progress
+from wavetwin.runtime.process.progress import ProgressReport
+from wavetwin.runtime.training.records import EventWriter
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ import torch
 from golden_weights import golden_shapes
 
 import wavetwin
-from wavetwin.runtime.reference_names import reference_constants, reference_to_graph_names
-from wavetwin.runtime.torchvision_compat import import_torchvision
+from wavetwin.importing.reference_names import reference_constants, reference_to_graph_names
+from wavetwin.runtime.process.torchvision_compat import import_torchvision
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -23,7 +23,7 @@ def test_standard_networks_have_torchvisions_names(spec: str, architecture: str)
 
     graph = wavetwin.compile(SPECS / f"{spec}.yaml").graph
     with torch.device("meta"):
-        network = wavetwin.runtime.build.build_module(graph, num_classes=1000)
+        network = wavetwin.runtime.network.build.build_module(graph, num_classes=1000)
         theirs = models.get_model(architecture).state_dict()
     names = reference_to_graph_names(graph)
     assert {names[k]: v.shape for k, v in theirs.items()} == {

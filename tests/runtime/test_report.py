@@ -12,11 +12,11 @@ import pytest
 from plans import make_plan
 from run_files import ONE_CROP, epoch, record, shift_entry, write, write_run
 
-from wavetwin import cli
-from wavetwin.compiler.plan import InitialWeightsPlan, TrainingPlan
+from wavetwin.commands import cli
+from wavetwin.explain.report import ReportOptions, report, write_report
+from wavetwin.ir.plan import InitialWeightsPlan, TrainingPlan
 from wavetwin.published import find_published
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.report import ReportOptions, report, write_report
+from wavetwin.runtime.process.errors import RunError
 
 ERRORS = {"loss": 0.5, "top1_error": 0.25, "top5_error": 0.0625}
 RATES = {"flip_rate": {"1": 0.125, "2": 0.25}, "mean_flip_rate": 0.1875}

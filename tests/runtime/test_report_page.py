@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 
 import wavetwin
 from tests.html_pages import Page
-from wavetwin import cli
+from wavetwin.commands import cli
+from wavetwin.commands.report import draw_packets
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.report_command import draw_packets
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.report import CompilerParts, ReportOptions, write_report
+from wavetwin.explain.report import CompilerParts, ReportOptions, write_report
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.runtime.process.errors import RunError
 
 ROOT = Path(__file__).parents[2]
 ERRORS = {"loss": 0.5, "top1_error": 0.25, "top5_error": 0.0625}

@@ -15,14 +15,14 @@ import torch
 from plans import make_plan
 from scripted import build_folder, only_run, render_template, run_here, tiny_graph
 
-from wavetwin.package import version_difference
-from wavetwin.provenance import RunProvenance
-from wavetwin.runtime import run_folder
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.progress import ProgressReport
-from wavetwin.runtime.records import JsonLines, read_lines
-from wavetwin.runtime.run_folder import RunFolder, find_run
-from wavetwin.runtime.scripts import ScriptArguments, parse_arguments, project_of
+from wavetwin.provenance.package import version_difference
+from wavetwin.provenance.record import RunProvenance
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.progress import ProgressReport
+from wavetwin.runtime.process.scripts import ScriptArguments, parse_arguments, project_of
+from wavetwin.runtime.training import run_folder
+from wavetwin.runtime.training.records import JsonLines, read_lines
+from wavetwin.runtime.training.run_folder import RunFolder, find_run
 
 PROVENANCE = RunProvenance({"sources": [], "versions": {"torch": "1.0"}}, "f" * 64, ())
 PLAN = make_plan()
@@ -151,7 +151,7 @@ def test_json_lines_are_cut_back(tmp_path: Path):
 def test_plain_progress_has_no_carriage_returns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("wavetwin.runtime.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("wavetwin.runtime.process.progress.LINE_SECONDS", 0.0)
     with ProgressReport("training", 3, 1) as progress:
         progress.advance(8, "loss 1")
         progress.say("beside")

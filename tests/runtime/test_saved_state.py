@@ -16,12 +16,12 @@ from plans import SGD, make_plan
 from safetensors.torch import load_file, save_file
 from scripted import PENALTY, build_folder, only_run, run_here
 
-from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.runtime.checkpoint import load_state
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.records import JsonLines, read_lines
-from wavetwin.runtime.run_folder import RunFolder
-from wavetwin.runtime.saved_state import Expected, check_state
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.training.checkpoint import load_state
+from wavetwin.runtime.training.records import JsonLines, read_lines
+from wavetwin.runtime.training.run_folder import RunFolder
+from wavetwin.runtime.training.saved_state import Expected, check_state
 
 PLAN = make_plan(regularisation=PENALTY, record_gradients=True, checkpoint_every=1)
 """37 images in batches of 8: 5 steps an epoch, 3 epochs."""

@@ -17,13 +17,13 @@ from plans import ONE_CROP, make_plan, shifts
 from safetensors.torch import load_file
 from torch import nn
 
-from wavetwin.provenance import RunProvenance
-from wavetwin.runtime.checkpoint import save_best, save_snapshot, save_state
+from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data import load_data
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.evaluate import Evaluated, ScoreBook, evaluate_entry
-from wavetwin.runtime.processes import Processes
-from wavetwin.runtime.score_book import add_record, current_records, read_scores
+from wavetwin.runtime.evaluation.entries import Evaluated, ScoreBook, evaluate_entry
+from wavetwin.runtime.evaluation.scores_file import add_record, current_records, read_scores
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.processes import Processes
+from wavetwin.runtime.training.checkpoint import save_best, save_snapshot, save_state
 
 MANIFEST: dict[str, Any] = {
     "commit": "c" * 40,
@@ -51,7 +51,7 @@ def book(
 ) -> ScoreBook:
     data = load_data(make_plan(), on_bad_image=on_bad_image, limit_batches=limit_batches)
     data.data_notes.append("mnist: other checksum")
-    provenance = RunProvenance({}, build * 64, ("source-changed: wavetwin/cli.py",))
+    provenance = RunProvenance({}, build * 64, ("source-changed: wavetwin/commands/cli.py",))
     scores = ScoreBook(run, make_plan(epochs=5), data, provenance, weights, run)
     scores.load_weights(nn.Linear(2, 2))
     return scores
@@ -71,7 +71,7 @@ def test_records_say_what_they_are_of(run: Path):
     assert record["drift"] == [
         "data-changed: mnist: other checksum",
         "script-modified: train.py",
-        "source-changed: wavetwin/cli.py",
+        "source-changed: wavetwin/commands/cli.py",
     ]
     assert (record["commit"], record["digest"], record["epochs"]) == ("c" * 40, "d" * 64, 3)
     assert (record["images"], record["build_manifest_sha256"]) == (4, "m" * 64)
@@ -280,7 +280,7 @@ def test_two_processes_lose_no_record(tmp_path: Path):
 def test_book_that_another_process_holds_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from wavetwin.runtime import score_book
+    from wavetwin.runtime.evaluation import scores_file as score_book
 
     monkeypatch.setattr(score_book, "LOCK_WAIT_SECONDS", 0.1)
     with score_book.locked(tmp_path / "b.json"), pytest.raises(RunError, match="another process"):

@@ -9,9 +9,8 @@ import torch
 from photographs import piece
 from PIL import Image
 
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.study import photographs
-from wavetwin.runtime.study.images import (
+from wavetwin.explain.study import photographs
+from wavetwin.explain.study.images import (
     MARGIN,
     SIZE,
     ImageSource,
@@ -19,6 +18,7 @@ from wavetwin.runtime.study.images import (
     find_images,
     read_batches,
 )
+from wavetwin.runtime.process.errors import RunError
 
 SIDE = SIZE + 2 * MARGIN
 

@@ -10,15 +10,14 @@ from torch import Tensor
 
 import wavetwin
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.study.first_layer import initial_layer, trained_layer
-from wavetwin.runtime.study.kernel_measures import (
+from wavetwin.explain.study.first_layer import initial_layer, trained_layer
+from wavetwin.explain.study.kernel_measures import (
     analytic_spectrum,
     luminance,
     measure_kernels,
 )
-from wavetwin.runtime.study.kernels import study_kernels
-from wavetwin.runtime.study.similarity import (
+from wavetwin.explain.study.kernels import study_kernels
+from wavetwin.explain.study.similarity import (
     MATCHED,
     best_windows,
     compare_banks,
@@ -26,6 +25,7 @@ from wavetwin.runtime.study.similarity import (
     frequency_distance,
     random_kernels,
 )
+from wavetwin.runtime.process.errors import RunError
 
 SIDE = 11
 

@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.filters import packet_kernels
+from wavetwin.explain.study.banks import BORDER, GratingBank
+from wavetwin.explain.study.discrepancy import Discrepancy, measure_discrepancy, ratio
+from wavetwin.explain.study.images import Batch, ImageSource, crop, read_batches
+from wavetwin.explain.study.operators import apply_operators, squared_norm
+from wavetwin.explain.study.photographs import bundled_photographs
+from wavetwin.explain.study.positions import packet_places
+from wavetwin.explain.study.stability import MEASURES, Stability, measure_stability
+from wavetwin.explain.study.theory import expected_discrepancy
+from wavetwin.runtime.bank.filters import packet_kernels
 from wavetwin.runtime.layers import DualTreePackets
-from wavetwin.runtime.study.banks import BORDER, GratingBank
-from wavetwin.runtime.study.discrepancy import Discrepancy, measure_discrepancy, ratio
-from wavetwin.runtime.study.images import Batch, ImageSource, crop, read_batches
-from wavetwin.runtime.study.operators import apply_operators, squared_norm
-from wavetwin.runtime.study.photographs import bundled_photographs
-from wavetwin.runtime.study.places import packet_places
-from wavetwin.runtime.study.stability import MEASURES, Stability, measure_stability
-from wavetwin.runtime.study.theory import expected_discrepancy
+from wavetwin.runtime.process.errors import RunError
 
 GRATINGS = ((0.25, 0.25), (0.5, 0.25), (0.75, 0.75), (0.5, 0.5), (1, 0.5), (1, 0), (1, 1))
 """Frequencies of the table in systems.md 5.2, in units of pi."""

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from wavetwin.runtime.filters import packet_kernels
-from wavetwin.runtime.study.banks import GratingBank
-from wavetwin.runtime.study.places import centroids, packet_places
-from wavetwin.runtime.study.tables import rank_correlation
-from wavetwin.runtime.study.theory import expected_discrepancy, spectrum_discrepancy, wrap
+from wavetwin.explain.study.banks import GratingBank
+from wavetwin.explain.study.positions import centroids, packet_places
+from wavetwin.explain.study.rows import rank_correlation
+from wavetwin.explain.study.theory import expected_discrepancy, spectrum_discrepancy, wrap
+from wavetwin.runtime.bank.filters import packet_kernels
 
 PHASES = 200_000
 
@@ -79,7 +79,7 @@ def test_packets_lie_in_cells_of_their_own(levels: int, reach: float) -> None:
 
 
 def test_places_are_those_of_the_frequency_plane() -> None:
-    from wavetwin.pictures.frequency_plane import plane_cells
+    from wavetwin.explain.pictures.frequency_plane import plane_cells
 
     for levels in (1, 2, 3):
         half = 2**levels

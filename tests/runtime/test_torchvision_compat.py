@@ -136,7 +136,7 @@ def test_layouts_of_torchvision(tmp_path: Path):
 
 def test_torchvision_imports_with_transforms_and_models():
     program = """
-from wavetwin.runtime.torchvision_compat import import_torchvision
+from wavetwin.runtime.process.torchvision_compat import import_torchvision
 torchvision = import_torchvision()
 assert import_torchvision() is torchvision
 import torchvision.datasets, torchvision.models

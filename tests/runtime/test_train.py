@@ -18,12 +18,12 @@ from plans import ADAMW, SGD, STEP, make_plan
 from safetensors.torch import load_file
 from scripted import PENALTY, build_folder, only_run, run_here
 
-from wavetwin.compiler.plan import SchedulePlan, TrainingPlan
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.records import read_gradients, read_lines
-from wavetwin.runtime.run_folder import RunFolder
-from wavetwin.runtime.schedule import LearningRate
-from wavetwin.runtime.train import TrainingRun
+from wavetwin.ir.plan import SchedulePlan, TrainingPlan
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.training.records import read_gradients, read_lines
+from wavetwin.runtime.training.run_folder import RunFolder
+from wavetwin.runtime.training.schedule import LearningRate
+from wavetwin.runtime.training.train import TrainingRun
 
 
 class CrashError(Exception):

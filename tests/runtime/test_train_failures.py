@@ -22,19 +22,19 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from scripted import PENALTY, build_folder, only_run, run_here
 
-from wavetwin.compiler.graph import ModuleGraph
-from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.provenance import RunProvenance
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data import Batch, ExperimentData, load_data
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.processes import Processes
-from wavetwin.runtime.random_streams import epoch_order
-from wavetwin.runtime.records import read_lines
-from wavetwin.runtime.run_folder import RunFolder
-from wavetwin.runtime.schedule import LearningRate
-from wavetwin.runtime.scripts import parse_arguments
-from wavetwin.runtime.train import TrainingRun
-from wavetwin.runtime.training_batches import TrainingBatch
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.processes import Processes
+from wavetwin.runtime.process.random_streams import epoch_order
+from wavetwin.runtime.process.scripts import parse_arguments
+from wavetwin.runtime.training.records import read_lines
+from wavetwin.runtime.training.run_folder import RunFolder
+from wavetwin.runtime.training.schedule import LearningRate
+from wavetwin.runtime.training.train import TrainingRun
+from wavetwin.runtime.training.training_batches import TrainingBatch
 
 
 def train(project: Path, plan: TrainingPlan, *arguments: str) -> int:

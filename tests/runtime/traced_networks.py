@@ -20,7 +20,6 @@ from torch import Tensor, fx, nn
 
 import wavetwin
 from wavetwin.runtime import import_torchvision, leaf_modules
-from wavetwin.runtime.build import build_module
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
     BlurPool,
@@ -34,6 +33,7 @@ from wavetwin.runtime.layers import (
     Modulus,
     Subsample,
 )
+from wavetwin.runtime.network.build import build_module
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavetwin.runtime.filters import (
+from wavetwin.runtime.bank.filters import (
     bank_padding,
     conjugation_signs,
     fixed_filters,

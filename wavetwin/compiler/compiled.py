@@ -8,19 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from wavetwin.compiler.build_graph import build_graph
-from wavetwin.compiler.catalogue import ShapeError
-from wavetwin.compiler.compose import LoadedSpec, SourceCache, load_spec
-from wavetwin.compiler.graph import ModuleGraph
+from wavetwin.compiler.graph.build import build_graph
 from wavetwin.compiler.lint import lint
-from wavetwin.compiler.make_plan import make_plan
+from wavetwin.compiler.parse.compose import LoadedSpec, SourceCache, load_spec
+from wavetwin.compiler.parse.project import checked_project, find_project
 from wavetwin.compiler.passes import PASSES, run_passes
-from wavetwin.compiler.plan import TrainingPlan
-from wavetwin.compiler.project import checked_project, find_project
-from wavetwin.compiler.resolve import ResolvedSpec, resolve
+from wavetwin.compiler.resolve.plan import make_plan
+from wavetwin.compiler.resolve.spec import ResolvedSpec, resolve
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.validate import clash, validate
+from wavetwin.compiler.validate.spec import clash, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.ir.catalogue import ShapeError
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.plan import TrainingPlan
 
 
 @dataclass(frozen=True)

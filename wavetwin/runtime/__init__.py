@@ -9,8 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wavetwin.runtime.build import build_module, initialise
-    from wavetwin.runtime.kernels import ResultingKernel, resulting_kernel
     from wavetwin.runtime.layers import (
         AdaptiveBlur,
         BlurPool,
@@ -29,9 +27,11 @@ if TYPE_CHECKING:
         Subsample,
         leaf_modules,
     )
-    from wavetwin.runtime.losses import l1_linf_penalty, regularisation
-    from wavetwin.runtime.records import read_gradients
-    from wavetwin.runtime.torchvision_compat import import_torchvision
+    from wavetwin.runtime.network.build import build_module, initialise
+    from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
+    from wavetwin.runtime.process.torchvision_compat import import_torchvision
+    from wavetwin.runtime.training.losses import l1_linf_penalty, regularisation
+    from wavetwin.runtime.training.records import read_gradients
 
 __all__ = [
     "AdaptiveBlur",
@@ -61,14 +61,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "ResultingKernel": "kernels",
-    "build_module": "build",
-    "initialise": "build",
-    "import_torchvision": "torchvision_compat",
-    "l1_linf_penalty": "losses",
-    "read_gradients": "records",
-    "regularisation": "losses",
-    "resulting_kernel": "kernels",
+    "ResultingKernel": "network.kernels",
+    "build_module": "network.build",
+    "initialise": "network.build",
+    "import_torchvision": "process.torchvision_compat",
+    "l1_linf_penalty": "training.losses",
+    "read_gradients": "training.records",
+    "regularisation": "training.losses",
+    "resulting_kernel": "network.kernels",
 }
 
 

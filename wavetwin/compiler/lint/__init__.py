@@ -8,17 +8,17 @@ changes what is built.
 
 from __future__ import annotations
 
-from wavetwin.compiler.clash import clash
-from wavetwin.compiler.compose import LoadedSpec
-from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.lint.fitting import FITTING_RULES
 from wavetwin.compiler.lint.gain import GAIN_RULES
 from wavetwin.compiler.lint.geometry import GEOMETRY_RULES
 from wavetwin.compiler.lint.inheritance import INHERITANCE_RULES
 from wavetwin.compiler.lint.rule import LintFacts, LintRule
-from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.compiler.validate.conflict import clash
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.plan import TrainingPlan
 
 __all__ = ["LINT_RULES", "LintFacts", "LintRule", "lint"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wavetwin.compiler.lint.rule import NORMS, LintFacts, LintRule, lint_rule
+from wavetwin.compiler.parse.suggest import join_words
 from wavetwin.compiler.schema import ScheduleSpec
-from wavetwin.compiler.suggest import join_words
 from wavetwin.diagnostics import Diagnostic
 
 MOST_PARAMETERS_PER_IMAGE = 50

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from wavetwin.compiler.graph import Node
 from wavetwin.compiler.lint.rule import NORMS, LintFacts, LintRule, and_more, lint_rule
-from wavetwin.compiler.packets import packet_facts
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.graph import Node
+from wavetwin.ir.packets import packet_facts
 
 LEAST_GAIN = 4.0
 """Of a constant image, from which on the initial outputs are far from even."""

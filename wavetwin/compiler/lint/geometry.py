@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.graph import Node
 from wavetwin.compiler.lint.rule import LintFacts, LintRule, and_more, lint_rule
-from wavetwin.compiler.wavelets import equivalent_length
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.graph import Node
+from wavetwin.ir.wavelets import equivalent_length
 
 _WINDOWS = frozenset({"max_pool", "average_pool"})
 _BLURS = frozenset({"blur_pool", "adaptive_blur"})

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from wavetwin.compiler.compose import Layer, LoadedSpec, find_node
 from wavetwin.compiler.lint.rule import LintFacts, LintRule, lint_rule
-from wavetwin.compiler.packets import num_packets
-from wavetwin.compiler.parse import SpecNode
-from wavetwin.compiler.plane_cover import common_share, cover_of
+from wavetwin.compiler.parse.compose import Layer, LoadedSpec, find_node
+from wavetwin.compiler.parse.tree import SpecNode
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.packets import num_packets
+from wavetwin.ir.plane_cover import common_share, cover_of
 
 _WAVELET = ("stem", "wavelet")
 _DEFAULT_TRANSFORM = "dtcwpt"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from wavetwin.compiler.clash import clash
-from wavetwin.compiler.compose import LoadedSpec
-from wavetwin.compiler.graph import ModuleGraph, Node
-from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec, LintRuleName
+from wavetwin.compiler.validate.conflict import clash
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.plan import TrainingPlan
 
 NORMS = frozenset({"batch_norm", "energy_norm"})
 """Operations that set the scale of what they get anew."""

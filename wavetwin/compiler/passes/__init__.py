@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wavetwin.compiler.graph import ModuleGraph, PassRecord
 from wavetwin.compiler.passes.cancel_interleaving import cancel_interleaving
 from wavetwin.compiler.passes.drop_identities import drop_identities
 from wavetwin.compiler.passes.fuse_max_and_blur import fuse_max_and_blur
@@ -18,6 +17,7 @@ from wavetwin.compiler.passes.merge_packet_bank import merge_packet_bank
 from wavetwin.compiler.passes.pool_apart import pool_apart
 from wavetwin.compiler.passes.push_subsampling import push_subsampling
 from wavetwin.compiler.passes.take_real_part_early import take_real_part_early
+from wavetwin.ir.graph import ModuleGraph, PassRecord
 
 Pass = Callable[[ModuleGraph], ModuleGraph]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wavetwin.compiler.graph import ModuleGraph, Node
 from wavetwin.compiler.passes.rewiring import find_users, rebuild, redirect
+from wavetwin.ir.graph import ModuleGraph, Node
 
 
 def cancel_interleaving(graph: ModuleGraph) -> ModuleGraph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph, Node
 
 
 def drop_identities(graph: ModuleGraph) -> ModuleGraph:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.catalogue import make_node
-from wavetwin.compiler.graph import ModuleGraph
 from wavetwin.compiler.passes.rewiring import find_users, rebuild
+from wavetwin.ir.catalogue import make_node
+from wavetwin.ir.graph import ModuleGraph
 
 
 def fuse_max_and_blur(graph: ModuleGraph) -> ModuleGraph:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.catalogue import CATALOGUE, complete
-from wavetwin.compiler.graph import ModuleGraph, Node
 from wavetwin.compiler.passes.rewiring import SECTIONS
+from wavetwin.ir.catalogue import CATALOGUE, complete
+from wavetwin.ir.graph import ModuleGraph, Node
 
 
 class InvariantError(AssertionError):

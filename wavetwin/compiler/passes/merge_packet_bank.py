@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from wavetwin.compiler.catalogue import make_node
-from wavetwin.compiler.graph import Attribute, ModuleGraph, Node
 from wavetwin.compiler.passes.rewiring import find_users, rebuild, redirect
+from wavetwin.ir.catalogue import make_node
+from wavetwin.ir.graph import Attribute, ModuleGraph, Node
 
 
 def merge_packet_bank(graph: ModuleGraph) -> ModuleGraph:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from wavetwin.compiler.graph import ModuleGraph, Node
 from wavetwin.compiler.passes.rewiring import find_users, rebuild, redirect
+from wavetwin.ir.graph import ModuleGraph, Node
 
 
 def pool_apart(graph: ModuleGraph) -> ModuleGraph:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from wavetwin.compiler.graph import ModuleGraph, Node
 from wavetwin.compiler.passes.rewiring import find_users, rebuild, redirect
+from wavetwin.ir.graph import ModuleGraph, Node
 
 
 def push_subsampling(graph: ModuleGraph) -> ModuleGraph:

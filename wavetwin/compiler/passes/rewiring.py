@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from wavetwin.compiler.catalogue import complete
-from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.ir.catalogue import complete
+from wavetwin.ir.graph import ModuleGraph, Node
 
 SECTIONS = ("input", "stem", "pool", "trunk")
 """The parts of a model, in their order."""

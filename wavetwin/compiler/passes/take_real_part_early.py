@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from wavetwin.compiler.catalogue import complete
-from wavetwin.compiler.graph import ModuleGraph, Node
+from wavetwin.ir.catalogue import complete
+from wavetwin.ir.graph import ModuleGraph, Node
 
 _COMMUTES = ("keep_packets", "packet_mixing", "colour_mixing_after", "slice_channels")
 

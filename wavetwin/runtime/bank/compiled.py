@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from wavetwin.runtime.bank.derivative import compute, gradients
-from wavetwin.runtime.bank.facts import BankFacts
-from wavetwin.runtime.bank.plan import make_plan
+from wavetwin.runtime.bank.info import BankFacts
+from wavetwin.runtime.bank.layout import make_plan
 
 
 def pack_facts(facts: BankFacts) -> tuple[list[int], list[int], list[int]]:

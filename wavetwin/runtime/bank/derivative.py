@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wavetwin.runtime.bank import maps
-from wavetwin.runtime.bank.plan import BankPlan
+from wavetwin.runtime.bank.layout import BankPlan
 
 KEPT_BYTES = 10**6
 """What the bank keeps for the backward pass, at most, an image."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_weight
 
-from wavetwin.runtime.bank.plan import BankPlan, TilePlan
+from wavetwin.runtime.bank.layout import BankPlan, TilePlan
 
 
 def luminance(x: Tensor, colour: Tensor | None) -> Tensor:

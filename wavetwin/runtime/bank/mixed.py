@@ -10,10 +10,10 @@ from torch import Tensor
 
 from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_facts
 from wavetwin.runtime.bank.derivative import KEPT_BYTES, MixedMaps, mixed_maps
-from wavetwin.runtime.bank.facts import BankFacts
-from wavetwin.runtime.bank.plan import make_plan
-from wavetwin.runtime.eager import is_eager, plain_shape
-from wavetwin.runtime.shapes import Float
+from wavetwin.runtime.bank.eager import is_eager, plain_shape
+from wavetwin.runtime.bank.info import BankFacts
+from wavetwin.runtime.bank.layout import make_plan
+from wavetwin.runtime.bank.shapes import Float
 
 
 def mixed_packets(

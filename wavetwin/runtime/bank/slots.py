@@ -19,8 +19,8 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from wavetwin.runtime.bank.facts import BankFacts
-from wavetwin.runtime.filters import conjugation_signs, fixed_filters, packet_paths
+from wavetwin.runtime.bank.filters import conjugation_signs, fixed_filters, packet_paths
+from wavetwin.runtime.bank.info import BankFacts
 
 MIN_TILE_PATHS = 4
 """Paths in either direction below which a tile is too small for the convolution kernels."""

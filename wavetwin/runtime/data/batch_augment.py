@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wavetwin.runtime.data.transforms import CROP_ATTEMPTS, CROP_RATIO, CROP_SCALE, fit
-from wavetwin.runtime.random_streams import named_generator
+from wavetwin.runtime.process.random_streams import named_generator
 
 __all__ = ["BatchAugment", "random_windows", "resample_windows"]
 

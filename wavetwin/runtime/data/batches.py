@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data.batch_augment import BatchAugment
 from wavetwin.runtime.data.pool import read_files
 from wavetwin.runtime.data.sources import Batch, ImageSet, TensorImages
 from wavetwin.runtime.data.transforms import augment
-from wavetwin.runtime.random_streams import image_random
+from wavetwin.runtime.process.random_streams import image_random
 
 __all__ = ["Loading", "evaluation_loader", "training_loader"]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from wavetwin.compiler.plan import DataPlan
-from wavetwin.runtime.data.found import Found, FoundArrays
+from wavetwin.ir.plan import DataPlan
+from wavetwin.runtime.data.detected import Found, FoundArrays
 from wavetwin.runtime.data.official import CIFAR_BATCHES, Official
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.foreign_files import recognise, recognise_other
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.foreign_files import recognise, recognise_other
 
 __all__ = ["CIFAR_FILES", "CifarFiles", "read_cifar"]
 

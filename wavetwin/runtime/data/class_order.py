@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from wavetwin.runtime.data.found import shown
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.data.detected import shown
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = [
     "check_same_classes",

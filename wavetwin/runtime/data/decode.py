@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.foreign_files import recognise_file
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.foreign_files import recognise_file
 
 __all__ = ["BadImageError", "decode_image"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wavetwin.compiler.plan import DataPlan
-from wavetwin.runtime.data.found import Found, FoundArrays
+from wavetwin.ir.plan import DataPlan
+from wavetwin.runtime.data.detected import Found, FoundArrays
 from wavetwin.runtime.data.official import Official
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["read_digits"]
 

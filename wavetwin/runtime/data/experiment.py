@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wavetwin.compiler.plan import TrainingPlan
+from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data.batches import Loading, evaluation_loader, training_loader
+from wavetwin.runtime.data.held_out import set_aside
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.readers import find_images
 from wavetwin.runtime.data.root import find_data_root
-from wavetwin.runtime.data.set_aside import set_aside
 from wavetwin.runtime.data.sources import (
     Batch,
     ImageSet,
@@ -28,8 +28,8 @@ from wavetwin.runtime.data.sources import (
 from wavetwin.runtime.data.splits import make_splits
 from wavetwin.runtime.data.statistics import known_statistics, measure_statistics
 from wavetwin.runtime.data.transforms import fit
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.random_streams import epoch_order
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.random_streams import epoch_order
 
 __all__ = ["ExperimentData", "load_data"]
 

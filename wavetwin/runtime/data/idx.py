@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wavetwin.compiler.plan import DataPlan
-from wavetwin.runtime.data.found import Found, FoundArrays
+from wavetwin.ir.plan import DataPlan
+from wavetwin.runtime.data.detected import Found, FoundArrays
 from wavetwin.runtime.data.official import MNIST_RAW, PACKED_IDX, Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.foreign_files import recognise, recognise_other
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.foreign_files import recognise, recognise_other
 
 __all__ = ["IDX_FOLDERS", "IDX_NAMES", "find_idx", "read_idx_images"]
 

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from wavetwin.runtime.data.class_order import in_natural_order
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["IMAGE_SUFFIXES", "ImageWalk", "is_folder", "subfolders", "visible"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wavetwin.runtime.data.found import FileList, Found, shown
+from wavetwin.runtime.data.detected import FileList, Found, shown
 from wavetwin.runtime.data.image_walk import IMAGE_SUFFIXES, ImageWalk, is_folder
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["columns", "list_classes", "list_images", "no_training_images", "read_lines"]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wavetwin.runtime.data.found import FoundArrays
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.foreign_files import recognise_file
+from wavetwin.runtime.data.detected import FoundArrays
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.foreign_files import recognise_file
 
 __all__ = ["LABELS", "NpyImages", "list_npy_sets"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = [
     "CIFAR_BATCHES",

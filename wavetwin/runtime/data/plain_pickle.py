@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["read_plain_pickle"]
 

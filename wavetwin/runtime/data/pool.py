@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from wavetwin.diagnostics.terminal import complain
 from wavetwin.runtime.data.decode import BadImageError
 from wavetwin.runtime.data.sources import Batch, FileImages, ImageSet
-from wavetwin.runtime.errors import RunError
-from wavetwin.terminal import complain
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["FileTransform", "read_files"]
 

@@ -14,11 +14,11 @@ from typing import IO
 
 import numpy as np
 
-from wavetwin.atomic import sync, write_file
+from wavetwin.files.atomic import sync, write_file
 from wavetwin.runtime.data.imagenet import DEVKIT, GROUND_TRUTH, read_devkit
 from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, MNIST_RAW
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["prepare_imagenet", "prepare_mnist"]
 

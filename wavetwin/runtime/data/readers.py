@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from wavetwin.compiler.plan import DataPlan
+from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.cifar import read_cifar
+from wavetwin.runtime.data.detected import Found
 from wavetwin.runtime.data.digits import read_digits
 from wavetwin.runtime.data.folder import read_folder
-from wavetwin.runtime.data.found import Found
 from wavetwin.runtime.data.idx import read_idx_images
 from wavetwin.runtime.data.imagenet import read_imagenet
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.tiny_imagenet import read_tiny_imagenet
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["READERS", "find_images"]
 

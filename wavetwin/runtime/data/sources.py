@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wavetwin.runtime.data.decode import decode_image
-from wavetwin.runtime.data.found import FileList, Found, FoundArrays
+from wavetwin.runtime.data.detected import FileList, Found, FoundArrays
 
 __all__ = [
     "Batch",

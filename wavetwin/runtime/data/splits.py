@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from wavetwin.runtime.data.set_aside import Places
+from wavetwin.runtime.data.held_out import Places
 from wavetwin.runtime.data.sources import ImageSet, ImageSource, SourcePair
 
 __all__ = ["make_splits", "whole"]

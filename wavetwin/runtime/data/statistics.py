@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from wavetwin.runtime.data.sources import Batch
-from wavetwin.runtime.errors import RunError
-from wavetwin.runtime.json_files import read_json, write_json
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.json_files import read_json, write_json
 
 __all__ = ["known_statistics", "measure_statistics"]
 

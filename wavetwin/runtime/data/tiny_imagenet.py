@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wavetwin.compiler.plan import DataPlan
-from wavetwin.runtime.data.found import FileList, Found, shown
+from wavetwin.ir.plan import DataPlan
+from wavetwin.runtime.data.detected import FileList, Found, shown
 from wavetwin.runtime.data.image_walk import is_folder, subfolders
 from wavetwin.runtime.data.listing import (
     columns,
@@ -20,7 +20,7 @@ from wavetwin.runtime.data.listing import (
 )
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
-from wavetwin.runtime.errors import RunError
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["TINY_FOLDER", "read_tiny_imagenet"]
 

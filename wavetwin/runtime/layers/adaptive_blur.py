@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.blur import pad_by_reflection
 from wavetwin.runtime.layers.pieces import (
     images_at_once,
@@ -17,7 +18,6 @@ from wavetwin.runtime.layers.pieces import (
 from wavetwin.runtime.layers.pixel_filter import filter_pixels
 from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain, is_plain_conv
 from wavetwin.runtime.layers.traced import Layer
-from wavetwin.runtime.shapes import Float
 
 
 class AdaptiveBlur(Layer):

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.runtime.eager import plain_shape
+from wavetwin.runtime.bank.eager import plain_shape
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.pieces import (
     differentiable_gradient,
@@ -20,7 +21,6 @@ from wavetwin.runtime.layers.pieces import (
     map_images,
     to_channels_last,
 )
-from wavetwin.runtime.shapes import Float
 
 
 def reflect_margins(size: int) -> tuple[int, int]:

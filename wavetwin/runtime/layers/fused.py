@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from wavetwin.runtime.bank import BankFacts, mixed_packets
-from wavetwin.runtime.eager import plain_shape
-from wavetwin.runtime.filters import bank_padding, qshift_taps
+from wavetwin.runtime.bank.eager import plain_shape
+from wavetwin.runtime.bank.filters import bank_padding, qshift_taps
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
 from wavetwin.runtime.layers.packets import DualTreePacketMaps, KeepPackets
 from wavetwin.runtime.layers.parts import Parts
@@ -22,7 +23,6 @@ from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain, is_pl
 from wavetwin.runtime.layers.pooling import Subsample
 from wavetwin.runtime.layers.stem import CenterCrop, center_crop_window, crop_about_centre
 from wavetwin.runtime.layers.traced import Layer
-from wavetwin.runtime.shapes import Float
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class CropToPackets(Layer):
     Args:
         levels: stages of the packets' cascade.
         stride: step of the packets in the image.
-        filters: a name of `wavetwin.runtime.filters.QSHIFT_FILTERS`.
+        filters: a name of `wavetwin.runtime.bank.filters.QSHIFT_FILTERS`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -99,7 +99,7 @@ class MixedPackets(Layer):
         bands: per band its number of input packets, of output maps, and of groups.
         levels: stages of the cascade, 1 to 4.
         stride: step of the packets in the image, a power of two up to `2**levels`.
-        filters: a name of `wavetwin.runtime.filters.QSHIFT_FILTERS`.
+        filters: a name of `wavetwin.runtime.bank.filters.QSHIFT_FILTERS`.
         colour: initial weights of a mixing of the colours before the packets; None: there is none.
         colours: channels that are transformed each by itself; 1 after a mixing.
         mixes_after: whether these become one channel an output after the packets are mixed.

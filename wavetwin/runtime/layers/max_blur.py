@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.blur import (
     BlurPool,
     adjoint_blur,
@@ -28,7 +29,6 @@ from wavetwin.runtime.layers.pieces import (
 )
 from wavetwin.runtime.layers.plain import is_every_call_watched, is_plain
 from wavetwin.runtime.layers.traced import Layer
-from wavetwin.runtime.shapes import Float
 
 
 def _pool(x: Tensor, taps: Tensor, kernel_size: int, padding: int, stride: int) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.parts import Maps, map_parts
 from wavetwin.runtime.layers.traced import Layer
-from wavetwin.runtime.shapes import Float
 
 
 class ColourMixing(Layer):
@@ -58,7 +58,7 @@ class PacketMixing(Layer, nn.ModuleList):
     """
 
     lambdas: tuple[float, ...] | None
-    """Weights of the bands in the L1/Linf penalty (`wavetwin.runtime.losses`); None: no penalty."""
+    """Weights of the bands in the L1/Linf penalty (`wavetwin.runtime.training.losses`); None: no penalty."""
 
     def __init__(
         self,

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from wavetwin.runtime.eager import plain_shape
+from wavetwin.runtime.bank.eager import plain_shape
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.parts import Parts, split_parts
 from wavetwin.runtime.layers.traced import Layer
-from wavetwin.runtime.shapes import Float
 
 _CONVERSION = nn.SyncBatchNorm.convert_sync_batchnorm.__func__.__code__
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavetwin.runtime.filters import (
+from wavetwin.runtime.bank.filters import (
     bank_padding,
     check_bank,
     conjugation_signs,
@@ -18,9 +18,9 @@ from wavetwin.runtime.filters import (
     qshift_taps,
     wavelet_taps,
 )
+from wavetwin.runtime.bank.shapes import Complex, Float
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.parts import Maps, Parts, join_parts, map_parts
-from wavetwin.runtime.shapes import Complex, Float
 
 Result = TypeVar("Result", Tensor, Parts)
 
@@ -145,7 +145,7 @@ class DualTreePackets(_PacketBank):
     Args:
         levels: stages of the cascade, 1 to 4.
         stride: step of the output in both directions, a power of two up to `2**levels`.
-        filters: a name of `wavetwin.runtime.filters.QSHIFT_FILTERS`.
+        filters: a name of `wavetwin.runtime.bank.filters.QSHIFT_FILTERS`.
         trainable: whether `low` and `high`, (2, n) taps of the primal and the dual tree, are parameters.
 
     Raises:

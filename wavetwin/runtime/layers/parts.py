@@ -13,8 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.traced import Layer
-from wavetwin.runtime.shapes import Float
 
 Parts = tuple[Tensor, Tensor]
 """Real and imaginary part, of one shape."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavetwin.runtime.eager import is_eager
+from wavetwin.runtime.bank.eager import is_eager
 
 PIECE_BYTES = 8 << 20
 """How many bytes of maps are worked on at once."""

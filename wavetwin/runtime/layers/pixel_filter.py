@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.pieces import (
     differentiable_gradient,
     images_at_once,
@@ -15,7 +16,6 @@ from wavetwin.runtime.layers.pieces import (
     is_piecewise,
     map_images,
 )
-from wavetwin.runtime.shapes import Float
 
 
 def filter_pixels(

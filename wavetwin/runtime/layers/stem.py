@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.runtime.eager import plain_shape
+from wavetwin.runtime.bank.eager import plain_shape
+from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.parts import Maps, Parts, map_parts
 from wavetwin.runtime.layers.traced import Layer
-from wavetwin.runtime.shapes import Float
 
 
 def center_crop_window(size: int, target: int) -> int:

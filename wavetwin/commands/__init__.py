@@ -1,0 +1,1 @@
+"""The command line: one module a subcommand. The only place that prints and exits."""

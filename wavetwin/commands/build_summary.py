@@ -1,0 +1,53 @@
+"""Build summary: what `wavetwin build` prints of what it wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wavetwin.explain.show.tree_table import model_table
+from wavetwin.explain.text_table import align, quoted, shown
+
+if TYPE_CHECKING:
+    from wavetwin.commands.build import Built
+
+
+def build_summary(built: Sequence[Built], current: Path) -> str:
+    """Return what `wavetwin build` prints: the layers of one spec, or one line for each of several."""
+    if len(built) == 1:
+        result = built[0]
+        folder = shown(result.folder, current)
+        lines = [model_table(result.compiled)]
+        verb = "unchanged" if result.unchanged else "built"
+        lines.append(f"{verb:12}{folder}/: {', '.join(_file_names(result.files))}")
+        if result.kept:
+            lines.append(f"kept        {', '.join(result.kept)}: edited by hand")
+        lines.append(f"manifest    SHA-256 {result.manifest_sha256}")
+        lines.append(f"next        python {quoted(f'{folder}/train.py')}")
+        return "\n".join(lines) + "\n"
+    rows = [("experiment", "parameters", "MACs", "folder", "manifest")]
+    rows += [
+        (
+            result.compiled.name,
+            f"{result.compiled.graph.parameters.trainable:,}",
+            f"{result.compiled.graph.macs:,}",
+            shown(result.folder, current),
+            result.manifest_sha256[:12],
+        )
+        for result in built
+    ]
+    kept = sum(result.unchanged for result in built)
+    summary = f"{len(built) - kept} experiments built" + (f", {kept} unchanged" if kept else "")
+    for result in built:
+        if result.kept:
+            names = ", ".join(result.kept)
+            summary += f"\n{shown(result.folder, current)}: kept {names}: edited by hand"
+    return "\n".join([*align(rows, right=(1, 2)), "", summary]) + "\n"
+
+
+def _file_names(files: Sequence[str]) -> list[str]:
+    """Return names for a reader: of a standalone copy of the package its folder alone."""
+    copied = sum("/" in name for name in files)
+    names = [name for name in files if "/" not in name]
+    return [*names, f"wavetwin/ ({copied} modules)"] if copied else names

@@ -1,0 +1,224 @@
+"""`wavetwin evaluate`: the battery of a spec on weights from anywhere, without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import wavetwin
+from wavetwin.compiler.compiled import Compiled
+from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.record import Provenance, collect_provenance
+from wavetwin.runtime.process.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from wavetwin.runtime.data import ExperimentData
+    from wavetwin.runtime.evaluation.entries import Baseline
+
+__all__ = ["EvaluateOptions", "default_book", "evaluate_weights"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """What the command line says beside weights and spec."""
+
+    out: Path | None
+    """The book of scores; None: beside the weights."""
+    device: str
+    data_root: Path | None
+    workers: int | None
+    limit_batches: int | None
+    on_bad_image: str
+    allow_other_data: bool
+    baseline: Path | None = None
+    """A book of another model's scores on the same corruptions and perturbations."""
+    state_dict: str | None = None
+    """Which of the file's state dicts is taken; None: the one that there is."""
+
+
+def default_book(weights: Path) -> Path:
+    """Return where the scores of a weights file go."""
+    return weights.with_name(f"{weights.name}.scores.json")
+
+
+def evaluate_weights(
+    weights: Path, compiled: Compiled, options: EvaluateOptions, say: Callable[[str], None]
+) -> Path:
+    """Run a spec's battery on a weights file, add a record an entry to the book, and return it.
+
+    Weights are this project's, or the published models' or torchvision's: every tensor has to
+    agree, as with `wavetwin import weights`. An entry that fails does not keep the others from
+    their scores.
+
+    Raises:
+        RunError: the weights are not of the spec's model, the images are not there, or entries
+            failed; these are named.
+        CompileError: git cannot say what the spec's commit is.
+    """
+    from wavetwin.runtime.data import load_data
+    from wavetwin.runtime.data.class_record import check_order_beside
+    from wavetwin.runtime.evaluation.entries import describe, evaluate_entry, summarise
+    from wavetwin.runtime.evaluation.scores_file import add_record, data_facts, read_scores
+    from wavetwin.runtime.process.scripts import prepare_device
+    from wavetwin.runtime.training.training_batches import place
+
+    plan = compiled.plan
+    book = options.out or default_book(weights)
+    # Before hours of evaluation: is the book one, and can anything be written there?
+    read_scores(book)
+    against: list[Mapping[str, Any] | None] = [None] * len(plan.evaluation)
+    if options.baseline is not None:
+        records = read_scores(options.baseline)
+        against = [_find_record(entry, records, options.baseline) for entry in plan.evaluation]
+        if not any(against):
+            raise RunError(
+                "--baseline is for corruptions and perturbations, and the battery has none",
+                "wavetwin report sets the shifts of runs against a baseline",
+            )
+    if not book.absolute().parent.is_dir():
+        raise RunError(
+            f"{book} cannot be written: there is no folder {book.parent}",
+            "make it, or choose another one with --out",
+        )
+    provenance = _provenance(compiled)
+    model, facts = _load(weights, compiled, options.state_dict, say)
+    device = prepare_device(plan, options.device)
+    data = load_data(
+        plan,
+        data_root=options.data_root,
+        workers=options.workers,
+        limit_batches=options.limit_batches,
+        statistics_file=None,
+        on_bad_image=options.on_bad_image,
+        allow_other_data=options.allow_other_data,
+        device=device,
+    )
+    check_order_beside(weights, data.class_names)
+    baselines = [
+        None if record is None else _to_baseline(record, entry, data, options)
+        for record, entry in zip(against, plan.evaluation, strict=True)
+    ]
+    model = place(model, plan, device)
+    facts = {
+        "digest": plan.digest,
+        "training_digest": plan.training_digest,
+        "model_digest": plan.model_digest,
+        "spec": compiled.spec_path,
+        "overrides": list(compiled.overrides),
+        "commit": provenance.commit,
+        "dirty": provenance.dirty,
+        "drift": [f"data-changed: {note}" for note in data.data_notes],
+        "build_manifest_sha256": None,
+        "package_digest": provenance.source("wavetwin").package_digest,
+        **data_facts(data),
+        **facts,
+    }
+    failures: list[str] = []
+    for entry, baseline in zip(plan.evaluation, baselines, strict=True):
+        try:
+            evaluated = evaluate_entry(
+                entry, model, data, device, data_root=options.data_root, baseline=baseline
+            )
+        except RunError as error:
+            failures.append(f"{describe(entry)}: {error}")
+            continue
+        add_record(book, entry, evaluated, facts)
+        say(f"{describe(entry)}: {summarise(evaluated)}")
+    if failures:
+        raise RunError("; ".join(failures))
+    return book
+
+
+def _find_record(
+    entry: EvaluationPlan, records: Sequence[dict[str, Any]], file: Path
+) -> Mapping[str, Any] | None:
+    """Return the current record of an entry that is set against a baseline; None for the others.
+
+    Raises:
+        RunError: there is none over all the images.
+    """
+    from wavetwin.runtime.evaluation.entries import describe
+    from wavetwin.runtime.evaluation.scores_file import current_records, entry_key
+
+    if entry.mode not in ("corruptions", "perturbations"):
+        return None
+    found = [record for record in records if record["entry"] == entry_key(entry)]
+    whole = [record for record in found if record.get("limit_batches") is None]
+    if not whole:
+        few = "; those that are there are of a few batches" if found else ""
+        raise RunError(
+            f"{file} has no scores of '{describe(entry)}' to set others against{few}",
+            "evaluate the baseline with the same entry first, and without --limit-batches",
+        )
+    return current_records(whole)[0]
+
+
+def _to_baseline(
+    record: Mapping[str, Any],
+    entry: EvaluationPlan,
+    data: ExperimentData,
+    options: EvaluateOptions,
+) -> Baseline:
+    """Return a record as a baseline.
+
+    Raises:
+        RunError: it is of other files than those that the entry would be evaluated on, or these
+            are not there.
+    """
+    from wavetwin.runtime.evaluation.entries import Baseline, describe
+    from wavetwin.runtime.evaluation.entry_files import entry_fingerprint
+
+    assert options.baseline is not None
+    if record.get("files") != entry_fingerprint(entry, data, options.data_root):
+        raise RunError(
+            f"the scores of '{describe(entry)}' in {options.baseline} are of other files than "
+            "those that are there now: their names or sizes differ",
+            "evaluate the baseline again on these files",
+        )
+    return Baseline(f"{options.baseline.name}, weights {record['weights'][:12]}", record["scores"])
+
+
+def _provenance(compiled: Compiled) -> Provenance:
+    """Return where the spec and wavetwin come from; changes are recorded, not refused."""
+    git = GitState()
+    has_repository = git.repository(compiled.files[-1]) is not None
+    return collect_provenance(
+        compiled.files, compiled.project, git, allow_dirty=True, no_git=not has_repository
+    )
+
+
+def _load(
+    weights: Path, compiled: Compiled, key: str | None, say: Callable[[str], None]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Return the model with the weights, and what records say of these."""
+    from wavetwin.importing.weights import (
+        WeightsError,
+        convert_state_dict,
+        describe_not_finite,
+    )
+    from wavetwin.runtime.training.checkpoint import read_foreign
+
+    foreign = read_foreign(weights, key)
+    try:
+        converted = convert_state_dict(compiled.graph, foreign.tensors)
+    except WeightsError as error:
+        subject = f"{compiled.name} ({weights})"
+        raise WeightsError(subject, error.faults, error.remedy) from None
+    for note in (*foreign.notes, *converted.notes):
+        say(f"{weights.name}: {note}")
+    if converted.not_finite:
+        say(f"{weights.name}: {describe_not_finite(converted.not_finite)}")
+    model = wavetwin.build_model(compiled)
+    model.load_state_dict(converted.state)
+    return model, {
+        "weights": foreign.sha256,
+        "weights_file": weights.name,
+        "weights_names": converted.naming,
+        "checkpoint": None,
+        "epochs": None,
+    }

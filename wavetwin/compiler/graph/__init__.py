@@ -1,0 +1,1 @@
+"""Graph: from the resolved spec to the module graph, as the spec says it."""

@@ -1,0 +1,46 @@
+"""Build: from the resolved spec to the module graph, as the spec says it (docs/graph.md)."""
+
+from __future__ import annotations
+
+from wavetwin.compiler.graph.builder import GraphBuilder, Origins
+from wavetwin.compiler.graph.pooling import add_pool
+from wavetwin.compiler.graph.stem import add_stem
+from wavetwin.compiler.graph.trunks import (
+    add_alexnet_trunk,
+    add_resnet_trunk,
+    add_sequential_trunk,
+)
+from wavetwin.compiler.resolve.spec import ResolvedSpec
+from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.graph import ModuleGraph
+
+
+def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -> ModuleGraph:
+    """Return the module graph that the spec describes, before any pass.
+
+    Raises:
+        ShapeError: an operation has no output for its input, for example because the image is too
+            small for all the subsampling.
+    """
+    spec = resolved.spec
+    facts = ARCHITECTURES[spec.backbone.arch]
+    builder = GraphBuilder(resolved.name, origins)
+    size = spec.data.image_size or 0
+    channels = DATASETS[spec.data.dataset].channels
+    image = builder.add(
+        "input",
+        "input",
+        fields=("data.dataset", "data.image_size"),
+        shape=(channels, size, size),
+    )
+    stem = add_stem(builder, spec, facts, image)
+    pooled = add_pool(builder, spec, facts, stem)
+    num_classes = spec.data.num_classes or 0
+    if facts.family == "alexnet":
+        add_alexnet_trunk(builder, spec, pooled, num_classes)
+    elif facts.family == "resnet":
+        add_resnet_trunk(builder, spec, facts, pooled, num_classes)
+    else:
+        add_sequential_trunk(builder, spec, pooled, num_classes)
+    return builder.graph()

@@ -1,0 +1,141 @@
+"""The builder that makes graphs node by node, and the groups of nodes that several parts use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.ir.catalogue import make_node
+from wavetwin.ir.graph import Attribute, ModuleGraph, Node
+
+NORM_EPS = 1e-5
+NORM_MOMENTUM = 0.1
+ADAPTIVE_CHANNELS_PER_GROUP = 8
+"""Of the first pooling's adaptive blur (numerics.md section 3)."""
+ADAPTIVE_TRUNK_GROUPS = 8
+
+Origins = Callable[[str], str | None]
+"""From a field's key path to the `path:line` that set it; None for a default."""
+
+
+class GraphBuilder:
+    """Adds nodes one after another; remembers nothing but the nodes."""
+
+    def __init__(self, name: str, origins: Origins) -> None:
+        self.name = name
+        self._origins = origins
+        self._nodes: dict[str, Node] = {}
+
+    def add(
+        self,
+        node_id: str,
+        op: str,
+        *inputs: str,
+        fields: Sequence[str] = (),
+        **attributes: Attribute,
+    ) -> str:
+        """Add a node that comes from these spec fields and return its id."""
+        places = dict.fromkeys(place for field in fields if (place := self._origins(field)))
+        self._nodes[node_id] = make_node(
+            node_id,
+            op,
+            [self._nodes[source] for source in inputs],
+            attributes,
+            tuple(places),
+        )
+        return node_id
+
+    def shape(self, node_id: str) -> tuple[int, ...]:
+        """Return the shape of a node's output."""
+        return self._nodes[node_id].output_shape
+
+    def graph(self) -> ModuleGraph:
+        """Return the graph of what was added, in that order."""
+        return ModuleGraph(self.name, tuple(self._nodes.values()))
+
+
+def add_blur(
+    builder: GraphBuilder,
+    spec: ExperimentSpec,
+    node_id: str,
+    current: str,
+    kind: str,
+    fields: Sequence[str],
+    groups: int | None = None,
+) -> str:
+    """Blur by two, binomial or adaptive; adaptive ones take a group per eight channels."""
+    size = spec.pooling.blur_size
+    fields = (*fields, "pooling.blur_size")
+    if kind in ("max_blur", "blur"):
+        return builder.add(node_id, "blur_pool", current, fields=fields, size=size, stride=2)
+    return builder.add(
+        node_id,
+        "adaptive_blur",
+        current,
+        fields=fields,
+        size=size,
+        stride=2,
+        groups=groups or builder.shape(current)[0] // ADAPTIVE_CHANNELS_PER_GROUP,
+        normalise="joint",
+    )
+
+
+def add_batch_norm(builder: GraphBuilder, node_id: str, current: str) -> str:
+    """Add a batch norm over all channels and return its id."""
+    return builder.add(
+        node_id,
+        "batch_norm",
+        current,
+        channels=builder.shape(current)[0],
+        eps=NORM_EPS,
+        momentum=NORM_MOMENTUM,
+        frozen=False,
+    )
+
+
+def add_conv(
+    builder: GraphBuilder,
+    node_id: str,
+    current: str,
+    channels: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    bias: bool = False,
+    initial: str = "default",
+    fields: Sequence[str] = ("backbone.arch",),
+) -> str:
+    """Add a convolution and return its id."""
+    return builder.add(
+        node_id,
+        "conv2d",
+        current,
+        fields=fields,
+        channels=channels,
+        kernel_size=kernel_size,
+        stride=stride,
+        padding=padding,
+        groups=1,
+        bias=bias,
+        initial=initial,
+        frozen=False,
+    )
+
+
+def add_linear(
+    builder: GraphBuilder, node_id: str, current: str, features: int, fields: Sequence[str]
+) -> str:
+    """Add a fully connected layer and return its id."""
+    return builder.add(
+        node_id, "linear", current, fields=fields, features=features, bias=True, initial="default"
+    )
+
+
+def crop_and_concat(builder: GraphBuilder, prefix: str, free: str, wavelet: str) -> str:
+    """Centre-crop both to the smaller height and width, then put the free channels first."""
+    cropped = (
+        builder.add(f"{prefix}.crop_free", "crop", free, wavelet),
+        builder.add(f"{prefix}.crop_wavelet", "crop", wavelet, free),
+    )
+    return builder.add(f"{prefix}.concat", "concat", *cropped)

@@ -1,0 +1,371 @@
+"""Compose: a spec, its parents and the command line's overrides as one tree.
+
+Mappings merge key by key, every other value replaces. Parents come first, each with its own
+parents before it, later parents win over earlier ones, the file wins over them, and overrides win
+over all. A null stays in the merged tree, so that what it removed can be named.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wavetwin.compiler.parse.override import parse_override
+from wavetwin.compiler.parse.project import real_path, spec_not_found
+from wavetwin.compiler.parse.source import report
+from wavetwin.compiler.parse.suggest import nearest
+from wavetwin.compiler.parse.tree import MAX_BYTES, ParsedSource, SpecNode, parse_bytes
+from wavetwin.diagnostics import CompileError, Diagnostic, Origin, Place
+
+MAX_PARENTS = 64
+"""Files of one spec's inheritance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One file or override: what it sets itself, before any merging."""
+
+    parsed: ParsedSource
+
+    @property
+    def name(self) -> str:
+        """As shown: a path or `--set[K]`."""
+        return self.parsed.source.path
+
+    @property
+    def is_override(self) -> bool:
+        """Whether the layer is a `--set` of the command line."""
+        return self.name.startswith("--set[")
+
+    @property
+    def tree(self) -> SpecNode | None:
+        """None where the text holds no mapping."""
+        return self.parsed.tree
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """What the schema refuses in one layer on its own."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    names_parents: bool
+    """Whether the layer says its parents rightly; otherwise the merge lacks some."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSpec:
+    """A spec as read: nothing is checked yet but the form of its files."""
+
+    path: Path
+    display_path: str
+    project: Path
+    tree: SpecNode
+    """The merge of all layers, without `extends`."""
+    layers: tuple[Layer, ...]
+    """From the first parent to the last override; a later one wins."""
+    files: tuple[Path, ...]
+    """All files read, parents first, as they were named: absolute, symbolic links kept, since a link
+    is an input, too. A file that has two names is there twice."""
+    overrides: tuple[str, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    """What reading and composing found wrong."""
+
+    def line_text(self, place: Place) -> str | None:
+        """Return the source line at a place of one of the layers."""
+        for layer in self.layers:
+            if layer.name == place.path:
+                return layer.parsed.source.line_text(place.line)
+        return None
+
+    def node(self, path: str | Sequence[str | int]) -> SpecNode | None:
+        """Return the merged value at a key path; None where nothing sets it."""
+        return find_node(self.tree, path.split(".") if isinstance(path, str) else path)
+
+    def has(self, path: str) -> bool:
+        """Whether a key path such as `stem.wavelet.keep.0.channels` has a value that is not null."""
+        node = self.node(path)
+        return node is not None and node.value is not None
+
+    def origin(self, path: str) -> str | None:
+        """Return where a key path is set, as `path:line`; None where it has no value."""
+        node = self.node(path)
+        if node is None or node.value is None:
+            return None
+        place = node.key_place or node.place
+        return f"{place.path}:{place.line}"
+
+
+@dataclass
+class SourceCache:
+    """Every file read and parsed once, however many specs of a command share it."""
+
+    project: Path
+    sources: dict[Path, ParsedSource] = field(default_factory=dict[Path, ParsedSource])
+    """By path, symbolic links resolved."""
+    reports: dict[str, LayerReport] = field(default_factory=dict[str, "LayerReport"])
+    """What `validate` found in each file on its own, by the name that it is shown under."""
+    num_parses: int = 0
+
+    def read(self, path: Path) -> ParsedSource:
+        """Return a file's parse.
+
+        Raises:
+            CompileError: `file-not-found` or `file-unreadable`.
+        """
+        resolved = real_path(path)
+        known = self.sources.get(resolved)
+        if known is not None:
+            return known
+        shown = self.display(path)
+        try:
+            with resolved.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except FileNotFoundError as error:
+            raise CompileError([spec_not_found(resolved, shown)]) from error
+        except IsADirectoryError as error:
+            raise CompileError([_is_folder(shown)]) from error
+        except OSError as error:
+            reason = error.strerror or "it cannot be read"
+            help_text = "make it readable, or name another file"
+            raise CompileError(
+                [Diagnostic("file-unreadable", reason, subject=shown, help=help_text)]
+            ) from error
+        self.num_parses += 1
+        parsed = self.sources[resolved] = parse_bytes(data, shown)
+        return parsed
+
+    def display(self, path: Path) -> str:
+        """Return how a path is shown: relative to the project, with slashes."""
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow links
+        for candidate in (absolute, real_path(path)):
+            if candidate.is_relative_to(self.project):
+                return candidate.relative_to(self.project).as_posix()
+        return str(path)
+
+
+def load_spec(
+    path: Path, project: Path, overrides: Sequence[str] = (), cache: SourceCache | None = None
+) -> LoadedSpec:
+    """Read a spec, its parents and the overrides, and merge them.
+
+    Faults are collected in the result's diagnostics; what can be read is merged all the same.
+
+    Raises:
+        CompileError: `file-not-found` or `file-unreadable`, of the spec itself.
+    """
+    project = project.absolute()
+    if cache is None:
+        cache = SourceCache(project)
+    return _Composer(cache, project).load(path, tuple(overrides))
+
+
+def find_node(tree: SpecNode | None, path: Sequence[str | int]) -> SpecNode | None:
+    """Return the node at a path of keys and list positions; None where there is none."""
+    node = tree
+    for part in path:
+        if node is None:
+            return None
+        value = node.value
+        if isinstance(value, dict):
+            node = value.get(str(part))
+        elif isinstance(value, list) and str(part).isdigit() and int(part) < len(value):
+            node = value[int(part)]
+        else:
+            return None
+    return node
+
+
+def merge(under: SpecNode, over: SpecNode) -> SpecNode:
+    """Return `over` laid on `under`: mappings merge key by key, everything else replaces."""
+    if not isinstance(under.value, dict) or not isinstance(over.value, dict):
+        return over
+    merged: dict[str, SpecNode] = dict(under.value)
+    for key, node in over.value.items():
+        below = merged.get(key)
+        merged[key] = node if below is None else merge(below, node)
+    return SpecNode(merged, over.place, over.key_place)
+
+
+@dataclass
+class _Composer:
+    cache: SourceCache
+    project: Path
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    layers: dict[Path, Layer] = field(default_factory=dict[Path, Layer])
+    """In the order in which files are complete: parents first."""
+    names: dict[Path, dict[Path, None]] = field(default_factory=dict[Path, "dict[Path, None]"])
+    """What each file was called, by its real path."""
+    trees: dict[Path, SpecNode | None] = field(default_factory=dict[Path, "SpecNode | None"])
+    """Merged trees of the files that are complete."""
+    open_files: list[tuple[Path, Origin | None]] = field(
+        default_factory=list[tuple[Path, "Origin | None"]]
+    )
+    """Files being composed and the `extends` entry that names each."""
+    is_too_long: bool = False
+
+    def load(self, path: Path, overrides: tuple[str, ...]) -> LoadedSpec:
+        tree = self._compose(path, None)
+        files = tuple(name for resolved in self.layers for name in self.names[resolved])
+        layers = list(self.layers.values())
+        for number, text in enumerate(overrides, 1):
+            layer = Layer(parse_override(text, number))
+            layers.append(layer)
+            self.diagnostics += layer.parsed.diagnostics
+            if layer.tree is not None:
+                tree = layer.tree if tree is None else merge(tree, layer.tree)
+        shown = self.cache.display(path)
+        if tree is None:
+            tree = SpecNode({}, Place(shown, 1, 1))
+        return LoadedSpec(
+            path,
+            shown,
+            self.project,
+            tree,
+            tuple(layers),
+            files,
+            overrides,
+            tuple(self.diagnostics),
+        )
+
+    def _compose(self, path: Path, named_by: Origin | None) -> SpecNode | None:
+        resolved = real_path(path)
+        # resolve() would follow the links.
+        name = Path(os.path.abspath(path))  # noqa: PTH100
+        self.names.setdefault(resolved, {})[name] = None
+        if resolved in self.trees:
+            return self.trees[resolved]
+        parsed = self.cache.read(path)
+        tree: SpecNode | None = None
+        self.open_files.append((resolved, named_by))
+        own_faults = list(parsed.diagnostics)
+        for entry in _extends_entries(parsed.tree):
+            parent = self._find_parent(path, entry, parsed, own_faults)
+            if parent is not None:
+                below = self._compose(parent, Origin("extends", entry.place))
+                if below is not None:
+                    tree = below if tree is None else merge(tree, below)
+        self.open_files.pop()
+        self.diagnostics += own_faults
+        if parsed.tree is not None:
+            own = _without_extends(parsed.tree)
+            tree = own if tree is None else merge(tree, own)
+        self.layers[resolved] = Layer(parsed)
+        self.trees[resolved] = tree
+        return tree
+
+    def _find_parent(
+        self, child: Path, entry: SpecNode, parsed: ParsedSource, faults: list[Diagnostic]
+    ) -> Path | None:
+        """Return a parent's path, or report why it cannot be used."""
+        text = str(entry.value)
+
+        def refuse(code: str, headline: str, help: str | None = None) -> None:
+            faults.append(report(parsed.source, code, headline, entry.place, help=help))
+
+        if Path(text).is_absolute():
+            refuse(
+                "extends-absolute-path",
+                f"'{text}' is an absolute path",
+                "name a parent relative to this file, so that the project can be moved",
+            )
+            return None
+        if not text.isprintable():
+            refuse("extends-not-found", f"there is no file {text!r}")
+            return None
+        candidate = child.parent / text
+        resolved = real_path(candidate)
+        if not resolved.is_relative_to(real_path(self.project)):
+            refuse(
+                "extends-leaves-project",
+                f"'{text}' is outside the project",
+                "copy the file into the project",
+            )
+            return None
+        reason = _why_not_readable(candidate)
+        if reason is not None:
+            refuse("extends-not-found", f"'{text}' {reason}", _suggest_file(candidate))
+            return None
+        open_paths = [path for path, _ in self.open_files]
+        if resolved in open_paths:
+            first = open_paths.index(resolved)
+            origins = tuple(origin for _, origin in self.open_files[first + 1 :] if origin)
+            names = " -> ".join(
+                self.cache.display(path) for path in (*open_paths[first:], resolved)
+            )
+            faults.append(
+                report(
+                    parsed.source,
+                    "extends-cycle",
+                    f"'{text}' extends this file, directly or through others"
+                    if len(open_paths) - first > 1
+                    else "a spec cannot extend itself",
+                    entry.place,
+                    origins=origins,
+                    notes=(f"cycle: {names}",),
+                )
+            )
+            return None
+        if len(self.trees) + len(self.open_files) >= MAX_PARENTS and resolved not in self.trees:
+            if not self.is_too_long:
+                self.is_too_long = True
+                refuse("too-many-parents", f"a spec has at most {MAX_PARENTS} files in all")
+            return None
+        return candidate
+
+
+def _extends_entries(tree: SpecNode | None) -> list[SpecNode]:
+    """Return the paths of `extends`; what is not text is left to `validate`."""
+    if tree is None or not isinstance(tree.value, dict):
+        return []
+    node = tree.value.get("extends")
+    if node is None:
+        return []
+    entries = node.value if isinstance(node.value, list) else [node]
+    return [entry for entry in entries if isinstance(entry.value, str) and entry.value]
+
+
+def _without_extends(tree: SpecNode) -> SpecNode:
+    assert isinstance(tree.value, dict)
+    if "extends" not in tree.value:
+        return tree
+    fields: Mapping[str, SpecNode] = tree.value
+    return SpecNode(
+        {key: node for key, node in fields.items() if key != "extends"}, tree.place, tree.key_place
+    )
+
+
+def _why_not_readable(path: Path) -> str | None:
+    """Return what keeps a file from being read; None where nothing does."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            return "is a folder" if stat.S_ISDIR(mode) else "is not a file"
+        with path.open("rb"):
+            return None
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _suggest_file(path: Path) -> str | None:
+    try:
+        names = sorted(each.name for each in path.parent.iterdir() if each.suffix == ".yaml")
+    except (FileNotFoundError, NotADirectoryError):
+        return f"there is no folder '{path.parent.name}' there"
+    except OSError:
+        return None  # what keeps the folder from being read keeps the file, and is told of it
+    name = nearest(path.name, names)
+    return None if name is None else f"did you mean '{name}'?"
+
+
+def _is_folder(shown: str) -> Diagnostic:
+    return Diagnostic(
+        "file-unreadable",
+        "this is a folder, and one spec is needed",
+        subject=shown,
+        help="name a .yaml file in it",
+    )

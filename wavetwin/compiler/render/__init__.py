@@ -1,0 +1,1 @@
+"""Render: from graph and plan to the files of a built folder."""

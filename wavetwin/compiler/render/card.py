@@ -1,0 +1,144 @@
+"""The facts of a model card: what MODEL.md shows in its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from wavetwin.compiler.compiled import Compiled
+from wavetwin.compiler.validate.conflict import value_text as written_text
+from wavetwin.ir.graph import Node
+from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
+from wavetwin.provenance.record import Provenance
+
+_LABELS = ("wavetwin", "name", "summary", "tags", "published", "lint")
+
+
+def card_facts(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
+    """Return what the template of MODEL.md needs beside the context of all templates."""
+    graph = compiled.graph
+    published = compiled.resolved.get("published", {})
+    return {
+        "layers": [_layer_row(node) for node in graph if node.op != "input"],
+        "input_shape": shape_text(graph.input.output_shape),
+        "output_shape": shape_text(graph.output.output_shape),
+        "parameters": graph.parameters,
+        "macs": graph.macs,
+        "optimised_macs": compiled.optimised_graph.macs,
+        "elementwise": graph.elementwise,
+        "activation_megabytes": f"{graph.activation_bytes / 2**20:.1f}",
+        "passes": graph.passes,
+        "settings": list(_settings(compiled)),
+        "training": list(_training_rows(compiled.plan)),
+        "evaluation": [_evaluation_text(entry) for entry in compiled.plan.evaluation],
+        "published": [(key, value) for key, value in published.items()],
+        "sources": provenance.sources,
+        "uses_git": provenance.uses_git,
+        "num_inputs": sum(len(paths) for paths in provenance.inputs.values()),
+        "overrides": compiled.overrides,
+    }
+
+
+def folder_name(compiled: Compiled) -> str:
+    """Return the name of the folder that the experiment is built to (decisions.md 4)."""
+    return f"{compiled.name}@{compiled.digest[:8]}" if compiled.overrides else compiled.name
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Return a shape for a reader: `3 x 224 x 224`."""
+    return " x ".join(str(size) for size in shape)
+
+
+def _layer_row(node: Node) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "op": node.op,
+        "shape": shape_text(node.output_shape) + (" complex" if node.is_complex else ""),
+        "parameters": node.parameters,
+        "macs": node.macs,
+    }
+
+
+def _settings(compiled: Compiled) -> Iterator[tuple[str, str, str]]:
+    """Yield key path, value and place of what the spec and its overrides set themselves."""
+    for path, value in _leaves(compiled.resolved, ""):
+        if path.split(".", 1)[0] in _LABELS:
+            continue
+        place = compiled.loaded.origin(path)
+        if place is not None and (place.startswith((f"{compiled.spec_path}:", "--set["))):
+            yield path, _written_text(compiled, path, value), place
+
+
+def _leaves(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(cast("Mapping[str, Any]", value), f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _written_text(compiled: Compiled, path: str, value: Any) -> str:
+    """Return a value as its line has it where that is a short text, else the resolved one."""
+    node = compiled.loaded.node(path)
+    if node is not None and not isinstance(node.value, dict):
+        is_nested = isinstance(node.value, list) and any(
+            isinstance(item.value, list | dict) for item in node.value
+        )
+        if not is_nested:
+            return written_text(node)
+    return _value_text(value)
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        if any(isinstance(item, list | dict) for item in items):
+            return f"{len(items)} entries"
+        text = ", ".join(str(item) for item in items)
+        return f"[{text}]" if len(text) <= 60 else f"{len(items)} numbers"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
+    data, optimizer, schedule = plan.data, plan.optimizer, plan.schedule
+    yield "data", f"{data.dataset}, {data.image_size} px, {data.num_classes} classes"
+    yield "augmentation", data.augmentation
+    yield "normalised by", data.normalise
+    yield "validation images", f"{data.validation}{' per class' * data.validation_per_class}"
+    parts = f" in {plan.accumulate} parts" if plan.accumulate > 1 else ""
+    yield "epochs and batch", f"{plan.epochs} epochs, batches of {plan.batch_size}{parts}"
+    if plan.iterations_per_epoch is not None:
+        yield "steps an epoch", str(plan.iterations_per_epoch)
+    extra = f"momentum {optimizer.momentum}" if optimizer.name == "sgd" else f"{optimizer.betas}"
+    decay = f"weight decay {optimizer.weight_decay}"
+    yield "optimiser", f"{optimizer.name}, lr {optimizer.lr}, {extra}, {decay}"
+    rule = schedule.name
+    if schedule.step_epochs is not None:
+        rule += f", times {schedule.gamma} every {schedule.step_epochs} epochs"
+    elif schedule.milestones is not None:
+        rule += f", times {schedule.gamma} after {', '.join(map(str, schedule.milestones))}"
+    elif schedule.patience is not None:
+        rule += f", times {schedule.gamma} after {schedule.patience} epochs without progress"
+    if schedule.warmup_epochs:
+        rule += f", {schedule.warmup_epochs} epochs of warm-up"
+    yield "schedule", rule
+    if plan.regularisation is not None:
+        lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
+        yield "L1/Linf penalty", f"lambda {lambdas} on the bands of {plan.regularisation.node}"
+    yield "precision", plan.precision
+    yield "seed", str(plan.seed)
+
+
+def _evaluation_text(entry: EvaluationPlan) -> str:
+    words = [entry.mode.replace("_", " ")]
+    if entry.split is not None:
+        words.append(f"of the {entry.split} images")
+    if entry.mode == "shifts":
+        step = f" in steps of 1/{entry.pixel_divide}" if entry.pixel_divide != 1 else ""
+        metric = (entry.metric or "").replace("_", " ")
+        words.append(f"({entry.direction}, up to {entry.max_shift} pixels{step}, {metric})")
+    if entry.root is not None:
+        words.append(f"of {entry.root}")
+    if not entry.normalise:
+        words.append("without normalisation")
+    return " ".join(words)

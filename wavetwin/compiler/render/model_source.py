@@ -1,0 +1,336 @@
+"""The classes of model.py, from the nodes of a module graph.
+
+A container of the graph (a prefix of ids) becomes a class, a node becomes an attribute of the same
+name, so that state-dict names are the graph's. Residual blocks are in `block_source`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from wavetwin.compiler.render.block_source import (
+    KAIMING,
+    ClassSource,
+    is_residual_stage,
+    stage_lines,
+    write_block,
+)
+from wavetwin.compiler.render.model_text import (
+    BRANCHES,
+    choose_variable,
+    class_doc,
+    shapes_text,
+    wrap_numbers,
+)
+from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.layer_source import WIDTH, Call, assign, literal, make_layer
+from wavetwin.ir.plan import TrainingPlan
+
+_TITLES = {
+    "stem": ("Stem", "The first layer"),
+    "stem.wavelet": ("WaveletChannels", "The wavelet channels of the first layer"),
+    "pool": ("Pool", "Norm, activation and pooling up to the next convolution"),
+    "pool.free": ("FreePool", "The free channels' first pooling"),
+    "pool.wavelet": ("WaveletPool", "The wavelet channels' first pooling"),
+    "trunk": ("Trunk", "The layers after the first pooling"),
+}
+# Written around the call before them, on its line.
+_WRAPPING = frozenset({"batch_norm", "energy_norm", "bias", "relu"})
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """What the template lays out."""
+
+    classes: tuple[ClassSource, ...]
+    constants: tuple[tuple[str, tuple[str, ...]], ...]
+    """Name and lines of long tuples of numbers."""
+    layers: tuple[str, ...]
+    """Names to import from wavetwin.runtime.layers, sorted."""
+    input_shape: tuple[int, ...]
+    num_classes: int
+    takes_num_classes: bool
+    """Whether a linear layer follows the number of classes."""
+    kaiming: str | None
+    """Whose convolutions are drawn anew: `self`, `self.trunk`, or None."""
+
+
+@dataclass(slots=True)
+class _Item:
+    """A node, or a container of nodes, as its parent class sees it."""
+
+    name: str
+    nodes: list[Node]
+    inputs: tuple[str, ...]
+    is_container: bool
+
+    @property
+    def output(self) -> Node:
+        return self.nodes[-1]
+
+
+@dataclass(slots=True)
+class _Writer:
+    graph: ModuleGraph
+    lambdas: Mapping[str, tuple[float, ...]]
+    classifier: str | None
+    """Id of the linear layer that has a score for each class."""
+    classes: list[ClassSource] = field(default_factory=list[ClassSource])
+    constants: list[tuple[str, tuple[str, ...]]] = field(
+        default_factory=list[tuple[str, tuple[str, ...]]]
+    )
+    layers: set[str] = field(default_factory=set[str])
+    by_id: dict[str, Node] = field(default_factory=dict[str, Node])
+    users: dict[str, list[Node]] = field(default_factory=dict[str, list[Node]])
+
+    def __post_init__(self) -> None:
+        self.by_id = {node.id: node for node in self.graph}
+        self.users = {node.id: [] for node in self.graph}
+        for node in self.graph:
+            for source in node.inputs:
+                self.users[source].append(node)
+
+    def write_class(self, prefix: str, freeze: bool = True) -> str:
+        """Add the class of a container, its parts' classes first; return its name."""
+        nodes = [node for node in self.graph if node.id.startswith(f"{prefix}.")]
+        name, title = _TITLES[prefix]
+        sources = self._in_order(_outer_inputs(nodes))
+        results = self._results(nodes)
+        takes_classes = prefix == "trunk" and self.classifier is not None
+        owners = _owners(nodes)
+        all_frozen = bool(owners) and all(_is_frozen(owner) for owner in owners)
+        init: list[str] = []
+        if prefix == "trunk" and is_residual_stage(nodes):
+            block = write_block(nodes, self.by_id)
+            self.classes.append(block)
+            self.layers.update(block.layers)
+            init += stage_lines(nodes, self.by_id, block.name)
+            forward = [
+                *(f"x = self.{stage}(x)" for stage in _stages(nodes)),
+                *self._forward(
+                    self._items(prefix, [n for n in nodes if "layer" not in n.id]), "x", results
+                ),
+            ]
+            items = self._items(prefix, [node for node in nodes if "layer" not in node.id])
+            init += self._init(prefix, items, freeze and not all_frozen)
+        else:
+            items = self._items(prefix, nodes)
+            init += self._init(prefix, items, freeze and not all_frozen)
+            forward = self._forward(items, "image" if prefix == "stem" else "x", results)
+        if freeze and all_frozen:
+            init.append("self.requires_grad_(False)")
+        source = ClassSource(
+            name=name,
+            doc=class_doc(title, f"{shapes_text(sources)} to {shapes_text(results)}."),
+            parameters=("num_classes: int",) if takes_classes else (),
+            init=tuple(init),
+            argument="image" if prefix == "stem" else "x",
+            forward=tuple(forward),
+            takes=self._type(sources),
+            returns=self._type(results),
+        )
+        self.classes.append(source)
+        return name
+
+    def _in_order(self, ids: Sequence[str]) -> list[Node]:
+        return [node for node in self.graph if node.id in ids]
+
+    def _results(self, nodes: Sequence[Node]) -> list[Node]:
+        """Return what nodes outside read of these nodes; the last one if they read nothing."""
+        inside = {node.id for node in nodes}
+        read = [
+            node
+            for node in nodes
+            if any(user.id not in inside for user in self.users[node.id])
+            and not self._is_early_real(node)
+        ]
+        return read or [nodes[-1]]
+
+    def _type(self, nodes: Sequence[Node]) -> str:
+        """Return the annotation of these values: a pair where there are two."""
+        types = ["tuple[Tensor, Tensor]" if self._is_complex(node) else "Tensor" for node in nodes]
+        return types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
+
+    def _is_complex(self, node: Node) -> bool:
+        """Whether a value is complex where it is written, its real part not taken at once."""
+        users = self.users[node.id]
+        return node.is_complex and not (users and all(map(self._is_early_real, users)))
+
+    def _items(self, prefix: str, nodes: Sequence[Node]) -> list[_Item]:
+        items: list[_Item] = []
+        for node in nodes:
+            child, _, rest = node.id.removeprefix(f"{prefix}.").partition(".")
+            if rest and items and items[-1].name == child:
+                items[-1].nodes.append(node)
+            elif self._is_early_real(node):
+                continue
+            else:
+                items.append(_Item(child, [node], self._sources(node), bool(rest)))
+        for item in items:
+            if item.is_container:
+                item.inputs = tuple(self._skip(source) for source in _outer_inputs(item.nodes))
+        return items
+
+    def _is_early_real(self, node: Node) -> bool:
+        """Whether a real part is taken by the packets' module itself, which then skips the rest."""
+        if node.op != "real_part" or node.section != "stem":
+            return False
+        source = self.by_id[node.inputs[0]]
+        return source.op == "packets" and len(self.users[source.id]) == 1
+
+    def _skip(self, source: str) -> str:
+        """Return what computes the value `source`, past what is written as a part of it."""
+        node = self.by_id[source]
+        if self._is_early_real(node) or self._is_joined_crop(node):
+            return node.inputs[0]
+        return source
+
+    def _is_joined_crop(self, node: Node) -> bool:
+        """Whether a crop about the centre belongs to the concatenation after it."""
+        users = self.users[node.id]
+        return node.op == "crop" and len(users) == 1 and self._crops_itself(users[0])
+
+    def _crops_itself(self, node: Node) -> bool:
+        """Whether a concatenation joins inputs that are cropped to the smallest of them."""
+        if node.op != "concat":
+            return False
+        crops = [self.by_id[source] for source in node.inputs]
+        cropped = {crop.inputs[0] for crop in crops}
+        return all(crop.op == "crop" and set(crop.inputs) == cropped for crop in crops)
+
+    def _sources(self, node: Node) -> tuple[str, ...]:
+        return tuple(self._skip(source) for source in node.inputs)
+
+    def _init(self, prefix: str, items: Sequence[_Item], freeze: bool) -> list[str]:
+        lines: list[str] = []
+        frozen: list[str] = []
+        for item in items:
+            if item.is_container:
+                self.write_class(f"{prefix}.{item.name}", freeze)
+                lines.append(f"self.{item.name} = {_TITLES[f'{prefix}.{item.name}'][0]}()")
+                continue
+            node = item.output
+            if self._is_joined_crop(node) or node.op == "add":
+                continue
+            lines += assign(f"self.{item.name}", self._call(node))
+            frozen += [
+                f"self.{owner.id.removeprefix(f'{prefix}.')}.requires_grad_(False)"
+                for owner in _owners([node])
+                if freeze and _is_frozen(owner)
+            ]
+        return lines + frozen
+
+    def _call(self, node: Node) -> Call:
+        names: dict[str, str] = {}
+        shapes = [self.by_id[source].output_shape for source in node.inputs]
+        if node.id == self.classifier:
+            names["features"] = "num_classes"
+        if node.op == "packets":
+            real = all(self._is_early_real(user) for user in self.users[node.id])
+            names["imaginary"] = repr(not real)
+        if node.op in ("keep_packets", "packet_bank"):
+            packets = cast("tuple[int, ...]", node.attributes["packets"])
+            self.constants.append(("KEPT_PACKETS", wrap_numbers(packets)))
+            names["packets"] = "KEPT_PACKETS"
+        for owner in node.owners:
+            if owner.op == "packet_mixing" and owner.id in self.lambdas:
+                names["lambdas"] = literal(self.lambdas[owner.id])
+            if owner.op == "colour_mixing":
+                names["initial"] = literal(owner.attributes["initial"])
+        if node.op == "colour_mixing_after":
+            names["outputs"] = str(node.output_shape[0])
+        if self._crops_itself(node):
+            call = Call("CenterCropConcat")
+        else:
+            call = make_layer(node, shapes, names)
+        if call.layer is not None:
+            self.layers.add(call.layer)
+        return call
+
+    def _forward(self, items: Sequence[_Item], argument: str, results: Sequence[Node]) -> list[str]:
+        """Return the lines of `forward`: one a layer, norms and activations around the layer."""
+        items = [item for item in items if not self._is_joined_crop(item.output)]
+        made = {item.output.id for item in items}
+        outer = [source for item in items for source in item.inputs if source not in made]
+        names = dict.fromkeys(outer, argument)
+        first: list[str] = []
+        if len(names) > 1:
+            sources = self._in_order(outer)
+            names = {node.id: name for node, name in zip(sources, BRANCHES, strict=True)}
+            first = [f"{', '.join(BRANCHES)} = {argument}"]
+        lines: list[tuple[str, str, Node]] = []
+        for index, item in enumerate(items):
+            sources = [names[source] for source in item.inputs]
+            later = {source for other in items[index + 1 :] for source in other.inputs}
+            expression = f"self.{item.name}({', '.join(sources)})"
+            target = choose_variable(item.name, sources[0], item.inputs[0] not in later)
+            previous = lines[-1] if lines else None
+            if (
+                not item.is_container
+                and item.output.op in _WRAPPING
+                and previous is not None
+                and previous[0] == target
+                and previous[2].id == item.inputs[0]
+                and len(previous[1]) < 60
+            ):
+                expression = f"self.{item.name}({previous[1]})"
+                lines.pop()
+            names[item.output.id] = target
+            lines.append((target, expression, item.output))
+        written = [
+            self._with_shape(f"{target} = {expression}", output)
+            for target, expression, output in lines
+        ]
+        if len(results) == 1:
+            return [*first, *written[:-1], f"return {lines[-1][1]}"]
+        return [*first, *written, f"return {', '.join(names[node.id] for node in results)}"]
+
+    def _with_shape(self, line: str, node: Node) -> str:
+        note = f"{line}  # {node.output_shape}{', complex' if self._is_complex(node) else ''}"
+        return note if len(note) + 8 <= WIDTH else line
+
+
+def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
+    """Return the classes of model.py for a graph, as written or after its passes."""
+    linear = [node for node in graph if node.op == "linear"]
+    lambdas = (
+        {plan.regularisation.node: plan.regularisation.lambdas}
+        if plan.regularisation is not None
+        else {}
+    )
+    writer = _Writer(graph, lambdas, linear[-1].id if linear else None)
+    for section in ("stem", "pool", "trunk"):
+        writer.write_class(section)
+    drawn = {node.section for node in graph if node.attributes.get("initial") == KAIMING}
+    return ModelSource(
+        classes=tuple(writer.classes),
+        constants=tuple(writer.constants),
+        layers=tuple(sorted(writer.layers)),
+        input_shape=graph.input.output_shape,
+        num_classes=plan.data.num_classes,
+        takes_num_classes=bool(linear),
+        kaiming="self" if "stem" in drawn else "self.trunk" if drawn else None,
+    )
+
+
+def _outer_inputs(nodes: Sequence[Node]) -> tuple[str, ...]:
+    inside = {node.id for node in nodes}
+    return tuple(
+        dict.fromkeys(source for node in nodes for source in node.inputs if source not in inside)
+    )
+
+
+def _owners(nodes: Sequence[Node]) -> list[Node]:
+    """Return the nodes by whose ids the parameters are named."""
+    return [owner for node in nodes for owner in node.owners if owner.parameters.total]
+
+
+def _is_frozen(node: Node) -> bool:
+    return bool(node.attributes.get("frozen", False))
+
+
+def _stages(nodes: Sequence[Node]) -> list[str]:
+    names = (node.id.split(".")[1] for node in nodes if "layer" in node.id)
+    return list(dict.fromkeys(names))

@@ -1,0 +1,45 @@
+"""Pieces of model.py's text: docstrings, names of variables, long tuples of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wavetwin.ir.graph import Node
+from wavetwin.ir.layer_source import WIDTH
+
+BRANCHES = ("free", "wavelet")
+"""Variables of the two values that a stem may give."""
+
+
+def class_doc(title: str, shapes: str) -> str:
+    """Return a docstring's text, on one line where it fits."""
+    line = f"{title}: {shapes}"
+    if 4 + len(f'"""{line}"""') <= WIDTH:
+        return line
+    return f"{title}.\n\n    {shapes}\n    "
+
+
+def shapes_text(nodes: Sequence[Node]) -> str:
+    """Return the shapes of one value or of two."""
+    return " and ".join(str(node.output_shape) for node in nodes)
+
+
+def choose_variable(name: str, source: str, is_last_use: bool) -> str:
+    """Return the variable for an item's output: its branch's, or the input's where that is free."""
+    for branch in BRANCHES:
+        if name.endswith(branch):
+            return branch
+    return source if is_last_use and source != "image" else "x"
+
+
+def wrap_numbers(numbers: Sequence[int]) -> tuple[str, ...]:
+    """Return a tuple's source text: one line, or lines that the formatter is told to leave."""
+    flat = ", ".join(str(number) for number in numbers)
+    if len(numbers) > 1 and len(flat) + len("KEPT_PACKETS = ()") <= WIDTH:
+        return (f"({flat})",)
+    lines = ["   "]
+    for number in numbers:
+        if len(lines[-1]) + len(f" {number},") > WIDTH - 4:
+            lines.append("   ")
+        lines[-1] += f" {number},"
+    return ("(", *lines, ")  # fmt: skip")

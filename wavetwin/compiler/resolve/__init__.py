@@ -1,0 +1,1 @@
+"""Resolve: fill in what the spec leaves out, and make the training plan."""

@@ -1,0 +1,1 @@
+"""Validate: from the tree to a typed spec, with every fault found."""

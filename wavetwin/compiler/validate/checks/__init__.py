@@ -1,0 +1,13 @@
+"""Checks: the rules that join several fields of a spec (spec-language.md, "What must hold")."""
+
+from __future__ import annotations
+
+from wavetwin.compiler.validate.checks.labels import LABEL_RULES
+from wavetwin.compiler.validate.checks.network import NETWORK_RULES
+from wavetwin.compiler.validate.checks.rule import Facts, Rule
+from wavetwin.compiler.validate.checks.training import TRAINING_RULES
+from wavetwin.compiler.validate.checks.wavelet import WAVELET_RULES
+
+__all__ = ["RULES", "Facts", "Rule"]
+
+RULES: tuple[Rule, ...] = (*NETWORK_RULES, *WAVELET_RULES, *TRAINING_RULES, *LABEL_RULES)

@@ -1,0 +1,376 @@
+"""Network: rules about the backbone, the free channels and the first pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.compiler.validate.checks.rule import Facts, Rule, reads
+from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.datasets import DATASETS
+
+_BLURRING = ("max_blur", "max_adaptive_blur")
+_CHANNELS = (
+    "backbone.arch",
+    "stem.free_channels",
+    "stem.wavelet",
+    "stem.wavelet.keep",
+    "stem.wavelet.keep.*.channels",
+)
+
+
+def num_free_channels(spec: ExperimentSpec) -> int:
+    """Return the free channels, filled in as `resolve` does."""
+    if spec.stem.free_channels is not None:
+        return spec.stem.free_channels
+    return ARCHITECTURES[spec.backbone.arch].first_layer_width or 0
+
+
+def num_wavelet_channels(spec: ExperimentSpec) -> int:
+    """Return the sum of the bands' channels."""
+    wavelet = spec.stem.wavelet
+    return 0 if wavelet is None else sum(entry.channels for entry in wavelet.keep)
+
+
+def channel_paths(spec: ExperimentSpec) -> list[str]:
+    """Return the key paths of the values that make up the stem's width."""
+    wavelet = spec.stem.wavelet
+    bands = 0 if wavelet is None else len(wavelet.keep)
+    return [
+        "stem.free_channels",
+        *(f"stem.wavelet.keep.{band}.channels" for band in range(bands)),
+    ]
+
+
+@reads(*_CHANNELS)
+def check_channels(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """The stem has the width of the architecture's first layer, and at least one channel."""
+    width = ARCHITECTURES[spec.backbone.arch].first_layer_width
+    free, wavelet = num_free_channels(spec), num_wavelet_channels(spec)
+    paths = channel_paths(spec)
+    if width is None:
+        if free + wavelet == 0:
+            yield facts.clash(
+                "stem-is-empty",
+                "the first layer has no channels",
+                [*paths, "backbone.arch"],
+                help="set stem.free_channels, or add a stem.wavelet",
+            )
+        return
+    if free + wavelet == width:
+        return
+    yield facts.clash(
+        "channels-do-not-add-up",
+        f"the stem gives {free + wavelet} channels, {spec.backbone.arch}'s first layer has {width}",
+        [*paths, "backbone.arch"],
+        help=_repair_channels(spec, width),
+        default_values={"stem.free_channels": width},
+    )
+
+
+def _repair_channels(spec: ExperimentSpec, width: int) -> str:
+    wavelet = spec.stem.wavelet
+    if wavelet is None:
+        return f"set stem.free_channels to {width}, or leave it out"
+    free, bands = num_free_channels(spec), [entry.channels for entry in wavelet.keep]
+    repairs: list[str] = []
+    if width >= sum(bands):
+        repairs.append(f"set stem.free_channels to {width - sum(bands)}")
+    for position in reversed(range(len(bands))):
+        channels = width - free - sum(bands) + bands[position]
+        if channels > 0 and channels % wavelet.keep[position].groups == 0:
+            repairs.append(f"set stem.wavelet.keep.{position}.channels to {channels}")
+            break
+    return ", or ".join(repairs) or f"give the bands {width} channels or fewer in all"
+
+
+@reads("backbone.arch", "stem.free_channels", "stem.wavelet", "stem.initial_weights.channels")
+def check_initial_weights(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """There is one initial channel for each free one."""
+    initial = spec.stem.initial_weights
+    if initial is None:
+        return
+    free = num_free_channels(spec)
+    default = {"stem.free_channels": ARCHITECTURES[spec.backbone.arch].first_layer_width}
+    if free == 0:
+        yield facts.clash(
+            "initial-weights-do-not-fit",
+            "initial_weights are for free channels, and there are none",
+            ["stem.initial_weights", "stem.free_channels"],
+            help="remove stem.initial_weights",
+            default_values=default,
+        )
+    elif initial.channels is not None and len(initial.channels) != free:
+        yield facts.clash(
+            "initial-weights-do-not-fit",
+            f"initial_weights names {len(initial.channels)} channels for {free} free channels",
+            ["stem.initial_weights.channels", "stem.free_channels"],
+            help="name one channel for each free one, or leave them out for the first ones",
+            default_values=default,
+        )
+
+
+@reads("backbone.arch", "stem.norm")
+def check_norm(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """Only `sequential` chooses what its first pooling begins with."""
+    if spec.stem.norm is not None and spec.backbone.arch != "sequential":
+        yield facts.clash(
+            "norm-needs-sequential",
+            f"the norm after {spec.backbone.arch}'s first layer is the architecture's",
+            ["stem.norm", "backbone.arch"],
+            help="remove stem.norm",
+        )
+
+
+@reads("backbone.arch", "backbone.downsampling")
+def check_downsampling(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """Only trunks that the language knows by name can blur."""
+    if spec.backbone.arch == "sequential" and spec.backbone.downsampling != "strided":
+        yield facts.clash(
+            "downsampling-needs-trunk",
+            f"a sequential trunk has no {spec.backbone.downsampling} downsampling",
+            ["backbone.downsampling", "backbone.arch"],
+            help="remove backbone.downsampling; the layers say how the resolution is reduced",
+        )
+
+
+@reads("backbone.arch", "backbone.layers")
+def check_has_layers(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """`sequential` has layers, nothing else has."""
+    is_sequential = spec.backbone.arch == "sequential"
+    if is_sequential and not spec.backbone.layers:
+        yield facts.clash(
+            "layers-missing",
+            "a sequential backbone needs layers",
+            ["backbone.layers", "backbone.arch"],
+            help="end them with `- flatten: {}` and `- linear: {}`",
+        )
+    if spec.backbone.layers and not is_sequential:
+        yield facts.clash(
+            "layers-need-sequential",
+            f"{spec.backbone.arch} has its own layers",
+            ["backbone.layers", "backbone.arch"],
+            help="remove backbone.layers, or set backbone.arch to sequential",
+        )
+
+
+@reads("backbone.arch", "backbone.layers", "backbone.layers.*")
+def check_layers(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """Each item is one layer; a pooling's fields go together."""
+    for position, layer in enumerate(spec.backbone.layers):
+        path = f"backbone.layers.{position}"
+        kinds = [kind for kind in type(layer).model_fields if getattr(layer, kind) is not None]
+        if len(kinds) != 1:
+            written = "no layer" if not kinds else " and ".join(kinds)
+            yield facts.clash(
+                "not-one-layer",
+                f"an item of backbone.layers is one layer, this one has {written}",
+                [path],
+                help="a layer without fields is written `- relu: {}`"
+                if not kinds
+                else "write each layer as an item of its own",
+            )
+        pool = layer.pool
+        if pool is None:
+            continue
+        if pool.kind == "global_average":
+            for name in ("kernel_size", "stride", "padding"):
+                if getattr(pool, name) is not None:
+                    yield facts.clash(
+                        "field-does-not-apply",
+                        f"global_average covers the whole map and has no {name}",
+                        [f"{path}.pool.{name}", f"{path}.pool.kind"],
+                        help=f"remove {name}",
+                    )
+        elif (pool.padding or 0) > (pool.kernel_size or 2) // 2:
+            yield facts.clash(
+                "padding-too-large",
+                f"a pooling's padding is at most half its window, not {pool.padding}"
+                f" of {pool.kernel_size or 2}",
+                [f"{path}.pool.padding", f"{path}.pool.kernel_size"],
+                default_values={f"{path}.pool.kernel_size": 2},
+            )
+
+
+@reads("backbone.arch", "backbone.layers", "backbone.layers.*", "data.dataset", "data.num_classes")
+def check_last_layer(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """The last layer of `sequential` gives one number for each class."""
+    if spec.backbone.arch != "sequential" or not spec.backbone.layers:
+        return
+    position = len(spec.backbone.layers) - 1
+    last = spec.backbone.layers[position].linear
+    if last is None:
+        yield facts.clash(
+            "last-layer-not-linear",
+            "the last layer has to give the classes",
+            [f"backbone.layers.{position}"],
+            help="end the layers with `- linear: {}`",
+        )
+        return
+    classes = spec.data.num_classes or DATASETS[spec.data.dataset].num_classes
+    if last.features is not None and classes is not None and last.features != classes:
+        yield facts.clash(
+            "last-layer-not-classes",
+            f"the last layer gives {last.features} values for {classes} classes",
+            [f"backbone.layers.{position}.linear.features", "data.num_classes", "data.dataset"],
+            help="leave out features: the last layer has one for each class",
+            default_values={"data.num_classes": classes},
+        )
+
+
+def pooled_sets(spec: ExperimentSpec) -> list[tuple[str, int, list[str]]]:
+    """Return the first pooling's kinds, the channels that each pools, and what says so."""
+    free, wavelet = num_free_channels(spec), num_wavelet_channels(spec)
+    free_kind = spec.pooling.free
+    wavelet_kind = spec.pooling.wavelet or free_kind
+    paths = channel_paths(spec)
+    if wavelet == 0 or wavelet_kind == free_kind:
+        return [(free_kind, free + wavelet, [*paths, "pooling.free"])]
+    sets: list[tuple[str, int, list[str]]] = []
+    if free:
+        sets.append((free_kind, free, ["stem.free_channels", "pooling.free", "pooling.wavelet"]))
+    sets.append((wavelet_kind, wavelet, [*paths[1:], "pooling.wavelet", "pooling.free"]))
+    return sets
+
+
+@reads(*_CHANNELS, "pooling.free", "pooling.wavelet")
+def check_adaptive_blur_channels(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """An adaptive blur has a kernel for each 8 channels."""
+    for kind, channels, paths in pooled_sets(spec):
+        if kind == "max_adaptive_blur" and channels % 8:
+            yield facts.clash(
+                "adaptive-blur-channels",
+                f"an adaptive blur pools {channels} channels, which 8 does not divide",
+                paths,
+                help="choose a multiple of 8 channels, or another pooling",
+                default_values={
+                    "stem.free_channels": ARCHITECTURES[spec.backbone.arch].first_layer_width
+                },
+            )
+
+
+@reads("backbone.downsampling", "pooling.free", "pooling.wavelet", "pooling.blur_size")
+def check_adaptive_blur_size(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """An adaptive blur's window has a centre."""
+    if spec.pooling.blur_size % 2:
+        return
+    users = [
+        path
+        for path, value in (
+            ("pooling.free", spec.pooling.free),
+            ("pooling.wavelet", spec.pooling.wavelet),
+            ("backbone.downsampling", spec.backbone.downsampling),
+        )
+        if value in ("max_adaptive_blur", "adaptive_blur")
+    ]
+    if users:
+        yield facts.clash(
+            "adaptive-blur-size",
+            f"an adaptive blur has an odd size, not {spec.pooling.blur_size}",
+            ["pooling.blur_size", *users],
+            help="set pooling.blur_size to 3, 5 or 7",
+        )
+
+
+@reads("backbone.arch", "pooling.free", "pooling.wavelet", "pooling.max_kernel")
+def check_max_kernel(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """The smaller window is a variant of the blurring poolings of ResNets."""
+    if spec.pooling.max_kernel == 3:
+        return
+    if spec.backbone.arch == "alexnet":
+        yield facts.clash(
+            "max-kernel-without-blur",
+            "max_kernel is for the blurring first pooling of a ResNet, not for alexnet",
+            ["pooling.max_kernel", "backbone.arch"],
+            help="remove pooling.max_kernel",
+        )
+    elif spec.pooling.free not in _BLURRING and spec.pooling.wavelet not in _BLURRING:
+        yield facts.clash(
+            "max-kernel-without-blur",
+            "max_kernel is for a first pooling that blurs, and none does",
+            ["pooling.max_kernel", "pooling.free", "pooling.wavelet"],
+            help="remove pooling.max_kernel, or let pooling.free blur",
+        )
+
+
+@reads(*_CHANNELS, "pooling.free", "pooling.wavelet")
+def check_poolings_mix(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """In AlexNet the two kinds of maximum have different steps."""
+    if spec.backbone.arch != "alexnet":
+        return
+    kinds = {kind for kind, _, _ in pooled_sets(spec)}
+    if "max" in kinds and kinds & set(_BLURRING):
+        yield facts.clash(
+            "poolings-do-not-mix",
+            "alexnet's blurring and plain poolings take different steps and cannot be joined",
+            ["pooling.free", "pooling.wavelet", "backbone.arch"],
+            help="let both blur, or neither",
+        )
+
+
+@reads("pooling.wavelet", "stem.wavelet")
+def check_wavelet_pooling(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """Only wavelet channels have a pooling of wavelet channels."""
+    if spec.pooling.wavelet is not None and spec.stem.wavelet is None:
+        yield facts.clash(
+            "wavelet-pooling-without-wavelet",
+            f"pooling.wavelet is {spec.pooling.wavelet}, and there are no wavelet channels",
+            ["pooling.wavelet", "stem.wavelet"],
+            help="set pooling.wavelet to null, or add a stem.wavelet",
+        )
+
+
+@reads("pooling.wavelet", "stem.wavelet", "stem.wavelet.transform")
+def check_modulus(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """A modulus is of complex numbers."""
+    wavelet, pooling = spec.stem.wavelet, spec.pooling.wavelet
+    if wavelet is None or wavelet.transform == "dtcwpt" or pooling is None:
+        return
+    if pooling.startswith("modulus"):
+        yield facts.clash(
+            "modulus-needs-dtcwpt",
+            f"{pooling} needs complex packets, those of {wavelet.transform} are real",
+            ["pooling.wavelet", "stem.wavelet.transform"],
+            help="set stem.wavelet.transform to dtcwpt, or choose another pooling",
+        )
+
+
+@reads("backbone.arch", "stem.norm", "stem.wavelet", "pooling.wavelet", "pooling.initial_bias")
+def check_initial_bias(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+    """Only a modulus that no norm follows has a bias of its own."""
+    pooling = spec.pooling
+    if pooling.initial_bias == "uniform":
+        return
+    if spec.stem.wavelet is None or not (pooling.wavelet or "").startswith("modulus"):
+        yield facts.clash(
+            "field-does-not-apply",
+            "initial_bias is of the bias after a modulus, and no modulus is taken",
+            ["pooling.initial_bias", "pooling.wavelet"],
+            help="remove pooling.initial_bias",
+        )
+    elif (spec.stem.norm or ARCHITECTURES[spec.backbone.arch].norm) == "batch":
+        yield facts.clash(
+            "field-does-not-apply",
+            "initial_bias is of the bias after a modulus, and a norm takes its place here",
+            ["pooling.initial_bias", "stem.norm", "backbone.arch"],
+            help="remove pooling.initial_bias",
+        )
+
+
+NETWORK_RULES: tuple[Rule, ...] = (
+    check_channels,
+    check_initial_weights,
+    check_norm,
+    check_downsampling,
+    check_has_layers,
+    check_layers,
+    check_last_layer,
+    check_adaptive_blur_channels,
+    check_adaptive_blur_size,
+    check_max_kernel,
+    check_poolings_mix,
+    check_wavelet_pooling,
+    check_modulus,
+    check_initial_bias,
+)

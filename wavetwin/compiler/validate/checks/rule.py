@@ -1,0 +1,66 @@
+"""Rule: one check and the fields that it reads, so that it is left out where one of them is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from wavetwin.compiler.parse.compose import LoadedSpec
+from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.compiler.validate.conflict import clash
+from wavetwin.diagnostics import Diagnostic
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a rule may ask beside the spec's values: where they were set."""
+
+    loaded: LoadedSpec
+    unreliable: frozenset[Path]
+    """Values that are wrong or missing; the spec holds stand-ins there."""
+
+    def are_reliable(self, patterns: Iterable[str]) -> bool:
+        """Whether none of the values is wrong; a pattern's `*` is any place in a list."""
+        return not any(
+            _holds(path, pattern.split(".")) for pattern in patterns for path in self.unreliable
+        )
+
+    def clash(
+        self,
+        code: str,
+        headline: str,
+        paths: Sequence[str],
+        help: str | None = None,
+        default_values: Mapping[str, object] | None = None,
+    ) -> Diagnostic:
+        """Return an error about the values at some key paths."""
+        return clash(self.loaded, code, headline, paths, help=help, default_values=default_values)
+
+
+Check = Callable[[ExperimentSpec, Facts], Iterable[Diagnostic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check and the key paths of what it reads."""
+
+    reads: tuple[str, ...]
+    check: Check
+
+
+def reads(*patterns: str) -> Callable[[Check], Rule]:
+    """Return a decorator that makes a check a rule."""
+
+    def make(check: Check) -> Rule:
+        return Rule(patterns, check)
+
+    return make
+
+
+def _holds(path: Path, pattern: Sequence[str]) -> bool:
+    """Whether the path is that of the pattern's value or of something around it."""
+    return len(path) <= len(pattern) and all(
+        wanted in ("*", part) for part, wanted in zip(path, pattern, strict=False)
+    )

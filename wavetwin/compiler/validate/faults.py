@@ -1,0 +1,322 @@
+"""Faults: one message for each thing that the schema refuses, at the key or value at fault."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wavetwin.compiler.parse.compose import find_node
+from wavetwin.compiler.parse.nodes import SpecNode
+from wavetwin.compiler.parse.suggest import MAX_CHOICES, nearest, suggest
+from wavetwin.compiler.schema import LANGUAGE_VERSION, NAME_PATTERN, NAME_RULE
+from wavetwin.compiler.validate.advice import advise, advise_comma, neighbours, raw_text
+from wavetwin.compiler.validate.fields import (
+    Form,
+    PathPart,
+    field_forms,
+    form_at,
+    model_at,
+)
+from wavetwin.diagnostics import Diagnostic, Place
+
+Path = tuple[PathPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that the schema refuses."""
+
+    path: Path
+    diagnostic: Diagnostic
+    is_missing: bool = False
+    """A field that is not there, which another file of the chain may set."""
+    is_silent: bool = False
+    """Said already: a field that is missing because its key is misspelt, or half a number."""
+    meant: Path | None = None
+    """Of an unknown field: the field that was probably meant."""
+    is_cut: bool = False
+    """Of an unknown field: it is the rest of the number of the field meant, after a comma."""
+
+
+def explain_fault(
+    tree: SpecNode, kind: str, path: Path, line_text: Callable[[Place], str | None]
+) -> Fault | None:
+    """Return the fault that an error of pydantic stands for; None where another one says it."""
+    if kind == "missing":
+        return _missing(tree, path)
+    node = find_node(tree, path)
+    assert node is not None, path
+    if kind == "extra_forbidden":
+        return unknown_field(tree, path, node)
+    if kind == "literal_error":
+        return _unknown_choice(path, node, line_text(node.place))
+    if kind in ("too_short", "too_long"):
+        return _wrong_length(path, node)
+    if kind in ("string_too_short", "string_too_long"):
+        form = _form_of(path, node)
+        headline = (
+            f"{path_text(path)} must have {form.bounds} characters, not {len(str(node.value))}"
+        )
+        return Fault(path, Diagnostic("wrong-length", headline, node.place))
+    if kind == "string_pattern_mismatch":
+        return _bad_name(path, node)
+    if kind in _RANGE_ERRORS:
+        return _out_of_range(path, node)
+    assert kind in _TYPE_ERRORS, kind
+    return wrong_type(path, node, line_text(node.place))
+
+
+_RANGE_ERRORS = frozenset(
+    {
+        "greater_than",
+        "greater_than_equal",
+        "less_than",
+        "less_than_equal",
+        "finite_number",
+        "int_parsing_size",
+    }
+)
+_TYPE_ERRORS = frozenset(
+    {
+        "bool_type",
+        "dict_type",
+        "float_type",
+        "int_from_float",
+        "int_type",
+        "list_type",
+        "model_attributes_type",
+        "model_type",
+        "string_type",
+        "tuple_type",
+    }
+)
+
+
+def _form_of(path: Path, node: SpecNode) -> Form:
+    """Return the form of the value, of several the one that it comes nearest to."""
+    form = form_at(path)
+    assert form is not None, path
+    tag = "scalar"
+    if isinstance(node.value, dict | list):
+        tag = "mapping" if isinstance(node.value, dict) else "list"
+    return dict(form.branches).get(tag, form)
+
+
+def _missing(tree: SpecNode, path: Path) -> Fault | None:
+    parent_path = path[:-1]
+    parent = find_node(tree, parent_path)
+    assert parent is not None, path
+    if isinstance(path[-1], int):
+        # The items that a list of fixed length lacks: said once, of the list.
+        assert isinstance(parent.value, list)
+        return _wrong_length(parent_path, parent) if path[-1] == len(parent.value) else None
+    shown = path_text(path)
+    null = find_node(tree, path)
+    if null is not None:
+        return Fault(
+            path,
+            Diagnostic(
+                "null-for-required-field",
+                f"{shown} is required and cannot be removed",
+                null.place,
+                help=_choices_help(path),
+            ),
+            is_missing=True,
+        )
+    where = path_text(parent_path) or "the spec"
+    return Fault(
+        path,
+        Diagnostic(
+            "missing-field",
+            f"{where} has no '{path[-1]}', which is required",
+            parent.key_place or parent.place,
+            help=_choices_help(path),
+        ),
+        is_missing=True,
+    )
+
+
+def _choices_help(path: Path) -> str | None:
+    form = form_at(path)
+    if form is None or not form.choices:
+        return None
+    choices = [str(choice) for choice in form.choices]
+    return f"write {path[-1]}: {choices[0]}" if len(choices) == 1 else suggest("", choices)
+
+
+def unknown_field(tree: SpecNode, path: Path, node: SpecNode) -> Fault:
+    """Return the fault of a key that its section does not have."""
+    key = str(path[-1])
+    section = path[:-1]
+    model = model_at(section)
+    assert model is not None, path
+    names = list(field_forms(model))
+    before = _before_comma(tree, path, node)
+    meant = None if before else nearest(key, names)
+    if before:
+        help_text = advise_comma(section, find_node(tree, (*section, before)), before, key)
+        help_text = help_text or "a comma starts another field: leave it out"
+    elif meant is not None:
+        help_text = f"did you mean '{meant}'?"
+    elif not names:
+        help_text = f"{path_text(section)} has no fields; write {{}}"
+    else:
+        help_text = neighbours(section, key, node)
+    where = path_text(section) or "a spec"
+    named = before or meant
+    return Fault(
+        path,
+        Diagnostic(
+            "unknown-field",
+            f"{where} has no field '{key}'",
+            node.key_place or node.place,
+            help=help_text,
+        ),
+        meant=None if named is None else (*section, named),
+        is_cut=before is not None,
+    )
+
+
+def _before_comma(tree: SpecNode, path: Path, node: SpecNode) -> str | None:
+    """Return the field whose number a decimal comma cuts in two, as in `{lr: 0,05}`."""
+    parent = find_node(tree, path[:-1])
+    key, place = str(path[-1]), node.key_place
+    if parent is None or not isinstance(parent.value, dict) or place is None:
+        return None
+    if node.left_out != "colon" or not re.match("[0-9]", key):
+        return None
+    for name, other in parent.value.items():
+        end = (other.place.path, other.place.line, other.place.column + other.place.length + 1)
+        if end == (place.path, place.line, place.column):
+            return name
+    return None
+
+
+def _unknown_choice(path: Path, node: SpecNode, line: str | None) -> Fault:
+    choices = _form_of(path, node).choices
+    value = node.value
+    if path == ("wavetwin",) and isinstance(value, int):
+        headline = (
+            f"this wavetwin reads version {LANGUAGE_VERSION} of the spec language, not {value}"
+        )
+        help_text = "use the version of wavetwin that the spec was written for"
+        return Fault(path, Diagnostic("unknown-version", headline, node.place, help=help_text))
+    if not isinstance(value, tuple({type(choice) for choice in choices})):
+        return wrong_type(path, node, line)
+    # Among numbers the nearest is not the one that was meant: all are listed.
+    help_text = suggest(
+        value if isinstance(value, str) else "", [str(choice) for choice in choices]
+    )
+    headline = f"{path_text(path)} cannot be {describe(value)}"
+    return Fault(path, Diagnostic("unknown-choice", headline, node.place, help=help_text))
+
+
+def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
+    form = _form_of(path, node)
+    assert isinstance(node.value, list), path
+    length = len(node.value)
+    if form.num_items is not None:
+        takes = str(form.num_items)
+    else:
+        # pydantic counts the valid items only; a list that is long enough is not at fault.
+        is_empty = form.bounds.startswith(("at least", "from")) and length == 0
+        has_most = bool(form.bounds) and not form.bounds.startswith("at least")
+        if not is_empty and not (has_most and length > int(form.bounds.rsplit(" ", 1)[-1])):
+            return None
+        takes = form.bounds
+    items = "item" if takes.endswith(" 1") or takes == "1" else "items"
+    return Fault(
+        path,
+        Diagnostic(
+            "wrong-length", f"{path_text(path)} must have {takes} {items}, not {length}", node.place
+        ),
+    )
+
+
+def too_long_lists(tree: SpecNode, paths: Sequence[Path]) -> list[Fault]:
+    """Return the lists of some faulty items that are too long: of these pydantic tells the items."""
+    found: list[Fault] = []
+    lists = {path[: at + 1] for path in paths for at in range(len(path) - 1)}
+    for path in sorted(lists - set(paths), key=path_text):
+        node = find_node(tree, path)
+        if node is not None and isinstance(node.value, list):
+            fault = _wrong_length(path, node)
+            if fault is not None:
+                found.append(fault)
+    return found
+
+
+def _bad_name(path: Path, node: SpecNode) -> Fault:
+    assert form_at(path) is not None
+    assert NAME_PATTERN.endswith("{0,63}$")
+    return Fault(
+        path,
+        Diagnostic(
+            "bad-name",
+            f"{path_text(path)} cannot be {describe(node)}",
+            node.place,
+            help=NAME_RULE,
+        ),
+    )
+
+
+def _out_of_range(path: Path, node: SpecNode) -> Fault:
+    form = _form_of(path, node)
+    value = node.value
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    takes = form.bounds if is_finite and form.bounds else "a finite number"
+    return Fault(
+        path,
+        Diagnostic(
+            "out-of-range", f"{path_text(path)} must be {takes}, not {describe(value)}", node.place
+        ),
+    )
+
+
+def wrong_type(path: Path, node: SpecNode, line: str | None) -> Fault:
+    """Return the fault of a value that is of another type than its field; `line` is its text's."""
+    form = form_at(path)
+    assert form is not None, path
+    value = node.value
+    received = describe(value)
+    if isinstance(value, str):
+        received = f"the text {received}"
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        received = f"the number {received}"
+    words = "one of its names" if len(form.choices) > MAX_CHOICES else form.words
+    return Fault(
+        path,
+        Diagnostic(
+            "wrong-type",
+            f"{path_text(path)} must be {words}, not {received}",
+            node.place,
+            help=advise(path, node, raw_text(node, line)),
+        ),
+    )
+
+
+def path_text(path: Sequence[PathPart]) -> str:
+    """Return a path as messages show it, `stem.wavelet.keep.0.channels`."""
+    return ".".join(map(str, path))
+
+
+def describe(value: object) -> str:
+    """Return a value as messages show it, short enough for a headline."""
+    if isinstance(value, SpecNode):
+        value = value.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        if math.isinf(value):
+            return ".inf" if value > 0 else "-.inf"
+        return ".nan" if math.isnan(value) else repr(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        shown = value if len(value) <= 40 else value[:37] + "..."
+        return repr(shown)
+    return "a mapping" if isinstance(value, dict) else "a list"

@@ -1,0 +1,206 @@
+"""Fields: what the schema says about the value at a key path, in words for messages.
+
+Read from the models' annotations, and only when a message needs it.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import Tag
+from pydantic.fields import FieldInfo
+
+from wavetwin.compiler.parse.suggest import join_words
+from wavetwin.compiler.schema import ExperimentSpec, SpecModel
+
+PathPart = str | int
+
+INTEGER_CHOICES: tuple[tuple[PathPart, ...], ...] = (("wavetwin",), ("pooling", "max_kernel"))
+"""Enumerations of numbers: pydantic takes `true` for 1 and 3.0 for 3 there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a value may be."""
+
+    words: str
+    """For example `a whole number` or `a list of numbers`."""
+    choices: tuple[str | int, ...] = ()
+    """Of an enumeration."""
+    bounds: str = ""
+    """For example `from 1 to 4`; empty where there are none."""
+    model: type[SpecModel] | None = None
+    """Of a mapping."""
+    item: Form | None = None
+    """Of a list."""
+    num_items: int | None = None
+    """Of a list whose length is fixed."""
+    branches: tuple[tuple[str, Form], ...] = ()
+    """Tag and form of each spelling, of a value with several."""
+
+
+@cache
+def field_forms(model: type[SpecModel]) -> dict[str, Form]:
+    """Return the form of each field of a model, in schema order."""
+    return {name: _form(field.annotation, field) for name, field in model.model_fields.items()}
+
+
+def default_at(path: Sequence[PathPart]) -> Any:
+    """Return the schema's default of a field; None where there is none."""
+    model = model_at(path[:-1])
+    field = None if model is None else model.model_fields.get(str(path[-1]))
+    if field is None or field.is_required():
+        return None
+    return field.get_default(call_default_factory=False)
+
+
+def model_at(path: Sequence[PathPart]) -> type[SpecModel] | None:
+    """Return the model of the mapping at a path; None where there is none."""
+    if not path:
+        return ExperimentSpec
+    form = form_at(path)
+    return None if form is None else _mapping_model(form)
+
+
+def form_at(path: Sequence[PathPart]) -> Form | None:
+    """Return the form of the value at a path; None where the schema has no such field."""
+    form: Form | None = Form("a mapping", model=ExperimentSpec)
+    for part in path:
+        if form is None:
+            return None
+        if isinstance(part, int):
+            lists = [form, *(branch for _, branch in form.branches)]
+            form = next((each.item for each in lists if each.item is not None), None)
+        else:
+            model = _mapping_model(form)
+            form = None if model is None else field_forms(model).get(part)
+    return form
+
+
+def untagged_path(location: Sequence[PathPart]) -> tuple[PathPart, ...]:
+    """Return a key path without the names that pydantic adds for the branch of a union."""
+    form: Form | None = Form("a mapping", model=ExperimentSpec)
+    path: list[PathPart] = []
+    for part in location:
+        if form is not None and form.branches:
+            form = dict(form.branches)[str(part)]
+            continue
+        path.append(part)
+        if form is None:
+            continue
+        if isinstance(part, int):
+            form = form.item
+        else:
+            form = None if form.model is None else field_forms(form.model).get(part)
+    return tuple(path)
+
+
+def sections_with(key: str) -> list[str]:
+    """Return the key paths of the sections that have a field of this name; `*` for a list's item."""
+    return [path for path, model in sections() if key in model.model_fields]
+
+
+@cache
+def sections() -> tuple[tuple[str, type[SpecModel]], ...]:
+    """Return the key path and the model of every section, outer ones first."""
+
+    def walk(path: str, model: type[SpecModel]) -> Iterator[tuple[str, type[SpecModel]]]:
+        yield path, model
+        below = f"{path}." if path else ""
+        for name, form in field_forms(model).items():
+            inner = _mapping_model(form)
+            if inner is not None:
+                yield from walk(below + name, inner)
+            elif form.item is not None and form.item.model is not None:
+                yield from walk(f"{below}{name}.*", form.item.model)
+
+    return tuple(walk("", ExperimentSpec))
+
+
+def _mapping_model(form: Form) -> type[SpecModel] | None:
+    if form.model is not None:
+        return form.model
+    return next((branch.model for _, branch in form.branches if branch.model is not None), None)
+
+
+def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
+    """Return the form of an annotation; `field` holds what pydantic took out of it."""
+    metadata: list[Any] = [] if field is None else list(field.metadata)
+    while typing.get_origin(annotation) is Annotated:
+        annotation, *more = typing.get_args(annotation)
+        for each in more:
+            metadata += each.metadata if isinstance(each, FieldInfo) else [each]
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin in (types.UnionType, Union):
+        options = [option for option in arguments if option is not type(None)]
+        if len(options) == 1:
+            inner = _form(options[0])
+            return inner if inner.bounds else _with_bounds(inner, metadata)
+        branches = tuple((_tag(option), _form(option)) for option in options)
+        return Form(join_words([form.words for _, form in branches], "or"), branches=branches)
+    if origin is Literal:
+        return Form(join_words([_quoted(choice) for choice in arguments], "or"), choices=arguments)
+    if origin is tuple:
+        item = _form(arguments[0])
+        num_items = None if arguments[-1] is Ellipsis else len(arguments)
+        plural = _PLURALS.get(item.words, "values")
+        count = "" if num_items is None else f"{num_items} "
+        return _with_bounds(
+            Form(f"a list of {count}{plural}", item=item, num_items=num_items), metadata
+        )
+    if isinstance(annotation, type) and issubclass(annotation, SpecModel):
+        return Form("a mapping", model=annotation)
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    return _with_bounds(Form(words[annotation]), metadata)
+
+
+_PLURALS = {
+    "a whole number": "whole numbers",
+    "a number": "numbers",
+    "text": "texts",
+    "a mapping": "mappings",
+}
+
+
+def _tag(option: Any) -> str:
+    return next(each.tag for each in typing.get_args(option)[1:] if isinstance(each, Tag))
+
+
+def _quoted(choice: object) -> str:
+    return f"'{choice}'" if isinstance(choice, str) else str(choice)
+
+
+def _with_bounds(form: Form, metadata: Sequence[Any]) -> Form:
+    """Return the form with the limits that the metadata states, in words."""
+    limits: dict[str, Any] = {}
+    for each in metadata:
+        for name in ("ge", "gt", "le", "lt", "min_length", "max_length"):
+            value = getattr(each, name, None)
+            if value is not None:
+                limits[name] = value
+    is_number = form.words in ("a whole number", "a number")
+    low, high = limits.get("ge"), limits.get("le")
+    if not is_number:
+        low, high = limits.get("min_length"), limits.get("max_length")
+    words: list[str] = []
+    if low is not None and high is not None:
+        words.append(f"from {_number(low)} to {_number(high)}")
+    elif low is not None:
+        words.append(f"at least {_number(low)}")
+    elif high is not None:
+        words.append(f"at most {_number(high)}")
+    if "gt" in limits:
+        words.insert(0, f"above {_number(limits['gt'])}")
+    if "lt" in limits:
+        words.append(f"below {_number(limits['lt'])}")
+    return replace(form, bounds=" and ".join(words)) if words else form
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(value)

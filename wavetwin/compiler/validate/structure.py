@@ -1,0 +1,173 @@
+"""Structure: what the schema refuses, each fault at its place in the text.
+
+pydantic finds the faults; here each becomes one diagnostic at the key or the value that is wrong,
+with the name that was probably meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from wavetwin.compiler.parse.compose import find_node
+from wavetwin.compiler.parse.nodes import SpecNode, to_plain
+from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec
+from wavetwin.compiler.validate.faults import (
+    Fault,
+    Path,
+    explain_fault,
+    too_long_lists,
+    unknown_field,
+    wrong_type,
+)
+from wavetwin.compiler.validate.fields import INTEGER_CHOICES, field_forms, model_at, untagged_path
+from wavetwin.diagnostics import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The outcome of holding a tree against the schema."""
+
+    spec: ExperimentSpec | None
+    faults: tuple[Fault, ...]
+
+
+def check_structure(tree: SpecNode, line_text: Callable[[Place], str | None]) -> Structure:
+    """Hold a tree against the schema and explain every fault."""
+    spec: ExperimentSpec | None = None
+    faults: list[Fault] = []
+    try:
+        spec = ExperimentSpec.model_validate(to_plain(tree))
+    except ValidationError as error:
+        for each in error.errors(include_url=False, include_input=False):
+            path = untagged_path(each["loc"])
+            fault = explain_fault(tree, each["type"], path, line_text)
+            if fault is not None:
+                faults.append(fault)
+    faults += too_long_lists(tree, [fault.path for fault in faults])
+    for path in INTEGER_CHOICES:
+        node = find_node(tree, path)
+        if node is not None and isinstance(node.value, bool | float):
+            faults = [fault for fault in faults if fault.path != path]
+            faults.append(wrong_type(path, node, line_text(node.place)))
+    for path, node in _nulls(tree, ()):
+        # A plain null is no value to pydantic, whatever its key; a wrong section is said already.
+        section = model_at(path[:-1])
+        if section is not None and path[-1] not in field_forms(section):
+            faults.append(unknown_field(tree, path, node))
+    if faults:
+        spec = None
+    # Half a number may be wrong for being half.
+    cut = {fault.meant for fault in faults if fault.is_cut}
+    meant = {fault.meant for fault in faults if fault.meant is not None}
+    return Structure(
+        spec,
+        tuple(
+            replace(fault, is_silent=True)
+            if fault.path in cut or (fault.is_missing and fault.path in meant)
+            else _with_line(fault, line_text)
+            for fault in faults
+        ),
+    )
+
+
+def _nulls(node: SpecNode, path: Path) -> Iterator[tuple[Path, SpecNode]]:
+    """Yield what mappings give as null, at any depth."""
+    value = node.value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if item.value is None:
+                yield (*path, key), item
+            else:
+                yield from _nulls(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _nulls(item, (*path, index))
+
+
+def find_left_empty(tree: SpecNode) -> list[tuple[Path, SpecNode]]:
+    """Return the fields of the language whose value is not written."""
+    found: list[tuple[Path, SpecNode]] = []
+    for path, node in _nulls(tree, ()):
+        section = model_at(path[:-1]) if node.left_out else None
+        if section is not None and path[-1] in field_forms(section):
+            found.append((path, node))
+    return found
+
+
+def _with_line(fault: Fault, line_text: Callable[[Place], str | None]) -> Fault:
+    place = fault.diagnostic.place
+    assert place is not None, fault
+    return replace(fault, diagnostic=replace(fault.diagnostic, source_line=line_text(place)))
+
+
+def prune(plain: dict[str, Any], faults: Sequence[Fault]) -> set[Path]:
+    """Take what is wrong out of plain values, so that the rest can be checked.
+
+    A required field gets a stand-in. Returns the paths that no check may rely on.
+    """
+    unreliable = {fault.path for fault in faults}
+    unreliable |= {fault.meant for fault in faults if fault.meant is not None}
+    pruned: set[Path] = set()
+    # The outermost first: what goes as a whole needs no mending within.
+    for fault in sorted(faults, key=lambda fault: len(fault.path)):
+        _prune_path(plain, fault.path, pruned)
+    return unreliable | pruned
+
+
+STAND_INS: dict[str, Any] = {
+    "wavetwin": LANGUAGE_VERSION,
+    "backbone": {"arch": "alexnet"},
+    "backbone.arch": "alexnet",
+    "backbone.layers.*": {"flatten": {}},
+    "backbone.layers.*.conv.channels": 1,
+    "stem.initial_weights.checkpoint": "-",
+    "stem.wavelet.levels": 2,
+    "stem.wavelet.keep": [{"packets": [1], "channels": 1}],
+    "stem.wavelet.keep.*": {"packets": [1], "channels": 1},
+    "stem.wavelet.keep.*.channels": 1,
+    "data": {"dataset": "imagenet"},
+    "data.dataset": "imagenet",
+    "evaluation.*": {"mode": "one_crop"},
+    "evaluation.*.mode": "one_crop",
+    "published.source": "-",
+    "lint.allow.*": {"rule": "static-gain", "reason": "-"},
+    "lint.allow.*.rule": "static-gain",
+    "lint.allow.*.reason": "-",
+}
+"""What is put where a required field is wrong or missing; no check sees it."""
+
+
+def _prune_path(plain: dict[str, Any], path: Path, pruned: set[Path]) -> None:
+    if any(path[:length] in pruned for length in range(1, len(path) + 1)):
+        return
+    holder = _holder_of(plain, path)
+    if holder is None:
+        return  # taken out already, with what is around it
+    last = path[-1]
+    pattern = ".".join("*" if isinstance(part, int) else part for part in path)
+    if pattern in STAND_INS:
+        holder[last] = deepcopy(STAND_INS[pattern])
+    elif isinstance(last, int):
+        # A list without one of its items says something else: the list goes.
+        _prune_path(plain, path[:-1], pruned)
+        return
+    elif isinstance(holder, dict):
+        cast("dict[str, Any]", holder).pop(last, None)
+    pruned.add(path)
+
+
+def _holder_of(plain: dict[str, Any], path: Path) -> Any:
+    """Return the mapping or list that a path ends in; None where there is none."""
+    holder: Any = plain
+    for part in path[:-1]:
+        if isinstance(holder, dict):
+            holder = cast("dict[str, Any]", holder).get(str(part))
+        elif isinstance(holder, list) and isinstance(part, int):
+            holder = cast("list[Any]", holder)[part]
+    kind = list if isinstance(path[-1], int) else dict
+    return cast("Any", holder) if isinstance(holder, kind) else None

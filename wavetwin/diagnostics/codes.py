@@ -1,0 +1,188 @@
+"""Codes: every diagnostic's name and what it means, in one line.
+
+Part of the public interface: a code keeps its meaning from version to version. The codes of
+`CHECK_CODES` are found by `wavetwin check`; each has a bad spec in the tests.
+"""
+
+from __future__ import annotations
+
+CHECK_CODES: dict[str, str] = {
+    # reading a file
+    "file-not-found": "A file that was named does not exist.",
+    "file-unreadable": "A file exists and cannot be read.",
+    "no-specs": "A folder holds no spec.",
+    "bad-project-file": "The project's pyproject.toml cannot be read.",
+    "not-utf-8": "A spec is not encoded in UTF-8.",
+    "unprintable-character": "A spec holds a character that YAML does not allow.",
+    "file-too-large": "A spec has more characters than are read.",
+    "too-deep": "A spec's lists and mappings lie too deep inside each other.",
+    "too-many-values": "A spec has too many values, aliases written out.",
+    "too-many-aliases": "A spec has too many aliases.",
+    "undefined-alias": "An alias names an anchor that is not there, or that it is part of.",
+    "number-too-long": "A number has too many digits.",
+    "syntax-error": "A spec is not well-formed YAML.",
+    "merge-conflict": "A file holds the marks of an unresolved merge.",
+    "key-and-colon-apart": "Within brackets, a key does not stand on one line with its ':'.",
+    "directive": "A spec has a directive other than %YAML 1.2.",
+    "second-document": "A spec's file holds more than one document.",
+    "tag": "A value carries a YAML tag.",
+    "merge-key": "A mapping uses the merge key <<.",
+    "non-scalar-key": "A key is a list, a mapping, an alias or empty.",
+    "duplicate-key": "A mapping has a key twice.",
+    "empty-document": "A spec's file is empty.",
+    "not-a-mapping": "A spec is not a mapping of fields.",
+    # composing
+    "extends-absolute-path": "A parent is named by an absolute path.",
+    "extends-cycle": "A spec extends itself, directly or through others.",
+    "extends-leaves-project": "A parent lies outside the project.",
+    "extends-not-found": "A parent does not exist or cannot be read.",
+    "too-many-parents": "A spec inherits from too many files.",
+    "bad-override": "A --set is not of the form key.path=value.",
+    # structure
+    "unknown-field": "A key is no field of its section.",
+    "missing-field": "A required field is absent.",
+    "value-missing": "A word stands where a field should, without a ':'.",
+    "left-empty": "A field has no value, which is a null: it removes what is inherited, if anything.",
+    "null-for-required-field": "A required field is removed by null.",
+    "unknown-version": "The spec is written for another version of the language.",
+    "unknown-choice": "A value is none of those that the field may have.",
+    "wrong-type": "A value is of another type than the field's.",
+    "wrong-length": "A list or text is too short or too long.",
+    "out-of-range": "A number is too small, too large or not finite.",
+    "bad-name": "A name, written or taken from the file's, has characters that names may not have.",
+    # backbone, stem and pooling
+    "channels-do-not-add-up": "Free and wavelet channels do not make up the first layer's width.",
+    "stem-is-empty": "The first layer has no channels.",
+    "initial-weights-do-not-fit": "Initial channels and free channels differ in number.",
+    "norm-needs-sequential": "stem.norm is given for an architecture that has its own.",
+    "downsampling-needs-trunk": "A blurring trunk is asked of a sequential backbone.",
+    "layers-missing": "A sequential backbone has no layers.",
+    "layers-need-sequential": "Layers are given to an architecture that has its own.",
+    "not-one-layer": "An item of backbone.layers is not exactly one layer.",
+    "padding-too-large": "A pooling's padding is more than half its window.",
+    "last-layer-not-linear": "A sequential backbone does not end in a linear layer.",
+    "last-layer-not-classes": "The last layer's outputs are not the classes.",
+    "adaptive-blur-channels": "An adaptive blur pools channels that 8 does not divide.",
+    "adaptive-blur-size": "An adaptive blur has an even size.",
+    "max-kernel-without-blur": "pooling.max_kernel is set where it has no effect.",
+    "poolings-do-not-mix": "AlexNet's blurring and plain first poolings are mixed.",
+    "wavelet-pooling-without-wavelet": "pooling.wavelet is set without wavelet channels.",
+    "modulus-needs-dtcwpt": "A modulus is asked of real packets.",
+    # wavelet channels
+    "packets-or-band": "An entry of keep has both or neither of packets and band.",
+    "band-out-of-range": "A dyadic band does not exist at these levels.",
+    "band-kept-twice": "A dyadic band is kept twice.",
+    "band-is-empty": "The rules of exclude leave nothing of a band.",
+    "exclude-with-packets": "exclude is given beside explicit packets.",
+    "packet-out-of-range": "A packet does not exist at these levels.",
+    "packet-kept-twice": "A packet is kept twice.",
+    "groups-do-not-divide": "A mixing's groups do not divide its packets and channels.",
+    "lambdas-do-not-match": "regularisation has not one value for each band.",
+    "unknown-filters": "The transform has no filters of this name.",
+    "stride-not-power-of-two": "Wavelet channels have a stride that is no power of two.",
+    "stride-too-large": "Wavelet channels have a larger stride than their levels reach.",
+    "color-mixing-without-color": "Colours are mixed in images of one channel.",
+    "does-not-fit": "The image is too small for the network's subsampling.",
+    # data, training and evaluation
+    "field-does-not-apply": "A field belongs to another kind than the chosen one.",
+    "num-classes-missing": "The number of classes is neither known nor given.",
+    "num-classes-wrong": "The number of classes given is not the data set's.",
+    "no-training-images": "validation leaves no images to train on.",
+    "no-validation-images": "Validation images are needed and none are set aside.",
+    "batch-does-not-divide": "A batch does not split into equal parts.",
+    "batch-of-one": "A norm sees one value per channel: the last part of a batch is one image.",
+    "nesterov-without-momentum": "nesterov is set with a momentum of 0.",
+    "milestones-missing": "The schedule milestones has no milestones.",
+    "milestones-do-not-increase": "Milestones are not in increasing order.",
+    "warmup-too-long": "The warm-up does not end within the training.",
+    "max-step-too-large": "max_step is larger than the shifts that are made.",
+    # lint: warnings
+    "map-below-filter": "A packet, blur or pooling filter is longer than the map that it reads.",
+    "samples-dropped": "Windows end before the last row or column of a map.",
+    "static-gain": "A low-pass packet enlarges constants, and no norm follows.",
+    "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
+    "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
+    "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
+    "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
+    "reason-is-empty": "A warning is allowed without a reason.",
+    "unused-allowance": "A warning is allowed that the spec does not give rise to.",
+    # several specs
+    "duplicate-name": "Two specs have the same name, or one that differs in case alone.",
+}
+"""What `wavetwin check` finds."""
+
+BUILD_CODES: dict[str, str] = {
+    "fragment": "A part of specs is asked to be built on its own.",
+    "git-failed": "git could not be run or ended with an error.",
+    "not-a-repository": "The inputs are in no git repository, so that nothing pins them.",
+    "dirty-inputs": "Inputs differ from the commit that would pin them.",
+    "hand-edited": "Files of a built folder were changed since, and would be overwritten.",
+    "bad-project": "The project named is no folder, or does not hold the spec.",
+    "cannot-write": "A built folder cannot be written.",
+    "name-too-long": "A path is longer than the system takes.",
+}
+"""What `wavetwin build` and `wavetwin run` find beside."""
+
+RUN_CODES: dict[str, str] = {
+    "script-modified": "Files of a built folder are not as they were built.",
+    "source-changed": "The wavetwin that a script imports is not the one it was built with.",
+}
+"""What a started script finds (`wavetwin.provenance.record`)."""
+
+SHOW_CODES: dict[str, str] = {
+    "picture-not-png": "A picture's file is not named .png.",
+    "picture-not-svg-or-png": "A picture's file is named neither .svg nor .png.",
+    "picture-not-written": "A picture's file cannot be written.",
+    "no-packets": "The packets of a model without wavelet channels are asked for.",
+    "picture-folder-missing": "A picture's folder does not exist.",
+    "checkpoint-without-kernels": "show is given weights, and nothing to show of them.",
+}
+"""What `wavetwin show` finds beside."""
+
+IMPORT_CODES: dict[str, str] = {
+    "command-unreadable": "A command cannot be split into words.",
+    "command-incomplete": "A command lacks what its meaning depends on.",
+    "unknown-option": "A command has an option that is not one of the reference's.",
+    "repeated-option": "A command gives an option twice.",
+    "bad-option-value": "An option's value is none that it takes, or belongs to no option.",
+    "option-does-not-apply": "An option has no effect on what the command does.",
+    "unknown-architecture": "An architecture's name is not one of the reference's.",
+    "unknown-configuration": "A configuration has a word that is not one of the reference's.",
+    "configuration-does-not-fit": "A configuration contradicts its architecture.",
+    "import-note": "What a command says and its import leaves out or reads in another way.",
+    "output-exists": "A file that would be written is there already.",
+    "output-not-written": "A file cannot be written where it was asked for.",
+}
+"""What `wavetwin import` finds; of the others it also finds `bad-name`, `batch-does-not-divide` and
+`lambdas-do-not-match`."""
+
+DIFF_CODES: dict[str, str] = {
+    "nothing-to-compare": "diff is given too few operands, or one that is not of an experiment.",
+    "operand-damaged": "A file of a built folder or a run is missing, damaged or edited.",
+    "override-needs-spec": "--set is given for what was built, run or trained already.",
+    "spec-not-at-commit": "A commit does not have the spec.",
+    "unknown-commit": "The repository has no commit of this name.",
+    "values-need-weights": "Values are to be compared of what is no pair of weights.",
+    "weights-damaged": "A safetensors file has no whole header.",
+    "weights-not-safetensors": "Weights are in a pickle, which is not opened.",
+    "weights-unreadable": "A weights file cannot be read.",
+}
+"""What `wavetwin diff` finds beside."""
+
+SYSTEM_CODES: dict[str, str] = {
+    "no-current-folder": "The current folder was removed.",
+    "output-not-taken": "Standard output cannot be written.",
+    "system-refuses": "The system does not open, read or write what a command needs.",
+}
+"""What every command finds (`wavetwin.diagnostics.system_errors`)."""
+
+DESCRIPTIONS: dict[str, str] = {
+    **CHECK_CODES,
+    **BUILD_CODES,
+    **RUN_CODES,
+    **SHOW_CODES,
+    **IMPORT_CODES,
+    **DIFF_CODES,
+    **SYSTEM_CODES,
+}
+"""Every code."""

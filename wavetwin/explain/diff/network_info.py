@@ -1,0 +1,80 @@
+"""Network info: questions about a network that decide which sentences are true of it.
+
+Each is answered by the graph as written and the plan, never by a name or by a field that nothing
+may follow from (a blur's size where nothing blurs).
+"""
+
+from __future__ import annotations
+
+from wavetwin.compiler.compiled import Compiled
+from wavetwin.ir.graph import ModuleGraph, Node
+
+BLURS = frozenset({"blur_pool", "adaptive_blur"})
+BATCH_NORMS = frozenset({"batch_norm", "energy_norm"})
+"""Operations that normalise by what they measure on the images of a pass."""
+
+
+def nodes_below(graph: ModuleGraph, *prefixes: str) -> list[Node]:
+    """Return the layers of these ids, and those below them."""
+    return [
+        node
+        for node in graph
+        if any(node.id == prefix or node.id.startswith(f"{prefix}.") for prefix in prefixes)
+    ]
+
+
+def count_layers(compiled: Compiled, *ops: str, below: tuple[str, ...] = ()) -> int:
+    """Return how many layers compute one of these operations, in all or below these ids."""
+    nodes = nodes_below(compiled.graph, *below) if below else compiled.graph.nodes
+    return sum(node.op in ops for node in nodes)
+
+
+def takes_modulus(compiled: Compiled) -> bool:
+    """Whether a modulus is taken of any channel."""
+    return count_layers(compiled, "modulus") > 0
+
+
+def has_complex_packets(compiled: Compiled) -> bool:
+    """Whether there are packets with a modulus to take."""
+    return any(node.op == "packets" and node.is_complex for node in compiled.graph)
+
+
+def has_free_channels(compiled: Compiled) -> bool:
+    """Whether any channel of the first layer is trained freely."""
+    return bool(compiled.spec.stem.free_channels)
+
+
+def is_trained(compiled: Compiled, *prefixes: str) -> bool:
+    """Whether training changes any parameter of these layers."""
+    return compiled.plan.epochs > 0 and any(
+        node.parameters.trainable for node in nodes_below(compiled.graph, *prefixes)
+    )
+
+
+def count_dropouts(compiled: Compiled) -> int:
+    """Return how many layers set values to zero in training."""
+    return sum(
+        node.op == "dropout" and float(str(node.attributes["probability"])) > 0
+        for node in compiled.graph
+    )
+
+
+def images_a_step(compiled: Compiled) -> int:
+    """Return the images of the largest step: an epoch has no more than there are."""
+    plan = compiled.plan
+    images = plan.data.training_images
+    return plan.batch_size if images is None else min(plan.batch_size, images)
+
+
+def blur_sizes(compiled: Compiled, *prefixes: str) -> tuple[int, ...]:
+    """Return the sizes of the blurs below these ids, each once."""
+    nodes = nodes_below(compiled.graph, *prefixes)
+    return tuple(sorted({int(str(n.attributes["size"])) for n in nodes if n.op in BLURS}))
+
+
+def max_windows(compiled: Compiled) -> tuple[int, ...]:
+    """Return the windows of the first pooling's maxima, each once."""
+    nodes = nodes_below(compiled.graph, "pool")
+    return tuple(
+        sorted({int(str(n.attributes["kernel_size"])) for n in nodes if n.op == "max_pool"})
+    )

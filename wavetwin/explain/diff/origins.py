@@ -1,0 +1,153 @@
+"""Origins: the file and line that set a resolved field, or what gave it its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wavetwin.compiler.parse.compose import LoadedSpec, find_node
+from wavetwin.compiler.parse.tree import SpecNode
+from wavetwin.compiler.validate.conflict import value_text as written_text
+from wavetwin.explain.diff.declaration import ABSENT, Path, dotted
+from wavetwin.ir.backbones import ARCHITECTURES
+
+_DECIDED_BY: dict[str, tuple[str, ...]] = {
+    "stem.free_channels": ("backbone.arch",),
+    "stem.kernel_size": ("backbone.arch",),
+    "stem.stride": ("pooling.free", "backbone.arch"),
+    "stem.padding": ("stem.kernel_size", "backbone.arch"),
+    "stem.norm": ("backbone.arch",),
+    "stem.initial_weights.channels": ("stem.free_channels",),
+    "stem.wavelet.color_mixing.initial": ("backbone.arch",),
+    "pooling.wavelet": ("pooling.free",),
+    "data.num_classes": ("data.dataset",),
+    "data.image_size": ("data.dataset",),
+    "data.augmentation": ("data.dataset",),
+    "data.normalise": ("data.dataset",),
+    "data.validation": ("data.dataset",),
+}
+"""Fields whose default `resolve` takes from another field, and which."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOrigin:
+    """What set a field."""
+
+    places: tuple[str, ...]
+    """`path:line` of what set it; several where fields set it together. Empty: a default."""
+    decided_by: str | None = None
+    """Of a default: the field that it follows."""
+    decider_place: str | None = None
+    """Where that one is set; None: it is a default itself."""
+    is_removal: bool = False
+    """Whether `places` removed it by null."""
+    written: tuple[str, ...] = ()
+    """What each of `places` says, where the value was made from that and is not what a reader finds
+    there: `band 1`, `exclude [lowpass, diagonal]`. Empty: they say the value itself."""
+
+    def text(self, prefix: str = "") -> str:
+        """Return the origin in words; `prefix` is put before each place in a file."""
+        if self.written:
+            where = _joined([_shown(place, prefix) for place in self.places])
+            return f"from {', '.join(self.written)} ({where})"
+        if self.places:
+            where = _joined([_shown(place, prefix) for place in self.places])
+            return f"removed by {where}" if self.is_removal else where
+        if self.decided_by is None:
+            return "default"
+        place = self.decider_place
+        return f"default, by {self.decided_by} ({_shown(place, prefix) if place else 'default'})"
+
+
+def origin_of(loaded: LoadedSpec, path: Path, value: Any = ABSENT) -> FieldOrigin:
+    """Return what set a resolved field, or removed it.
+
+    Args:
+        loaded: the spec as read.
+        path: of the field.
+        value: the field's in the resolved spec. Where the line says another one, which was expanded,
+            the origin says what.
+    """
+    node = find_node(loaded.tree, path)
+    if node is not None and node.value is not None:
+        is_value = value is ABSENT or _plain(node) == value
+        return FieldOrigin((_place(node),), written=() if is_value else (written_text(node),))
+    above = _nearest_above(loaded, path)
+    if above is not None and above.value is None:
+        return FieldOrigin((_place(above),), is_removal=True)
+    if path[-1] == "packets":
+        return _origin_of_band(loaded, path)
+    if above is not None and path[-2:] == ("color_mixing", "position"):
+        return FieldOrigin((_place(above),))
+    return _default(loaded, dotted(path))
+
+
+def _nearest_above(loaded: LoadedSpec, path: Path) -> SpecNode | None:
+    """Return a value that is written in place of the mapping which holds a field.
+
+    Either null, which removed it, or a short form.
+    """
+    for depth in range(1, len(path) + 1):
+        node = find_node(loaded.tree, path[:depth])
+        if node is None:
+            return None
+        if not isinstance(node.value, dict | list):
+            return node
+    return None
+
+
+def _origin_of_band(loaded: LoadedSpec, path: Path) -> FieldOrigin:
+    """Return what set an expanded packet list: the band, and the rules that leave packets out."""
+    nodes = {
+        "band": find_node(loaded.tree, (*path[:-1], "band")),
+        "exclude": find_node(loaded.tree, (*path[:-3], "exclude")),
+    }
+    found = [(name, node) for name, node in nodes.items() if node and node.value is not None]
+    return FieldOrigin(
+        tuple(_place(node) for _, node in found),
+        written=tuple(f"{name} {written_text(node)}" for name, node in found),
+    )
+
+
+def _plain(node: SpecNode) -> Any:
+    """Return a value as plain values, as a resolved spec has them."""
+    if isinstance(node.value, dict):
+        return {key: _plain(item) for key, item in node.value.items()}
+    return [_plain(item) for item in node.value] if isinstance(node.value, list) else node.value
+
+
+def _default(loaded: LoadedSpec, name: str) -> FieldOrigin:
+    fields = _DECIDED_BY.get(name, ())
+    if name == "stem.stride" and not _blur_decides_stride(loaded):
+        fields = ("backbone.arch",)
+    for field in fields:
+        place = loaded.origin(field)
+        if place is not None:
+            return FieldOrigin((), field, place)
+    return FieldOrigin((), fields[0] if fields else None)
+
+
+def _blur_decides_stride(loaded: LoadedSpec) -> bool:
+    """Whether the architecture's first stride is another one where the first pooling blurs."""
+    node = find_node(loaded.tree, ("backbone", "arch"))
+    assert node is not None, "validate asks for an architecture"
+    facts = ARCHITECTURES[str(node.value)]
+    return facts.stride != facts.blurring_stride
+
+
+def _joined(places: list[str]) -> str:
+    """Return places as one text: lines of one file are `path:13, 11`."""
+    files: dict[str, list[str]] = {}
+    for place in places:
+        path, _, line = place.rpartition(":")
+        files.setdefault(path, []).append(line)
+    return " and ".join(f"{path}:{', '.join(lines)}" for path, lines in files.items())
+
+
+def _shown(place: str, prefix: str) -> str:
+    return place if place.startswith("--set[") else f"{prefix}{place}"
+
+
+def _place(node: SpecNode) -> str:
+    place = node.key_place or node.place
+    return f"{place.path}:{place.line}"

@@ -1,0 +1,351 @@
+"""Effects of changes of pooling: max, modulus, blur and adaptive blur, first layer and trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wavetwin.compiler.compiled import Compiled
+from wavetwin.explain.diff.effects import (
+    ADAPTIVE_PAPER,
+    BLUR_PAPER,
+    SHIFT_PAPER,
+    TWIN_PAPER,
+    Effect,
+    Pair,
+    Rule,
+    macs_of,
+    memory_below,
+)
+from wavetwin.explain.diff.network_info import (
+    BLURS,
+    blur_sizes,
+    count_layers,
+    has_complex_packets,
+    has_free_channels,
+    max_windows,
+    nodes_below,
+    takes_modulus,
+)
+from wavetwin.explain.diff.wording import change, mebibytes, plural
+
+_MODULUS_NAMES = {"modulus": "CMod", "modulus_blur": "CMod with blur"}
+_MAXIMUM_NAMES = {
+    "max": "RMax", "max_blur": "RMax with blur", "max_adaptive_blur": "RMax with adaptive blur",
+}  # fmt: skip
+_OVER_MAX = (
+    "RMax, the maximum of the real part, does so except near frequencies where its window sees one "
+    "phase or two opposite ones{}"
+)
+_OVER_FREE_MAX = (
+    "the maximum of a convolution that is trained freely does so only as far as its weights become "
+    "narrow in frequency"
+)
+_OVER_BLUR = (
+    "it takes the place of the maximum and of the blur, which removes part of the same aliasing: in "
+    "the published pairs CMod has the lower KL divergence at one pixel, and flip rates that are higher "
+    "or lower"
+)
+_OVER_REAL_MAX = (
+    "the maximum of real packets has both diagonals in one map and no envelope to follow"
+)
+_BESIDE_BLUR = "it takes the place of the maximum, and the blur stays"
+_SHIFT_SHARES = {2: ("18 %", "5 %"), 3: ("19 %", "2 %")}
+"""What a shift of one pixel changes of a packet's maps, share of their energy, median over all
+packets: max pooling, modulus; by levels J, at a first stride of 2^(J - 1). Measured on natural crops
+with qshift_b, by the protocol of `wavetwin study stability`."""
+
+
+def _modulus(pair: Pair) -> Iterator[Effect]:
+    taken = [takes_modulus(each) for each in pair.sides]
+    if taken[0] == taken[1]:
+        return
+    twin, other = (pair.after, pair.before) if taken[1] else (pair.before, pair.after)
+    wavelet = twin.spec.stem.wavelet
+    assert wavelet is not None, "validate refuses a modulus without wavelet channels"
+    channels = sum(entry.channels for entry in wavelet.keep)
+    step = _step(twin)
+    numbers = (
+        f"{channels} wavelet channels keep every {_ordinal(step)} position ({step} x "
+        f"{twin.spec.stem.stride} pixels)"
+    )
+    # What else a CNN and a twin differ in is told by the effect that says so.
+    if pair.twins is not None:
+        executed = macs_of(pair, "stem", executed=True)
+        trained = _pooling_parameters(pair.before), _pooling_parameters(pair.after)
+        numbers += (
+            f"; {change(*trained)} numbers are trained with their pooling, and the first layer takes "
+            f"{change(*executed)} MACs after the passes"
+        )
+    replaced, source = _over_what(twin, other)
+    yield Effect(
+        " -> ".join(map(_pooling_name, pair.sides)),
+        "CMod follows the envelope of a band, and a shift of a pixel changes little of its maps' "
+        f"energy; {replaced}.",
+        f"{numbers}.",
+        source,
+        ("pooling.wavelet",),
+    )
+
+
+def _over_what(twin: Compiled, other: Compiled) -> tuple[str, str]:
+    """Return what CMod replaces, of a pair of which one takes a modulus, and the source of that."""
+    is_divided = bool(nodes_below(other.graph, "pool.wavelet"))
+    if blur_sizes(other, "pool.wavelet" if is_divided else "pool"):
+        stays = bool(blur_sizes(twin, "pool.wavelet"))
+        return (_BESIDE_BLUR, SHIFT_PAPER) if stays else (_OVER_BLUR, TWIN_PAPER)
+    if not has_complex_packets(other):
+        return _OVER_FREE_MAX if other.spec.stem.wavelet is None else _OVER_REAL_MAX, SHIFT_PAPER
+    return _OVER_MAX.format(_measured(twin, other)), SHIFT_PAPER
+
+
+def _modulus_blur(pair: Pair) -> Iterator[Effect]:
+    kinds = pair.before.spec.pooling.wavelet, pair.after.spec.pooling.wavelet
+    if kinds[0] == kinds[1] or not all(map(takes_modulus, pair.sides)):
+        return
+    memory = memory_below(pair.before, "pool"), memory_below(pair.after, "pool")
+    yield Effect(
+        f"{kinds[0]} -> {kinds[1]}",
+        "A modulus taken at half the step and blurred loses some of what still aliases in it, and "
+        "detail.",
+        f"No parameters; the first pooling holds {mebibytes(*memory)} as written.",
+        SHIFT_PAPER,
+        ("pooling.wavelet",),
+    )
+
+
+def _first_pooling(pair: Pair) -> Iterator[Effect]:
+    before, after = pair.before.spec.pooling, pair.after.spec.pooling
+    kinds = before.wavelet, after.wavelet
+    is_twin = pair.twins is not None
+    if is_twin and kinds == (before.free, after.free):
+        fields = ("pooling.free", "pooling.wavelet")
+        yield from _blurring(pair, before.free, after.free, "first pooling", "pool", *fields)
+        return
+    if before.free != after.free and not any(map(has_free_channels, pair.sides)):
+        macs, memory = macs_of(pair, "pool"), _memory(pair, "pool")
+        yield Effect(
+            f"{before.free} -> {after.free} (no free channels)",
+            "What pools the free channels pools nothing: there are none.",
+            f"The first pooling takes {change(*macs)} MACs and holds {mebibytes(*memory)} as written.",
+            "",
+            ("pooling.free",),
+        )
+    else:
+        where = "first pooling, free channels" if is_twin else "first pooling"
+        yield from _blurring(pair, before.free, after.free, where, "pool", "pooling.free")
+    if is_twin and not any(map(takes_modulus, pair.sides)):
+        assert before.wavelet is not None
+        assert after.wavelet is not None
+        where = "first pooling, wavelet channels"
+        yield from _blurring(pair, before.wavelet, after.wavelet, where, "pool", "pooling.wavelet")
+
+
+def _trunk(pair: Pair) -> Iterator[Effect]:
+    kinds = pair.before.spec.backbone.downsampling, pair.after.spec.backbone.downsampling
+    yield from _blurring(pair, *kinds, "trunk", "trunk", "backbone.downsampling")
+
+
+def _blurring(
+    pair: Pair, before: str, after: str, where: str, section: str, *fields: str
+) -> Iterator[Effect]:
+    """Yield what changing between plain, blurred and adaptively blurred subsampling does."""
+    if before == after:
+        return
+    blurs = [count_layers(each, *BLURS, below=(section,)) for each in pair.sides]
+    is_adaptive = any(count_layers(each, "adaptive_blur", below=(section,)) for each in pair.sides)
+    macs, memory = macs_of(pair, section), _memory(pair, section)
+    weights = _blur_parameters(pair.before, section), _blur_parameters(pair.after, section)
+    if is_adaptive:
+        statement, source = _what_adaptive_blurs_do(pair, section), ADAPTIVE_PAPER
+    elif any(blurs):
+        statement, source = _what_blurs_do(pair, section), BLUR_PAPER
+    else:
+        statement, source = "Nothing is pooled in this way here, so that nothing is blurred.", ""
+    yield Effect(
+        f"{before} -> {after} ({where})",
+        statement,
+        f"The {'trunk' if section == 'trunk' else 'first pooling'} has {blurs[0]} -> "
+        f"{plural(blurs[1], 'blur')} with {change(*weights)} parameters, takes {change(*macs)} MACs "
+        f"and holds {mebibytes(*memory)} as written.",
+        source,
+        (*fields, "pooling.blur_size"),
+    )
+
+
+def _what_blurs_do(pair: Pair, section: str) -> str:
+    return (
+        f"A binomial low-pass of size {_sizes(pair, section)} before every second position is dropped "
+        "removes part of what would alias, and fine detail with it: the published networks that blur "
+        "have lower flip rates and a lower KL divergence at one pixel than the CNNs that do not."
+    )
+
+
+def _what_adaptive_blurs_do(pair: Pair, section: str) -> str:
+    size = _sizes(pair, section)
+    statement = (
+        f"An adaptive blur predicts a low-pass of size {size} for every pixel and group of channels, to "
+        "remove what aliases and keep edges: the published networks that blur so have lower flip rates "
+        "than the CNNs that do not, and a KL divergence at one pixel that is higher or lower"
+    )
+    is_joint = any(
+        node.op == "adaptive_blur"
+        and node.attributes["normalise"] == "joint"
+        and node.attributes["groups"] != 1
+        for each in pair.sides
+        for node in nodes_below(each.graph, section)
+    )
+    if is_joint:
+        statement += (
+            "; the softmax is over all groups together, and a constant map comes out divided by their "
+            "number"
+        )
+    return f"{statement}."
+
+
+def _blur_size(pair: Pair) -> Iterator[Effect]:
+    if not pair.differs("pooling.blur_size"):
+        return
+    sections = ("pool", "trunk")
+    counts = [count_layers(each, *BLURS, below=sections) for each in pair.sides]
+    if any(counts) and not all(counts):
+        return  # one of them does not blur: told by what makes the other do so
+    sizes = pair.before.spec.pooling.blur_size, pair.after.spec.pooling.blur_size
+    weights = [
+        sum(_blur_parameters(compiled, section) for section in sections) for compiled in pair.sides
+    ]
+    yield Effect(
+        f"blur size {sizes[0]} -> {sizes[1]}",
+        "A longer blur removes more of what aliases, and of the detail."
+        if all(counts)
+        else "Nothing blurs here: the size changes nothing.",
+        f"{counts[0]} -> {plural(counts[1], 'blur')} with {change(weights[0], weights[1])} parameters.",
+        BLUR_PAPER if all(counts) else "",
+        ("pooling.blur_size",),
+    )
+
+
+def _max_kernel(pair: Pair) -> Iterator[Effect]:
+    if not pair.differs("pooling.max_kernel"):
+        return
+    windows = max_windows(pair.before), max_windows(pair.after)
+    sizes = pair.before.spec.pooling.max_kernel, pair.after.spec.pooling.max_kernel
+    counts = [
+        sum(node.elementwise for node in nodes_below(compiled.graph, "pool"))
+        for compiled in pair.sides
+    ]
+    is_read = windows[0] != windows[1]
+    yield Effect(
+        f"window of the maximum {sizes[0]} -> {sizes[1]}",
+        "A wider window sees more phases of an oscillating map, and a shift changes less of its "
+        "maximum."
+        if is_read
+        else "No maximum of the first pooling has this window: it changes nothing here.",
+        f"No parameters; {change(counts[0], counts[1])} elementwise operations in the first pooling.",
+        SHIFT_PAPER if is_read else "",
+        ("pooling.max_kernel",),
+    )
+
+
+def _sizes(pair: Pair, section: str) -> str:
+    """Return the sizes of the blurs of a section: `3`, or `3 -> 5` of two that differ."""
+    sizes = [", ".join(map(str, blur_sizes(each, section))) for each in pair.sides]
+    return " -> ".join(dict.fromkeys(size for size in sizes if size))
+
+
+def _memory(pair: Pair, section: str) -> tuple[int, int]:
+    return memory_below(pair.before, section), memory_below(pair.after, section)
+
+
+def _initial_bias(pair: Pair) -> Iterator[Effect]:
+    # Where only one of the two has this bias, the effect of its modulus says so.
+    nodes = [
+        next((node for node in compiled.graph if node.op == "bias"), None)
+        for compiled in (pair.before, pair.after)
+    ]
+    laws = [None if node is None else node.attributes.get("initial", "zeros") for node in nodes]
+    if None in laws or laws[0] == laws[1]:
+        return
+    assert nodes[1] is not None
+    channels = nodes[1].attributes["channels"]
+    yield Effect(
+        f"initial bias after the modulus {laws[0]} -> {laws[1]}",
+        "A modulus is never negative, so that the ReLU behind it cuts off only where the bias is below "
+        "0: drawn between -1 and 1, as in the published models, half of the channels begin with such a "
+        "threshold; with zeros none does.",
+        f"{channels} numbers begin {'at 0' if laws[1] == 'zeros' else 'between -1 and 1'}; everything "
+        "else is drawn as before.",
+        TWIN_PAPER,
+        ("pooling.initial_bias",),
+    )
+
+
+def _pooling_name(compiled: Compiled) -> str:
+    """Return what pools the wavelet channels, or all channels of a CNN, in the papers' words."""
+    kind = compiled.spec.pooling.wavelet
+    if kind is None:
+        return compiled.spec.pooling.free
+    names = _MODULUS_NAMES | (_MAXIMUM_NAMES if has_complex_packets(compiled) else {})
+    return names.get(kind, kind)
+
+
+def _measured(twin: Compiled, rmax: Compiled) -> str:
+    """Return what was measured, where both pool alike otherwise and at a stride that was measured."""
+    stems = twin.spec.stem, rmax.spec.stem
+    settings = {
+        (each.wavelet.transform, each.wavelet.levels, each.stride)
+        for each in stems
+        if each.wavelet is not None
+    }
+    if len(settings) != 1:
+        return ""
+    ((_, levels, stride),) = settings
+    shares = _SHIFT_SHARES.get(levels)
+    if shares is None or stride != 2 ** (levels - 1):
+        return ""
+    return (
+        f" (at J = {levels}, one pixel changes RMax maps by {shares[0]} of their energy and CMod maps "
+        f"by {shares[1]}, measured medians of all packets of qshift_b)"
+    )
+
+
+def _step(twin: Compiled) -> int:
+    """Return the positions of the stem from one value of the modulus' pooling to the next."""
+    step = 1
+    for node in nodes_below(twin.graph, "pool.wavelet"):
+        each = node.attributes.get("step", node.attributes.get("stride", 1))
+        assert isinstance(each, int)
+        step *= each
+    return step
+
+
+def _ordinal(number: int) -> str:
+    return {1: "single", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+
+
+def _pooling_parameters(compiled: Compiled) -> int:
+    """Return the numbers trained as norm or bias between mixing and trunk, of wavelet channels."""
+    wavelet = compiled.spec.stem.wavelet
+    if wavelet is None or compiled.plan.epochs == 0:
+        return 0
+    channels = sum(entry.channels for entry in wavelet.keep)
+    own = sum(node.parameters.trainable for node in nodes_below(compiled.graph, "pool.wavelet"))
+    shared_norm = 2 * channels * bool(nodes_below(compiled.graph, "pool.norm"))
+    mixing = compiled.graph.node("stem.wavelet.mixing")
+    has_bias = mixing.attributes["bias"] and mixing.parameters.trainable > 0
+    return own + shared_norm + channels * bool(has_bias)
+
+
+def _blur_parameters(compiled: Compiled, section: str) -> int:
+    nodes = nodes_below(compiled.graph, section)
+    return sum(node.parameters.total for node in nodes if node.op == "adaptive_blur")
+
+
+POOLING_RULES: tuple[Rule, ...] = (
+    _modulus,
+    _modulus_blur,
+    _first_pooling,
+    _trunk,
+    _blur_size,
+    _max_kernel,
+    _initial_bias,
+)

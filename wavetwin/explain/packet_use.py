@@ -1,0 +1,117 @@
+"""Packet use: which packets a model keeps, in which band and group of the mixing, and which not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.packets import PacketFacts, excluded, num_packets, packet_facts
+
+Bands = tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PacketUse:
+    """One packet of a model's transform."""
+
+    facts: PacketFacts
+    band: int | None = None
+    """Its place among the entries of `keep`, from 1; None: the packet is not kept."""
+    group: int | None = None
+    """Of the band's mixing, from 1."""
+    outputs: tuple[int, int] | None = None
+    """First and last wavelet channel, from 0, that the group makes."""
+
+    @property
+    def channels(self) -> str:
+        """Its outputs in words: `0`, `6 to 8`; nothing for a packet that is left out."""
+        if self.outputs is None:
+            return ""
+        first, last = self.outputs
+        return f"{first}" if first == last else f"{first} to {last}"
+
+    @property
+    def number(self) -> int:
+        """The packet's."""
+        return self.facts.number
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the packet is mixed into any channel."""
+        return self.band is not None
+
+
+@dataclass(frozen=True, slots=True)
+class PacketChoice:
+    """All packets of a model's transform, kept ones first, in their order."""
+
+    transform: str
+    levels: int
+    filters: str
+    uses: tuple[PacketUse, ...]
+
+    @property
+    def num_kept(self) -> int:
+        """Kept packets."""
+        return sum(use.is_kept for use in self.uses)
+
+
+def packet_choice(graph: ModuleGraph) -> PacketChoice | None:
+    """Return what a model does with its packets; None where it has no wavelet channels.
+
+    Args:
+        graph: as written: the passes merge what is read here.
+    """
+    nodes = {node.op: node for node in graph}
+    if "packets" not in nodes:
+        return None
+    transform, levels, filters = (
+        nodes["packets"].attributes[key] for key in ("transform", "levels", "filters")
+    )
+    transform, levels = str(transform), int(str(levels))
+    packets = cast("tuple[int, ...]", nodes["keep_packets"].attributes["packets"])
+    bands = cast("Bands", nodes["packet_mixing"].attributes["bands"])
+    uses: list[PacketUse] = []
+    channel = 0
+    for band, (into, out, groups) in enumerate(bands, start=1):
+        for position in range(into):
+            group = position * groups // into
+            first = channel + group * (out // groups)
+            facts = packet_facts(transform, levels, packets[len(uses)])
+            uses.append(PacketUse(facts, band, group + 1, (first, first + out // groups - 1)))
+        channel += out
+    uses += [
+        PacketUse(packet_facts(transform, levels, number))
+        for number in range(num_packets(transform, levels))
+        if number not in packets
+    ]
+    return PacketChoice(transform, levels, str(filters), tuple(uses))
+
+
+def centre(facts: PacketFacts, levels: int) -> tuple[float, float]:
+    """Return the middle of a packet's cell, (down, right), in radians a pixel.
+
+    The right one is positive; the packet's waves have this frequency and its opposite.
+    """
+    side = math.pi / 2**levels
+    down = facts.vertical_sign * (facts.vertical_cell + 0.5) * side
+    return down, (facts.horizontal_cell + 0.5) * side
+
+
+def orientation(facts: PacketFacts, levels: int) -> float:
+    """Return the direction of a packet's waves in degrees, between -90 and 90, of its cell's centre.
+
+    0 for waves along the rows, positive where the phase grows down and to the right, as
+    `wavetwin.runtime.bank.filters.packet_orientations` has it, measured.
+    """
+    return math.degrees(math.atan2(*centre(facts, levels)))
+
+
+def kind(transform: str, facts: PacketFacts, levels: int) -> str:
+    """Return the rule of `exclude` that would leave the packet out, the first of several."""
+    for rule in ("lowpass", "edges", "diagonal"):
+        if facts.number in excluded(transform, levels, (rule,)):
+            return rule
+    return ""

@@ -1,0 +1,105 @@
+"""Training and validation curves, with those of the published models beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wavetwin.explain.html import figure, table
+from wavetwin.explain.pictures.line_plot import LinePlot, Look, Series, draw_plot, key_of
+from wavetwin.explain.report.against_published import match_published
+from wavetwin.explain.report.overview import curve_of
+from wavetwin.explain.report.page import Part, remarks_html
+from wavetwin.explain.report.runs import Run
+from wavetwin.published import PublishedModel
+
+__all__ = ["curves_part", "run_key"]
+
+_CURVES = (
+    ("training loss", "train", "loss", "cross-entropy, nats"),
+    ("training top-1 error", "train", "top1_error", "share of images"),
+    ("validation top-1 error", "validation", "top1_error", "share of images"),
+)
+"""Title, section and name of the values, and their unit."""
+
+
+def curves_part(runs: Sequence[Run]) -> Part:
+    """Return the curves over the epochs, with the numbers below."""
+    trained = [(Look(number), run) for number, run in enumerate(runs) if run.epochs]
+    published = published_looks(runs)
+    body: list[str] = []
+    if not trained:
+        body.append("<p>No run has finished an epoch: there is nothing to draw.</p>")
+    figures: list[str] = []
+    for title, part, name, unit in _CURVES:
+        series = [Series(run.label, curve_of(run, part, name), look) for look, run in trained] + [
+            Series(
+                model.name, [(float(epoch), value) for epoch, value in enumerate(values, 1)], look
+            )
+            for look, model in published
+            for values in [_published_values(model, part, name)]
+        ]
+        is_rate = name.endswith("error")
+        plot = LinePlot(title, "epoch", unit, series, is_rate=is_rate)
+        picture = draw_plot(plot)
+        if picture:
+            figures.append(figure(picture, f"{title.capitalize()} over the epochs"))
+    if figures:
+        body += [run_key(runs, published), f'<div class="pictures">{"".join(figures)}</div>']
+    rows = [row for _, run in trained for row in _last_values(run)]
+    if rows:
+        header = ["run", "epoch", "training loss", "training error", "validation loss"]
+        words = "Last and best epoch of each run; the best has the lowest validation top-1 error"
+        body.append(table(words, [*header, "validation error"], rows))
+    remarks = [f"no epochs: {run.label}" for run in runs if not run.epochs]
+    if published:
+        remarks.append(
+            "the published training loss is as its code recorded it; a run's is the mean "
+            "cross-entropy over the epoch"
+        )
+    return Part("curves", "Training and validation", "\n".join([*body, remarks_html(remarks)]))
+
+
+def published_looks(runs: Sequence[Run]) -> list[tuple[Look, PublishedModel]]:
+    """Return the runs' published models, each once, drawn like the first run that is set on it."""
+    looks: dict[str, tuple[Look, PublishedModel]] = {}
+    for number, run in enumerate(runs):
+        match = match_published(run)
+        if match is not None:
+            looks.setdefault(match.model.name, (Look(number, is_published=True), match.model))
+    return list(looks.values())
+
+
+def run_key(runs: Sequence[Run], published: Sequence[tuple[Look, PublishedModel]]) -> str:
+    """Return the list of the runs' and the published models' lines and markers."""
+    entries = [(Look(number), run.label) for number, run in enumerate(runs)]
+    entries += [(look, f"published {model.name}") for look, model in published]
+    return key_of(entries)
+
+
+def _published_values(model: PublishedModel, part: str, name: str) -> Sequence[float]:
+    if (part, name) == ("train", "loss"):
+        return model.train_loss
+    return model.validation_top1_error if (part, name) == ("validation", "top1_error") else ()
+
+
+def _last_values(run: Run) -> list[list[str]]:
+    """Return the rows of the last epoch and of the one that validates best."""
+    rows = [_epoch_cells(run, run.epochs[-1], "")]
+    validated = [line for line in run.epochs if line["validation"] is not None]
+    if validated:
+        best = min(validated, key=lambda line: line["validation"]["top1_error"])
+        if best is not run.epochs[-1]:
+            rows.append(_epoch_cells(run, best, ", best"))
+    return rows
+
+
+def _epoch_cells(run: Run, line: Mapping[str, Any], which: str) -> list[str]:
+    cells = [run.label + which, str(line["epoch"])]
+    for part in ("train", "validation"):
+        values = line[part]
+        if values is None:
+            cells += ["", ""]
+        else:
+            cells += [f"{values['loss']:z.4f}", f"{values['top1_error']:z.2%}"]
+    return cells

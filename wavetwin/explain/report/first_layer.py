@@ -1,0 +1,100 @@
+"""A run's trained first layer: the kernel that it amounts to, and what each packet weighs in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from wavetwin.explain.report.runs import Run, graph_of
+from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.runtime.network.build import GraphError
+from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.training.checkpoint import WEIGHTS, find_last
+
+__all__ = ["FirstLayer", "PacketWeights", "read_first_layer"]
+
+
+@dataclass(frozen=True)
+class PacketWeights:
+    """How much the mixing takes of each packet."""
+
+    transform: str
+    """`dtcwpt` or `wpt`."""
+    levels: int
+    weights: Mapping[int, float]
+    """By packet, those that are kept: the sum of the moduli of its weights in all output maps."""
+    bands: Mapping[int, int]
+    """By packet: its band of the mixing, counted from 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLayer:
+    """What is shown of a run's last weights."""
+
+    kernel: ResultingKernel
+    packets: PacketWeights | None
+    """None where the first layer has no packets."""
+
+
+def read_first_layer(run: Run) -> FirstLayer | str:
+    """Return a run's first layer, or in words why there is nothing to show.
+
+    Of the weights file only the first layer is read.
+
+    Raises:
+        RunError: the weights or the graph are damaged, or not of one model.
+    """
+    if run.plan is None:
+        return "the scores are of weights that are not in a run"
+    graph = graph_of(run)
+    if graph is None:
+        return "the run has no graph.json"
+    folder = find_last(run.folder / "checkpoints")
+    if folder is None:
+        return "the run has no weights yet, or they were removed"
+    file = folder / WEIGHTS
+    try:
+        with safe_open(file, framework="pt") as weights:
+            names = [name for name in weights.keys() if name.startswith("stem.")]  # noqa: SIM118
+            state = {name: weights.get_tensor(name) for name in names}
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{file} cannot be read: {error}", "copy the run again") from error
+    try:
+        with torch.no_grad():
+            kernel = resulting_kernel(state, graph)
+            return FirstLayer(kernel, _packet_weights(state, graph))
+    except GraphError as error:
+        return str(error)
+
+
+def _packet_weights(state: Mapping[str, Tensor], graph: ModuleGraph) -> PacketWeights | None:
+    nodes = {node.op: node for node in graph if node.section == "stem"}
+    if "packets" not in nodes or "packet_mixing" not in nodes:
+        return None
+    attributes: Mapping[str, Any] = nodes["packets"].attributes
+    transform, levels = attributes["transform"], attributes["levels"]
+    kept = _kept(nodes, (2 if transform == "dtcwpt" else 1) * 4**levels)
+    weights, bands = dict.fromkeys(kept, 0.0), dict[int, int]()
+    mixing: Mapping[str, Any] = nodes["packet_mixing"].attributes
+    start = 0
+    for band, (inputs, outputs, groups) in enumerate(mixing["bands"]):
+        own = state[f"{nodes['packet_mixing'].id}.{band}.weight"].double()
+        each = own.reshape(groups, outputs // groups, inputs // groups).abs().sum(1).flatten()
+        for packet, weight in zip(kept[start : start + inputs], each.tolist(), strict=True):
+            weights[packet] += weight
+            bands[packet] = band + 1
+        start += inputs
+    return PacketWeights(transform, levels, weights, bands)
+
+
+def _kept(nodes: Mapping[str, Node], number: int) -> tuple[int, ...]:
+    if "keep_packets" not in nodes:
+        return tuple(range(number))
+    attributes: Mapping[str, Any] = nodes["keep_packets"].attributes
+    return attributes["packets"]

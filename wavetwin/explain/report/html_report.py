@@ -1,0 +1,158 @@
+"""The HTML report: one file with everything that is known of the runs."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavetwin.explain.html import Html, render_page
+from wavetwin.explain.report.against_published import (
+    published_remarks,
+    published_sections,
+    seed_tables,
+)
+from wavetwin.explain.report.baseline import Baseline
+from wavetwin.explain.report.cost import cost_part
+from wavetwin.explain.report.curves import curves_part
+from wavetwin.explain.report.first_layer_part import DrawPackets, first_layers_part
+from wavetwin.explain.report.overview import marks_of, overview
+from wavetwin.explain.report.page import Part, Section, part_html, remarks_html, section_html
+from wavetwin.explain.report.reproduce import reproduce_part, run_anchor
+from wavetwin.explain.report.runs import Run
+from wavetwin.explain.report.shift_curves import shifts_part
+
+__all__ = ["CompilerParts", "html_report"]
+
+_COMPARED = ("spec.lock.yaml", "graph.json", "plan.json")
+"""The files of a run that a difference is read from."""
+_OF_A_SEED = ("seed", "streams", "digest", "training_digest")
+"""What plans of one experiment differ in."""
+
+
+@dataclass(frozen=True)
+class CompilerParts:
+    """What the compiler knows how to show; the runtime, which may not import it, is handed it."""
+
+    difference: Callable[[Path, Path], str]
+    """HTML of what differs between two run folders."""
+    draw_packets: DrawPackets
+
+
+def html_report(
+    runs: Sequence[Run],
+    sections: Sequence[Section],
+    baseline: Baseline | None,
+    *,
+    published: bool,
+    compiler: CompilerParts | None,
+) -> str:
+    """Return the page.
+
+    Args:
+        runs: those that are shown.
+        sections: means over seeds and paired differences, where they were asked for.
+        baseline: of the mean flip rates.
+        published: whether the seeds' tables are wanted, too. A run's published model is always
+            shown beside it.
+        compiler: differences and packets; None: neither is shown.
+
+    Raises:
+        RunError: a file of a run is damaged.
+    """
+    draw_packets = None if compiler is None else compiler.draw_packets
+    parts = [
+        _overview_part(runs, sections, baseline),
+        curves_part(runs),
+        _published_part(runs, published=published),
+        shifts_part(runs),
+        first_layers_part(runs, draw_packets),
+        cost_part(runs),
+        None if compiler is None else _differences_part(runs, compiler),
+        reproduce_part(runs),
+    ]
+    shown = [part for part in parts if part is not None]
+    links = "".join(
+        f'<li><a href="#{part.anchor}">{html.escape(part.title)}</a></li>' for part in shown
+    )
+    contents = f'<nav class="contents unprinted" aria-label="Contents"><ul>{links}</ul></nav>'
+    return render_page(_title(runs), "\n".join([contents, *map(part_html, shown)]))
+
+
+def _title(runs: Sequence[Run]) -> str:
+    names = list(dict.fromkeys(run.name for run in runs))
+    if len(names) > 3:
+        return f"{len(runs)} runs of {len(names)} experiments"
+    return "Runs of " + ", ".join(names)
+
+
+def _overview_part(
+    runs: Sequence[Run], sections: Sequence[Section], baseline: Baseline | None
+) -> Part:
+    own = overview(runs, baseline)
+    rows = [
+        [Html(f'<a href="#{run_anchor(number)}">{html.escape(row[0])}</a>'), *row[1:]]
+        for number, row in enumerate(own.rows)
+    ]
+    scores = Section("Scores with 95 % intervals over images", own.header, rows)
+    body = [section_html(scores, turned=True)]
+    for run in runs:
+        marks = marks_of(run)
+        if marks:
+            words = html.escape(f"{run.label}: {'; '.join(marks)}")
+            body.append(f'<p class="warning">{words}</p>')
+    for section in sections:
+        body.append(f"<h3>{html.escape(section.title)}</h3>")
+        body.append(section_html(section, has_heading=True))
+    return Part("overview", "Overview", "\n".join(body))
+
+
+def _published_part(runs: Sequence[Run], *, published: bool) -> Part | None:
+    """Return the runs beside their published models; None where none has any."""
+    sections = published_sections(runs) + (seed_tables(runs) if published else [])
+    if not sections:
+        return None
+    body = [remarks_html(published_remarks(runs))]
+    for section in sections:
+        body.append(f"<h3>{html.escape(section.title)}</h3>")
+        body.append(section_html(section, has_heading=True))
+    return Part("published", "Against the published figures", "\n".join(body))
+
+
+def _differences_part(runs: Sequence[Run], compiler: CompilerParts) -> Part | None:
+    """Return what every other experiment differs in from the first run's; None for one run."""
+    trained = [run for run in runs if run.plan is not None]
+    if len(trained) < 2:
+        return None
+    first, *others = trained
+    body: list[str] = []
+    seen = {_but_for_the_seed(first): first}
+    for run in others:
+        like = seen.setdefault(_but_for_the_seed(run), run)
+        if like is not run:
+            seed = "" if like.seed == run.seed else f", but for the seed, {run.seed}"
+            words = f"{run.label}: the same experiment as {like.label}{seed}"
+            body.append(f'<p class="note">{html.escape(words)}</p>')
+            continue
+        body.append(f"<h3>{html.escape(f'From {first.label} to {run.label}')}</h3>")
+        missing = [
+            f"{each.label} has no {name}"
+            for each in (first, run)
+            for name in _COMPARED
+            if not (each.folder / name).is_file()
+        ]
+        if missing:
+            words = html.escape(f"What differs cannot be told: {', '.join(missing)}")
+            body.append(f'<p class="note">{words}</p>')
+        else:
+            body.append(compiler.difference(first.folder, run.folder))
+    return Part("differences", "What differs", "\n".join(body))
+
+
+def _but_for_the_seed(run: Run) -> str:
+    """Return a key of the experiment, the same for all its seeds."""
+    plan = run.plan or {}
+    own = {name: value for name, value in plan.items() if name not in _OF_A_SEED}
+    return json.dumps(own, sort_keys=True)

@@ -1,0 +1,174 @@
+"""Two experiments, run by run: the difference of every score, paired over images and seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import torch
+
+from wavetwin.explain.report.figures import (
+    in_form,
+    normalised_words,
+    record_words,
+    shift_words,
+    split_words,
+    with_interval,
+)
+from wavetwin.explain.report.image_values import ImageValues, image_values
+from wavetwin.explain.report.page import Section
+from wavetwin.explain.report.runs import Record, Run
+from wavetwin.runtime.evaluation.intervals import paired_interval
+from wavetwin.runtime.process.errors import RunError
+
+__all__ = ["paired_section"]
+
+Pair = tuple[Run, Run]
+
+
+def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
+    """Return the differences `second` - `first` with 95 % intervals, over seeds that both have.
+
+    Entries are compared that every run of the pairs has scored, with predictions by image.
+
+    Raises:
+        RunError: there is no pair, a seed is there twice, or two runs were judged on other images.
+    """
+    pairs, remarks = _pairs(runs, first, second)
+    rows: list[list[str]] = []
+    left_out: list[str] = []
+    for record in pairs[0][0].scores:
+        found = [[_same_entry(run, record) for run in pair] for pair in pairs]
+        words = _entry_words(record)
+        if not all(each is not None for pair in found for each in pair):
+            left_out.append(f"{words}: not scored in every run")
+            continue
+        rows_of_entry = _entry_rows(pairs, record, words)
+        if rows_of_entry:
+            rows += rows_of_entry
+        else:
+            left_out.append(f"{words}: no predictions by image are kept")
+    if not rows:
+        raise RunError(
+            f"'{first}' and '{second}' have no entry of the battery in common that keeps "
+            "predictions by image",
+            "evaluate both with the same battery",
+        )
+    seeds = ", ".join(str(pair[0].seed) for pair in pairs)
+    remarks = [
+        f"pairs by seed: {seeds}; the means of both are over these seeds and all images",
+        "differences of percentages are in percentage points",
+        "95 % interval of the difference over images"
+        + (" and seeds, drawn independently of each other" if len(pairs) > 1 else " (one seed)"),
+        *remarks,
+        *(f"left out: {words}" for words in left_out),
+    ]
+    header = ["entry", "measure", first, second, f"{second} - {first} [95 %]"]
+    return Section(f"{second} against {first}, paired", header, rows, remarks)
+
+
+def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], list[str]]:
+    sides: list[dict[int, Run]] = []
+    for name in (first, second):
+        by_seed: dict[int, Run] = {}
+        for run in runs:
+            if run.name != name or run.seed is None:
+                continue
+            if run.seed in by_seed:
+                raise RunError(
+                    f"{by_seed[run.seed].folder} and {run.folder} are both of '{name}' with seed "
+                    f"{run.seed}: which one is to be paired?",
+                    "name one of them",
+                )
+            by_seed[run.seed] = run
+        sides.append(by_seed)
+    common = sorted(sides[0].keys() & sides[1].keys())
+    if not common:
+        there = ", ".join(sorted({f"{run.name} ({_seed_words(run)})" for run in runs}))
+        raise RunError(
+            f"no runs of '{first}' and '{second}' have a seed in common",
+            f"--paired takes the names of two experiments; the runs are {there}",
+        )
+    remarks = [
+        f"without a partner: {side[seed].label}"
+        for side in sides
+        for seed in sorted(side)
+        if seed not in common
+    ]
+    return [(sides[0][seed], sides[1][seed]) for seed in common], remarks
+
+
+def _seed_words(run: Run) -> str:
+    return "no seed" if run.seed is None else f"seed {run.seed}"
+
+
+def _same_entry(run: Run, record: Record) -> Record | None:
+    key = json.dumps(record["entry"], sort_keys=True)
+    for other in run.scores:
+        if json.dumps(other["entry"], sort_keys=True) == key:
+            return other
+    return None
+
+
+def _entry_rows(pairs: Sequence[Pair], record: Record, words: str) -> list[list[str]]:
+    """Return a row a measure; none where a run keeps no predictions of the entry."""
+    tables: list[list[ImageValues]] = [[], []]
+    for pair in pairs:
+        for side, run in enumerate(pair):
+            own = _same_entry(run, record)
+            assert own is not None
+            found = image_values(run, own)
+            if found is None:
+                return []
+            _check_same_images(pairs[0][0], record, tables[0][:1], run, own, found)
+            tables[side].append(found)
+    rows: list[list[str]] = []
+    for name, form in tables[0][0].forms.items():
+        first, second = (torch.stack([table.values[name] for table in side]) for side in tables)
+        difference = paired_interval(first, second, is_rate=form == "rate")
+        rows.append(
+            [
+                words,
+                name,
+                in_form(float(first.mean()), form),
+                in_form(float(second.mean()), form),
+                with_interval(
+                    difference.mean, (difference.low, difference.high), form, signed=True
+                ),
+            ]
+        )
+    return rows
+
+
+def _check_same_images(
+    reference: Run,
+    record: Record,
+    tables: Sequence[ImageValues],
+    run: Run,
+    own: Record,
+    found: ImageValues,
+) -> None:
+    reason = None
+    if own["data"] != record["data"]:
+        reason = "their data are not the same"
+    elif record_words(own) != record_words(record):
+        told = [record_words(each).removeprefix(", ") or "whole" for each in (record, own)]
+        reason = f"one evaluation is '{told[0]}', the other '{told[1]}'"
+    elif tables and not torch.equal(tables[0].positions, found.positions):
+        reason = "they were evaluated on other images"
+    elif tables and not torch.equal(tables[0].labels, found.labels):
+        reason = "their images have other labels"
+    if reason is not None:
+        raise RunError(
+            f"{reference.folder} and {run.folder} cannot be paired in {_entry_words(record)}: "
+            f"{reason}",
+            "evaluate both on the same images and with the same --weights, with evaluate.py --again",
+        )
+
+
+def _entry_words(record: Record) -> str:
+    entry = record["entry"]
+    words = entry["mode"].replace("_", " ")
+    if entry["mode"] == "shifts":
+        words += f", {shift_words(entry)}"
+    return words + split_words(entry) + normalised_words(entry) + record_words(record)

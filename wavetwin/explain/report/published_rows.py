@@ -1,0 +1,168 @@
+"""Measured figures of a run beside those that were published, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wavetwin.explain.report.baseline import PUBLISHED_SHIFT
+from wavetwin.explain.report.figures import (
+    Form,
+    in_form,
+    normalised_words,
+    record_words,
+    split_words,
+    with_interval,
+)
+from wavetwin.explain.report.overview import curve_of
+from wavetwin.explain.report.runs import Record, Run
+from wavetwin.published import SHIFT_UNIT, PublishedModel, published_tables
+
+__all__ = ["Row", "published_rows"]
+
+_ERRORS = ("top1_error", "top5_error")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of both."""
+
+    name: str
+    measured: float | None
+    published: float
+    form: Form
+    interval: Sequence[float] | None = None
+    poster: float | None = None
+
+    def cells(self) -> list[str]:
+        """Return measured, published, difference and the figure of the seeds' tables."""
+        own, difference = "", ""
+        if self.measured is not None:
+            own = with_interval(self.measured, self.interval, self.form)
+            difference = in_form(self.measured - self.published, self.form, signed=True)
+        poster = "" if self.poster is None else in_form(self.poster, self.form)
+        return [self.name, own, in_form(self.published, self.form), difference, poster]
+
+
+def published_rows(run: Run, model: PublishedModel) -> Iterator[Row]:
+    """Yield what both have: parameters, training, errors, shifts, corruptions, perturbations."""
+    parameters = run.manifest["parameters"]
+    trainable = None if parameters is None else float(parameters["trainable"])
+    published = float(model.trainable_parameters)
+    yield Row("trainable parameters", trainable, published, "count")
+    yield from _training_rows(run, model)
+    # Errors come first, whatever the order of the battery.
+    for record in run.scores:
+        if record["entry"]["mode"] in ("one_crop", "ten_crops"):
+            yield from _crop_rows(record, model)
+    for record in run.scores:
+        match record["entry"]["mode"]:
+            case "shifts":
+                yield from _shift_rows(record, model)
+            case "corruptions":
+                yield from _corruption_rows(record, model)
+            case "perturbations":
+                yield from _perturbation_rows(record, model)
+            case _:
+                pass
+
+
+def _training_rows(run: Run, model: PublishedModel) -> Iterator[Row]:
+    """Yield loss and error at the last epoch that both have."""
+    curves: tuple[tuple[str, str, str, Sequence[float] | None, Form], ...] = (
+        ("training loss", "train", "loss", model.train_loss, "number"),
+        ("validation top-1 error", "validation", "top1_error", model.validation_top1_error, "rate"),
+        ("validation top-5 error", "validation", "top5_error", model.validation_top5_error, "rate"),
+    )
+    for title, part, name, published, form in curves:
+        if published is None:
+            continue
+        own = dict(curve_of(run, part, name))
+        common = [int(epoch) for epoch in own if epoch <= len(published)]
+        if common:
+            epoch = max(common)
+            yield Row(f"{title} after epoch {epoch}", own[epoch], published[epoch - 1], form)
+
+
+def _crop_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
+    entry, intervals = record["entry"], record.get("intervals") or {}
+    mode, split = entry["mode"], entry.get("split") or "test"
+    prefix = "" if mode == "one_crop" else "ten_crops_"
+    crops = "" if mode == "one_crop" else ", ten crops"
+    for name in _ERRORS:
+        published = model.error(mode, split, name)
+        if published is not None:
+            words = f"{name[:3]}-{name[3]} error{crops}{split_words(entry)}{record_words(record)}"
+            poster = _poster(model).get(prefix + name) if split == "test" else None
+            yield Row(words, record["scores"][name], published, "rate", intervals.get(name), poster)
+
+
+def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
+    entry, scores = record["entry"], record["scores"]
+    intervals: dict[str, Any] = record.get("intervals") or {}
+    split, direction = entry.get("split") or "test", entry["direction"]
+    words = f"{direction}{split_words(entry)}, " + (
+        "normalised" if entry.get("normalise", True) else "not normalised"
+    )
+    if entry["max_shift"] != PUBLISHED_SHIFT:
+        words += f", moved by up to {entry['max_shift']} px"
+    words += record_words(record)
+    divide = entry.get("pixel_divide", 1)
+    if "kl_divergence" in scores:
+        published = model.divergences(direction, split)
+        ends = intervals.get("kl_divergence")
+        values = scores["kl_divergence"]
+        for pixels in range(1, entry["max_shift"] + 1):
+            if SHIFT_UNIT * pixels < len(published) and not isinstance(values[0], list):
+                yield Row(
+                    f"KL at {pixels} px, {words}",
+                    values[pixels * divide],
+                    published[SHIFT_UNIT * pixels],
+                    "number",
+                    None if ends is None else ends[pixels * divide],
+                )
+    elif divide == 1:
+        published_rates = model.flip_rates(direction, split)
+        common = [step for step in scores["flip_rate"] if int(step) in published_rates]
+        if set(map(str, published_rates)) == set(scores["flip_rate"]):
+            mean = sum(published_rates.values()) / len(published_rates)
+            name = f"mean flip rate, {words}"
+            interval = intervals.get("mean_flip_rate")
+            yield Row(name, scores["mean_flip_rate"], mean, "rate", interval)
+        for step in common:
+            yield Row(
+                f"flip rate at step {step}, {words}",
+                scores["flip_rate"][step],
+                published_rates[int(step)],
+                "rate",
+                intervals.get("flip_rate", {}).get(step),
+            )
+
+
+def _corruption_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
+    published = model.corruption_errors()
+    suffix = normalised_words(record["entry"]) + record_words(record)
+    for name, errors in record["scores"]["top1_error"].items():
+        common = [step for step in errors if int(step) in published.get(name, {})]
+        if common:
+            own = sum(errors[step] for step in common) / len(common)
+            other = sum(published[name][int(step)] for step in common) / len(common)
+            words = f"top-1 error, {name.replace('_', ' ')}, mean of severities {', '.join(common)}"
+            yield Row(words + suffix, own, other, "rate")
+
+
+def _perturbation_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
+    published = model.perturbation_rates()
+    suffix = normalised_words(record["entry"]) + record_words(record)
+    intervals: dict[str, Any] = (record.get("intervals") or {}).get("flip_rate", {})
+    for name, rate in record["scores"]["flip_rate"].items():
+        if name in published:
+            words = f"flip rate between frames, {name.replace('_', ' ')}{suffix}"
+            yield Row(words, rate, published[name][1], "rate", intervals.get(name))
+
+
+def _poster(model: PublishedModel) -> dict[str, float]:
+    """Return the figures of the seeds' tables that name a model."""
+    rows = [table.row_of(model.name) for table in published_tables()]
+    return {column: value for row in rows for column, value in row.items()}

@@ -1,0 +1,188 @@
+"""Everything needed to do a run again: what it was made of, where, and the commands."""
+
+from __future__ import annotations
+
+import html
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from wavetwin.explain.html import facts, table
+from wavetwin.explain.report.overview import marks_of
+from wavetwin.explain.report.page import Part
+from wavetwin.explain.report.runs import Run, build_of
+
+__all__ = ["reproduce_part", "run_anchor"]
+
+_MACHINE = ("system", "python", "torch", "device", "device_name", "cores", "threads", "processes")
+"""Of the machine's record: what numbers and times depend on."""
+
+
+def reproduce_part(runs: Sequence[Run]) -> Part:
+    """Return what each run was made of and how it is made again.
+
+    Raises:
+        RunError: a run's build.json is damaged.
+    """
+    body = "\n".join(_of_run(number, run) for number, run in enumerate(runs))
+    return Part("reproduce", "To reproduce", body)
+
+
+def run_anchor(number: int) -> str:
+    """Return the id of the part on run `number`, from 0."""
+    return f"run-{number + 1}"
+
+
+def _of_run(number: int, run: Run) -> str:
+    build = build_of(run)
+    marks = "".join(f'<p class="warning">{html.escape(mark)}</p>' for mark in marks_of(run))
+    parts = [
+        f'<h3 id="{run_anchor(number)}">{html.escape(run.label)}</h3>',
+        marks,
+        facts(list(_facts(run, build))),
+        f"<pre><code>{html.escape(chr(10).join(_commands(run, build)))}</code></pre>",
+        _lives(run),
+        _resolved_spec(run),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _facts(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is recorded of the run, name and value; what is not, is left out."""
+    manifest, last = run.manifest, run.scores[-1] if run.scores else {}
+    sources = {source.get("role"): source for source in manifest.get("sources") or []}
+    wavetwin = sources.get("wavetwin", {})
+    values: dict[str, Any] = {
+        "spec": build.get("spec", last.get("spec")),
+        "overrides": ", ".join(build.get("overrides", last.get("overrides")) or []),
+        "commit": manifest["commit"],
+        "uncommitted changes": "yes" if manifest["dirty"] else "none",
+        "digest": manifest["digest"],
+        "training digest": manifest["training_digest"],
+        "model digest": run.model_digest,
+        "manifest of the build, SHA-256": manifest["build_manifest_sha256"],
+        "wavetwin": _version(wavetwin),
+        "package digest": wavetwin.get("package_digest", last.get("package_digest")),
+        "built with": _listed(build.get("versions") or {}),
+        "seed": run.seed,
+        "data": _distinct(run, "data"),
+        "weights, SHA-256": _distinct(run, "weights"),
+        "weights file": last.get("weights_file"),
+        "machine": _machine(run),
+        "scored": ", ".join(sorted({record.get("date", "") for record in run.scores})[-1:]),
+    }
+    if run.plan is not None:
+        values["data set"] = f"{run.dataset}, {run.plan['data']['image_size']} pixels"
+    for name, value in values.items():
+        if value not in (None, ""):
+            yield name, str(value)
+
+
+def _version(source: dict[str, Any]) -> str:
+    words = [source.get("version"), f"commit {source['commit']}" if source.get("commit") else None]
+    return ", ".join(word for word in words if word)
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _distinct(run: Run, name: str) -> str:
+    return ", ".join(dict.fromkeys(record[name] for record in run.scores if record.get(name)))
+
+
+def _machine(run: Run) -> str:
+    lives = run.manifest.get("lives") or []
+    machine = lives[-1].get("machine") or {} if lives else {}
+    found = {name: machine[name] for name in _MACHINE if machine.get(name) is not None}
+    return _listed({name.replace("_", " "): value for name, value in found.items()})
+
+
+def _commands(run: Run, build: dict[str, Any]) -> list[str]:
+    """Return what a shell is to be told, from the checkout of the project on."""
+    commit = run.manifest["commit"]
+    lines = ["# outside of a git repository: there is no commit to go back to"]
+    if commit is not None:
+        folder = f"../at-{commit[:8]}"
+        lines = [f"git worktree add {folder} {commit}", f"cd {folder}"]
+    if run.manifest["dirty"]:
+        patch = "inputs.patch" if run.plan is not None else "the changes, which were not kept"
+        lines.append(f"# built from uncommitted changes: git apply --index {patch}")
+    if run.plan is None:
+        return [*lines, _evaluate_weights(run)]
+    spec, overrides = build.get("spec", f"{run.name}.yaml"), build.get("overrides") or []
+    folder = f"generated/{run.name}"
+    if overrides:
+        folder += f"@{run.manifest['digest'][:8]}"
+    lines.append(
+        shlex.join(["wavetwin", "build", *_flags(run, build), *_settings(overrides), spec])
+    )
+    lives = run.manifest.get("lives") or []
+    command = lives[0].get("command") if lives else None
+    script, *arguments = command or ["train.py"]
+    lines.append(shlex.join(["python", f"{folder}/{script}", *arguments]))
+    return [*lines, *dict.fromkeys(_evaluations(run, folder))]
+
+
+def _flags(run: Run, build: dict[str, Any]) -> list[str]:
+    """Return the options without which `build` would refuse, or write another model."""
+    flags = []
+    if run.manifest["commit"] is None:
+        flags.append("--no-git")
+    elif run.manifest["dirty"]:
+        flags.append("--allow-dirty")
+    if build.get("passes") == []:
+        flags.append("--no-passes")
+    return flags
+
+
+def _settings(overrides: Sequence[str]) -> list[str]:
+    return [word for override in overrides for word in ("--set", override)]
+
+
+def _evaluations(run: Run, folder: str) -> Iterator[str]:
+    for record in run.scores:
+        words = ["python", f"{folder}/evaluate.py"]
+        if record.get("checkpoint", "last") != "last":
+            words += ["--weights", record["checkpoint"]]
+        if record.get("limit_batches") is not None:
+            words += ["--limit-batches", str(record["limit_batches"])]
+        yield shlex.join(words)
+
+
+def _evaluate_weights(run: Run) -> str:
+    last = run.scores[-1]
+    words = ["wavetwin", "evaluate", last["weights_file"], "--spec", last["spec"]]
+    if last.get("limit_batches") is not None:
+        words += ["--limit-batches", str(last["limit_batches"])]
+    return shlex.join([*words, *_settings(last.get("overrides") or [])])
+
+
+def _lives(run: Run) -> str:
+    lives = run.manifest.get("lives") or []
+    if len(lives) < 2:
+        return ""
+    header = ["start", "ended", "outcome", "steps", "command"]
+    rows = [
+        [
+            str(life.get("started") or ""),
+            str(life.get("ended") or ""),
+            str(life.get("outcome") or ""),
+            f"{life.get('first_step')} to {life.get('last_step')}",
+            shlex.join(life.get("command") or []),
+        ]
+        for life in lives
+    ]
+    return table(f"Times that training of {run.label} was started", header, rows, kind="words")
+
+
+def _resolved_spec(run: Run) -> str:
+    """Return the spec with every value filled in: it is a spec, and builds the same model."""
+    file = run.folder / "spec.lock.yaml"
+    if run.plan is None or not file.is_file():
+        return ""
+    text = html.escape(file.read_text(encoding="utf-8", errors="replace"))
+    return (
+        "<details><summary>The spec with every value filled in</summary>"
+        f"<pre><code>{text}</code></pre></details>"
+    )

@@ -1,0 +1,188 @@
+"""What a report reads of one run folder, or of a book of scores of weights without a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.runtime.evaluation.current_scores import Record, current_records
+from wavetwin.runtime.evaluation.scores_file import read_scores
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.json_files import read_json
+from wavetwin.runtime.training.records import read_lines
+from wavetwin.runtime.training.run_names import trial_mark
+
+__all__ = ["Record", "Run", "build_of", "graph_of", "is_operand", "read_operand", "read_run"]
+
+_REMEDY = "name a folder below runs/, such as runs/<name>/<run>"
+_COPY_AGAIN = "copy it from the folder that the run was built in"
+_OF_MANIFEST = (
+    "name", "run", "status", "digest", "training_digest", "seed", "commit", "dirty", "drift",
+    "build_manifest_sha256", "parameters", "macs", "training_seconds",
+)  # fmt: skip
+_OF_PLAN = ("name", "model_digest", "data", "evaluation")
+"""What a report cannot do without."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its documents, its current scores, its epochs.
+
+    Or scores alone: then there is no plan, no epoch and no seed, and the manifest has what the
+    records say.
+    """
+
+    folder: Path
+    """What the records' paths are relative to."""
+    manifest: dict[str, Any]
+    plan: dict[str, Any] | None
+    scores: list[Record]
+    """The record of each entry that counts, in the order in which the entries were first scored."""
+    epochs: list[dict[str, Any]]
+    """The lines of metrics.jsonl that close an epoch."""
+
+    @property
+    def name(self) -> str:
+        """The experiment's name; of weights without a run, their file's."""
+        return self.manifest["name"]
+
+    @property
+    def label(self) -> str:
+        """Experiment and run, and that it is a trial."""
+        mark = trial_mark(self.manifest)
+        return f"{self.name} ({self.manifest['run']}{mark and f', {mark}'})"
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of everything random in it; None where it is not known."""
+        return self.manifest["seed"]
+
+    @property
+    def model_digest(self) -> str:
+        """Of the model that was trained or evaluated."""
+        return self.manifest["model_digest"] if self.plan is None else self.plan["model_digest"]
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set's name; None where it is not known."""
+        return None if self.plan is None else self.plan["data"]["dataset"]
+
+    @property
+    def trial(self) -> str:
+        """What the run's folder name says after the seed: empty, or that it is a trial.
+
+        A run over a few batches is named after their number; the number of `--new` does not count.
+        """
+        stem = f"{self.manifest['training_digest'][:8]}-s{self.seed}"
+        word = self.manifest["run"].removeprefix(stem).split("-")
+        return next((part for part in word if part.startswith("limit")), "")
+
+
+def is_operand(path: Path) -> bool:
+    """Whether a path may be meant as a run or a scores file; a pattern of a shell finds others."""
+    return not path.exists() or (path / "manifest.json").exists() or path.suffix == ".json"
+
+
+def read_operand(path: Path) -> Run:
+    """Read a run folder, or the book of scores that `wavetwin evaluate` wrote of some weights.
+
+    Raises:
+        RunError: it is neither, or a file of it is missing or damaged.
+    """
+    return _read_book(path) if path.is_file() else read_run(path)
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        RunError: it is not a run, or a file in it is missing or damaged.
+    """
+    if not (folder / "manifest.json").is_file():
+        raise RunError(f"{folder} is not a run: it has no manifest.json", _REMEDY)
+    manifest = read_json(folder / "manifest.json")
+    if manifest.get("wavetwin_run") != 1:
+        raise RunError(f"{folder} is not a run of this version of wavetwin", _REMEDY)
+    _check_fields(folder / "manifest.json", manifest, _OF_MANIFEST)
+    if not (folder / "plan.json").is_file():
+        raise RunError(f"{folder} is not whole: it has no plan.json", _COPY_AGAIN)
+    plan = read_json(folder / "plan.json")
+    _check_fields(folder / "plan.json", plan, _OF_PLAN)
+    metrics = folder / "metrics.jsonl"
+    try:
+        epochs = [line for line in read_lines(metrics) if line["kind"] == "epoch"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise RunError(f"{metrics} cannot be read: {error}") from error
+    scores = current_records(read_scores(folder / "scores.json"))
+    return Run(folder, manifest, plan, scores, epochs)
+
+
+def _check_fields(file: Path, document: dict[str, Any], fields: tuple[str, ...]) -> None:
+    missing = [name for name in fields if name not in document]
+    if missing:
+        raise RunError(f"{file} is damaged: it has no {', '.join(missing)}", _COPY_AGAIN)
+
+
+def graph_of(run: Run) -> ModuleGraph | None:
+    """Return the run's graph as written; None where it kept none.
+
+    Raises:
+        RunError: the file is damaged, or of another version.
+    """
+    file = run.folder / "graph.json"
+    if run.plan is None or not file.is_file():
+        return None
+    try:
+        graph = ModuleGraph.from_json(read_json(file))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{file} cannot be read: {error}", _COPY_AGAIN) from error
+    if not graph.nodes:
+        raise RunError(f"{file} is damaged: it has no nodes", _COPY_AGAIN)
+    return graph
+
+
+def build_of(run: Run) -> dict[str, Any]:
+    """Return the manifest of the build that the run is of; empty where it kept none.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    file = run.folder / "build.json"
+    return {} if run.plan is None or not file.is_file() else read_json(file)
+
+
+def _read_book(file: Path) -> Run:
+    """Read a book of `wavetwin evaluate`.
+
+    Raises:
+        RunError: it is a run's, or empty, or of several weights.
+    """
+    records = read_scores(file)
+    if not records or any(record.get("weights_file") is None for record in records):
+        raise RunError(
+            f"{file} has no scores of weights without a run",
+            "name a run's folder, or a book that `wavetwin evaluate` wrote",
+        )
+    if len({record["weights"] for record in records}) > 1:
+        raise RunError(
+            f"{file} has scores of several weights",
+            "evaluate each of them into a book of its own, with --out",
+        )
+    last = records[-1]
+    known = ("digest", "training_digest", "model_digest", "commit", "dirty", "drift")
+    manifest = {name: last[name] for name in known} | {
+        "name": PurePosixPath(last["weights_file"]).stem,
+        "run": "weights without a run",
+        "status": "finished",
+        "seed": None,
+        "parameters": None,
+        "macs": None,
+        "training_seconds": None,
+        "build_manifest_sha256": None,
+        "lives": [],
+        "sources": [],
+    }
+    return Run(file.parent, manifest, None, current_records(records), [])

@@ -1,0 +1,180 @@
+"""Curves of what shifting the images changes: flip rates and KL divergence, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wavetwin.explain.html import as_html, figure, table
+from wavetwin.explain.pictures.line_plot import LinePlot, Look, Series, draw_plot
+from wavetwin.explain.report.baseline import PUBLISHED_SHIFT
+from wavetwin.explain.report.curves import published_looks, run_key
+from wavetwin.explain.report.figures import (
+    Form,
+    normalised_words,
+    record_words,
+    shift_words,
+    split_words,
+    with_interval,
+)
+from wavetwin.explain.report.page import Part, remarks_html, with_intervals
+from wavetwin.explain.report.runs import Record, Run
+from wavetwin.published import SHIFT_UNIT, PublishedModel
+
+__all__ = ["shifts_part"]
+
+_METRICS = {
+    "flip_rate": ("Flip rate", "shift between two frames, pixels", "share of pairs that flip"),
+    "kl_divergence": ("KL divergence", "shift, pixels", "KL(p0 || p shifted), nats"),
+}
+"""Words of a metric, of its horizontal and of its vertical axis."""
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One run's curve: (pixels, value, interval)."""
+
+    run: int
+    points: list[tuple[float, float, Sequence[float] | None]]
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Curves that may stand in one plot: of one metric, and of images treated alike."""
+
+    metric: str
+    words: str
+    direction: str
+    split: str
+    curves: list[_Curve]
+
+
+def shifts_part(runs: Sequence[Run]) -> Part | None:
+    """Return the curves of every kind of shifts, with their numbers; None where no run has any."""
+    families = _families(runs)
+    if not families:
+        return None
+    published = published_looks(runs)
+    figures: list[str] = []
+    numbers: list[str] = []
+    for family in families:
+        title = f"{_METRICS[family.metric][0]}, {family.words}"
+        figures.append(figure(_draw(family, runs, published, title), title))
+        numbers.append(_numbers(family, runs, title))
+    remarks = [
+        "bars and brackets: 95 % intervals over images",
+        "flip rate at a shift of s: the share of pairs of frames s apart whose first guesses differ; "
+        "KL at s: the mean over images of KL(p0 || ps), p0 the prediction for the unmoved image; "
+        "of moves in both directions, the diagonal",
+    ]
+    if published:
+        remarks.append(
+            f"published: images moved by up to {PUBLISHED_SHIFT} pixels and not normalised, whatever "
+            "the runs' were; no intervals were published"
+        )
+    remarks += [
+        f"no shift scores: {run.label}"
+        for number, run in enumerate(runs)
+        if not any(curve.run == number for family in families for curve in family.curves)
+    ]
+    body = [
+        run_key(runs, published),
+        f'<div class="pictures">{"".join(figures)}</div>',
+        *numbers,
+        remarks_html(remarks),
+    ]
+    return Part("shifts", "Shifts", "\n".join(body))
+
+
+def _families(runs: Sequence[Run]) -> list[_Family]:
+    found: dict[tuple[str, str], _Family] = {}
+    for number, run in enumerate(runs):
+        for record in run.scores:
+            entry, scores = record["entry"], record["scores"]
+            metric = next((name for name in _METRICS if name in scores), None)
+            if entry["mode"] != "shifts" or metric is None:
+                continue
+            words = shift_words(entry) + split_words(entry)
+            words += normalised_words(entry) + record_words(record)
+            family = found.setdefault(
+                (metric, words),
+                _Family(metric, words, entry["direction"], entry.get("split") or "test", []),
+            )
+            family.curves.append(_Curve(number, _points(record, metric)))
+    return sorted(found.values(), key=lambda family: family.metric)
+
+
+def _points(record: Record, metric: str) -> list[tuple[float, float, Sequence[float] | None]]:
+    """Return (pixels, value, interval) by rising shift."""
+    divide = record["entry"].get("pixel_divide", 1)
+    values: Any = record["scores"][metric]
+    intervals: Any = (record.get("intervals") or {}).get(metric)
+    if isinstance(values, Mapping):
+        return [
+            (int(step) / divide, float(rate), None if intervals is None else intervals.get(step))
+            for step, rate in sorted(values.items(), key=lambda item: int(item[0]))
+        ]
+    return [
+        (
+            place / divide,
+            _diagonal(value, place),
+            None if intervals is None else _of_grid(intervals[place], value, place),
+        )
+        for place, value in enumerate(values)
+    ]
+
+
+def _diagonal(value: Any, place: int) -> float:
+    return float(value[place] if isinstance(value, list) else value)
+
+
+def _of_grid(interval: Any, value: Any, place: int) -> Sequence[float] | None:
+    return interval[place] if isinstance(value, list) else interval
+
+
+def _draw(
+    family: _Family,
+    runs: Sequence[Run],
+    published: Sequence[tuple[Look, PublishedModel]],
+    title: str,
+) -> str:
+    _, across, up = _METRICS[family.metric]
+    series = [
+        Series(
+            runs[curve.run].label,
+            [(pixels, value) for pixels, value, _ in curve.points],
+            Look(curve.run),
+            [interval for _, _, interval in curve.points],
+        )
+        for curve in family.curves
+    ]
+    series += [
+        Series(model.name, points, look)
+        for look, model in published
+        for points in [_published_points(model, family)]
+    ]
+    is_rate = family.metric == "flip_rate"
+    return draw_plot(LinePlot(title, across, up, series, is_rate=is_rate, from_zero=True))
+
+
+def _published_points(model: PublishedModel, family: _Family) -> list[tuple[float, float]]:
+    if family.metric == "flip_rate":
+        rates = model.flip_rates(family.direction, family.split)
+        return [(float(step), rate) for step, rate in rates.items()]
+    divergences = model.divergences(family.direction, family.split)
+    return [(place / SHIFT_UNIT, value) for place, value in enumerate(divergences)]
+
+
+def _numbers(family: _Family, runs: Sequence[Run], title: str) -> str:
+    form: Form = "rate" if family.metric == "flip_rate" else "number"
+    pixels = sorted({pixels for curve in family.curves for pixels, _, _ in curve.points})
+    columns = [
+        {at: with_interval(value, interval, form) for at, value, interval in curve.points}
+        for curve in family.curves
+    ]
+    header = ["shift, px", *(runs[curve.run].label for curve in family.curves)]
+    rows = [[f"{at:g}", *(column.get(at, "") for column in columns)] for at in pixels]
+    caption = f"{title}, with 95 % intervals"
+    content = table(caption, header, with_intervals(rows), has_heading=True)
+    return f"<details><summary>{as_html(caption)}</summary>{content}</details>"

@@ -1,0 +1,158 @@
+"""Put a report together and write it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavetwin.explain.report.against_published import (
+    published_remarks,
+    published_sections,
+    seed_tables,
+)
+from wavetwin.explain.report.baseline import Baseline, read_baseline
+from wavetwin.explain.report.html_report import CompilerParts, html_report
+from wavetwin.explain.report.overview import overview, seeds_section
+from wavetwin.explain.report.page import Section, as_markdown
+from wavetwin.explain.report.paired import paired_section
+from wavetwin.explain.report.runs import Run, is_operand, read_operand
+from wavetwin.files.atomic import write_file
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.training.run_names import trial_mark
+
+__all__ = ["ReportOptions", "report", "write_report"]
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report has beside the table of runs."""
+
+    published: bool = False
+    """The published figures of the same models and data sets (the page always has the models')."""
+    baseline: str | None = None
+    """A run folder, a book of scores, or `published:NAME`: mean flip rates in percent of its."""
+    paired: tuple[str, str] | None = None
+    """Two experiments: the second's scores minus the first's, seed by seed."""
+    trials: bool = False
+    """Compare runs over a few batches, too, which are left out otherwise."""
+
+
+def report(runs: Sequence[Path], options: ReportOptions | None = None) -> str:
+    """Return the report as Markdown; the same files give the same text.
+
+    Args:
+        runs: run folders, or books of scores of weights without a run.
+        options: what it has beside the table of runs.
+
+    Raises:
+        RunError: an operand is neither, a file of it is damaged, or an option does not fit.
+    """
+    return as_markdown(_read(runs, options or ReportOptions()).markdown_sections())
+
+
+def write_report(
+    runs: Sequence[Path],
+    output: Path,
+    options: ReportOptions | None = None,
+    compiler: CompilerParts | None = None,
+) -> str:
+    """Write the report and return it as Markdown.
+
+    Args:
+        runs: as for `report`.
+        output: `FILE.md` gets the Markdown, any other file one HTML page.
+        options: as for `report`.
+        compiler: what the page shows of specs and packets; None: neither.
+
+    Raises:
+        RunError: as `report`, or the files cannot be written.
+    """
+    material = _read(runs, options or ReportOptions())
+    text = as_markdown(material.markdown_sections())
+    content = text if output.suffix == ".md" else material.page(compiler)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_file(output, content)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(
+            f"{output} cannot be written: {reason}", "make room, or name another file with -o"
+        ) from error
+    return text
+
+
+@dataclass(frozen=True)
+class _Material:
+    """The runs that were read, and what is compared."""
+
+    runs: list[Run]
+    options: ReportOptions
+    baseline: Baseline | None
+    compared: list[Section]
+    """Means over seeds, paired differences."""
+
+    left_out: list[str]
+    """What was named and is not shown, and why."""
+
+    def markdown_sections(self) -> list[Section]:
+        sections = [overview(self.runs, self.baseline), *self.compared, *self._remarks()]
+        if self.options.published:
+            remarks = published_remarks(self.runs)
+            sections.append(Section("Against the published figures", remarks=remarks))
+            sections += [*published_sections(self.runs), *seed_tables(self.runs)]
+        return sections
+
+    def page(self, compiler: CompilerParts | None) -> str:
+        published = self.options.published
+        return html_report(
+            self.runs,
+            [*self.compared, *self._remarks()],
+            self.baseline,
+            published=published,
+            compiler=compiler,
+        )
+
+    def _remarks(self) -> list[Section]:
+        return [Section("Left out", remarks=self.left_out)] if self.left_out else []
+
+
+def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
+    named = [path for path in paths if is_operand(path)]
+    left_out = [f"{_named(path)} is no run" for path in paths if path not in named]
+    if not named:
+        named, left_out = list(paths), []
+    runs = [read_operand(path) for path in named]
+    baseline = None if options.baseline is None else read_baseline(options.baseline)
+    trials = [] if options.trials else [run for run in runs if trial_mark(run.manifest)]
+    whole = [run for run in runs if run not in trials]
+    if trials and (options.paired is not None or _is_trial(baseline)) and not whole:
+        raise RunError(
+            f"{trials[0].label} is not compared with others",
+            "train without --limit-batches, or take trials in with --trials",
+        )
+    if _is_trial(baseline) and not options.trials:
+        raise RunError(
+            f"the baseline {options.baseline} is a run over a few batches",
+            "name a whole run, or take trials in with --trials",
+        )
+    if whole:
+        left_out += [f"{run.label}; --trials takes it in" for run in trials]
+        runs = whole
+    compared: list[Section] = []
+    over_seeds = seeds_section(whole, baseline)
+    if over_seeds is not None:
+        compared.append(over_seeds)
+    if options.paired is not None:
+        compared.append(paired_section(whole, *options.paired))
+    return _Material(runs, options, baseline, compared, left_out)
+
+
+def _is_trial(baseline: Baseline | None) -> bool:
+    source = None if baseline is None else baseline.source
+    return isinstance(source, Run) and bool(trial_mark(source.manifest))
+
+
+def _named(path: Path) -> str:
+    """Return the end of a path: a report does not depend on where its runs lie."""
+    return "/".join(path.parts[-2:])

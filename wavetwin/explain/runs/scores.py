@@ -1,0 +1,107 @@
+"""The numbers of scores.json, each with a dotted name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from wavetwin.explain.runs.documents import UnreadableRunError, check_text, read_json
+from wavetwin.runtime.evaluation.current_scores import current_records
+
+__all__ = ["Score", "read_scores"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number of scores.json."""
+
+    name: str
+    """Dotted, such as `one_crop.test.top1_error` or `shifts.test.diagonal.8px.flip_rate.1`.
+
+    It says, too, what keeps the score from being a whole evaluation of the last weights:
+    `one_crop.test.limit_3.best.skipped.top1_error`.
+    """
+    value: float
+    low: float | None
+    high: float | None
+    """Ends of the 95 % interval."""
+
+
+def read_scores(file: Path) -> tuple[list[Score], list[str]]:
+    """Return the scores of the record of each entry that counts, and what marks some of them.
+
+    Scores of the test images and of one crop come first, so that a name that leaves out its first
+    parts means what most people mean by it.
+
+    Raises:
+        UnreadableRunError: the file is damaged.
+    """
+    if not file.is_file():
+        return [], []
+    document = read_json(file)
+    marks: list[str] = []
+    found: list[tuple[tuple[bool, bool], Score]] = []
+    try:
+        for record in current_records(document["scores"]):
+            entry = record["entry"]
+            rank = ((entry.get("split") or "test") != "test", entry["mode"] != "one_crop")
+            intervals = record.get("intervals") or {}
+            special = dict(_specialities(record))
+            name = ".".join([_entry_name(entry), *special])
+            scores = _score_values(name, record["scores"], intervals)
+            found += [(rank, score) for score in scores]
+            marks += [words for words in special.values() if words not in marks]
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        raise UnreadableRunError(f"{file.name} is not as scores are: {error!r}") from error
+    return [score for _, score in sorted(found, key=lambda item: item[0])], marks
+
+
+def _specialities(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a record is of, if not all images and the last weights: in names and in marks."""
+    limit, weights = record.get("limit_batches"), record.get("checkpoint", "last")
+    if limit is not None:
+        yield f"limit_{limit}", f"scores of {limit} batches"
+    if weights != "last":
+        check_text(weights)
+        yield weights, f"scores of {weights} weights"
+    if record.get("skipped"):
+        yield "skipped", "scores without damaged images"
+
+
+def _entry_name(entry: Mapping[str, Any]) -> str:
+    """Return the first parts of the names of an entry's scores; no two entries have the same."""
+    parts = [entry["mode"]]
+    if entry.get("root"):
+        parts.append(entry["root"])
+    if entry.get("split") or not entry.get("root"):
+        parts.append(entry.get("split") or "test")
+    if entry.get("direction"):
+        divide = entry.get("pixel_divide", 1)
+        unit = "" if divide == 1 else f"_by_1_{divide}"
+        parts += [entry["direction"], f"{entry['max_shift']}px{unit}"]
+        if entry.get("max_step") not in (None, entry["max_shift"]):
+            parts.append(f"steps_to_{entry['max_step']}")
+    if not entry.get("normalise", True):
+        parts.append("not_normalised")
+    return ".".join(parts)
+
+
+def _score_values(name: str, value: Any, ends: Any) -> Iterator[Score]:
+    """Yield the finite numbers of nested scores; `ends` has their intervals, nested alike."""
+    if isinstance(value, bool):
+        return
+    if isinstance(value, int | float):
+        check_text(name)
+        if not math.isfinite(value):
+            return
+        low, high = ends or (None, None)
+        yield Score(name, float(value), low, high)
+    elif isinstance(value, dict):
+        for key, item in cast("dict[str, Any]", value).items():
+            yield from _score_values(f"{name}.{key}", item, ends.get(key) if ends else None)
+    elif isinstance(value, list):
+        for place, item in enumerate(cast("list[Any]", value)):
+            yield from _score_values(f"{name}.{place}", item, ends[place] if ends else None)

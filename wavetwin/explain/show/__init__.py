@@ -1,0 +1,1 @@
+"""Show: tables and pictures of one experiment."""

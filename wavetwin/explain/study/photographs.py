@@ -1,0 +1,60 @@
+"""The photographs that a study takes where it is given none: windows of those that packages bring.
+
+`photographs.json` names them: file, SHA-256, and the windows' corners. Nothing is downloaded, so the
+figures of docs/studies.md can be made again anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+from wavetwin.explain.study.images import ImageSource
+from wavetwin.provenance.package import sha256_of
+from wavetwin.runtime.process.errors import RunError
+
+__all__ = ["SIDE", "bundled_photographs"]
+
+SIDE = 240
+"""Pixels of a window in both directions: an image of 224 and 8 around it to move in."""
+_LIST = Path(__file__).with_name("photographs.json")
+
+
+def bundled_photographs() -> list[ImageSource]:
+    """Return the 28 named windows, in the list's order.
+
+    Raises:
+        RunError: a package is not installed, or brings another file than the list's.
+    """
+    document = json.loads(_LIST.read_text(encoding="utf-8"))
+    sources: list[ImageSource] = []
+    for entry in document["photographs"]:
+        file = _find(document["packages"][entry["package"]], entry["file"])
+        if sha256_of(file.read_bytes()) != entry["sha256"]:
+            raise RunError(
+                f"{file} is not the photograph that the studies' list names: its SHA-256 differs",
+                "install the packages of constraints.txt, or name your own images with --images",
+            )
+        sources += [
+            ImageSource(f"{file.stem}-{number}", file, (top, left, SIDE))
+            for number, (top, left) in enumerate(entry["corners"], start=1)
+        ]
+    return sources
+
+
+def _find(package: dict[str, str], name: str) -> Path:
+    """Return a file of an installed package, without importing it.
+
+    Raises:
+        RunError: the package, or the file in it, is not there.
+    """
+    spec = importlib.util.find_spec(package["module"])
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        file = Path(folder, package["folder"], name)
+        if file.is_file():
+            return file
+    raise RunError(
+        f"the photograph {name} is not there: {package['name']} is not installed, or has no such file",
+        "pip install 'wavetwin[data]', or name your own images with --images",
+    )

@@ -1,0 +1,107 @@
+"""The study of sparse first layers: how many weights are trained, and what is lost (systems.md 5.5).
+
+Made from module graphs alone, as the compiler counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wavetwin.explain.study.rows import Table, Value
+from wavetwin.ir.graph import ModuleGraph, ParameterCounts
+
+__all__ = ["SparseLayer", "layer_of", "sparse_table"]
+
+
+@dataclass(frozen=True, slots=True)
+class SparseLayer:
+    """A first layer, up to its pooling."""
+
+    name: str
+    parameters: ParameterCounts
+    """Of the layer alone."""
+    macs: int
+    """Of the layer, per image, as written."""
+    output_shape: tuple[int, ...]
+    """Channels, height, width; complex channels count as two where they are stored as such."""
+    crops: tuple[str, ...]
+    """What is cut off where two branches are joined: `packets 113 x 113 to 112 x 112`."""
+    levels: int | None
+    """J of its packets; None for a plain convolution."""
+    colour: str
+    """Where colours are mixed: `before`, `after`, or nothing."""
+    model: ParameterCounts
+    """Of the whole network."""
+
+
+def layer_of(graph: ModuleGraph) -> SparseLayer:
+    """Return what a module graph, as written, says of its first layer."""
+    stem = [node for node in graph if node.section == "stem"]
+    levels = [node.attributes["levels"] for node in stem if node.op == "packets"]
+    mixing = {"colour_mixing": "before", "colour_mixing_after": "after"}
+    crops = []
+    for node in stem:
+        if node.op == "crop":
+            before = graph.node(node.inputs[0]).output_shape
+            if before != node.output_shape:
+                crops.append(f"{node.inputs[0]} {_size(before)} to {_size(node.output_shape)}")
+    return SparseLayer(
+        name=graph.name,
+        parameters=sum((node.parameters for node in stem), ParameterCounts()),
+        macs=sum(node.macs for node in stem),
+        output_shape=stem[-1].output_shape,
+        crops=tuple(crops),
+        levels=int(str(levels[0])) if levels else None,
+        colour=next((mixing[node.op] for node in stem if node.op in mixing), ""),
+        model=graph.parameters,
+    )
+
+
+def sparse_table(layers: Sequence[SparseLayer]) -> Table:
+    """Return a row a layer; the reduction is that of the trainable weights against the first's."""
+    reference = layers[0]
+    rows: list[tuple[Value, ...]] = []
+    for layer in layers:
+        trained = layer.parameters.trainable
+        rows.append(
+            (
+                layer.name,
+                "" if layer.levels is None else layer.levels,
+                layer.colour,
+                trained,
+                layer.parameters.frozen,
+                reference.parameters.trainable / trained if trained else math.nan,
+                layer.macs,
+                f"{layer.output_shape[0]} x {_size(layer.output_shape)}",
+                _beside(layer, reference),
+                layer.model.trainable,
+            )
+        )
+    columns = (
+        "name",
+        "levels",
+        "colours",
+        "trainable",
+        "frozen",
+        "reduction",
+        "MACs",
+        "output",
+        "crop",
+        "model's trainable",
+    )
+    caption = f"First layers; reductions are of trainable weights against {reference.name}"
+    return Table("sparse", caption, columns, tuple(rows))
+
+
+def _beside(layer: SparseLayer, reference: SparseLayer) -> str:
+    """Return what is cut off inside the layer, and how its output differs from the reference's."""
+    notes = list(layer.crops)
+    if layer.output_shape[1:] != reference.output_shape[1:]:
+        notes.append(f"not cropped to {reference.name}'s {_size(reference.output_shape)}")
+    return "; ".join(notes)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape[1:]))

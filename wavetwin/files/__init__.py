@@ -1,0 +1,1 @@
+"""Files: replaced whole, and JSON read back with a limit on its depth."""

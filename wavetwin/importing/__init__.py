@@ -1,0 +1,1 @@
+"""What others trained and wrote: weights, names, command lines of the published implementation."""

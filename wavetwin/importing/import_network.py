@@ -1,0 +1,344 @@
+"""Import network: what an architecture and a configuration of the reference's are, as parts of a spec.
+
+The only place that parses the reference's names (numerics.md section 4). A pair means what the
+reference builds of it, also where its words have no effect, or where it fills in what they leave
+open; what it cannot build, or a spec cannot say, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from wavetwin.compiler.parse.suggest import nearest
+from wavetwin.importing.command_line import CommandLine
+
+__all__ = ["Configuration", "Network", "bands", "misfits", "network_fields", "remarks"]
+__all__ += ["read_configuration", "read_network"]
+
+Blur = Literal["none", "blur", "adaptive_blur"]
+_WaveletPooling = Literal["", "mod", "abl1", "abl1ada", "abl2"]
+
+_BLURS: dict[str, Blur] = {"": "none", "Zhang": "blur", "Zou": "adaptive_blur"}
+_BLURRING = {"none": "max", "blur": "max_blur", "adaptive_blur": "max_adaptive_blur"}
+_WAVELET_POOLINGS: dict[str, _WaveletPooling] = {
+    "": "",
+    "mod": "mod",
+    "abl1": "abl1",
+    "abl1ada": "abl1ada",
+    "abl2": "abl2",
+    "abl": "abl2",
+}
+_DEFAULT_BLUR_SIZE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What an architecture's name says."""
+
+    arch: str
+    blur: Blur
+    is_twin: bool
+
+    @property
+    def is_alexnet(self) -> bool:
+        """Whether it is an AlexNet, and no ResNet."""
+        return self.arch == "alexnet"
+
+
+def _networks() -> dict[str, Network]:
+    networks: dict[str, Network] = {}
+    for twin in (False, True):
+        for maker, blur in _BLURS.items():
+            # There is no AlexNet with the adaptive blur.
+            if blur != "adaptive_blur":
+                prefix = "DtCwpt" if twin else ""
+                networks[f"{prefix}{maker}AlexNet"] = Network("alexnet", blur, twin)
+            for depth in (18, 34, 50, 101):
+                parts = ["dtcwpt"] * twin + [maker.lower()] * bool(maker) + [f"resnet{depth}"]
+                networks["_".join(parts)] = Network(f"resnet{depth}", blur, twin)
+    return networks
+
+
+_NETWORKS = _networks()
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a configuration's name says."""
+
+    free_channels: int | None = None
+    mixes_colors_before: bool = False
+    blur_size: int | None = None
+    excludes_edges: bool = False
+    takes_small_max: bool = False
+    has_large_kernel: bool = False
+    has_large_stride: bool = False
+    is_frozen: bool = False
+    wavelet_pooling: _WaveletPooling = ""
+
+    @property
+    def is_ablation(self) -> bool:
+        """Whether only one of free and wavelet channels blurs."""
+        return self.wavelet_pooling.startswith("abl")
+
+
+_CONFIGURATION_WORDS = {
+    "standard": re.compile(r"^Std"),
+    "free": re.compile(r"Ft([0-9]{1,5})"),
+    "colors": re.compile(r"Y"),
+    "blur": re.compile(r"Bf([0-9]{1,3})"),
+    "edges": re.compile(r"Ex"),
+    "max": re.compile(r"K2"),
+    "kernel": re.compile(r"Ks20"),
+    "stride": re.compile(r"Str4"),
+    "frozen": re.compile(r"Frozen"),
+    "pooling": re.compile(r"_(mod|abl1ada|abl1|abl2|abl)$"),
+}
+_WITH_STANDARD = {"standard", "max"}
+_CONFIGURATION_HELP = (
+    "the words are Ft<channels>, Y, Bf<size>, Ex and K2, at the end _mod, _abl1, _abl1ada, _abl2 or "
+    "_abl; or Std, StdK2, Ks20, Str4 or Frozen alone"
+)
+
+
+def read_configuration(command: CommandLine) -> Configuration | None:
+    """Read a configuration; None where a word of it is not understood, and refused."""
+    word = command.word("--config")
+    if word is None:
+        return Configuration()
+    found: dict[str, str] = {}
+    position = 0
+    while position < len(word.text):
+        for key, pattern in _CONFIGURATION_WORDS.items():
+            match = pattern.match(word.text, position)
+            if match is None or key in found or (key == "standard" and position):
+                continue
+            if "standard" in found and key not in _WITH_STANDARD:
+                continue
+            found[key] = match[1] if pattern.groups else match[0]
+            position = match.end()
+            break
+        else:
+            # Where the value is in quotes, the whole of it is shown.
+            is_plain = word.stop - word.start == len(word.text)
+            command.refuse(
+                "unknown-configuration",
+                f"{word.text[position:]!r} is not known in the configuration {word.text!r}",
+                word.start + position * is_plain,
+                word.stop,
+                _CONFIGURATION_HELP,
+            )
+            return None
+    return Configuration(
+        free_channels=int(found["free"]) if "free" in found else None,
+        mixes_colors_before="colors" in found,
+        blur_size=int(found["blur"]) if "blur" in found else None,
+        excludes_edges="edges" in found,
+        takes_small_max="max" in found,
+        has_large_kernel="kernel" in found,
+        has_large_stride="stride" in found,
+        is_frozen="frozen" in found,
+        wavelet_pooling=_WAVELET_POOLINGS[found.get("pooling", "")],
+    )
+
+
+def read_network(command: CommandLine) -> Network | None:
+    """Read an architecture; None where it is not known, and refused."""
+    word = command.word("-a")
+    if word is None:
+        return None
+    network = _NETWORKS.get(word.text)
+    if network is None:
+        meant = nearest(word.text, _NETWORKS)
+        help_text = (
+            f"did you mean '{meant}'?"
+            if meant
+            else "AlexNet, optionally after DtCwpt, Zhang or DtCwptZhang; resnet18, resnet34, "
+            "resnet50 or resnet101, optionally after dtcwpt_, zhang_, zou_, dtcwpt_zhang_ or "
+            "dtcwpt_zou_"
+        )
+        if word.text in ("WptAlexNet", "WptZhangAlexNet"):
+            help_text = (
+                "it has no configurations in the reference: write the spec by hand, with "
+                "stem.wavelet.transform wpt"
+            )
+        command.refuse_word(
+            "unknown-architecture",
+            f"the architecture {word.text!r} is not known",
+            word,
+            help_text,
+        )
+    return network
+
+
+# What the reference cannot build, or a spec cannot say
+
+
+def misfits(network: Network, config: Configuration) -> Iterator[str]:
+    """Yield what in a configuration contradicts the architecture."""
+    if config.free_channels is None:
+        yield from _misfits_of_cnn(network, config)
+    else:
+        known = 32 if network.is_alexnet else 40
+        if config.free_channels != known:
+            yield (
+                f"the wavelet channels' bands are known for Ft{known} and not for "
+                f"Ft{config.free_channels}: write the spec by hand"
+            )
+        if network.is_alexnet and config.excludes_edges:
+            yield "Ex is for ResNets"
+        if config.has_large_kernel or config.has_large_stride or config.is_frozen:
+            yield "Ks20, Str4 and Frozen are of networks without wavelet channels"
+    yield from _misfits_of_blur(network, config)
+
+
+def _misfits_of_blur(network: Network, config: Configuration) -> Iterator[str]:
+    is_twin = config.free_channels is not None
+    if config.is_ablation and network.is_alexnet:
+        yield "an ablation is of a ResNet"
+    if config.is_ablation and config.blur_size is None:
+        yield "an ablation is of a blur, and there is no size: the published ones have Bf3"
+    if config.blur_size is None and network.is_alexnet and network.blur != "none" and is_twin:
+        yield (
+            "without Bf the reference blurs this twin's first pooling with 4 taps and its trunk with "
+            "3, which a spec cannot say: the published models have Bf3"
+        )
+    if config.blur_size is not None:
+        if network.is_alexnet and network.blur == "none":
+            yield "Bf is for architectures that blur"
+        if not 2 <= config.blur_size <= 7:
+            yield "a blur has from 2 to 7 taps"
+        elif config.blur_size % 2 == 0 and "adaptive" in str(network_fields(network, config)):
+            yield "an adaptive blur has an odd size"
+    if config.takes_small_max and (network.is_alexnet or (is_twin and network.blur == "none")):
+        yield "K2 is for ResNets that blur"
+
+
+def _misfits_of_cnn(network: Network, config: Configuration) -> Iterator[str]:
+    if network.is_twin:
+        yield f"a twin needs its free channels: Ft{32 if network.is_alexnet else 40}"
+        return
+    for word, is_given in (
+        ("Y", config.mixes_colors_before),
+        ("Ex", config.excludes_edges),
+        (f"_{config.wavelet_pooling}", bool(config.wavelet_pooling)),
+    ):
+        if is_given:
+            yield f"{word} is for wavelet channels, and there are none"
+    if config.has_large_kernel and not network.is_alexnet:
+        yield "Ks20 is for AlexNets"
+    if config.has_large_stride:
+        yield (
+            "Str4 takes the first of two blurs from the first pooling of a ZhangAlexNet, which a spec "
+            "cannot say"
+        )
+
+
+def remarks(network: Network, config: Configuration) -> Iterator[str]:
+    """Yield what the reference does that the words do not say."""
+    if config.free_channels is not None and not network.is_twin:
+        yield "free channels are of a twin: read as the twin of this architecture"
+    if network.blur != "none" and config.blur_size is None:
+        yield f"no Bf: the reference blurs with {_DEFAULT_BLUR_SIZE} taps then"
+    if network.blur == "none":
+        no_effect = [
+            word
+            for word, is_given in (
+                (f"Bf{config.blur_size}", config.blur_size is not None),
+                ("K2", config.takes_small_max),
+            )
+            if is_given and "blur" not in str(network_fields(network, config)["pooling"])
+        ]
+        if no_effect:
+            yield f"{' and '.join(no_effect)} without effect: nothing blurs in this network"
+    if config.is_ablation and network.blur != "none" and config.wavelet_pooling != "abl2":
+        yield (
+            f"_{config.wavelet_pooling} is for architectures that do not blur: the reference builds "
+            "the blurring twin of this one"
+        )
+    if config.wavelet_pooling == "abl2" and network.blur == "none":
+        yield "_abl2 is for architectures that blur: the reference builds the plain twin of this one"
+
+
+# Parts of a spec
+
+
+def network_fields(network: Network, config: Configuration) -> dict[str, Any]:
+    """Return `backbone`, `stem` where it is not the architecture's, and `pooling`."""
+    stem: dict[str, Any] = {}
+    if config.free_channels is not None:
+        stem["free_channels"] = config.free_channels
+        stem["wavelet"] = {
+            "transform": "dtcwpt",
+            "levels": 3 if network.is_alexnet else 2,
+            "filters": "qshift_a",
+            "color_mixing": "before" if config.mixes_colors_before else "after",
+            **bands(network, config),
+        }
+    if config.has_large_kernel:
+        # The padding stays that of the smaller kernel.
+        stem |= {"kernel_size": 20, "padding": 2}
+    if config.is_frozen:
+        stem["frozen"] = True
+    return {
+        "backbone": {
+            "arch": network.arch,
+            "downsampling": "strided" if network.blur == "none" else network.blur,
+        },
+        **({"stem": stem} if stem else {}),
+        "pooling": _pooling(network, config),
+    }
+
+
+def bands(network: Network, config: Configuration) -> dict[str, Any]:
+    """Return the kept packets and their mixing (numerics.md section 2)."""
+    if network.is_alexnet:
+        return {
+            "exclude": ["lowpass", "diagonal"],
+            "keep": [_band(1, 6, 6), _band(2, 18, 6), _band(3, 8, 4)],
+        }
+    if config.excludes_edges:
+        return {
+            "keep": [
+                _packets([1, 2, 19, 17, 18, 3], 12, 6),
+                _packets([5, 23, 10, 27], 4, 4),
+                _packets([31], 2, 1),
+                _packets([7, 21, 11, 26], 4, 4),
+                _packets([15], 2, 1),
+            ]
+        }
+    return {"exclude": ["lowpass"], "keep": [_band(1, 12, 6), _band(2, 12, 6)]}
+
+
+def _band(band: int, channels: int, groups: int) -> dict[str, Any]:
+    return {"band": band, "channels": channels, "groups": groups}
+
+
+def _packets(packets: list[int], channels: int, groups: int) -> dict[str, Any]:
+    return {"packets": packets, "channels": channels, "groups": groups}
+
+
+def _pooling(network: Network, config: Configuration) -> dict[str, Any]:
+    """Return the first pooling, whose blur is adaptive where the configuration or the trunk is."""
+    pooling: dict[str, Any] = {"free": _BLURRING[network.blur]}
+    match config.wavelet_pooling:
+        case "mod":
+            pooling["wavelet"] = "modulus"
+        case "abl2" if network.blur != "none":
+            pooling["wavelet"] = "max"
+        case "abl1" if network.blur == "none":
+            pooling["wavelet"] = "max_blur"
+        case "abl1ada" if network.blur == "none":
+            pooling["wavelet"] = "max_adaptive_blur"
+        case "abl1ada":
+            pooling["free"] = "max_adaptive_blur"
+        case _:
+            pass
+    if "blur" in f"{network.blur} {pooling}":
+        pooling["blur_size"] = config.blur_size or _DEFAULT_BLUR_SIZE
+        if config.takes_small_max:
+            pooling["max_kernel"] = 2
+    return pooling

@@ -1,0 +1,175 @@
+"""Names of weights in the reference implementation's state dicts, and in torchvision's.
+
+Derived from the graph: the reference counts the layers of a sequence (`features.5`), so that a name
+depends on what stands before it. Standard networks have torchvision's names, or those of its
+anti-aliased variants; twins have `freeconv` and `wptblock` in the first layer and `low` (free) and
+`high` (wavelet) branches in the first pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wavetwin.ir.graph import ModuleGraph, Node
+
+__all__ = ["reference_constants", "reference_to_graph_names"]
+
+_LAYER = (("weight", "weight"), ("bias", "bias"))
+_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_PARAMETERS: dict[str, tuple[tuple[str, str], ...]] = {
+    "conv2d": _LAYER,
+    "linear": _LAYER,
+    "colour_mixing": (("weight", "weight"),),
+    "colour_mixing_after": (("weight", "weight"),),
+    "packets": (("_hfilters", "low"), ("_gfilters", "high")),
+    "bias": (("bias", "bias"),),
+    "batch_norm": tuple((name, name) for name in _NORM),
+    "energy_norm": tuple((name, name) for name in _NORM),
+    "adaptive_blur": (
+        ("conv.weight", "conv.weight"),
+        *((f"bn.{name}", f"norm.{name}") for name in _NORM),
+    ),
+}
+"""The reference's and our names below the module, by operation; a layer may lack its bias."""
+
+
+def reference_to_graph_names(graph: ModuleGraph) -> dict[str, str]:
+    """Return the reference's name of every parameter and running statistic, and the graph's.
+
+    The order is the graph's. The same tensor has the same shape under both names, but for mixing
+    weights, which the reference keeps as (out, in / groups, 1, 1, 1).
+
+    Args:
+        graph: as written, not optimised.
+
+    Raises:
+        ValueError: the reference has no such network (neither an AlexNet nor a ResNet).
+    """
+    modules = _module_names(graph)
+    names: dict[str, str] = {}
+    for node in graph:
+        if node.parameters.total:
+            for theirs, ours in _parameters(node):
+                names[f"{modules[node.id]}{theirs}"] = f"{node.id}.{ours}"
+    return names
+
+
+def reference_constants(graph: ModuleGraph) -> dict[str, str]:
+    """Return the reference's names of what is constant there and no state here, and the nodes' ids.
+
+    Filters of the packets and of the blurs, and the bias layer's weight, which is one.
+    """
+    modules = _module_names(graph)
+    names: dict[str, str] = {}
+    for node in graph:
+        if node.op == "packets" and not node.attributes["trainable_filters"]:
+            for taps in ("_hfilters", "_gfilters"):
+                names[f"{modules[node.id]}{taps}"] = node.id
+        elif node.op == "blur_pool":
+            names[f"{modules[node.id]}filt"] = node.id
+        elif node.op == "bias":
+            names[f"{modules[node.id]}weight"] = node.id
+    return names
+
+
+def _parameters(node: Node) -> Iterator[tuple[str, str]]:
+    """Yield the names of a node's state below its module: the reference's and ours."""
+    if node.op == "packet_mixing":
+        bands = node.attributes["bands"]
+        assert isinstance(bands, tuple)
+        parts = ("weight", "bias") if node.attributes["bias"] else ("weight",)
+        names = [f"{band}.{part}" for band in range(len(bands)) for part in parts]
+        yield from zip(names, names, strict=True)
+    elif node.op in _PARAMETERS:
+        for theirs, ours in _PARAMETERS[node.op]:
+            if ours != "bias" or node.attributes.get("bias", True):
+                yield theirs, ours
+    else:
+        raise ValueError(f"{node.id}: the reference has no parameters of a {node.op}")
+
+
+def _module_names(graph: ModuleGraph) -> dict[str, str]:
+    """Return the reference's prefix of every node, with the final dot, by id."""
+    ids = {node.id for node in graph}
+    is_twin = any(node.op == "packets" for node in graph)
+    if "trunk.fc8" in ids:
+        pool_names = _branches(graph, "features.1.") if is_twin else {}
+        return _stem(graph, "features.0.", is_twin) | pool_names | _alexnet(graph, is_twin)
+    if "trunk.layer1.0.conv1" in ids:
+        if is_twin:
+            pool_names = _branches(graph, "maxpool.")
+        else:
+            pool_names = {"pool.norm": "bn1.", "pool.blur": "maxpool.1."}
+        return _stem(graph, "conv1.", is_twin) | pool_names | _resnet(graph)
+    raise ValueError(f"{graph.name}: the reference has AlexNets and ResNets only")
+
+
+def _stem(graph: ModuleGraph, prefix: str, is_twin: bool) -> dict[str, str]:
+    if not is_twin:
+        return {"stem.free": prefix}
+    return {
+        "stem.free": f"{prefix}freeconv.",
+        "stem.wavelet.colour": f"{prefix}wptblock.colormix.",
+        "stem.wavelet.packets": f"{prefix}wptblock.wpt.",
+        "stem.wavelet.mixing": f"{prefix}wptblock.featmapmix.",
+    }
+
+
+def _branches(graph: ModuleGraph, prefix: str) -> dict[str, str]:
+    """Count the layers of the first pooling, of each branch where there are two."""
+    names: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    branches = {"free": "low.", "wavelet": "high."}
+    for node in graph:
+        parts = node.id.split(".")
+        # What splits and joins the branches is no layer of theirs.
+        if parts[0] != "pool" or node.op in ("deinterleave", "slice_channels", "crop", "concat"):
+            continue
+        branch = branches[parts[1]] if len(parts) == 3 else ""
+        names[node.id] = f"{prefix}{branch}{counts.get(branch, 0)}."
+        counts[branch] = counts.get(branch, 0) + 1
+    return names
+
+
+def _alexnet(graph: ModuleGraph, is_twin: bool) -> dict[str, str]:
+    """Count `features` after the first pooling up to the average pooling, then `classifier`."""
+    names: dict[str, str] = {}
+    section = "features"
+    index = 1
+    for node in graph:
+        if node.section == "pool" and not is_twin:
+            names[node.id] = f"features.{index}."
+            index += 1
+        elif node.section == "trunk":
+            if node.id == "trunk.conv2" and is_twin:
+                index = 2
+            if node.op == "adaptive_average_pool":
+                section = "classifier"
+                index = 0
+            elif node.op != "flatten":
+                names[node.id] = f"{section}.{index}."
+                index += 1
+    return names
+
+
+def _resnet(graph: ModuleGraph) -> dict[str, str]:
+    names: dict[str, str] = {}
+    ids = {node.id for node in graph}
+    for node in graph:
+        if node.section != "trunk":
+            continue
+        block, _, layer = node.id.removeprefix("trunk.").rpartition(".")
+        if block.endswith(".downsample"):
+            blurs = f"trunk.{block}.blur" in ids
+            index = {"blur": 0, "conv": int(blurs), "bn": 1 + int(blurs)}[layer]
+            names[node.id] = f"{block}.{index}."
+            continue
+        # A blur stands in a sequence with the block's last convolution.
+        last = "conv3" if f"trunk.{block}.conv3" in ids else "conv2"
+        if layer == "blur":
+            names[node.id] = f"{block}.{last}.0."
+        elif layer == last and f"trunk.{block}.blur" in ids:
+            names[node.id] = f"{block}.{last}.1."
+        else:
+            names[node.id] = f"{block}.{layer}." if block else f"{layer}."
+    return names

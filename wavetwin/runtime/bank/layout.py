@@ -1,0 +1,217 @@
+"""Plans: what the bank needs for one image size, type and device, made once and kept.
+
+A plan holds constants only, so that it may be shared by modules, threads and overlapping calls.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+from wavetwin.runtime.bank.bands import AxisBands, axis_bands
+from wavetwin.runtime.bank.eager import tracing_paused
+from wavetwin.runtime.bank.info import BankFacts
+from wavetwin.runtime.bank.slots import make_slots
+
+ROW_BLOCK = 16
+"""Samples in a block along the rows: as many as a vector register holds."""
+
+CHUNK_BYTES = 16 * 2**20
+"""Slots that are filtered at once on a CPU. They stay in the cache, and below the size from which
+malloc takes fresh pages from the system for every tensor."""
+
+
+@dataclass(frozen=True, eq=False)
+class TilePlan:
+    """A tile's part of a plan."""
+
+    lanes: slice
+    outputs: slice
+    num_lanes: int
+    filters: int
+    """Vertical filters of a tree."""
+    column_kernel: Tensor
+    """(trees * per_block * filters, block, reach, 1), in as many groups as there are trees."""
+    packets: Tensor
+    """(parts, packets, slots)."""
+
+
+@dataclass(frozen=True, eq=False)
+class BankPlan:
+    """Geometry and constants; lanes, trees, filters and slots as in `wavetwin.runtime.bank.slots`."""
+
+    facts: BankFacts
+    lanes: int
+    trees: int
+    tiles: tuple[TilePlan, ...]
+    along_rows: AxisBands
+    along_columns: AxisBands
+    margins: tuple[int, int, int, int]
+    """Padding of the luminance, left, right, top, bottom; negative where samples are not read."""
+    num_blocks: int
+    """Blocks of rows, after that padding."""
+    zero_blocks: tuple[int, int]
+    """Blocks of zeros above and below them, which are not filtered along the rows."""
+    row_kernel: Tensor
+    """(per_block * lanes * trees, block, 1, reach)."""
+    weight_index: Tensor
+    """Where each mixing weight lies in the flattened (outputs, packets) matrix."""
+
+    @property
+    def wide(self) -> int:
+        """Columns that are computed: a whole number of blocks."""
+        return self.along_rows.num_blocks * self.along_rows.per_block
+
+    @property
+    def padding(self) -> int:
+        """Blocks of zeros on either side of the columns' correlation, which pads both alike."""
+        return max(self.zero_blocks)
+
+    @property
+    def skip(self) -> int:
+        """Rows of the result that come out only because both sides are padded alike."""
+        return (self.padding - self.zero_blocks[0]) * self.along_columns.per_block
+
+    @property
+    def high(self) -> int:
+        """Rows that are computed."""
+        bands = self.along_columns
+        return (self.num_blocks + 2 * self.padding - bands.reach + 1) * bands.per_block
+
+    @property
+    def lane_values(self) -> int:
+        """Numbers an image that the rows' filters give."""
+        rows = self.num_blocks * self.along_columns.block
+        return rows * self.wide * self.lanes * self.trees
+
+    def tile_values(self, tile: TilePlan) -> int:
+        """Numbers an image that both filters give in a tile."""
+        return self.high * self.wide * self.trees * tile.num_lanes * tile.filters
+
+    def chunks(self, batch: int) -> int:
+        """Return in how many parts of the batch to compute."""
+        if self.row_kernel.device.type != "cpu":
+            return 1
+        largest = max(self.tile_values(tile) for tile in self.tiles)
+        per_image = max(largest, self.lane_values) * self.row_kernel.element_size()
+        return -(-batch // max(1, CHUNK_BYTES // per_image))
+
+
+def make_plan(
+    facts: BankFacts, height: int, width: int, dtype: torch.dtype, device: torch.device
+) -> BankPlan:
+    """Return the plan for images of a size; the last 64 are kept.
+
+    On a CPU an axis is cut in blocks. Elsewhere each pass is one product with a Toeplitz matrix: more
+    multiplications, but few launches, and no convolution that might round to TF32.
+    """
+    return build_plan(facts, height, width, dtype, device, device.type == "cpu")
+
+
+@functools.lru_cache(maxsize=64)
+def build_plan(
+    facts: BankFacts,
+    height: int,
+    width: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    is_banded: bool,
+) -> BankPlan:
+    """Return the plan with axes cut in blocks, or with Toeplitz matrices.
+
+    Raises:
+        ValueError: all that the facts would read lies outside the image.
+    """
+    # Constants of a trace must be tensors, and cached ones of use for training, whatever the mode,
+    # trace or transformation of the first call.
+    with (
+        tracing_paused(),
+        _disable_current_modes(),
+        torch._C._DisableFuncTorch(),
+        torch.device("cpu"),
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):
+        slots = make_slots(facts)
+        lanes, trees, taps = slots.rows.shape
+        per_row, per_column = max(1, ROW_BLOCK // facts.step), trees * min(2, len(slots.tiles))
+        top, left = facts.starts
+        rows = axis_bands(
+            slots.rows.reshape(1, lanes * trees, taps), left, facts.step, facts.out_width,
+            per_row if is_banded else facts.out_width,
+        )  # fmt: skip
+        columns = axis_bands(
+            slots.columns, top, facts.step, facts.out_height,
+            per_column if is_banded else facts.out_height,
+        )  # fmt: skip
+        _check_window(rows, width)
+        _check_window(columns, height)
+        first, num_blocks = _read_blocks(columns, height)
+        before = (first - columns.first) // columns.block
+        right = rows.first + rows.total_blocks * rows.block - width
+        bottom = first + num_blocks * columns.block - height
+
+        def constant(value: Tensor) -> Tensor:
+            # Plainly contiguous: torch 2.13 misreads kernels of width 1 in groups that pass for
+            # channels-last by their strides.
+            return value.to(device=device, dtype=dtype).contiguous()
+
+        return BankPlan(
+            facts=facts,
+            lanes=lanes,
+            trees=trees,
+            tiles=tuple(
+                TilePlan(
+                    lanes=tile.lanes,
+                    outputs=tile.outputs,
+                    num_lanes=tile.lanes.stop - tile.lanes.start,
+                    filters=tile.filters.stop - tile.filters.start,
+                    column_kernel=constant(
+                        columns.kernels[:, :, tile.filters].flatten(0, 2).unsqueeze(3)
+                    ),
+                    packets=constant(tile.packets),
+                )
+                for tile in slots.tiles
+            ),
+            along_rows=rows,
+            along_columns=columns,
+            margins=(-rows.first, right, -first, bottom),
+            num_blocks=num_blocks,
+            zero_blocks=(before, columns.total_blocks - before - num_blocks),
+            row_kernel=constant(rows.kernels[0].flatten(0, 1).unsqueeze(2)),
+            weight_index=_weight_index(facts).to(device),
+        )
+
+
+def _check_window(bands: AxisBands, size: int) -> None:
+    stop = bands.first + bands.total_blocks * bands.block
+    if bands.first >= size or stop <= 0:
+        raise ValueError(
+            f"samples {bands.first} to {stop - 1} are read of {size}: none of the image"
+        )
+
+
+def _read_blocks(bands: AxisBands, size: int) -> tuple[int, int]:
+    """Return the first sample and the number of the blocks that hold a sample of the image."""
+    if bands.is_dense:
+        return bands.first, 1
+    end = bands.first + bands.total_blocks * bands.block
+    first = min(max(bands.first, 0), end - bands.block)
+    return first, max(1, -(-(min(size, end) - first) // bands.block))
+
+
+def _weight_index(facts: BankFacts) -> Tensor:
+    places: list[int] = []
+    first_output, first_input = 0, 0
+    for inputs, outputs, groups in facts.bands:
+        per_group, of_group = inputs // groups, outputs // groups
+        for output in range(outputs):
+            start = first_input + output // of_group * per_group
+            row = (first_output + output) * len(facts.packets)
+            places += range(row + start, row + start + per_group)
+        first_output, first_input = first_output + outputs, first_input + inputs
+    return torch.tensor(places, device="cpu")

@@ -1,0 +1,86 @@
+"""What a reader finds on the disk, before torch comes in: arrays, or names of image files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wavetwin.diagnostics.terminal import printable
+from wavetwin.runtime.process.errors import RunError
+
+__all__ = ["FileList", "Found", "FoundArrays", "printable", "shown"]
+
+SHOWN = 8
+"""Names that an error message lists before it counts the rest."""
+
+
+@dataclass(frozen=True)
+class FoundArrays:
+    """Images of one size."""
+
+    images: np.ndarray
+    """uint8 (images, channels, height, width)."""
+    labels: np.ndarray
+    """int64 (images)."""
+    maximum: int = 255
+    """The stored value that means 1.0."""
+
+
+@dataclass(frozen=True)
+class FileList:
+    """Image files below a folder, in a fixed order.
+
+    Names are kept in one array: a tuple of a million paths would be copied page by page into every
+    process that reads images.
+    """
+
+    folder: Path
+    class_names: tuple[str, ...]
+    names: np.ndarray
+    """Bytes (images): paths below the folder."""
+    sizes: np.ndarray
+    """int64 (images), in bytes."""
+    labels: np.ndarray
+    """int64 (images)."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Path:
+        """Return the path of one image."""
+        return self.folder / os.fsdecode(bytes(self.names[index]))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over class names, file names, sizes and classes; the pixels are not read."""
+        digest = hashlib.sha256("\0".join(self.class_names).encode("utf-8", "surrogateescape"))
+        for name in self.names:
+            digest.update(b"\0" + bytes(name))
+        digest.update(self.sizes.astype("<i8").tobytes())
+        digest.update(self.labels.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The official training and test images of a data set."""
+
+    train: FoundArrays | FileList
+    test: FoundArrays | FileList
+    validation: FileList | None = None
+    """Only where the disk has validation images of its own."""
+    train_per_class: int | None = None
+    """How many images of each class train, after those that are set aside; None: all."""
+    no_training: RunError | None = None
+    """Why there are no training images, where the test set alone is there."""
+
+
+def shown(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    text = ", ".join(map(printable, names[:SHOWN]))
+    return text if len(names) <= SHOWN else f"{text} and {len(names) - SHOWN} more"

@@ -1,0 +1,366 @@
+"""The score book: a file that evaluations are added to and nothing is ever taken from.
+
+A second evaluation of an entry adds a second record; `current_records` says which one counts.
+The per-image tables that the scores are means of lie beside the file, one for each record, so that
+runs can be compared image by image.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
+from wavetwin.provenance.record import RunProvenance
+from wavetwin.runtime.data import ExperimentData
+from wavetwin.runtime.data.class_record import check_class_order
+from wavetwin.runtime.evaluation.current_scores import Record, current_records
+from wavetwin.runtime.evaluation.entry_files import entry_fingerprint
+from wavetwin.runtime.evaluation.per_image import Evaluated
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.json_files import now, read_json, write_json
+from wavetwin.runtime.process.processes import ALONE, Processes
+from wavetwin.runtime.process.progress import say
+from wavetwin.runtime.training.checkpoint import (
+    STATE,
+    WEIGHTS,
+    find_last,
+    load_state,
+    load_weights_bytes,
+    write_weights,
+)
+from wavetwin.runtime.training.run_names import trial_mark
+from wavetwin.runtime.training.saved_state import NO_DIGESTS, check_weights
+
+__all__ = [
+    "ScoreBook",
+    "add_record",
+    "current_records",
+    "data_facts",
+    "find_weights",
+    "read_scores",
+]
+
+LOCK_WAIT_SECONDS = 30.0
+"""Another process holds the book for as long as it takes to write a table."""
+_SAME = ("weights", "data", "build_manifest_sha256", "limit_batches", "checkpoint")
+"""What a record must have in common with this evaluation to make it superfluous."""
+
+_OF_RECORD = ("entry", "scores")
+"""What every record has had in every version."""
+
+
+class ScoreBook:
+    """`scores.json` of a run, with `predictions/` beside it."""
+
+    def __init__(
+        self,
+        run: Path,
+        plan: TrainingPlan,
+        data: ExperimentData,
+        provenance: RunProvenance,
+        weights: str = "last",
+        data_root: Path | None = None,
+    ) -> None:
+        """Find the weights and note what the scores are of; `load_weights` then reads them.
+
+        Args:
+            run: the run's folder.
+            plan: the built plan.
+            data: what is evaluated on.
+            provenance: of the script that evaluates.
+            weights: `last`, `best`, or a snapshot such as `epoch-030`.
+            data_root: as the command line gives it, for entries with images of their own.
+
+        Raises:
+            RunError: there are no such weights, or a file is damaged.
+        """
+        manifest = read_json(run / "manifest.json")
+        check_class_order(manifest, data.class_names, run)
+        self.weights, self.epochs = find_weights(run, weights)
+        self._run, self._name = run, weights
+        self._training_digest = plan.training_digest
+        self._data, self._data_root = data, data_root
+        self._file = run / "scores.json"
+        drift = {*manifest["drift"], *provenance.drift}
+        self._facts = {
+            "digest": plan.digest,
+            "training_digest": plan.training_digest,
+            "commit": manifest["commit"],
+            "dirty": manifest["dirty"],
+            "drift": sorted(drift | {f"data-changed: {note}" for note in data.data_notes}),
+            "build_manifest_sha256": provenance.manifest_sha256,
+            **data_facts(data),
+            "checkpoint": weights,
+            "epochs": self.epochs,
+            "trained_limit_batches": manifest.get("limit_batches"),
+        }
+        self._trial = trial_mark(manifest)
+        if not 0 <= self.epochs <= plan.epochs:
+            raise RunError(
+                f"{self.weights} would be of {self.epochs} epochs, and the plan has {plan.epochs}",
+                "bring back the checkpoints as they were, or train another run with --new",
+            )
+        read_scores(self._file)
+
+    def load_weights(self, model: nn.Module, processes: Processes = ALONE) -> None:
+        """Fill the model; records name the SHA-256 of the very bytes that it was filled from.
+
+        Every process calls it and reads the file by itself.
+
+        Raises:
+            RunError: the file is damaged or of another model, training replaced it meanwhile, or
+                the processes read different ones.
+        """
+        try:
+            content = self.weights.read_bytes()
+        except OSError as error:
+            raise RunError(
+                f"{self.weights} cannot be read: {error.strerror or error}",
+                "if the run is training, evaluate again",
+            ) from error
+        file, epochs, expected = _find_saved(self._run, self._name, self._training_digest)
+        if (file, epochs) != (self.weights, self.epochs):
+            raise RunError(
+                f"{self.weights} was replaced while it was read: the run is training",
+                "evaluate again",
+            )
+        digest = hashlib.sha256(content).hexdigest()
+        digests = processes.gather(digest)
+        if len(set(digests)) > 1:
+            others = [rank for rank, other in enumerate(digests) if other != digests[0]]
+            raise RunError(
+                f"{self.weights} is not the same file for all processes: number "
+                f"{', '.join(map(str, others))} read other bytes than number 0",
+                "if the run is training, evaluate again; else make the run's folder the same on "
+                "all machines",
+            )
+        if expected is not None:
+            check_weights(self.weights, digest, expected)
+        elif processes.is_first:
+            say(f"warning: {NO_DIGESTS}")
+        if self._trial and processes.is_first:
+            say(f"the run is a {self._trial}: its scores are no result")
+        load_weights_bytes(model, content, self.weights)
+        self._facts["weights"] = digest
+
+    def has(self, entry: EvaluationPlan) -> bool:
+        """Whether the entry was scored with the same weights, data, files and build.
+
+        Scores without damaged images do not count where these stop an evaluation. The files of an
+        entry that has some of its own are listed, which may take a while. Call it after
+        `load_weights`.
+
+        Raises:
+            RunError: the book is damaged.
+        """
+        key = entry_key(entry)
+        skips_bad, facts = self._data.loading.skips_bad, self._known_facts()
+        found = [
+            record
+            for record in read_scores(self._file)
+            if record["entry"] == key
+            and all(record.get(name) == facts[name] for name in _SAME)
+            and (skips_bad or not record.get("skipped"))
+        ]
+        if not found:
+            return False
+        try:
+            files = entry_fingerprint(entry, self._data, self._data_root)
+        except RunError:
+            # The evaluation that follows meets the same fault and says so.
+            return False
+        return any(record.get("files") == files for record in found)
+
+    def add(self, entry: EvaluationPlan, evaluated: Evaluated) -> None:
+        """Add the record of an entry, and the file of its per-image table; after `load_weights`.
+
+        Raises:
+            RunError: it cannot be written, or another process holds the book for too long.
+        """
+        add_record(self._file, entry, evaluated, self._known_facts())
+
+    def _known_facts(self) -> dict[str, Any]:
+        if "weights" not in self._facts:
+            raise RuntimeError("load_weights comes first: records name the weights' bytes")
+        return self._facts
+
+
+def add_record(
+    file: Path, entry: EvaluationPlan, evaluated: Evaluated, facts: Mapping[str, Any]
+) -> Record:
+    """Add one record to a book, made where there is none, and return it.
+
+    The table is written first, so that a kill leaves no record without one.
+
+    Raises:
+        RunError: it cannot be written, or another process holds the book for too long.
+    """
+    with locked(file):
+        records = read_scores(file)
+        record: Record = {
+            "entry": entry_key(entry),
+            "scores": evaluated.scores,
+            "intervals": evaluated.intervals,
+            "predictions": None,
+            "images": evaluated.images,
+            "skipped": evaluated.skipped,
+            "files": evaluated.fingerprint,
+            **facts,
+            "date": now(),
+        }
+        if evaluated.per_image:
+            text = json.dumps([len(records), record], sort_keys=True)
+            name = f"{entry.mode}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
+            folder = file.parent / _tables_of(file)
+            _make_folder(folder)
+            write_weights(
+                folder / name, evaluated.per_image, {"entry": json.dumps(record["entry"])}
+            )
+            record["predictions"] = f"{folder.name}/{name}"
+        write_json(file, {"wavetwin_scores": 1, "scores": [*records, record]})
+        return record
+
+
+def read_scores(file: Path) -> list[Record]:
+    """Return the records of a book, the oldest first; none where there is no file.
+
+    Raises:
+        RunError: it is damaged, or no book of scores.
+    """
+    if not file.is_file():
+        return []
+    document: Any = read_json(file)
+    is_book = isinstance(document, dict) and document.get("wavetwin_scores") == 1
+    if not is_book or not isinstance(document.get("scores"), list):
+        raise RunError(
+            f"{file} is no book of scores of this version of wavetwin",
+            "move it away; scores are never written over it",
+        )
+    for number, record in enumerate(document["scores"], start=1):
+        missing = [key for key in _OF_RECORD if not isinstance(record, dict) or key not in record]
+        if missing:
+            raise RunError(
+                f"record {number} of {file} has no {missing[0]}: the file was edited",
+                "bring back the file as it was, or move it away and evaluate again",
+            )
+    return document["scores"]
+
+
+def find_weights(run: Path, name: str) -> tuple[Path, int]:
+    """Return a run's weights file by name, and after how many epochs it was written.
+
+    Raises:
+        RunError: there is none of this name; the ones that are there are named.
+    """
+    file, epochs, _ = _find_saved(run, name)
+    return file, epochs
+
+
+def _find_saved(
+    run: Path, name: str, training_digest: str | None = None
+) -> tuple[Path, int, str | None]:
+    """Return what `find_weights` does, and the SHA-256 that the run's state has of the file."""
+    checkpoints = run / "checkpoints"
+    folder, state = find_last(checkpoints), load_state(checkpoints)
+    of_state = None if state is None else state.get("training_digest", training_digest)
+    if state is not None and training_digest not in (None, of_state):
+        raise RunError(
+            f"{folder} is of another run: training_digest is {of_state}, here it is "
+            f"{training_digest}",
+            "bring back the checkpoints as they were, or train another run with --new",
+        )
+    if name == "last":
+        if folder is None or state is None:
+            raise RunError(f"no trained weights in {run}", "run train.py first")
+        epochs = state.get("epoch")
+        if not isinstance(epochs, int):
+            raise RunError(
+                f"{folder / STATE} does not say after how many epochs it was saved",
+                "bring back the file as it was, or train another run with --new",
+            )
+        return folder / WEIGHTS, epochs, state.get("weights_sha256")
+    kept = sorted(checkpoints.glob("*.safetensors"))
+    file = checkpoints / f"{name}.safetensors"
+    if file not in kept:
+        there = ", ".join([*(["last"] if folder else []), *(f.stem for f in kept)])
+        raise RunError(
+            f"the run {run} has no weights '{name}'",
+            f"there are {there}" if there else "run train.py first",
+        )
+    digests = {} if state is None else state.get("kept", {})
+    return file, _epoch_of(file), digests.get(file.name)
+
+
+def data_facts(data: ExperimentData) -> dict[str, Any]:
+    """Return what a record says about the images."""
+    return {"data": data.fingerprint, "limit_batches": data.limit_batches}
+
+
+def entry_key(entry: EvaluationPlan) -> dict[str, Any]:
+    """Return an entry as records name it: without the fields that its mode does not have."""
+    values = {name: value for name, value in asdict(entry).items() if value is not None}
+    # Records of before the field are of its default, and are named alike.
+    return {name: value for name, value in values.items() if (name, value) != ("resize", "float")}
+
+
+def _epoch_of(file: Path) -> int:
+    """Return the epoch in the header of a weights file, else in its name."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            text = (opened.metadata() or {}).get("epoch") or file.stem.removeprefix("epoch-")
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{file} cannot be read: {error}") from error
+    if not text.isdecimal():
+        raise RunError(f"{file} does not say after how many epochs it was written")
+    return int(text)
+
+
+def _tables_of(file: Path) -> str:
+    """Return the folder of the tables: of a run `predictions`, elsewhere named as the book."""
+    return "predictions" if file.name == "scores.json" else f"{file.stem}.predictions"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be made: {error.strerror or error}") from error
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Keep other processes from adding to a book meanwhile."""
+    path = file.with_name(f"{file.name}.lock")
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+    give_up = time.monotonic() + LOCK_WAIT_SECONDS
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= give_up:
+                    raise RunError(
+                        f"another process has been writing to {file} for "
+                        f"{LOCK_WAIT_SECONDS:.0f} seconds",
+                        "wait for it, or end it, and evaluate again",
+                    ) from error
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,1 @@
+"""Networks: modules from a graph, and their initial weights."""

@@ -1,0 +1,453 @@
+"""Build: from the module graph to a `torch.nn.Module`.
+
+Sections and containers of the graph become modules of their own (`wavetwin.runtime.network.containers`), whose
+calls `print(model.stem.code)` shows: one module a node, at the node's id.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.plan import TrainingPlan, stream_seed
+from wavetwin.runtime.bank.eager import plain_shape
+from wavetwin.runtime.layers import (
+    AdaptiveBlur,
+    Add,
+    BlurPool,
+    CenterCrop,
+    ChannelBias,
+    ColourMixing,
+    ColourMixingAfter,
+    Concat,
+    CropToPackets,
+    Deinterleave,
+    DualTreePacketMaps,
+    EnergyNorm,
+    Interleave,
+    KeepPackets,
+    MaxBlurPool,
+    MixedPackets,
+    Modulus,
+    PacketMixing,
+    RealPart,
+    SeparablePackets,
+    SliceChannels,
+    Subsample,
+)
+from wavetwin.runtime.network.containers import Container, Step
+from wavetwin.runtime.network.initial import initialise_module
+
+__all__ = ["GraphError", "Network", "build_module", "initialise"]
+
+SECTIONS = ("stem", "pool", "trunk")
+
+
+class GraphError(ValueError):
+    """The graph cannot be built: an unknown operation, attribute value, or wiring."""
+
+
+class Network(nn.Module):
+    """A network in three sections: `trunk(pool(stem(x)))`.
+
+    `stem` is the first layer, `pool` norm, activation and pooling up to the next convolution, `trunk`
+    the rest. Images (batch, channels, height, width) to logits (batch, classes). After the passes the
+    stem may give a pair, free and wavelet channels, which the pooling takes; complex channels are
+    then a pair of real and imaginary part.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        pool: nn.Module,
+        trunk: nn.Module,
+        input_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_shape = input_shape
+        self.stem = stem
+        self.pool = pool
+        self.trunk = trunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits.
+
+        Raises:
+            ValueError: the input is no batch of images of the network's channels.
+            TypeError: the input holds integers.
+        """
+        if not torch.compiler.is_compiling() and isinstance(x, Tensor):
+            self._check(x)
+        return self.trunk(self.pool(self.stem(x)))
+
+    def _check(self, x: Tensor) -> None:
+        """Say what is wrong with an input by its shape, before any layer speaks of its own."""
+        if self.input_shape is None:
+            return
+        needed = f"(batch, {', '.join(map(str, self.input_shape))}) is needed"
+        shape = plain_shape(x)
+        if len(shape) != 4:
+            one = ", of one image, too: x.unsqueeze(0)" if len(shape) == 3 else ""
+            raise ValueError(f"images of shape {shape}: {needed}{one}")
+        if shape[1] != self.input_shape[0]:
+            raise ValueError(f"images of shape {shape} have {shape[1]} channels: {needed}")
+        if not x.is_floating_point():
+            raise TypeError(
+                f"images of shape {shape} hold {x.dtype}: floating-point numbers are needed, "
+                "normalised as in training"
+            )
+
+
+def build_module(
+    graph: ModuleGraph,
+    num_classes: int | None = None,
+    generator: torch.Generator | None = None,
+    plan: TrainingPlan | None = None,
+) -> Network:
+    """Build the network that a graph describes, on the default device, in the default type.
+
+    Names in the state dict are the graph's: `<node id>.<parameter>`. Weights are drawn as numerics.md
+    section 3 says, from `generator` in the graph's order; `initialise` draws them reproducibly
+    instead. On the meta device nothing is drawn; `to_empty` and `initialise` then make the network.
+
+    Args:
+        graph: as written or optimised.
+        num_classes: replaces the features of the last linear layer.
+        generator: on the device of the weights; torch's default one if None.
+        plan: gives the packet mixing its lambdas (`wavetwin.runtime.training.losses.regularisation`).
+
+    Raises:
+        GraphError: the graph holds an operation, an attribute or an edge that cannot be built.
+    """
+    builder = _Builder(graph, num_classes)
+    sections = {name: builder.section(name) for name in SECTIONS}
+    network = Network(**sections, input_shape=graph.input.output_shape)
+    for node in _owners(graph):
+        module = network.get_submodule(node.id)
+        initialise_module(module, node, lambda name: generator)
+        if node.attributes.get("frozen", False):
+            module.requires_grad_(False)
+    if plan is not None and plan.regularisation is not None:
+        _set_lambdas(network, plan.regularisation.node, plan.regularisation.lambdas)
+    return network
+
+
+def initialise(model: nn.Module, graph: ModuleGraph, seed: int) -> None:
+    """Set all parameters and running statistics to their initial values, reproducibly.
+
+    Each parameter draws from a generator of its own, seeded by `seed` and the parameter's name alone:
+    a twin and its CNN share the trunk's initial weights, on every device and in every type (draws
+    are float32, on the CPU).
+
+    Args:
+        model: built from `graph`, or from the same graph after its passes.
+        graph: names the parameters and how they begin.
+        seed: the plan's.
+
+    Raises:
+        ValueError: the model has no memory yet (it is on the meta device).
+    """
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise ValueError("the model is on the meta device: call to_empty(device=...) first")
+    for node in _owners(graph):
+
+        def generator(name: str, prefix: str = node.id) -> torch.Generator:
+            stream = stream_seed(seed, f"init:{prefix}.{name}")
+            return torch.Generator(device="cpu").manual_seed(stream)
+
+        initialise_module(model.get_submodule(node.id), node, generator)
+
+
+def _owners(graph: ModuleGraph) -> Iterator[Node]:
+    """Yield the nodes by whose ids the parameters are named."""
+    for node in graph:
+        yield from (owner for owner in node.owners if owner.parameters.total)
+
+
+def _set_lambdas(network: Network, node_id: str, lambdas: tuple[float, ...]) -> None:
+    mixing = network.get_submodule(node_id)
+    if not isinstance(mixing, PacketMixing) or len(mixing) != len(lambdas):
+        raise GraphError(f"{node_id} is not a packet mixing of {len(lambdas)} bands")
+    mixing.lambdas = lambdas
+
+
+class _Builder:
+    """Makes the sections of one graph."""
+
+    def __init__(self, graph: ModuleGraph, num_classes: int | None) -> None:
+        self.graph = graph
+        self.nodes = {node.id: node for node in graph}
+        self.users: dict[str, list[Node]] = {node.id: [] for node in graph}
+        for node in graph:
+            for source in node.inputs:
+                if source not in self.nodes:
+                    raise GraphError(f"{node.id} reads {source!r}, which is not in the graph")
+                self.users[source].append(node)
+        self.features: dict[str, int] = {}
+        if num_classes is not None:
+            linear = [node for node in graph if node.op == "linear"]
+            if not linear:
+                raise GraphError(f"{graph.name}: no linear layer can take {num_classes} classes")
+            self.features[linear[-1].id] = num_classes
+
+    def section(self, name: str) -> nn.Module:
+        """Return a section; one without nodes passes its input on."""
+        nodes = [node for node in self.graph if node.section == name]
+        if not nodes:
+            return nn.Identity()
+        inside = {node.id for node in nodes}
+        outside = list(dict.fromkeys(s for node in nodes for s in node.inputs if s not in inside))
+        if len(outside) != 1 and (name != "pool" or len(outside) > 2):
+            raise GraphError(
+                f"{name} reads {len(outside)} values of other sections: it may read one"
+            )
+        results = self._results(nodes)
+        if name != "stem" and any(self.nodes[result].is_complex for result in results):
+            raise GraphError(f"{nodes[-1].id}: a section's output is real")
+        outside.sort(key=self._position)
+        return self._container(name, nodes, outside, results, is_section=True)
+
+    def _container(
+        self,
+        prefix: str,
+        nodes: Sequence[Node],
+        outside: Sequence[str],
+        results: Sequence[str],
+        is_section: bool = False,
+    ) -> nn.Module:
+        """Return the module of all nodes below a prefix of ids; a chain of calls as a `Sequential`.
+
+        Args:
+            prefix: of the nodes' ids.
+            nodes: in order.
+            outside: what they read of other nodes: what the module takes.
+            results: what other nodes read of them: what it returns.
+            is_section: whether it is to be a `Container` in any case.
+        """
+        values = {source: f"x[{index}]" for index, source in enumerate(outside)}
+        if len(outside) == 1:
+            values = {outside[0]: "x"}
+        children: dict[str, nn.Module] = {}
+        steps: list[Step] = []
+        for name, inside in self._children(prefix, nodes).items():
+            path = f"{prefix}.{name}"
+            if len(inside) == 1 and inside[0].id == path:
+                takes, gives = inside[0].inputs, [path]
+                child = self._make(inside[0])
+            else:
+                ids = {node.id for node in inside}
+                read = dict.fromkeys(s for node in inside for s in node.inputs if s not in ids)
+                takes, gives = tuple(read), self._results(inside)
+                child = self._container(path, inside, takes, gives)
+                if len(takes) > 1:
+                    raise GraphError(f"{path} reads {len(takes)} values: a container may read one")
+            late = [source for source in takes if source not in values]
+            if late:
+                raise GraphError(f"{path} reads {late[0]}, which is computed after it")
+            children[name] = child
+            steps.append(Step(name, tuple(values[source] for source in takes)))
+            if len(gives) == 1:
+                values[gives[0]] = name
+            else:
+                values |= {given: f"{name}[{index}]" for index, given in enumerate(gives)}
+        returns = [values[result] for result in results]
+        chain = ["x", *children]
+        is_chain = returns == chain[-1:] and all(
+            step.takes == (before,) for step, before in zip(steps, chain, strict=False)
+        )
+        if is_chain and not is_section:
+            return nn.Sequential(OrderedDict(children))
+        return Container(children, steps, returns)
+
+    def _children(self, prefix: str, nodes: Sequence[Node]) -> dict[str, list[Node]]:
+        """Return the nodes of each child, by its name, in the order in which children compute."""
+        by_child: dict[str, list[Node]] = {}
+        for node in nodes:
+            child = node.id.removeprefix(f"{prefix}.").partition(".")[0]
+            by_child.setdefault(child, []).append(node)
+        # A child computes when its last node does: what it reads lies before that.
+        position = {node.id: index for index, node in enumerate(nodes)}
+        return dict(sorted(by_child.items(), key=lambda item: position[item[1][-1].id]))
+
+    def _results(self, nodes: Sequence[Node]) -> list[str]:
+        """Return what others read of these nodes, in order; the last if they read nothing."""
+        inside = {node.id for node in nodes}
+        read = [
+            node.id for node in nodes if any(user.id not in inside for user in self.users[node.id])
+        ]
+        return read or [nodes[-1].id]
+
+    def _position(self, node_id: str) -> int:
+        return self.graph.nodes.index(self.nodes[node_id])
+
+    def _make(self, node: Node) -> nn.Module:
+        """Return a node's module."""
+        shapes = [self.nodes[source].output_shape for source in node.inputs]
+        attributes: Mapping[str, Any] = node.attributes
+        if node.op == "linear" and node.id in self.features:
+            attributes = {**attributes, "features": self.features[node.id]}
+        if node.op == "packet_bank":
+            return _packet_bank(node)
+        if node.op == "packets":
+            only_real = all(user.op == "real_part" for user in self.users[node.id])
+            return _packets(node, imaginary=not only_real)
+        make = _MODULES.get(node.op)
+        if make is None:
+            raise GraphError(
+                f"{node.id}: unknown operation {node.op!r}; one of {', '.join(sorted(OPERATIONS))}"
+            )
+        try:
+            return make(attributes, shapes)
+        except KeyError as missing:
+            raise GraphError(f"{node.id}: {node.op} has no attribute {missing}") from None
+
+
+def _packets(node: Node, imaginary: bool) -> nn.Module:
+    attributes: Mapping[str, Any] = node.attributes
+    if attributes["padding_mode"] != "zeros":
+        raise GraphError(f"{node.id}: padding_mode {attributes['padding_mode']!r}: only zeros")
+    bank = (
+        attributes["levels"],
+        attributes["stride"],
+        attributes["filters"],
+        attributes["trainable_filters"],
+    )
+    if attributes["transform"] == "dtcwpt":
+        return DualTreePacketMaps(*bank, imaginary=imaginary)
+    if attributes["transform"] == "wpt":
+        return SeparablePackets(*bank)
+    raise GraphError(f"{node.id}: transform {attributes['transform']!r}: one of dtcwpt, wpt")
+
+
+def _packet_bank(node: Node) -> nn.Module:
+    attributes: Mapping[str, Any] = node.attributes
+    colour = next((part for part in node.parts if part.op == "colour_mixing"), None)
+    initial: Any = None if colour is None else colour.attributes["initial"]
+    return MixedPackets(
+        attributes["packets"],
+        attributes["bands"],
+        attributes["levels"],
+        attributes["stride"],
+        attributes["filters"],
+        colour=initial,
+        colours=attributes["colours"],
+        mixes_after=attributes["colour"] == "after",
+        bias=attributes["bias"],
+        subsample=attributes["subsample"],
+        imaginary=attributes["complex"],
+    )
+
+
+Attributes = Mapping[str, Any]
+Shapes = list[tuple[int, ...]]
+
+
+def _conv2d(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return _without_draws(
+        nn.Conv2d,
+        shapes[0][0],
+        attributes["channels"],
+        attributes["kernel_size"],
+        stride=attributes["stride"],
+        padding=attributes["padding"],
+        groups=attributes["groups"],
+        bias=attributes["bias"],
+    )
+
+
+def _linear(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return _without_draws(nn.Linear, shapes[0][0], attributes["features"], bias=attributes["bias"])
+
+
+def _without_draws(kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
+    """Construct a large layer without drawing weights that are drawn again."""
+    device = torch.get_default_device()
+    return nn.utils.skip_init(kind, *args, **kwargs, device=device)
+
+
+def _batch_norm(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return nn.BatchNorm2d(
+        attributes["channels"], eps=attributes["eps"], momentum=attributes["momentum"]
+    )
+
+
+def _energy_norm(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return EnergyNorm(attributes["channels"], attributes["eps"], attributes["momentum"])
+
+
+def _window(kind: Callable[..., nn.Module]) -> Callable[[Attributes, Shapes], nn.Module]:
+    def make(attributes: Attributes, shapes: Shapes) -> nn.Module:
+        return kind(attributes["kernel_size"], attributes["stride"], attributes["padding"])
+
+    return make
+
+
+def _adaptive_blur(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return AdaptiveBlur(
+        shapes[0][0],
+        attributes["size"],
+        attributes["stride"],
+        attributes["groups"],
+        attributes["normalise"],
+    )
+
+
+def _max_blur_pool(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return MaxBlurPool(
+        attributes["kernel_size"], attributes["padding"], attributes["size"], attributes["stride"]
+    )
+
+
+def _packet_mixing(attributes: Attributes, shapes: Shapes) -> nn.Module:
+    return PacketMixing(attributes["bands"], attributes["bias"], attributes["colours"])
+
+
+_MODULES: dict[str, Callable[[Attributes, Shapes], nn.Module]] = {
+    "conv2d": _conv2d,
+    "colour_mixing": lambda attributes, shapes: ColourMixing(attributes["initial"]),
+    "keep_packets": lambda attributes, shapes: KeepPackets(
+        attributes["packets"], attributes["colours"]
+    ),
+    "packet_mixing": _packet_mixing,
+    "colour_mixing_after": lambda attributes, shapes: ColourMixingAfter(shapes[0][0] // 3),
+    "real_part": lambda attributes, shapes: RealPart(),
+    "interleave": lambda attributes, shapes: Interleave(),
+    "deinterleave": lambda attributes, shapes: Deinterleave(),
+    "slice_channels": lambda attributes, shapes: SliceChannels(
+        attributes["start"], attributes["stop"]
+    ),
+    "crop": lambda attributes, shapes: CenterCrop(),
+    "crop_to_packets": lambda attributes, shapes: CropToPackets(
+        attributes["levels"], attributes["stride"], attributes["filters"]
+    ),
+    "concat": lambda attributes, shapes: Concat(),
+    "subsample": lambda attributes, shapes: Subsample(attributes["step"]),
+    "modulus": lambda attributes, shapes: Modulus(),
+    # A graph of before the attribute meant zeros.
+    "bias": lambda attributes, shapes: ChannelBias(
+        attributes["channels"], attributes.get("initial", "zeros")
+    ),
+    "energy_norm": _energy_norm,
+    "batch_norm": _batch_norm,
+    "relu": lambda attributes, shapes: nn.ReLU(),
+    "max_pool": _window(nn.MaxPool2d),
+    "average_pool": _window(nn.AvgPool2d),
+    "blur_pool": lambda attributes, shapes: BlurPool(attributes["size"], attributes["stride"]),
+    "max_blur_pool": _max_blur_pool,
+    "adaptive_blur": _adaptive_blur,
+    "adaptive_average_pool": lambda attributes, shapes: nn.AdaptiveAvgPool2d(
+        attributes["output_size"]
+    ),
+    "flatten": lambda attributes, shapes: nn.Flatten(),
+    "dropout": lambda attributes, shapes: nn.Dropout(attributes["probability"]),
+    "linear": _linear,
+    "add": lambda attributes, shapes: Add(),
+}
+
+OPERATIONS: frozenset[str] = frozenset(_MODULES) | {"input", "packets", "packet_bank"}
+"""Every operation of docs/graph.md that can be built."""

@@ -1,0 +1,488 @@
+"""The resulting kernel: the one convolution that a whole stem amounts to.
+
+Everything before the first pooling is linear: colour mixing, packets, selection, mixing, crops. Its
+composition is a convolution of the image with larger kernels, which can be looked at and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.runtime.bank.filters import (
+    bank_padding,
+    conjugation_signs,
+    equivalent_filters,
+    fixed_filters,
+    kernels_of_bank,
+)
+from wavetwin.runtime.layers import center_crop_window
+from wavetwin.runtime.network.build import GraphError
+
+__all__ = ["ResultingKernel", "resulting_kernel"]
+
+
+@dataclass(frozen=True, eq=False)
+class ResultingKernel:
+    """The convolution that a stem amounts to, for images of one size.
+
+    A channel is what one feature map of the twin comes from: real, or complex where a modulus
+    follows. The stem gives a complex channel as two maps, its real and its imaginary part after
+    each other; `convolution` has them so.
+    """
+
+    weight: Tensor
+    """(channels, colours, height, width), correlated with the image; complex if any channel is.
+    All channels lie in one window, the smallest that holds every kernel, in their true places: free
+    ones are surrounded by zeros."""
+    bias: Tensor
+    """(channels,), complex where the weight is; zeros where the stem has none."""
+    stride: int
+    """Step of the output, in both directions."""
+    padding: tuple[int, int, int, int]
+    """Zeros left, right, above and below the image, as `torch.nn.functional.pad` takes them;
+    negative where rows or columns of the image are not reached. Left and top follow from the
+    paddings of convolution and packets less `stride` times their crop."""
+    image_size: tuple[int, int]
+    """Height and width of the images."""
+    output_size: tuple[int, int]
+    """Height and width of the stem's output."""
+    is_complex: tuple[bool, ...]
+    """Per channel, whether it is complex."""
+    bands: tuple[int | None, ...]
+    """Per channel the band of the packet mixing, counted from 0; None for a free channel."""
+    crops: Mapping[str, tuple[int, int]]
+    """Per crop of the graph the rows and columns that it takes off at the top and on the left."""
+
+    def convolution(self) -> tuple[Tensor, Tensor]:
+        """Return real weights and biases whose outputs are the stem's channels, in its order.
+
+        `conv2d(pad(images, padding), weight, bias, stride=stride)` is the stem's output.
+        """
+        if not self.weight.is_complex():
+            return self.weight, self.bias
+        rows = list(self._rows())
+        weights = [self._part(self.weight, channel, part) for channel, part in rows]
+        biases = [self._part(self.bias, channel, part) for channel, part in rows]
+        return torch.stack(weights), torch.stack(biases)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return what the stem gives for images of `image_size`."""
+        weight, bias = self.convolution()
+        return F.conv2d(F.pad(images, self.padding), weight, bias, stride=self.stride)
+
+    def spectrum(self, points: int | None = None) -> Tensor:
+        """Return the modulus of each kernel's Fourier transform, (channels, points, points).
+
+        The root of the sum of squares over the colours; frequencies from -pi, zero at index
+        `points // 2`. `points` is even; default: a power of two, twice the kernel or more.
+        """
+        points = points or self._points()
+        squares = [
+            torch.fft.fft2(kernel, s=(points, points)).abs().square().sum(0)
+            for kernel in self.weight
+        ]
+        return torch.fft.fftshift(torch.stack(squares), dim=(1, 2)).sqrt()
+
+    def centre_frequencies(self) -> Tensor:
+        """Return where each spectrum is largest, (vertical, horizontal) in radians per pixel.
+
+        Of a real kernel's two peaks the one with a positive horizontal frequency; the resolution is
+        that of `spectrum`.
+        """
+        points = self._points()
+        half = points // 2
+        # Column 0 of the shifted spectrum is -pi, which is pi as well: the right half and it.
+        spectrum = self.spectrum(points)
+        right = torch.cat((spectrum[:, :, half:], spectrum[:, :, :1]), dim=2)
+        peak = right.flatten(1).argmax(1)
+        rows, columns = peak // (half + 1) - half, peak % (half + 1)
+        # On the axes of a real spectrum both peaks are there: the one that goes down.
+        on_axis = (columns == 0) | (columns == half)
+        rows = torch.where(on_axis, rows.abs(), rows)
+        return torch.stack((rows, columns), dim=1).double() * (torch.pi / half)
+
+    def _points(self) -> int:
+        return 2 ** max(6, (2 * max(self.weight.shape[-2:]) - 1).bit_length())
+
+    def _rows(self) -> Iterator[tuple[int, str]]:
+        for channel, is_complex in enumerate(self.is_complex):
+            yield channel, "real"
+            if is_complex:
+                yield channel, "imag"
+
+    @staticmethod
+    def _part(values: Tensor, channel: int, part: str) -> Tensor:
+        return values[channel].real if part == "real" else values[channel].imag
+
+
+def resulting_kernel(
+    model: nn.Module | Mapping[str, Tensor],
+    graph: ModuleGraph,
+    image_size: tuple[int, int] | None = None,
+) -> ResultingKernel:
+    """Return the convolution that a model's stem amounts to.
+
+    Made from the weights and the graph alone, in the weights' type and on their device, and
+    differentiable in them (wrap the call in `torch.no_grad()` to look only). Where two branches are
+    cropped to one size, the crop depends on the image's size, and so does the branches' alignment.
+
+    Args:
+        model: a whole network, its stem, or the state dict of either.
+        graph: of its spec, as written; the model may have been built from the optimised one, whose
+            stem no longer is one convolution.
+        image_size: height and width; default: the graph's.
+
+    Raises:
+        GraphError: the stem is not linear in the image, or the weights are not the graph's.
+    """
+    if isinstance(model, nn.Module):
+        state: Mapping[str, Tensor] = dict(model.named_parameters())
+    else:
+        state = model
+    composer = _Composer(graph, state, image_size or _size(graph.input.output_shape))
+    return composer.compose()
+
+
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    return shape[1], shape[2]
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Some channels with kernels of one size; `top` and `left` of the image meet the first taps."""
+
+    weight: Tensor
+    bias: Tensor
+    top: int
+    left: int
+    bands: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Maps:
+    """Linear maps of the image on one grid."""
+
+    pieces: tuple[_Piece, ...]
+    stride: int
+    height: int
+    width: int
+
+    def cropped(self, height: int, width: int) -> tuple[_Maps, tuple[int, int]]:
+        """Return the central window and its offset, (rows, columns)."""
+        rows = center_crop_window(self.height, height)
+        columns = center_crop_window(self.width, width)
+        pieces = tuple(
+            replace(
+                piece,
+                top=piece.top + self.stride * rows,
+                left=piece.left + self.stride * columns,
+            )
+            for piece in self.pieces
+        )
+        return _Maps(pieces, self.stride, height, width), (rows, columns)
+
+
+@dataclass(frozen=True, eq=False)
+class _Combination:
+    """Maps that are sums of a few shared kernels: (channels, colours, kernels) coefficients.
+
+    Packets of three colours would be hundreds of millions of taps written out.
+    """
+
+    coefficients: Tensor
+    kernels: Tensor
+    bias: Tensor
+    """Real; complex maps have it in both parts."""
+    padding: int
+    stride: int
+    height: int
+    width: int
+    bands: tuple[int | None, ...]
+
+    @property
+    def is_pointwise(self) -> bool:
+        return self.kernels.shape[-2:] == (1, 1) and self.padding == 0
+
+    def written_out(self) -> _Maps:
+        coefficients, bias = self.coefficients, self.bias
+        if self.kernels.is_complex():
+            coefficients, bias = coefficients.to(self.kernels.dtype), torch.complex(bias, bias)
+        weight = torch.einsum("ock,khw->ochw", coefficients, self.kernels)
+        piece = _Piece(weight, bias, -self.padding, -self.padding, self.bands)
+        return _Maps((piece,), self.stride, self.height, self.width)
+
+
+class _Composer:
+    """Follows the nodes of one stem."""
+
+    def __init__(
+        self, graph: ModuleGraph, state: Mapping[str, Tensor], image_size: tuple[int, int]
+    ) -> None:
+        self.graph = graph
+        self.image_size = image_size
+        self.colours = graph.input.output_shape[0]
+        whole = any(name.startswith("stem.") for name in state)
+        self.state = state if whole else {f"stem.{name}": value for name, value in state.items()}
+        own = [value for name, value in self.state.items() if name.startswith("stem.")]
+        if not own:
+            raise GraphError("these weights have no stem")
+        self.like = own[0]
+        self.crops: dict[str, tuple[int, int]] = {}
+        self.values: dict[str, _Combination | _Maps] = {graph.input.id: self._image()}
+
+    def compose(self) -> ResultingKernel:
+        """Return the kernel of the last node."""
+        nodes = [node for node in self.graph if node.section == "stem"]
+        for node in nodes:
+            if node.op not in _STEPS:
+                raise GraphError(f"{node.id}: a stem with {node.op!r} is no convolution")
+            self.values[node.id] = _STEPS[node.op](self, node)
+        output = self._maps(nodes[-1].id)
+        top = min(piece.top for piece in output.pieces)
+        left = min(piece.left for piece in output.pieces)
+        height = max(piece.top + piece.weight.shape[2] for piece in output.pieces) - top
+        width = max(piece.left + piece.weight.shape[3] for piece in output.pieces) - left
+        is_complex = [
+            piece.weight.is_complex() for piece in output.pieces for _ in range(len(piece.bias))
+        ]
+        weights: list[Tensor] = []
+        for piece in output.pieces:
+            above, before = piece.top - top, piece.left - left
+            below, after = (
+                height - above - piece.weight.shape[2],
+                width - before - piece.weight.shape[3],
+            )
+            weights.append(F.pad(piece.weight, (before, after, above, below)))
+        image_height, image_width = self.image_size
+        return ResultingKernel(
+            weight=torch.cat(_of_one_type(weights)),
+            bias=torch.cat(_of_one_type([piece.bias for piece in output.pieces])),
+            stride=output.stride,
+            padding=(
+                -left,
+                (output.width - 1) * output.stride + width + left - image_width,
+                -top,
+                (output.height - 1) * output.stride + height + top - image_height,
+            ),
+            image_size=self.image_size,
+            output_size=(output.height, output.width),
+            is_complex=tuple(is_complex),
+            bands=tuple(band for piece in output.pieces for band in piece.bands),
+            crops=self.crops,
+        )
+
+    def _image(self) -> _Combination:
+        height, width = self.image_size
+        return _Combination(
+            coefficients=torch.eye(
+                self.colours, dtype=self.like.dtype, device=self.like.device
+            ).unsqueeze(2),
+            kernels=self.like.new_ones(1, 1, 1),
+            bias=self.like.new_zeros(self.colours),
+            padding=0,
+            stride=1,
+            height=height,
+            width=width,
+            bands=(None,) * self.colours,
+        )
+
+    def _parameter(self, node: Node, name: str) -> Tensor:
+        full = f"{node.id}.{name}"
+        if full not in self.state:
+            raise GraphError(f"the weights have no {full}: they are of another model")
+        return self.state[full]
+
+    def _combination(self, node: Node) -> _Combination:
+        value = self.values[node.inputs[0]]
+        if not isinstance(value, _Combination):
+            raise GraphError(f"{node.id}: a {node.op} of joined maps is not supported")
+        return value
+
+    def _pointwise(self, node: Node) -> _Combination:
+        value = self._combination(node)
+        if not value.is_pointwise:
+            raise GraphError(f"{node.id}: a {node.op} of filtered maps is not supported")
+        return value
+
+    def _maps(self, node_id: str) -> _Maps:
+        value = self.values[node_id]
+        return value.written_out() if isinstance(value, _Combination) else value
+
+    # One method an operation.
+
+    def conv2d(self, node: Node) -> _Maps:
+        attributes: Mapping[str, Any] = node.attributes
+        if attributes["groups"] != 1:
+            raise GraphError(f"{node.id}: a grouped convolution is not supported")
+        source = self._pointwise(node)
+        own = self._parameter(node, "weight")
+        colours = source.coefficients[:, :, 0] * source.kernels[0]
+        weight = torch.einsum("oihw,ic->ochw", own, colours)
+        bias = self._parameter(node, "bias") if attributes["bias"] else own.new_zeros(own.shape[0])
+        padding, stride = attributes["padding"], attributes["stride"]
+        height, width = (
+            (size + 2 * padding - own.shape[axis]) // stride + 1
+            for axis, size in ((2, source.height), (3, source.width))
+        )
+        piece = _Piece(weight, bias, -padding, -padding, (None,) * own.shape[0])
+        return _Maps((piece,), stride, height, width)
+
+    def colour_mixing(self, node: Node) -> _Combination:
+        source = self._pointwise(node)
+        weight = self._parameter(node, "weight")[:, :, 0, 0]
+        return replace(
+            source,
+            coefficients=torch.einsum("oi,ick->ock", weight, source.coefficients),
+            bias=weight.new_zeros(weight.shape[0]),
+            bands=(None,) * weight.shape[0],
+        )
+
+    def packets(self, node: Node) -> _Combination:
+        attributes: Mapping[str, Any] = node.attributes
+        source = self._pointwise(node)
+        transform, name = attributes["transform"], attributes["filters"]
+        levels, stride = attributes["levels"], attributes["stride"]
+        named = fixed_filters(transform, name, levels)
+        num_taps = self._num_taps(named.shape[2], levels, named.shape[0])
+        if attributes["trainable_filters"]:
+            low, high = self._parameter(node, "low"), self._parameter(node, "high")
+            bank = equivalent_filters(low, high, levels)
+        else:
+            bank = named.to(device=self.like.device, dtype=self.like.dtype)
+        signs = conjugation_signs(named).to(bank) if transform == "dtcwpt" else None
+        kernels = kernels_of_bank(bank, signs)
+        padding = bank_padding(num_taps, levels, stride, bank.shape[0])
+        number = kernels.shape[0]
+        identity = torch.eye(number, dtype=self.like.dtype, device=self.like.device)
+        colours = source.coefficients[:, :, 0] * source.kernels[0, 0, 0]
+        return _Combination(
+            coefficients=torch.einsum("nc,pk->npck", colours, identity).flatten(0, 1),
+            kernels=kernels,
+            bias=bank.new_zeros(colours.shape[0] * number),
+            padding=padding,
+            stride=stride,
+            height=(source.height + 2 * padding - bank.shape[2]) // stride + 1,
+            width=(source.width + 2 * padding - bank.shape[2]) // stride + 1,
+            bands=(None,) * (colours.shape[0] * number),
+        )
+
+    @staticmethod
+    def _num_taps(length: int, levels: int, num_trees: int) -> int:
+        """Return the taps whose cascade has this length (`filters.equivalent_length`)."""
+        return (length - (2 if num_trees == 2 else 0) - 1) // (2**levels - 1) + 1
+
+    def keep_packets(self, node: Node) -> _Combination:
+        attributes: Mapping[str, Any] = node.attributes
+        source = self._combination(node)
+        by_colour = len(source.bias) // attributes["colours"]
+        kept = torch.tensor(
+            [
+                colour * by_colour + packet
+                for colour in range(attributes["colours"])
+                for packet in attributes["packets"]
+            ],
+            device=source.bias.device,
+        )
+        return replace(
+            source,
+            coefficients=source.coefficients[kept],
+            bias=source.bias[kept],
+            bands=(None,) * len(kept),
+        )
+
+    def packet_mixing(self, node: Node) -> _Combination:
+        attributes: Mapping[str, Any] = node.attributes
+        source = self._combination(node)
+        blocks: list[Tensor] = []
+        biases: list[Tensor] = []
+        bands: list[int] = []
+        for band, (_, outputs, groups) in enumerate(attributes["bands"]):
+            weight = self._parameter(node, f"{band}.weight")
+            blocks += weight.flatten(1).unflatten(0, (groups, outputs // groups)).unbind(0)
+            bias = attributes["bias"]
+            biases.append(
+                self._parameter(node, f"{band}.bias") if bias else weight.new_zeros(outputs)
+            )
+            bands += [band] * outputs
+        matrix = torch.block_diag(*blocks)
+        colours = attributes["colours"]
+        packets = source.coefficients.unflatten(0, (colours, matrix.shape[1]))
+        mixed_bias = source.bias.unflatten(0, (colours, matrix.shape[1])) @ matrix.T
+        return replace(
+            source,
+            coefficients=torch.einsum("oi,nick->nock", matrix, packets).flatten(0, 1),
+            bias=(mixed_bias + torch.cat(biases)).flatten(),
+            bands=tuple(bands) * colours,
+        )
+
+    def colour_mixing_after(self, node: Node) -> _Combination:
+        source = self._combination(node)
+        weight = self._parameter(node, "weight")[:, :, 0, 0]
+        outputs, colours = weight.shape
+        by_colour = source.coefficients.unflatten(0, (colours, outputs))
+        bias = source.bias.unflatten(0, (colours, outputs))
+        return replace(
+            source,
+            coefficients=torch.einsum("on,nock->ock", weight, by_colour),
+            bias=(weight.T * bias).sum(0),
+            bands=source.bands[:outputs],
+        )
+
+    def real_part(self, node: Node) -> _Combination:
+        source = self._combination(node)
+        kernels = source.kernels
+        return replace(source, kernels=kernels.real if kernels.is_complex() else kernels)
+
+    def interleave(self, node: Node) -> _Maps:
+        # A complex channel stays one channel; `convolution` takes it apart.
+        return self._maps(node.inputs[0])
+
+    def crop(self, node: Node) -> _Maps:
+        sources = [self._maps(source) for source in node.inputs]
+        height = min(source.height for source in sources)
+        width = min(source.width for source in sources)
+        cropped, self.crops[node.id] = sources[0].cropped(height, width)
+        return cropped
+
+    def concat(self, node: Node) -> _Maps:
+        sources = [self._maps(source) for source in node.inputs]
+        first = sources[0]
+        for source in sources:
+            if (source.stride, source.height, source.width) != (
+                first.stride,
+                first.height,
+                first.width,
+            ):
+                raise GraphError(f"{node.id} joins maps of different strides or sizes")
+        return replace(first, pieces=tuple(p for source in sources for p in source.pieces))
+
+
+_STEPS = {
+    "conv2d": _Composer.conv2d,
+    "colour_mixing": _Composer.colour_mixing,
+    "packets": _Composer.packets,
+    "keep_packets": _Composer.keep_packets,
+    "packet_mixing": _Composer.packet_mixing,
+    "colour_mixing_after": _Composer.colour_mixing_after,
+    "real_part": _Composer.real_part,
+    "interleave": _Composer.interleave,
+    "crop": _Composer.crop,
+    "concat": _Composer.concat,
+}
+
+
+def _of_one_type(tensors: list[Tensor]) -> list[Tensor]:
+    """Make all complex where one is."""
+    if not any(tensor.is_complex() for tensor in tensors):
+        return tensors
+    return [
+        tensor if tensor.is_complex() else torch.complex(tensor, torch.zeros_like(tensor))
+        for tensor in tensors
+    ]

@@ -1,0 +1,1 @@
+"""The process: arguments, devices, workers, random streams, progress and JSON files."""

@@ -1,0 +1,49 @@
+"""JSON documents of a run: read with a clear error, replaced whole."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from wavetwin.files.atomic import sync, write_file
+from wavetwin.files.json_text import parse_json
+from wavetwin.runtime.process.errors import RunError
+
+__all__ = ["now", "read_json", "write_json"]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return a document.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        document = parse_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{file} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise RunError(f"{file} cannot be read: it is no JSON object")
+    return document
+
+
+def write_json(file: Path, document: dict[str, Any]) -> None:
+    """Replace a document; a kill leaves the old or the new one whole.
+
+    Raises:
+        RunError: a number in it is not finite, which JSON has no word for.
+    """
+    try:
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise RunError(
+            f"{file} is not written: a number for it is infinite or not a number"
+        ) from error
+    write_file(file, f"{text}\n", sync)
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

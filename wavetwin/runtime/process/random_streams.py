@@ -1,0 +1,43 @@
+"""Random streams: every draw of a run comes from a generator named by what it is for.
+
+A stream's seed depends on the plan's seed, the stream's name and the place in the run, never on
+what was drawn before (decisions.md 25). A run therefore resumes exactly without saving the state
+of any generator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from random import Random
+
+import torch
+
+from wavetwin.ir.plan import stream_seed
+
+__all__ = ["epoch_order", "image_random", "named_generator", "seed_step"]
+
+
+def named_generator(seed: int, stream: str, epoch: int = 0) -> torch.Generator:
+    """Return a CPU generator of its own for one stream and epoch."""
+    return torch.Generator().manual_seed(stream_seed(seed, stream, epoch))
+
+
+def epoch_order(seed: int, epoch: int, num_images: int) -> torch.Tensor:
+    """Return the order in which an epoch visits the training images: a permutation of 0..n-1."""
+    return torch.randperm(num_images, generator=named_generator(seed, "order", epoch))
+
+
+def image_random(seed: int, epoch: int, index: int) -> Random:
+    """Return the source of one image's augmentation in one epoch.
+
+    Python documents that `Random.random` gives the same numbers in every version, and setting one
+    up costs microseconds; so it can be done for each image, whichever worker reads it.
+    """
+    text = f"{stream_seed(seed, 'augmentation', epoch)},{index}"
+    return Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+
+
+def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
+    """Seed torch's global generators for one training step: dropout draws from them."""
+    text = f"{stream_seed(seed, 'dropout', epoch, rank)},{step}"
+    torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

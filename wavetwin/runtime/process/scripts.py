@@ -1,0 +1,271 @@
+"""What the generated scripts share: arguments, exit codes, device and threads.
+
+Imports no torch: `train.py --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from wavetwin.diagnostics.system_errors import (
+    broken_output,
+    guard_output,
+    missing_folder,
+    open_streams,
+    refused,
+)
+from wavetwin.diagnostics.terminal import Parser, complain, guard_messages, printable
+from wavetwin.runtime.process.errors import RunError, is_full
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from wavetwin.ir.plan import TrainingPlan
+
+__all__ = [
+    "ScriptArguments",
+    "load_build_model",
+    "parse_arguments",
+    "prepare_device",
+    "project_of",
+    "run_script",
+    "runs_folder",
+]
+
+INTERRUPTED, READER_GONE = 130, 141
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptArguments:
+    """The command line of a generated script; checkpoint fields are of training only."""
+
+    device: str
+    data_root: Path | None
+    runs: Path | None
+    new: bool
+    run: str | None
+    allow_drift: bool
+    workers: int | None
+    """None: as many as the data set needs."""
+    limit_batches: int | None
+    checkpoint_seconds: float
+    checkpoint_steps: int | None
+    command: tuple[str, ...]
+    on_bad_image: str = "stop"
+    allow_other_data: bool = False
+    preflight: bool = False
+    weights: str = "last"
+    again: bool = False
+
+
+def parse_arguments(
+    description: str, *, training: bool, arguments: Sequence[str] | None = None
+) -> ScriptArguments:
+    """Return the script's options; exits with 2 on a wrong one, with 0 after `--help`."""
+    shown = printable(description).replace("%", "%%")
+    parser = Parser(description=shown, allow_abbrev=False)
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: auto")
+    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data sets lie")
+    parser.add_argument(
+        "--runs", type=Path, metavar="DIR", help="where runs are kept; default: the project's runs/"
+    )
+    parser.add_argument(
+        "--allow-drift",
+        action="store_true",
+        help="run although script or wavetwin differ from what was built, and mark the run",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that read image files; default: by the number of cores, 0 for sets in memory",
+    )
+    parser.add_argument(
+        "--on-bad-image",
+        choices=("stop", "skip"),
+        default="stop",
+        help="what a damaged image does; skipped ones are listed in the run; default: stop",
+    )
+    parser.add_argument(
+        "--allow-other-data",
+        action="store_true",
+        help="take files that are not the official ones (checksums, counts), and mark the run",
+    )
+    parser.add_argument(
+        "--limit-batches", type=_positive, metavar="N", help="try out: N batches an epoch, apart"
+    )
+    if training:
+        parser.add_argument(
+            "--new", action="store_true", help="start another run instead of resuming the last one"
+        )
+        parser.add_argument(
+            "--checkpoint-seconds",
+            type=_seconds,
+            default=60.0,
+            metavar="S",
+            help="save the state every S seconds inside an epoch; default: 60",
+        )
+        parser.add_argument(
+            "--checkpoint-steps", type=_positive, metavar="N", help="save it every N steps as well"
+        )
+        parser.add_argument(
+            "--preflight",
+            action="store_true",
+            help="only check, in seconds, that the run could start here",
+        )
+    else:
+        parser.add_argument(
+            "--run", metavar="NAME", help="name of the run's folder; default: the last one"
+        )
+        parser.add_argument(
+            "--weights",
+            type=_weights,
+            default="last",
+            metavar="WHICH",
+            help="last, best (on the validation images) or epoch-N; default: last",
+        )
+        parser.add_argument(
+            "--again", action="store_true", help="repeat entries that have scores; both are kept"
+        )
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    values = parser.parse_args(given)
+    return ScriptArguments(
+        device=values.device,
+        data_root=values.data_root,
+        runs=values.runs,
+        new=getattr(values, "new", False),
+        run=getattr(values, "run", None),
+        allow_drift=values.allow_drift,
+        workers=values.workers,
+        limit_batches=values.limit_batches,
+        checkpoint_seconds=getattr(values, "checkpoint_seconds", 0.0),
+        checkpoint_steps=getattr(values, "checkpoint_steps", None),
+        command=(Path(sys.argv[0]).name, *given),
+        on_bad_image=values.on_bad_image,
+        allow_other_data=values.allow_other_data,
+        preflight=getattr(values, "preflight", False),
+        weights=getattr(values, "weights", "last"),
+        again=getattr(values, "again", False),
+    )
+
+
+def run_script(main: Callable[[], int]) -> NoReturn:
+    """Run a script's main function and exit; a user's fault is one message and code 2."""
+    guard_messages()
+    open_streams()
+    raise SystemExit(guard_output(lambda: _run_guarded(main), READER_GONE))
+
+
+def _run_guarded(main: Callable[[], int]) -> int:
+    try:
+        fault = missing_folder()
+        if fault is not None:
+            raise RunError(fault.headline, fault.help)
+        return main()
+    except RunError as error:
+        complain(f"error: {error}\n")
+        return 2
+    except OSError as error:
+        if error.errno is None or broken_output() is not None:
+            raise
+        if not is_full(error):
+            fault = refused(error)
+            where = "" if fault.subject is None else f"{fault.subject}: "
+            complain(f"error: {RunError(where + fault.headline, fault.help)}\n")
+            return 2
+        complain(
+            f"error: a file cannot be written: {error.strerror}: {error.filename or 'in the run'}\n"
+            "  help: make room and start again; a run goes on from its last saved state, if it has one\n"
+        )
+        return 2
+    except KeyboardInterrupt:
+        complain("interrupted\n")
+        return INTERRUPTED
+
+
+def project_of(script_folder: Path) -> Path:
+    """Return the project that a built folder belongs to: what holds its `generated`."""
+    parent = script_folder.resolve().parent
+    return parent.parent if parent.name == "generated" else parent
+
+
+def runs_folder(script_folder: Path, runs: Path | None) -> Path:
+    """Return where runs are kept."""
+    return runs.expanduser().absolute() if runs is not None else project_of(script_folder) / "runs"
+
+
+def load_build_model(file: Path) -> Callable[..., nn.Module]:
+    """Run a built model.py and return its `build_model`.
+
+    Its text is run, by its path: neither byte code beside it nor another `model` can take its place.
+    """
+    spec = importlib.util.spec_from_file_location("model", file)
+    assert spec is not None, file
+    module = importlib.util.module_from_spec(spec)
+    # Classes are looked up by their module's name, for example when they are pickled.
+    sys.modules["model"] = module
+    exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), module.__dict__)
+    return module.build_model
+
+
+def prepare_device(plan: TrainingPlan, name: str, local_rank: int = 0) -> torch.device:
+    """Set threads and determinism as the plan wants them, and return this process's device.
+
+    Raises:
+        RunError: there is no such device here.
+    """
+    import torch
+
+    from wavetwin.runtime.process.devices import open_device
+
+    torch.set_num_threads(plan.threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        name = "cpu" if accelerator is None else accelerator.type
+    device = open_device(name, local_rank if name == "cuda" else None)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
+
+
+def _count(text: str) -> int:
+    return _whole(text, least=0)
+
+
+def _positive(text: str) -> int:
+    return _whole(text, least=1)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least}, not {text!r}")
+    return int(text)
+
+
+def _weights(text: str) -> str:
+    kind, _, number = text.partition("-")
+    if text in ("last", "best"):
+        return text
+    if kind == "epoch" and number.isascii() and number.isdigit():
+        return f"epoch-{int(number):03d}"
+    raise argparse.ArgumentTypeError(f"must be last, best or epoch-N, not {text!r}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0, not {text!r}")
+    return value

@@ -1,9 +1,0 @@
-"""A report of several runs: tables as Markdown, and everything in one offline HTML file."""
-
-from __future__ import annotations
-
-from wavetwin.runtime.report.first_layer import PacketWeights
-from wavetwin.runtime.report.html_report import CompilerParts
-from wavetwin.runtime.report.write import ReportOptions, report, write_report
-
-__all__ = ["CompilerParts", "PacketWeights", "ReportOptions", "report", "write_report"]

@@ -1,0 +1,387 @@
+"""Checkpoints: the only place that loads tensors.
+
+`checkpoints/last/` holds `model.safetensors` and `state.pt` (what `torch.load(weights_only=True)`
+reads: optimiser, learning rate, position, running sums, and the digest of the weights). A new state is written beside it, synced
+to disk, and takes its place by two renames; a kill between them leaves `previous/`, which is as
+complete. No generator's state is kept: every random stream is derived from the seed and the
+position (random_streams).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file, save
+from torch import Tensor, nn
+
+from wavetwin.files import atomic
+from wavetwin.ir.plan import InitialWeightsPlan
+from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
+from wavetwin.runtime.training.skipped_objects import load_skipping, not_plain
+from wavetwin.runtime.training.state_dicts import choose_state_dict, fit_names, list_some
+from wavetwin.runtime.training.weights_kind import weights_kind
+
+__all__ = [
+    "ForeignWeights",
+    "describe_last",
+    "find_last",
+    "find_not_finite",
+    "load_free_channels",
+    "load_state",
+    "load_weights",
+    "load_weights_bytes",
+    "read_foreign",
+    "save_best",
+    "save_snapshot",
+    "save_state",
+    "write_weights",
+]
+
+WEIGHTS = "model.safetensors"
+STATE = "state.pt"
+STATE_VERSION = 2
+"""Of what the state holds; the first had no digests, and no version."""
+_LAST, _PREVIOUS, _NEW = "last", "previous", "new"
+_FIRST_LAYERS = (
+    "stem.free.weight",
+    "conv1.weight",
+    "features.0.weight",
+    "conv1.freeconv.weight",
+    "features.0.freeconv.weight",
+)
+"""Names of a first convolution: this project's, torchvision's ResNet and AlexNet, the published
+twins' free channels of both."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignWeights:
+    """A state dict that anybody wrote; nothing about its names or values is known yet."""
+
+    tensors: dict[Any, Any]
+    sha256: str
+    """Of the file's bytes, those that the tensors were read from."""
+    notes: tuple[str, ...] = ()
+    """What was chosen from the file, left in it and taken off names, for people."""
+
+
+def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) -> str:
+    """Replace the last state; a kill at any moment leaves the old or the new one whole.
+
+    Returns the SHA-256 of the weights, which the state keeps, too.
+
+    Raises:
+        RunError: it cannot be written (a full disk); the old one is kept.
+    """
+    new, last, previous = (checkpoints / name for name in (_NEW, _LAST, _PREVIOUS))
+    weights = save(_tensors(model))
+    digest = hashlib.sha256(weights).hexdigest()
+    content = io.BytesIO()
+    torch.save({**state, "version": STATE_VERSION, "weights_sha256": digest}, content)
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        (new / WEIGHTS).write_bytes(weights)
+        (new / STATE).write_bytes(content.getbuffer())
+        for file in (new / WEIGHTS, new / STATE, new):
+            _sync(file)
+        if last.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            last.rename(previous)
+        new.rename(last)
+        _sync(checkpoints)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        raise _not_saved(checkpoints, error) from error
+    shutil.rmtree(previous, ignore_errors=True)
+    return digest
+
+
+def find_not_finite(model: nn.Module) -> str | None:
+    """Return the name of a parameter or buffer that has an infinite value or none, if there is one."""
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            return name
+    return None
+
+
+def find_last(checkpoints: Path) -> Path | None:
+    """Return the folder of the last complete state, or None before the first."""
+    for name in (_LAST, _PREVIOUS):
+        if (checkpoints / name).is_dir():
+            return checkpoints / name
+    return None
+
+
+def load_state(checkpoints: Path) -> dict[str, Any] | None:
+    """Return what `save_state` was given beside the model, or None before the first state.
+
+    Raises:
+        RunError: the file is damaged, or of a later version.
+    """
+    folder = find_last(checkpoints)
+    if folder is None:
+        return None
+    file = folder / STATE
+    remedy = f"bring back the file as it was; {ANOTHER_RUN}"
+    if not file.is_file():
+        raise RunError(f"{file} is not there, and training cannot go on without it", remedy)
+    try:
+        # torch.load does not compare the checksums that the file has.
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise RunError(f"{file} cannot be read: it is damaged ({error})", remedy) from error
+    if damaged is not None:
+        raise RunError(f"{file} is damaged: the checksum of {damaged} does not fit", remedy)
+    state = _read_plain(file)
+    if not isinstance(state, dict):
+        raise RunError(f"{file} holds no state of a run", remedy)
+    if state.get("version", 1) not in (1, STATE_VERSION):
+        raise RunError(
+            f"{file} is of version {state['version']}, this wavetwin reads {STATE_VERSION}",
+            f"take the wavetwin that saved it; {ANOTHER_RUN}",
+        )
+    return state
+
+
+def describe_last(checkpoints: Path) -> str:
+    """Return what is left of a run whose disk is full, and where it goes on."""
+    kept = find_last(checkpoints)
+    if kept is None:
+        return "no state was saved yet; make room and start again, training begins anew"
+    return f"the last good state is {kept}; make room and start again, training resumes there"
+
+
+def load_weights(model: nn.Module, file: Path) -> None:
+    """Fill a model from a safetensors file; every name and shape has to agree.
+
+    Raises:
+        RunError: the file is damaged, or of another model.
+    """
+    _fill(model, _read(file), file)
+
+
+def load_weights_bytes(model: nn.Module, content: bytes, file: Path) -> None:
+    """Fill a model from a safetensors file that was read already; as `load_weights`.
+
+    Args:
+        model: what is filled.
+        content: the file's.
+        file: what errors name.
+
+    Raises:
+        RunError: the file is damaged, or of another model.
+    """
+    try:
+        tensors = load(content)
+    except (KeyError, ValueError, SafetensorError) as error:
+        raise RunError(f"{file} cannot be read: {error}") from error
+    _fill(model, tensors, file)
+
+
+def _fill(model: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
+    own = model.state_dict()
+    missing, unexpected = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    different = [
+        f"{name} {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in sorted(own.keys() & tensors.keys())
+        if tensors[name].shape != own[name].shape
+    ]
+    if missing or unexpected or different:
+        notes = [
+            f"{kind}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+            for kind, names in (
+                ("missing", missing),
+                ("unexpected", unexpected),
+                ("of another shape", different),
+            )
+            if names
+        ]
+        raise RunError(f"{file} is of another model; " + "; ".join(notes))
+    model.load_state_dict(tensors)
+
+
+def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: Path) -> str:
+    """Copy the chosen channels of a file's first layer into the stem's free convolution.
+
+    Returns the SHA-256 of the file.
+
+    Raises:
+        RunError: the file is not there, has no first layer, or does not fit.
+    """
+    file = project / initial.checkpoint
+    foreign = read_foreign(file)
+    tensors = {k: v for k, v in foreign.tensors.items() if isinstance(v, Tensor)}
+    # Any one of these names is the first layer's: without what is before all names, if need be.
+    tensors, _ = fit_names(tensors, [[name] for name in _FIRST_LAYERS])
+    name = next((name for name in _FIRST_LAYERS if name in tensors), None)
+    if name is None or tensors[name].ndim != 4:
+        raise RunError(f"{file} has no first layer ({', '.join(_FIRST_LAYERS)})")
+    own = model.state_dict()
+    target = own["stem.free.weight"]
+    channels = initial.channels or tuple(range(len(target)))
+    if len(channels) != len(target) or max(channels) >= len(tensors[name]):
+        raise RunError(
+            f"{file}: {name} has {len(tensors[name])} channels; {len(channels)} are chosen up to "
+            f"number {max(channels)}, and the stem has {len(target)} free channels"
+        )
+    chosen = torch.tensor(channels)
+    for suffix in ("weight", "bias"):
+        source = tensors.get(name.removesuffix("weight") + suffix)
+        parameter = own.get(f"stem.free.{suffix}")
+        if parameter is None and source is None:
+            continue
+        if parameter is None or source is None:
+            raise RunError(
+                f"{file}: {name.removesuffix('.weight')} has {'no' if source is None else 'a'} bias, "
+                f"and the stem's free channels have {'none' if parameter is None else 'one'}"
+            )
+        if source.shape[1:] != parameter.shape[1:]:
+            raise RunError(
+                f"{file}: {name} is {tuple(source.shape)}, the stem's is {tuple(parameter.shape)}"
+            )
+        if not source.is_floating_point() or not bool(source[chosen].isfinite().all()):
+            raise RunError(
+                f"{file}: {name.removesuffix('weight') + suffix} has values that are no finite "
+                f"numbers, or is of no floating-point type ({source.dtype})"
+            )
+        # A state dict shares its memory with the model.
+        parameter.copy_(source[chosen])
+    return foreign.sha256
+
+
+def read_foreign(file: Path, key: str | None = None) -> ForeignWeights:
+    """Read a state dict that anybody wrote: safetensors, or a file of `torch.save` or Lightning.
+
+    What the file is, its bytes say. The state dict may lie below any keys; what wrappers put before
+    all of its names, as `module.`, is taken off. A pickle is read for tensors and plain values only:
+    objects are skipped, and what could run code is refused.
+
+    Args:
+        file: of the name of a weights file, or with the bytes of one.
+        key: of the state dict to take where there are several, or what its names begin with.
+
+    Raises:
+        RunError: the file is not there, damaged, of another kind, or holds no state dict or several.
+    """
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise RunError(f"{file} is not there") from None
+    except OSError as error:
+        raise RunError(f"{file} cannot be read: {error.strerror or error}") from error
+    kind = weights_kind(data, file)
+    if kind == "safetensors":
+        try:
+            content: Any = load(data)
+        except (KeyError, ValueError, SafetensorError) as error:
+            raise RunError(f"{file} cannot be read: {error}") from error
+        skipped = ()
+    else:
+
+        def read() -> Any:
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+        content, skipped = load_skipping(read, data, file)
+    found = choose_state_dict(content, str(file), key)
+    notes = found.notes
+    if skipped:
+        notes += (f"objects that are no tensors were skipped, none was run: {list_some(skipped)}",)
+    return ForeignWeights(found.tensors, hashlib.sha256(data).hexdigest(), notes)
+
+
+def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Write a safetensors file whose header holds `metadata`; a kill leaves none or the whole.
+
+    Returns the SHA-256 of the file.
+
+    Safetensors puts several entries into any order: only with one are the bytes always the same.
+
+    Raises:
+        RunError: it cannot be written there.
+    """
+    data = save({name: _separate(value) for name, value in tensors.items()}, dict(metadata))
+    try:
+        atomic.write_file(file, data, _sync)
+    except OSError as error:
+        raise RunError(f"{file} cannot be written: {error.strerror or error}") from error
+    return hashlib.sha256(data).hexdigest()
+
+
+def save_snapshot(checkpoints: Path, model: nn.Module, epoch: int) -> tuple[str, str]:
+    """Keep the weights after this many epochs as `epoch-030.safetensors`; return name and SHA-256.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    return _keep(checkpoints, f"epoch-{epoch:03d}.safetensors", model, {})
+
+
+def save_best(checkpoints: Path, model: nn.Module, epoch: int) -> tuple[str, str]:
+    """Keep the weights of the lowest validation error as `best.safetensors`; return name and SHA-256.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    return _keep(checkpoints, "best.safetensors", model, {"epoch": str(epoch)})
+
+
+def _keep(
+    checkpoints: Path, name: str, model: nn.Module, metadata: Mapping[str, str]
+) -> tuple[str, str]:
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    return name, write_weights(checkpoints / name, model.state_dict(), metadata)
+
+
+def _not_saved(checkpoints: Path, error: OSError) -> RunError:
+    return RunError(
+        f"the state cannot be written to {checkpoints}: {error.strerror or error}",
+        describe_last(checkpoints),
+    )
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the state dict as separate tensors in CPU memory, as safetensors wants them."""
+    return {name: _separate(value) for name, value in model.state_dict().items()}
+
+
+def _separate(value: Tensor) -> Tensor:
+    return value.detach().to("cpu", copy=True).contiguous()
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    if not file.is_file():
+        raise RunError(f"{file} is not there")
+    if file.suffix != ".safetensors":
+        return _read_plain(file)
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{file} cannot be read: {error}") from error
+
+
+def _read_plain(file: Path) -> dict[str, Any]:
+    return _load_plain(file, file)
+
+
+def _load_plain(source: Path | io.BytesIO, file: Path) -> Any:
+    """Read a file of torch's; `file` is what errors name."""
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # A file of unknown origin can make torch raise anything; none of it is run.
+        raise not_plain(file, error) from error
+
+
+def _sync(path: Path) -> None:
+    atomic.sync(path)

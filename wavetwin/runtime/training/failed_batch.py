@@ -1,0 +1,48 @@
+"""What made a run fail: the batch whose loss was not a finite number, kept for a closer look."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from wavetwin.runtime.data import ExperimentData
+from wavetwin.runtime.process.processes import Processes
+from wavetwin.runtime.training.checkpoint import write_weights
+from wavetwin.runtime.training.running import NotFinite
+from wavetwin.runtime.training.schedule import LearningRate
+
+__all__ = ["save_failed_batch"]
+
+
+def save_failed_batch(
+    run: Path,
+    data: ExperimentData,
+    fault: NotFinite,
+    learning_rate: LearningRate,
+    processes: Processes,
+) -> Path:
+    """Write `failed/step-<n>-rank<r>.safetensors` of this process's share; return the path.
+
+    `images` are as the network gets them, (images, channels, height, width), normalised; `labels`
+    their classes; `positions` their places in the training split. `failed_batch` in the header's
+    metadata is JSON: what was not finite, and where in training. A batch follows from the seed, the epoch and the step, so
+    it is made again here, also where the fault was noticed some steps later.
+    """
+    epoch, step = divmod(fault.step - 1, data.steps_per_epoch)
+    batches = data.training_batches(epoch, step, processes.rank, processes.count)
+    images, labels, positions = next(iter(batches))
+    folder = run / "failed"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"step-{fault.step:06d}-rank{processes.rank}.safetensors"
+    facts = {
+        "not_finite": fault.kind,
+        "epoch": epoch + 1,
+        "step": fault.step,
+        "learning_rate": learning_rate.value,
+        "training_digest": data.plan.training_digest,
+        "data": data.fingerprint,
+        "bad_images": data.bad_images,
+    }
+    tensors = {"images": data.normalise(images), "labels": labels, "positions": positions}
+    write_weights(file, tensors, {"failed_batch": json.dumps(facts)})
+    return file

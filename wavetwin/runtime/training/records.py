@@ -1,0 +1,184 @@
+"""Records of a run: JSON lines that can be cut back to a checkpoint, and TensorBoard events.
+
+`gradients.jsonl` (where `training.record_gradients` is set) has a line a step, that of batch number
+`step` from 1: `{"step": 1, "linf": {"stem.wavelet.mixing.0.weight": [0.012, ...], ...}}`. Each list
+belongs to a band's weights and has, per output map, the largest absolute value in its row of the
+gradient: of the cross-entropy of the whole batch, before weight decay and penalty are added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wavetwin.files.json_text import parse_json
+from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
+from wavetwin.runtime.process.progress import say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch.utils.tensorboard import SummaryWriter
+
+__all__ = ["EventWriter", "JsonLines", "read_gradients", "read_lines"]
+
+_AT_ONCE = 1 << 20
+"""Bytes that are read at once."""
+
+
+class JsonLines:
+    """One JSON object a line; `position` and `cut_back` make a resumed file equal to a whole one.
+
+    The digest grows with the lines, so that a state can name it without reading the file again.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        # Unbuffered: what one write leaves out on a full disk is not written later either.
+        self._stream = file.open("ab", buffering=0)
+        self._bytes, self._digest = 0, hashlib.sha256()
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one line.
+
+        Raises:
+            OSError: the disk is full; the error names the file.
+        """
+        line = f"{json.dumps(record, allow_nan=False)}\n".encode()
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[self._stream.write(rest) :]
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.file)) from error
+        self._bytes += len(line)
+        self._digest.update(line)
+
+    def position(self) -> dict[str, Any]:
+        """Return `bytes` and `sha256` of what was written, all of it on disk."""
+        os.fsync(self._stream.fileno())
+        return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
+
+    def cut_back(self, position: Mapping[str, Any] | int) -> None:
+        """Drop what a session wrote after its last checkpoint.
+
+        Args:
+            position: as `position` returned it; a number of bytes is not compared with a digest.
+
+        Raises:
+            RunError: as `check`; the file is left alone.
+        """
+        self._digest = self.check(position)
+        self._bytes = position if isinstance(position, int) else position["bytes"]
+        os.truncate(self.file, self._bytes)
+
+    def check(self, position: Mapping[str, Any] | int) -> Any:
+        """Compare the file with an earlier position; return the running digest up to there.
+
+        Raises:
+            RunError: the file is shorter than it was, or begins with other bytes.
+        """
+        size = position if isinstance(position, int) else position["bytes"]
+        digest = hashlib.sha256()
+        found = 0
+        with self.file.open("rb") as stream:
+            while found < size and (part := stream.read(min(_AT_ONCE, size - found))):
+                digest.update(part)
+                found += len(part)
+        if found < size:
+            raise RunError(
+                f"{self.file} has {found:,} bytes, and the state says that it had {size:,}",
+                f"bring back the file as it was; {ANOTHER_RUN}",
+            )
+        if not isinstance(position, int) and digest.hexdigest() != position["sha256"]:
+            raise RunError(
+                f"{self.file} was changed: its first {size:,} bytes are not those that the state "
+                "was saved with",
+                f"bring back the file as it was; {ANOTHER_RUN}",
+            )
+        return digest
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file; an unfinished last line (a kill) is left out."""
+    if not file.is_file():
+        return
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield parse_json(line)
+
+
+def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Return the recorded gradient norms, per band an array (steps, outputs), in the bands' order.
+
+    Row i is batch i + 1 of the training, over all its lives; a band's key is the path of its weights'
+    module, such as `stem.wavelet.mixing.0`. Lambdas of the regularisation are chosen by them.
+
+    Raises:
+        RunError: the run recorded no gradients, or its file is not whole.
+    """
+    import numpy as np
+
+    file = Path(run_folder) / "gradients.jsonl"
+    if not file.is_file():
+        raise RunError(f"{file} is not there", "training.record_gradients: true records gradients")
+    lines = list(read_lines(file))
+    if [line["step"] for line in lines] != list(range(1, len(lines) + 1)):
+        raise RunError(f"{file} does not have every step once, in order")
+    names = list(lines[0]["linf"]) if lines else []
+    if any(list(line["linf"]) != names for line in lines):
+        raise RunError(f"{file} has other bands in some steps than in the first")
+    return {
+        name.removesuffix(".weight"): np.array([line["linf"][name] for line in lines])
+        for name in names
+    }
+
+
+class EventWriter:
+    """TensorBoard events of one life; a resumed run replaces the events after its checkpoint.
+
+    Where tensorboard is not installed it says so and writes nothing; metrics.jsonl has the numbers.
+    """
+
+    def __init__(self, folder: Path, steps_done: int) -> None:
+        self._writer: SummaryWriter | None = None
+        if importlib.util.find_spec("tensorboard") is None:
+            say("tensorboard is not installed: no events are written; metrics.jsonl has it all")
+            return
+        with warnings.catch_warnings():
+            # Deprecations inside tensorboard are not this program's to mend.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from torch.utils.tensorboard import SummaryWriter
+
+            # Steps are counted from 1: what has the number of the next one or more is replaced, also
+            # where an attempt was killed before its first checkpoint.
+            self._writer = SummaryWriter(str(folder), purge_step=steps_done + 1)
+
+    def add(self, section: str, step: int, values: Mapping[str, Any]) -> None:
+        """Write the finite numbers of a record."""
+        if self._writer is None:
+            return
+        for name, value in values.items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if is_number and math.isfinite(value):
+                self._writer.add_scalar(f"{section}/{name}", value, step)
+
+    def flush(self) -> None:
+        """Hand everything to the file."""
+        if self._writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
