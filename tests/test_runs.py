@@ -174,12 +174,12 @@ def test_show(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     life = "1 1 to 10 2026-01-02T03:00:00+00:00 2026-01-02T03:04:00+00:00 finished cpu "
     assert life + "train.py --device cpu" in lines
     assert any(line.startswith("scores.json ") and line.endswith(" bytes") for line in lines)
-    commit = "c" * 40
+    commit, digest = "c" * 40, json.loads((folder / "manifest.json").read_text())["digest"]
     assert lines[-4:] == [
         f"git worktree add ../at-cccccccc {commit} && cd ../at-cccccccc",
         "git apply PATCH # inputs.patch of the folder that the run was built in",
         "wavetwin build specs/digits/cnn.yaml --set training.seed=1 --allow-dirty",
-        "then, as it was started: train.py --device cpu",
+        f"python generated/cnn@{digest[:8]}/train.py --device cpu",
     ]
     assert cli.main(["runs", "show", str(folder), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from scripted import MODEL_WITHOUT_RANDOMNESS, PENALTY, build_folder, only_run, run_here
 
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.machine import launch_info
 from wavetwin.runtime.process.processes import ALONE, join_processes
 from wavetwin.runtime.training.records import read_lines
 from wavetwin.runtime.training.run_folder import RunFolder
@@ -103,7 +104,39 @@ def test_two_processes_train_as_one(one: Path, two: Path):
     first, other = records(two, name)[0]["linf"], records(one, name)[0]["linf"]
     assert {key: pytest.approx(values, rel=1e-4) for key, values in other.items()} == first
     manifest = json.loads((only_run(two) / "manifest.json").read_text())
-    assert [life["machine"]["processes"] for life in manifest["lives"]] == [2]
+    (life,) = manifest["lives"]
+    launch = {"processes": 2, "nodes": 1, "processes_per_node": 2, "launcher": "torchrun"}
+    assert life["machine"].items() >= launch.items()
+
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "GROUP_WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "4"}
+
+
+@pytest.mark.parametrize(
+    ("processes", "variables", "expected"),
+    [
+        (1, {}, (1, 1, None)),
+        (1, {"WAVETWIN_LAUNCHER": "slurm.sh", "SLURM_STEP_ID": "0"}, (1, 1, "slurm.sh")),
+        (8, TORCHRUN, (2, 4, "torchrun")),
+        # The agents of nodes with 4 and 2 GPUs: the first one sees its own number.
+        (6, TORCHRUN, (2, 4, "torchrun")),
+        (8, TORCHRUN | {"SLURM_STEP_ID": "0"}, (2, 4, "srun")),
+        (8, TORCHRUN | {"WAVETWIN_LAUNCHER": "slurm.sh"}, (2, 4, "slurm.sh")),
+        # RANK and WORLD_SIZE were set by hand, for each task of a step of Slurm.
+        (8, {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "2"}, (2, 4, "srun")),
+        (8, {}, (None, None, None)),
+    ],
+)
+def test_what_started_the_processes_is_recorded(
+    processes: int, variables: dict[str, str], expected: tuple[int | None, ...]
+):
+    nodes, per_node, launcher = expected
+    assert launch_info(processes, variables) == {
+        "processes": processes,
+        "nodes": nodes,
+        "processes_per_node": per_node,
+        "launcher": launcher,
+    }
 
 
 def test_two_processes_stop_and_resume(two: Path, tmp_path: Path):

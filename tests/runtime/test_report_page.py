@@ -288,6 +288,109 @@ def test_the_build_is_told_what_it_was_told(
     assert f"wavetwin build{flags} a.yaml" in page_of([run], tmp_path).text
 
 
+def launched(
+    folder: Path,
+    machines: list[dict[str, Any]],
+    words: tuple[str, ...] = (),
+    launch: dict[str, Any] | None = None,
+) -> list[str]:
+    """The commands that repeat a run whose sessions ran on these machines, after the build's."""
+    run = write_run(folder, plan_of(3), [record(ONE_CROP, ERRORS, launch=launch)])
+    document = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    (life,) = document["lives"]
+    command = ["train.py", *words]
+    document["lives"] = [life | {"command": command, "machine": machine} for machine in machines]
+    write(run / "manifest.json", document)
+    write(run / "build.json", {"spec": "a.yaml"})
+    text = page_of([run], folder).text
+    block = text[text.index("wavetwin build a.yaml") :].split("\n")
+    return [line for line in block[1:] if "generated/tiny" in line or line.startswith("#")]
+
+
+ALONE = {"processes": 1, "nodes": 1, "processes_per_node": 1, "launcher": None}
+TWO = {"processes": 2, "nodes": 1, "processes_per_node": 2, "launcher": "torchrun"}
+EIGHT = {"processes": 8, "nodes": 2, "processes_per_node": 4, "launcher": "torchrun"}
+SCRIPTS = "generated/tiny/train.py", "generated/tiny/evaluate.py"
+FIRST = '"$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1):29500"'
+MEETING = "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-id again"
+
+
+@pytest.mark.parametrize(
+    ("machine", "training"),
+    [
+        ({}, ["python {} --device cpu"]),
+        (ALONE, ["python {} --device cpu"]),
+        (TWO, ["torchrun --nproc-per-node 2 {} --device cpu"]),
+        (
+            {"processes": 2},
+            [
+                "# 2 processes; their division over nodes is not recorded, and changes nothing",
+                "torchrun --nproc-per-node 2 {} --device cpu",
+            ],
+        ),
+        ({"processes": "2; rm -r /"}, ["python {} --device cpu"]),
+        (
+            EIGHT,
+            [
+                "# on each of 2 nodes, with FIRST_NODE set to the name of the first one",
+                f'{MEETING} --rdzv-endpoint "$FIRST_NODE:29500" {{}} --device cpu',
+            ],
+        ),
+        (
+            EIGHT | {"launcher": "srun"},
+            [
+                "# inside a job of Slurm that has 2 nodes",
+                "srun --nodes 2 --ntasks 2 --ntasks-per-node 1 "
+                f"{MEETING} --rdzv-endpoint {FIRST} {{}} --device cpu",
+            ],
+        ),
+    ],
+)
+def test_the_launcher_is_repeated(
+    tmp_path: Path, machine: dict[str, Any], training: list[str]
+) -> None:
+    words = ("--device", "cpu", "--runs", "/elsewhere/runs")
+    lines = launched(tmp_path, [machine], words)
+    expected = [line.format(SCRIPTS[0]) for line in training]
+    assert lines == [*expected, f"python {SCRIPTS[1]}"]
+
+
+def test_an_evaluation_is_repeated_with_its_own_launcher(tmp_path: Path) -> None:
+    lines = launched(tmp_path, [ALONE], launch=TWO)
+    assert lines == [f"python {SCRIPTS[0]}", f"torchrun --nproc-per-node 2 {SCRIPTS[1]}"]
+
+
+def test_a_job_of_slurm_is_submitted_again(tmp_path: Path) -> None:
+    """It evaluates by itself; an evaluation from elsewhere comes after it."""
+    by_script = EIGHT | {"launcher": "slurm.sh", "device": "cuda"}
+    words = ("--runs=/shared/runs", "--workers", "3")
+    submit = (
+        "SBATCH_OPTIONS='--nodes=2 --gpus-per-node=4' PROCESSES_PER_NODE=4 "
+        "bash generated/tiny/slurm.sh --workers 3"
+    )
+    assert launched(tmp_path / "own", [by_script], words, launch=by_script) == [submit]
+    assert launched(tmp_path / "other", [by_script], words) == [
+        submit,
+        "# when the job has ended:",
+        f"python {SCRIPTS[1]}",
+    ]
+
+
+def test_sessions_of_another_number_of_processes_are_said(tmp_path: Path) -> None:
+    note, training, _ = launched(tmp_path, [TWO, ALONE])
+    assert note.startswith("# sessions had 2, then 1 processes:")
+    assert training == f"torchrun --nproc-per-node 2 {SCRIPTS[0]}"
+
+
+def test_the_list_of_runs_repeats_the_launcher(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launched(tmp_path / "runs", [TWO])
+    (run,) = tmp_path.glob("runs/tiny/*")
+    assert cli.main(["runs", "show", str(run), "--runs", str(tmp_path / "runs")]) == 0
+    assert f"torchrun --nproc-per-node 2 {SCRIPTS[0]}\n" in capsys.readouterr().out
+
+
 def test_published_curves_and_scores_stand_beside(tmp_path: Path) -> None:
     """AI's, as seed 000 has them, found by the model digest: 90 epochs, flip rates of 8 steps."""
     from wavetwin.published import find_published

@@ -11,10 +11,28 @@ from wavetwin.explain.html import facts, table
 from wavetwin.explain.report.overview import marks_of
 from wavetwin.explain.report.page import Part
 from wavetwin.explain.report.runs import Run, build_of
+from wavetwin.explain.start_command import (
+    Launch,
+    built_folder,
+    evaluation_command,
+    training_commands,
+)
 
 __all__ = ["reproduce_part", "run_anchor"]
 
-_MACHINE = ("system", "python", "torch", "device", "device_name", "cores", "threads", "processes")
+_MACHINE = (
+    "system",
+    "python",
+    "torch",
+    "device",
+    "device_name",
+    "cores",
+    "threads",
+    "processes",
+    "nodes",
+    "processes_per_node",
+    "launcher",
+)
 """Of the machine's record: what numbers and times depend on."""
 
 
@@ -111,17 +129,15 @@ def _commands(run: Run, build: dict[str, Any]) -> list[str]:
     if run.plan is None:
         return [*lines, _evaluate_weights(run)]
     spec, overrides = build.get("spec", f"{run.name}.yaml"), build.get("overrides") or []
-    folder = f"generated/{run.name}"
-    if overrides:
-        folder += f"@{run.manifest['digest'][:8]}"
+    folder = built_folder(run.name, run.manifest["digest"], overrides)
     lines.append(
         shlex.join(["wavetwin", "build", *_flags(run, build), *_settings(overrides), spec])
     )
-    lives = run.manifest.get("lives") or []
-    command = lives[0].get("command") if lives else None
-    script, *arguments = command or ["train.py"]
-    lines.append(shlex.join(["python", f"{folder}/{script}", *arguments]))
-    return [*lines, *dict.fromkeys(_evaluations(run, folder))]
+    training, launch = training_commands(folder, run.manifest.get("lives") or [])
+    evaluations = dict.fromkeys(_evaluations(run, folder, launch.is_slurm_script))
+    if launch.is_slurm_script and evaluations:
+        training.append("# when the job has ended:")
+    return [*lines, *training, *(line for command in evaluations for line in command)]
 
 
 def _flags(run: Run, build: dict[str, Any]) -> list[str]:
@@ -140,14 +156,18 @@ def _settings(overrides: Sequence[str]) -> list[str]:
     return [word for override in overrides for word in ("--set", override)]
 
 
-def _evaluations(run: Run, folder: str) -> Iterator[str]:
+def _evaluations(run: Run, folder: str, by_slurm_script: bool) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of each evaluation, without those that slurm.sh makes after training."""
     for record in run.scores:
-        words = ["python", f"{folder}/evaluate.py"]
+        launch = Launch.from_record(record.get("launch"))
+        if by_slurm_script and launch.launcher == "slurm.sh":
+            continue
+        words: list[str] = []
         if record.get("checkpoint", "last") != "last":
             words += ["--weights", record["checkpoint"]]
         if record.get("limit_batches") is not None:
             words += ["--limit-batches", str(record["limit_batches"])]
-        yield shlex.join(words)
+        yield tuple(evaluation_command(launch, folder, words))
 
 
 def _evaluate_weights(run: Run) -> str:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from wavetwin.explain.runs.folders import RunFacts
 from wavetwin.explain.runs.scores import Score
 from wavetwin.explain.runs.select import find_score
+from wavetwin.explain.start_command import built_folder, training_commands
 from wavetwin.explain.text_table import align
 from wavetwin.files.json_text import parse_json
 from wavetwin.runtime.training.run_names import trial_mark
@@ -232,9 +233,8 @@ def _reproduce(run: RunFacts, build: dict[str, Any], manifest: dict[str, Any]) -
         overrides = [word for text in build.get("overrides", []) for word in ("--set", str(text))]
         dirty = ["--allow-dirty"] if "dirty" in run.marks else []
         lines.append(shlex.join(["wavetwin", "build", spec, *overrides, *dirty]))
-    commands = [_command(life) for life in manifest.get("lives", [])]
-    if commands and commands[0]:
-        lines.append(f"then, as it was started: {commands[0]}")
+        folder = built_folder(run.name, run.digest, overrides)
+        lines += training_commands(folder, manifest.get("lives") or [])[0]
     return lines
 
 

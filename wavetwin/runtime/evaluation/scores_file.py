@@ -30,6 +30,7 @@ from wavetwin.runtime.evaluation.entry_files import entry_fingerprint
 from wavetwin.runtime.evaluation.per_image import Evaluated
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.json_files import now, read_json, write_json
+from wavetwin.runtime.process.machine import launch_info
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.progress import say
 from wavetwin.runtime.training.checkpoint import (
@@ -154,6 +155,7 @@ class ScoreBook:
             say(f"the run is a {self._trial}: its scores are no result")
         load_weights_bytes(model, content, self.weights)
         self._facts["weights"] = digest
+        self._facts["launch"] = launch_info(processes.count)
 
     def has(self, entry: EvaluationPlan) -> bool:
         """Whether the entry was scored with the same weights, data, files and build.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["machine_facts"]
+__all__ = ["launch_info", "machine_facts"]
 
 
 def machine_facts(device: torch.device) -> dict[str, Any]:
@@ -27,6 +28,43 @@ def machine_facts(device: torch.device) -> dict[str, Any]:
         "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
     }
+
+
+def launch_info(processes: int, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return how many processes there are on how many nodes, and what started them.
+
+    Args:
+        processes: all of them, as they have joined.
+        environment: with the variables of the launcher; default: the process's own.
+    """
+    variables = os.environ if environment is None else environment
+    launcher = variables.get("WAVETWIN_LAUNCHER")
+    nodes, per_node = 1, processes
+    if processes > 1:
+        nodes = _number(variables, "GROUP_WORLD_SIZE")
+        per_node = _number(variables, "LOCAL_WORLD_SIZE")
+        if launcher is None and "SLURM_STEP_ID" in variables:
+            launcher = "srun"
+        elif launcher is None and "TORCHELASTIC_RUN_ID" in variables:
+            launcher = "torchrun"
+        if nodes is None and per_node is None and launcher == "srun":
+            # A task of Slurm a process, without torchrun.
+            nodes = _number(variables, "SLURM_STEP_NUM_NODES")
+        if nodes is None and per_node is not None and processes % per_node == 0:
+            nodes = processes // per_node
+        if per_node is None and nodes is not None and processes % nodes == 0:
+            per_node = processes // nodes
+    return {
+        "processes": processes,
+        "nodes": nodes,
+        "processes_per_node": per_node,
+        "launcher": launcher,
+    }
+
+
+def _number(variables: Mapping[str, str], name: str) -> int | None:
+    text = variables.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
 
 
 def _processor() -> str:

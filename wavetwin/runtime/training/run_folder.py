@@ -33,7 +33,7 @@ from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data.class_record import CLASS_NAMES, recorded_names
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError, is_full
 from wavetwin.runtime.process.json_files import now, read_json, write_json
-from wavetwin.runtime.process.machine import machine_facts
+from wavetwin.runtime.process.machine import launch_info, machine_facts
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.scripts import ScriptArguments, runs_folder
 from wavetwin.runtime.training.checkpoint import describe_last, find_last
@@ -117,7 +117,7 @@ class RunFolder:
             return []
         lives: list[dict[str, Any]] = self.manifest["lives"]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *self.provenance.drift})
-        machine = machine_facts(device) | {"processes": processes}
+        machine = machine_facts(device) | launch_info(processes)
         warnings: list[str] = []
         built_with = self.provenance.manifest.get("versions", {}).get("torch")
         differs = built_with and version_difference(built_with, str(torch.__version__))
