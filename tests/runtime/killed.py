@@ -1,4 +1,6 @@
-"""Run a generated script that kills itself with SIGKILL: `python killed.py SCRIPT PHASE N ...`.
+"""Run a generated script that sends itself a signal: `python killed.py SCRIPT PHASE[:SIGNAL] N ...`.
+
+The signal is SIGKILL where none is named.
 
 The phases: `writing` the N-th sync inside a checkpoint's writing, `renaming` the N-th rename of a
 checkpoint's folder, `validation` before the N-th batch of validation images is predicted,
@@ -16,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 
-def kill_at(owner: Any, name: str, number: int) -> None:
-    """Let the process die at the start of the N-th call of `owner.name`."""
+def kill_at(owner: Any, name: str, number: int, sent: signal.Signals) -> None:
+    """Let the process send itself a signal at the start of the N-th call of `owner.name`."""
     original: Callable[..., Any] = getattr(owner, name)
     calls = 0
 
@@ -25,7 +27,7 @@ def kill_at(owner: Any, name: str, number: int) -> None:
         nonlocal calls
         calls += 1
         if calls == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), sent)
         return original(*arguments, **options)
 
     setattr(owner, name, counted)
@@ -48,6 +50,7 @@ class Validation:
 
 def main() -> None:
     script, phase, number, *arguments = sys.argv[1:]
+    phase, _, sent = phase.partition(":")
     from wavetwin.runtime.data import ExperimentData
     from wavetwin.runtime.training import checkpoint
     from wavetwin.runtime.training.run_folder import RunFolder
@@ -62,7 +65,7 @@ def main() -> None:
         "step": (RunFolder, "mark_step"),
         "loading": (TrainingRun, "parts"),
     }[phase]
-    kill_at(owner, name, int(number))
+    kill_at(owner, name, int(number), signal.Signals[sent or "SIGKILL"])
     sys.argv = [script, *arguments]
     sys.path[0] = str(Path(script).parent)
     runpy.run_path(script, run_name="__main__")

@@ -26,6 +26,7 @@ from wavetwin.runtime.data.batch_augment import BatchAugment, random_windows, re
 from wavetwin.runtime.data.decode import BadImageError, decode_image
 from wavetwin.runtime.data.transforms import CROP_ATTEMPTS, fit
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.scripts import STOP_SIGNALS
 
 AUGMENTATIONS = ["crop_flip", "pad_crop_flip", "pad_crop", "none"]
 FOLDER = TINY | {
@@ -301,7 +302,7 @@ def test_signals_to_the_group_do_not_kill_the_pool(tmp_path: Path):
     data = load(tmp_path, workers=1)
 
     def signalled(image: Tensor) -> Tensor:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for number in STOP_SIGNALS:
             os.kill(os.getpid(), number)
         return fit(image, 16)
 

@@ -25,6 +25,7 @@ from wavetwin.diagnostics.terminal import complain
 from wavetwin.runtime.data.decode import BadImageError
 from wavetwin.runtime.data.sources import Batch, FileImages, ImageSet
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.scripts import STOP_SIGNALS
 
 __all__ = ["FileTransform", "read_files"]
 
@@ -200,7 +201,7 @@ def _next(fetched: Iterator[_Fetched]) -> _Fetched | None:
 
 def _leave_signals_to_the_run(worker: int) -> None:
     """A signal to the whole group stops the run, which then ends the pool by itself."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

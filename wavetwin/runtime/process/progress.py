@@ -25,6 +25,8 @@ __all__ = ["ProgressReport", "say"]
 
 LINE_SECONDS = 30.0
 """Between plain lines; epochs always have theirs."""
+BAR_SECONDS = 0.1
+"""Between two drawings of a bar."""
 
 
 def say(text: str) -> None:
@@ -92,11 +94,15 @@ class ProgressReport:
         self._done += 1
         self._images += images
         text = f"{note}  {self.images_per_second:.0f} images/s".strip()
-        if self._bar is not None and self._task is not None:
-            with self._noting_loss():
-                self._bar.update(self._task, completed=self._done, note=printable(text))
-            return
         moment = time.monotonic()
+        if self._bar is not None and self._task is not None:
+            is_due = moment - self._last_line >= BAR_SECONDS
+            self._last_line = moment if is_due else self._last_line
+            with self._noting_loss():
+                self._bar.update(
+                    self._task, completed=self._done, note=printable(text), refresh=is_due
+                )
+            return
         if self._is_shown and moment - self._last_line >= LINE_SECONDS:
             self._last_line = moment
             line = f"{self._what}: {self._done}/{self._total}  {text}  {self._left()} left"
@@ -118,8 +124,12 @@ class ProgressReport:
         except OSError as error:
             if not self._outlives_output:
                 raise
-            self.lost, self._bar, self._is_shown = error, None, False
+            bar, self._bar = self._bar, None
+            self.lost, self._is_shown = error, False
             discard(sys.stdout)
+            if bar is not None:
+                # It has put itself in the place of both streams: standard error is still heard.
+                bar.stop()
 
     def _left(self) -> str:
         steps = max(1, self._done - self._first)
@@ -154,4 +164,6 @@ def _make_bar() -> Progress:
         TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(),
         console=Console(),
+        # A thread that draws would be the one that meets a terminal that was closed.
+        auto_refresh=False,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import math
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wavetwin.ir.plan import TrainingPlan
 
 __all__ = [
+    "STOP_SIGNALS",
     "ScriptArguments",
     "load_build_model",
     "parse_arguments",
@@ -41,6 +43,14 @@ __all__ = [
 ]
 
 INTERRUPTED, READER_GONE = 130, 141
+STOP_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+"""What tells a run to save and stop; it may come to the whole group of processes."""
 
 
 @dataclass(frozen=True, slots=True)

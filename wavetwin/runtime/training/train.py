@@ -29,6 +29,7 @@ from wavetwin.runtime.process.errors import RunError, is_full
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.random_streams import seed_step
+from wavetwin.runtime.process.scripts import STOP_SIGNALS
 from wavetwin.runtime.training.checkpoint import (
     describe_last,
     find_last,
@@ -62,7 +63,6 @@ from wavetwin.runtime.training.training_batches import (
 __all__ = ["TrainingRun"]
 
 LINES_PER_EPOCH = 20
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class TrainingRun:
@@ -123,7 +123,7 @@ class TrainingRun:
             # A command like nohup has SIGHUP ignored, so that it changes nothing.
             heard = [
                 number
-                for number in _SIGNALS
+                for number in STOP_SIGNALS
                 if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
             ]
             self._old_handlers = {s: signal.signal(s, self._on_signal) for s in heard}
