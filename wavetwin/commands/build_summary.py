@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wavetwin.commands.ignore_offer import ignore_offer
 from wavetwin.explain.show.tree_table import model_table
 from wavetwin.explain.text_table import align, quoted, shown
 
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
     from wavetwin.commands.build import Built
 
 
-def build_summary(built: Sequence[Built], current: Path) -> str:
-    """Return what `wavetwin build` prints: the layers of one spec, or one line for each of several."""
+def build_summary(built: Sequence[Built], current: Path, uses_git: bool = False) -> str:
+    """Return what `wavetwin build` prints: the layers of one spec, or one line for each of several.
+
+    Where git is used, what its users may want to ignore ends it.
+    """
+    offer = ignore_offer(built, current) if uses_git else ""
     if len(built) == 1:
         result = built[0]
         folder = shown(result.folder, current)
@@ -25,7 +30,7 @@ def build_summary(built: Sequence[Built], current: Path) -> str:
             lines.append(f"kept        {', '.join(result.kept)}: edited by hand")
         lines.append(f"manifest    SHA-256 {result.manifest_sha256}")
         lines.append(f"next        python {quoted(f'{folder}/train.py')}")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines) + "\n" + offer
     rows = [("experiment", "parameters", "MACs", "folder", "manifest")]
     rows += [
         (
@@ -43,7 +48,7 @@ def build_summary(built: Sequence[Built], current: Path) -> str:
         if result.kept:
             names = ", ".join(result.kept)
             summary += f"\n{shown(result.folder, current)}: kept {names}: edited by hand"
-    return "\n".join([*align(rows, right=(1, 2)), "", summary]) + "\n"
+    return "\n".join([*align(rows, right=(1, 2)), "", summary]) + "\n" + offer
 
 
 def _file_names(files: Sequence[str]) -> list[str]:

@@ -214,7 +214,7 @@ def _build_and_print(options: argparse.Namespace) -> tuple[int, list[Built]]:
     if options.format == "text":
         from wavetwin.commands.build_summary import build_summary
 
-        say(build_summary(built, Path.cwd()))
+        say(build_summary(built, Path.cwd(), uses_git=not options.no_git))
     return code, built
 
 

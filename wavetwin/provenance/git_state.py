@@ -245,6 +245,10 @@ class GitState:
             self._repositories[root] = Repository(root, commit)
         return self._repositories[root]
 
+    def work_tree(self, folder: Path) -> Path | None:
+        """Return the root of the work tree that holds a folder; None outside any."""
+        return self._root(folder.resolve() / ".git")
+
     def look(self, paths: Iterable[Path]) -> None:
         """Ask about many files and folders at once, so that later questions need no process."""
         wanted: dict[Path, list[str]] = {}
