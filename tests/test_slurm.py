@@ -69,7 +69,9 @@ import signal, time
 from pathlib import Path
 name = Path(__file__).name
 import wavetwin
-note(name, sys.argv[1:], folder=str(Path(__file__).parent), wavetwin=wavetwin.__file__)
+launcher = os.environ.get("WAVETWIN_LAUNCHER")
+here = str(Path(__file__).parent)
+note(name, sys.argv[1:], folder=here, wavetwin=wavetwin.__file__, launcher=launcher)
 mode = os.environ.get("MODE_" + Path(__file__).stem, "finish")
 def end(status, code):
     run = Path(os.environ["STUB_RUN"])
@@ -289,6 +291,9 @@ def test_torchrun_on_several_nodes(cluster: Cluster) -> None:
     code, errors = cluster.run(SLURM_JOB_NUM_NODES="2", SLURM_GPUS_ON_NODE="4")
     assert code == 0, errors
     assert len(cluster.notes("train.py")) == len(cluster.notes("evaluate.py")) == 8
+    for script in ("train.py", "evaluate.py"):
+        # What a run records, and a report repeats.
+        assert {note["launcher"] for note in cluster.notes(script)} == {"slurm.sh"}
     first, second, third, fourth = cluster.words("torchrun")
     assert (
         first

@@ -19,6 +19,7 @@ from plans import ONE_CROP, make_plan, shifts
 from safetensors.torch import load_file
 from scripted import MODEL_WITHOUT_RANDOMNESS, PENALTY, build_folder, only_run, run_here
 
+from wavetwin.explain.start_command import training_commands
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.machine import launch_info
 from wavetwin.runtime.process.processes import ALONE, join_processes
@@ -107,6 +108,31 @@ def test_two_processes_train_as_one(one: Path, two: Path):
     (life,) = manifest["lives"]
     launch = {"processes": 2, "nodes": 1, "processes_per_node": 2, "launcher": "torchrun"}
     assert life["machine"].items() >= launch.items()
+
+
+@pytest.mark.slow  # seconds of starting processes
+def test_the_command_that_repeats_a_run_trains_the_same(two: Path, tmp_path: Path):
+    folder = build_folder(tmp_path, PLAN, MODEL_WITHOUT_RANDOMNESS)
+    manifest = json.loads((only_run(two) / "manifest.json").read_text())
+    (line,), _ = training_commands(f"generated/{folder.name}", manifest["lives"])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    # The program that torch installs, of the interpreter of these tests.
+    program = tmp_path / "bin/torchrun"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m torch.distributed.run "$@"\n')
+    program.chmod(0o755)
+    environment["PATH"] = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", line],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert bits(tmp_path) == bits(two)
 
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "GROUP_WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "4"}
