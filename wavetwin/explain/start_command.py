@@ -69,7 +69,7 @@ def training_commands(folder: str, sessions: Sequence[Any]) -> tuple[list[str], 
     if len(counts) > 1:
         lines.append(
             f"# sessions had {', then '.join(counts)} processes: what follows has as many as the "
-            "first, and the last bits differ"
+            "first, and gives other numbers"
         )
     if launch.is_slurm_script:
         return [*lines, _submit(launch, folder, arguments)], launch
