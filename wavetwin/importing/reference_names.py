@@ -3,7 +3,9 @@
 Derived from the graph: the reference counts the layers of a sequence (`features.5`), so that a name
 depends on what stands before it. Standard networks have torchvision's names, or those of its
 anti-aliased variants; twins have `freeconv` and `wptblock` in the first layer and `low` (free) and
-`high` (wavelet) branches in the first pooling.
+`high` (wavelet) branches in the first pooling. Without free channels the first layer is the wavelet
+block itself, without `wptblock`, and the first pooling one sequence without branches; AlexNet's
+with the modulus alone is `high` all the same.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def reference_to_graph_names(graph: ModuleGraph) -> dict[str, str]:
         graph: as written, not optimised.
 
     Raises:
-        ValueError: the reference has no such network (neither an AlexNet nor a ResNet).
+        ValueError: the reference has no such network: neither an AlexNet nor a ResNet, or a twin
+            of none of its kinds; the message says why.
     """
     modules = _module_names(graph)
     names: dict[str, str] = {}
@@ -92,34 +95,54 @@ def _module_names(graph: ModuleGraph) -> dict[str, str]:
     """Return the reference's prefix of every node, with the final dot, by id."""
     ids = {node.id for node in graph}
     is_twin = any(node.op == "packets" for node in graph)
-    if "trunk.fc8" in ids:
-        pool_names = _branches(graph, "features.1.") if is_twin else {}
+    is_alexnet = "trunk.fc8" in ids
+    if not is_alexnet and "trunk.layer1.0.conv1" not in ids:
+        raise ValueError(f"{graph.name}: the reference has AlexNets and ResNets only")
+    if is_twin:
+        _check_twin(graph, is_alexnet)
+    if is_alexnet:
+        pool_names = _branches(graph, "features.1.", is_alexnet) if is_twin else {}
         return _stem(graph, "features.0.", is_twin) | pool_names | _alexnet(graph, is_twin)
-    if "trunk.layer1.0.conv1" in ids:
-        if is_twin:
-            pool_names = _branches(graph, "maxpool.")
-        else:
-            pool_names = {"pool.norm": "bn1.", "pool.blur": "maxpool.1."}
-        return _stem(graph, "conv1.", is_twin) | pool_names | _resnet(graph)
-    raise ValueError(f"{graph.name}: the reference has AlexNets and ResNets only")
+    if is_twin:
+        pool_names = _branches(graph, "maxpool.", is_alexnet)
+    else:
+        pool_names = {"pool.norm": "bn1.", "pool.blur": "maxpool.1."}
+    return _stem(graph, "conv1.", is_twin) | pool_names | _resnet(graph)
+
+
+def _check_twin(graph: ModuleGraph, is_alexnet: bool) -> None:
+    """Raise a ValueError for twins that the reference cannot build."""
+    if not any(node.id == "stem.wavelet.colour" for node in graph):
+        raise ValueError(f"{graph.name}: the reference's twins are of images in colour")
+    pool_ops = {node.op for node in graph if node.section == "pool"}
+    if is_alexnet and "adaptive_blur" in pool_ops:
+        raise ValueError(f"{graph.name}: the reference's AlexNet twins have no adaptive blurs")
 
 
 def _stem(graph: ModuleGraph, prefix: str, is_twin: bool) -> dict[str, str]:
     if not is_twin:
         return {"stem.free": prefix}
+    block = f"{prefix}wptblock." if _has_free_channels(graph) else prefix
     return {
         "stem.free": f"{prefix}freeconv.",
-        "stem.wavelet.colour": f"{prefix}wptblock.colormix.",
-        "stem.wavelet.packets": f"{prefix}wptblock.wpt.",
-        "stem.wavelet.mixing": f"{prefix}wptblock.featmapmix.",
+        "stem.wavelet.colour": f"{block}colormix.",
+        "stem.wavelet.packets": f"{block}wpt.",
+        "stem.wavelet.mixing": f"{block}featmapmix.",
     }
 
 
-def _branches(graph: ModuleGraph, prefix: str) -> dict[str, str]:
+def _has_free_channels(graph: ModuleGraph) -> bool:
+    return any(node.id == "stem.free" for node in graph)
+
+
+def _branches(graph: ModuleGraph, prefix: str, is_alexnet: bool) -> dict[str, str]:
     """Count the layers of the first pooling, of each branch where there are two."""
     names: dict[str, str] = {}
     counts: dict[str, int] = {}
     branches = {"free": "low.", "wavelet": "high."}
+    has_modulus = any(node.op == "modulus" for node in graph)
+    if not _has_free_channels(graph) and not (is_alexnet and has_modulus):
+        branches["wavelet"] = ""
     for node in graph:
         parts = node.id.split(".")
         # What splits and joins the branches is no layer of theirs.

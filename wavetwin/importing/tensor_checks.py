@@ -119,6 +119,10 @@ class TensorChecker:
     def left_over(self, known: Set[str]) -> None:
         """Refuse every given name that is not known."""
         for name, value in self.given.items():
+            # A branch without channels keeps tensors without values: a blur's filters, (0, 1, k, k).
+            is_empty = isinstance(value, Tensor) and not value.numel()
+            if is_empty and self.naming == "reference" and ".low." in str(name):
+                continue
             if name not in known:
                 text = str(tuple(value.shape)) if isinstance(value, Tensor) else "(not a tensor)"
                 self.add("left over", str(name), None, text)

@@ -136,7 +136,11 @@ def convert_state_dict(
         checker.constant(name, node_id)
     checker.left_over(names.keys() | constants.keys())
     if checker.faults:
-        remedy = checker.remedy(classifier) or _remedy_of_prefix(given, _namings(graph, expected))
+        remedy = (
+            checker.remedy(classifier)
+            or _remedy_of_prefix(given, _namings(graph, expected))
+            or _why_own_names(graph, checker.faults)
+        )
         raise WeightsError(graph.name, tuple(checker.faults), remedy)
     num_parameters = sum(state[name].numel() for name, _ in network.named_parameters())
     return Converted(
@@ -234,6 +238,17 @@ def _namings(graph: ModuleGraph, expected: Mapping[str, Tensor]) -> list[Set[str
         return [expected.keys(), reference_to_graph_names(graph).keys()]
     except ValueError:
         return [expected.keys()]
+
+
+def _why_own_names(graph: ModuleGraph, faults: list[TensorFault]) -> str | None:
+    """Return why our names alone are taken, where tensors are missing under these."""
+    if all(fault.kind != "missing" for fault in faults):
+        return None
+    try:
+        reference_to_graph_names(graph)
+    except ValueError as error:
+        return f"its tensors are taken by wavetwin's own names alone: {error}"
+    return None
 
 
 def _remedy_of_prefix(given: Mapping[Any, Any], namings: list[Set[str]]) -> str | None:
