@@ -83,6 +83,24 @@ def test_what_the_index_keeps(tmp_path: Path, twin: Compiled) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_the_same_entry_resized_otherwise_has_scores_of_its_own(
+    tmp_path: Path, twin: Compiled
+) -> None:
+    folder = add(tmp_path, twin, 1)
+    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    added = [
+        record(ONE_CROP | {"resize": how}, {"top1_error": value})
+        for how, value in (("float", 0.5), ("pil", 0.625))
+    ]
+    write(folder / "scores.json", scores | {"scores": added})
+    found, _ = indexed(tmp_path)
+    (run,) = found.values()
+    assert {score.name: score.value for score in run.scores} == {
+        "one_crop.test.top1_error": 0.5,
+        "one_crop.test.resized_in_8_bits.top1_error": 0.625,
+    }
+
+
 def test_changed_and_vanished_folders_are_followed(tmp_path: Path, twin: Compiled) -> None:
     first, second = add(tmp_path, twin, 1), add(tmp_path, twin, 2)
     indexed(tmp_path)

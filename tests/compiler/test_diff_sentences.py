@@ -189,6 +189,28 @@ def test_every_change_by_itself(name: str) -> None:
             check_all(base, other)
 
 
+def test_entries_that_are_resized_otherwise_are_named() -> None:
+    def notes(first: str, second: str) -> list[str]:
+        sides = [compiled("AI", f"evaluation=[{each}]") for each in (first, second)]
+        return list(differ(*sides).plan.notes)
+
+    batteries = "the batteries differ: only entries of both have scores to compare"
+    kl = "{mode: shifts, direction: %s, max_shift: 8, metric: kl_divergence%s}"
+    plain, eight = kl % ("diagonal", ""), kl % ("diagonal", ", resize: pil")
+    more = f"{plain}, {kl % ('vertical', '')}", f"{eight}, {kl % ('vertical', ', resize: pil')}"
+    for first, second, expected in (
+        (plain, eight, "; one entry differs by `resize` alone: the second rounds to 8 bits"),
+        (eight, plain, "; one entry differs by `resize` alone: the first rounds to 8 bits"),
+        (*more, "; 2 entries differ by `resize` alone: the second rounds to 8 bits"),
+    ):
+        (note,) = notes(first, second)
+        assert note.startswith(batteries + expected)
+    # Another direction is another entry; both directions of change at once are left to the rows.
+    assert notes(plain, kl % ("vertical", ", resize: pil")) == [batteries]
+    mixed = f"{plain}, {kl % ('vertical', ', resize: pil')}", f"{eight}, {kl % ('vertical', '')}"
+    assert notes(*mixed) == [batteries]
+
+
 def test_notes_on_batches_are_about_layers_that_there_are() -> None:
     def notes(name: str, *changes: str) -> list[str]:
         return list(differ(compiled(name), compiled(name, *changes)).plan.notes)

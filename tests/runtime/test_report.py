@@ -46,6 +46,8 @@ def test_row_of_a_run_shows_scores_with_intervals(tmp_path: Path) -> None:
             intervals={"kl_divergence": [[[0.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.5, 1.0]]]},
         ),
         record({"mode": "corruptions", "root": "C", "normalise": True}, {"mce": 98.25}),
+        record(shift_entry("diagonal", "flip_rate", max_step=1) | {"resize": "pil"}, RATES),
+        record(ONE_CROP | {"resize": "pil"}, ERRORS | {"top1_error": 0.5}),
     ]
     run = write_run(tmp_path, plan_of(), scores, [epoch(1, 1.5, 0.4), epoch(2, 1.0, 0.3)])
     header, row = table_rows(report([run]), "Runs")
@@ -56,6 +58,9 @@ def test_row_of_a_run_shows_scores_with_intervals(tmp_path: Path) -> None:
         "mean flip rate, diagonal to 2 px, steps to 1": "18.75%",
         "KL at the largest shift, both to 2 px by 1/2 px, not normalised": "0.7500 [0.5000, 1.0000]",
         "mCE, C": "98.2%",
+        "mean flip rate, diagonal to 2 px, steps to 1, resized in 8 bits": "18.75%",
+        "top-1 error, resized in 8 bits": "50.00%",
+        "top-5 error, resized in 8 bits": "6.25%",
         "parameters": "1,594",
         "MACs": "3,150",
         "epochs": "2",

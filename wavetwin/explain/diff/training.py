@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wavetwin.explain.diff.effects import Pair
 from wavetwin.explain.diff.network_info import (
@@ -24,7 +24,7 @@ _NOTES: dict[str, str | Callable[[Pair], str]] = {
     "training.precision": "precision changes rounding in every step",
     "training.memory_format": "the memory format changes speed and last bits",
     "training.threads": "the number of threads changes speed and last bits",
-    "evaluation": "the batteries differ: only entries of both have scores to compare",
+    "evaluation": lambda pair: _evaluation_note(pair),
 }
 """What a reader should know of fields that change, by key path: a sentence that is true whatever the
 pair is, or a function that makes one of the pair's graphs and plans."""
@@ -92,6 +92,24 @@ def _batch_note(pair: Pair) -> str:
     if any(count_layers(each, *BATCH_NORMS) for each in pair.sides):
         note += ", and other statistics in batch norms"
     return note
+
+
+def _evaluation_note(pair: Pair) -> str:
+    """Say whose scores can be compared, and which entries are the same but for the resizing."""
+    note = "the batteries differ: only entries of both have scores to compare"
+    entries = [set(plan.evaluation) for plan in (pair.before.plan, pair.after.plan)]
+    alone = [entries[0] - entries[1], entries[1] - entries[0]]
+    first, second = ({replace(each, resize=""): each.resize for each in some} for some in alone)
+    ways = {(first[each], second[each]) for each in first.keys() & second.keys()}
+    if len(ways) != 1:
+        return note
+    eight = "second" if ways == {("float", "pil")} else "first"
+    number = len(first.keys() & second.keys())
+    subject = "one entry differs" if number == 1 else f"{number} entries differ"
+    return (
+        f"{note}; {subject} by `resize` alone: the {eight} rounds to 8 bits, as the published "
+        "scores' images were: its divergences differ a little (docs/evaluation.md), not by the model"
+    )
 
 
 def _rate(plan: TrainingPlan) -> tuple[float, SchedulePlan, int]:

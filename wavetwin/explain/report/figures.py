@@ -114,8 +114,9 @@ def split_words(entry: dict[str, Any]) -> str:
 
 
 def normalised_words(entry: dict[str, Any]) -> str:
-    """Return `, not normalised`, or nothing where the images are as in training."""
-    return "" if entry.get("normalise", True) else ", not normalised"
+    """Return `, not normalised` and `, resized in 8 bits`, of what an entry asks for."""
+    words = "" if entry.get("normalise", True) else ", not normalised"
+    return words + (", resized in 8 bits" if entry.get("resize") == "pil" else "")
 
 
 def record_words(record: Record) -> str:

@@ -93,7 +93,8 @@ def _crop_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
     for name in _ERRORS:
         published = model.error(mode, split, name)
         if published is not None:
-            words = f"{name[:3]}-{name[3]} error{crops}{split_words(entry)}{record_words(record)}"
+            words = f"{name[:3]}-{name[3]} error{crops}{split_words(entry)}"
+            words += normalised_words(entry) + record_words(record)
             poster = _poster(model).get(prefix + name) if split == "test" else None
             yield Row(words, record["scores"][name], published, "rate", intervals.get(name), poster)
 
@@ -102,9 +103,8 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
     entry, scores = record["entry"], record["scores"]
     intervals: dict[str, Any] = record.get("intervals") or {}
     split, direction = entry.get("split") or "test", entry["direction"]
-    words = f"{direction}{split_words(entry)}, " + (
-        "normalised" if entry.get("normalise", True) else "not normalised"
-    )
+    how = normalised_words(entry)
+    words = f"{direction}{split_words(entry)}{how if 'normalised' in how else ', normalised' + how}"
     if entry["max_shift"] != PUBLISHED_SHIFT:
         words += f", moved by up to {entry['max_shift']} px"
     words += record_words(record)

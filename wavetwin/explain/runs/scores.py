@@ -86,6 +86,8 @@ def _entry_name(entry: Mapping[str, Any]) -> str:
             parts.append(f"steps_to_{entry['max_step']}")
     if not entry.get("normalise", True):
         parts.append("not_normalised")
+    if entry.get("resize") == "pil":
+        parts.append("resized_in_8_bits")
     return ".".join(parts)
 
 
