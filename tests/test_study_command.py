@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +19,8 @@ import wavetwin
 from tests.run_files import epoch, write_run
 from tests.shipped import ROOT, spec_of
 from wavetwin.commands import cli
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.training.checkpoint import load_free_channels
 
 SPARSE = """\
 wavetwin: 1
@@ -312,6 +315,47 @@ def test_kernels_of_specs_built_folders_and_weights(
         assert picture.format == "PNG"
     assert run("kernels", "tiny.yaml", "tiny.yaml", "--first-weights", "no.safetensors") == 2
     assert "no.safetensors" in capsys.readouterr().err
+
+
+def test_a_file_of_two_state_dicts_is_used_as_the_error_says(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    compiled = wavetwin.compile("tiny.yaml")
+    first, second = (
+        {name: value + shift for name, value in wavetwin.build_model(compiled).state_dict().items()}
+        for shift in (0, 1)
+    )
+    torch.save({"student": first, "teacher": second}, "both.pt")
+    words = ["kernels", "tiny.yaml", "tiny.yaml", "--second-weights", "both.pt"]
+    assert run(*words) == 2
+    said = capsys.readouterr().err
+    assert "both.pt holds 2 state dicts: 'student'" in said
+    assert "--first-state-dict or --second-state-dict" in said
+    assert run(*words, "--second-state-dict", "teacher", "--out", "out") == 0
+    assert read_csv(project / "out/similarity.csv")[0]["beside"] == "tiny, both.pt"
+    assert run(*words, "--second-state-dict", "neither") == 2
+    assert run("kernels", "tiny.yaml", "tiny.yaml", "--first-state-dict", "student") == 2
+    assert "no weights file whose state dict student" in capsys.readouterr().err
+
+    # A spec's initial weights have no key of their own: the file is made one of one state dict.
+    start = "stem.initial_weights.checkpoint="
+    both = wavetwin.compile("tiny.yaml", [f"{start}both.pt"])
+    assert both.plan.initial_weights is not None
+    model = wavetwin.build_model(both)
+    with pytest.raises(RunError, match="holds 2 state dicts") as caught:
+        load_free_channels(model, both.plan.initial_weights, project)
+    remedy = caught.value.remedy or ""
+    found = re.search(
+        r"`wavetwin (import weights FILE --spec SPEC --state-dict \S+ --out NEW)`", remedy
+    )
+    assert found is not None
+    names = {"FILE": "both.pt", "SPEC": "tiny.yaml", "NEW": "one.safetensors"}
+    assert cli.main([names.get(word, word) for word in found[1].split()]) == 0
+    one = wavetwin.compile("tiny.yaml", [f"{start}one.safetensors"])
+    assert one.plan.initial_weights is not None
+    load_free_channels(model, one.plan.initial_weights, project)
+    assert torch.equal(model.state_dict()["stem.free.weight"], first["stem.free.weight"])
 
 
 def test_runs_give_curves_and_their_last_weights(

@@ -43,6 +43,7 @@ def _measure(options: argparse.Namespace) -> Result:
                 KernelOptions(
                     operands=(Path(options.first), Path(options.second)),
                     weights=(weights[0], weights[1]),
+                    state_dicts=(options.first_state_dict, options.second_state_dict),
                     side=options.side,
                     seed=options.seed,
                 )

@@ -57,6 +57,11 @@ def add_study(
             metavar="FILE",
             help=f"the {which} one's, from wherever; default: a run's last, else the initial ones",
         )
+        kernels.add_argument(
+            f"--{which}-state-dict",
+            metavar="KEY",
+            help="which of that file's state dicts, as --state-dict of `wavetwin evaluate`",
+        )
     kernels.add_argument(
         "--side", type=positive, metavar="N", help="taps of the windows; default: the smaller one"
     )

@@ -59,13 +59,21 @@ def initial_layer(graph: ModuleGraph, plan: TrainingPlan, project: Path) -> Firs
     return FirstLayer(f"{plan.name}, initial, seed {plan.seed}", _compose(state, graph), None)
 
 
-def trained_layer(graph: ModuleGraph, plan: TrainingPlan, weights: Path) -> FirstLayer:
+def trained_layer(
+    graph: ModuleGraph, plan: TrainingPlan, weights: Path, key: str | None = None
+) -> FirstLayer:
     """Return the layer with the weights of a file, of this project's names or of others'.
+
+    Args:
+        graph: as written, not optimised.
+        plan: names the experiment.
+        weights: the file.
+        key: of the state dict in the file, where there are several.
 
     Raises:
         RunError: the file cannot be read or is of another model, or the layer is no convolution.
     """
-    foreign = read_foreign(weights)
+    foreign = read_foreign(weights, key)
     state = convert_state_dict(graph, foreign.tensors, num_classes="any").state
     return FirstLayer(f"{plan.name}, {weights.name}", _compose(state, graph), foreign.sha256)
 

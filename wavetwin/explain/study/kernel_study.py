@@ -31,6 +31,8 @@ class KernelOptions:
     """Specs, built folders or runs."""
     weights: tuple[Path | None, Path | None]
     """Of each; None: a run's last ones, or else the initial ones."""
+    state_dicts: tuple[str | None, str | None]
+    """The key of the state dict in each of the weights, where there are several."""
     side: int | None
     seed: int
 
@@ -51,8 +53,10 @@ def study_two_layers(options: KernelOptions) -> Result:
         CompileError: a spec is at fault.
     """
     both = [
-        _read(operand, weights)
-        for operand, weights in zip(options.operands, options.weights, strict=True)
+        _read(operand, weights, key)
+        for operand, weights, key in zip(
+            options.operands, options.weights, options.state_dicts, strict=True
+        )
     ]
     untrained = {
         f"{each.untrained.name} (untrained)": each.untrained
@@ -86,7 +90,7 @@ def study_two_layers(options: KernelOptions) -> Result:
     )
 
 
-def _read(operand: Path, weights: Path | None) -> _Operand:
+def _read(operand: Path, weights: Path | None, key: str | None) -> _Operand:
     """Return a first layer of a spec, a built folder or a run."""
     trial = ""
     if operand.is_dir():
@@ -101,8 +105,13 @@ def _read(operand: Path, weights: Path | None) -> _Operand:
     name = f"{plan.name}, {trial}" if trial else plan.name
     facts = {"name": name, "model_digest": plan.model_digest}
     if weights is None:
+        if key is not None:
+            raise RunError(
+                f"{operand}: there is no weights file whose state dict {key} could be taken",
+                "name it by --first-weights or --second-weights",
+            )
         return _Operand(initial, None, {**facts, "weights": f"initial, seed {plan.seed}"})
-    layer = trained_layer(graph, plan, weights)
+    layer = trained_layer(graph, plan, weights, key)
     facts |= {"weights": weights.name, "weights_sha256": layer.weights_sha256}
     return _Operand(layer, initial, facts)
 

@@ -155,8 +155,9 @@ def _choose(found: Mapping[str, Mapping[str, Any]], subject: str) -> str:
     named = next(label for label in large if label)
     raise RunError(
         f"{subject} holds {len(large)} state dicts: {choices}",
-        f"say which: --state-dict {printable(named)}; a spec's stem.initial_weights take a file of "
-        "one alone, as `wavetwin import weights` writes it",
+        f"say which: --state-dict {printable(named)} (of `study kernels`: --first-state-dict or "
+        "--second-state-dict); a spec's stem.initial_weights take a file of one alone, as `wavetwin "
+        f"import weights FILE --spec SPEC --state-dict {printable(named)} --out NEW` writes it",
     )
 
 
