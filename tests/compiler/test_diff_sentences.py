@@ -12,7 +12,7 @@ from tests.compiler.diff_pairs import ALL_WAVELET, CHANGES, REAL, SIDES, compile
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.explain.diff.difference import Difference
 from wavetwin.explain.diff.scores import published_scores
-from wavetwin.ir.graph import Node
+from wavetwin.ir.node import Node
 from wavetwin.ir.packets import plane_cells
 
 COUNTS = r"(the same [\d,]+|no|[\d,]+ -> [\d,]+)(?: \([^)]*\))?"

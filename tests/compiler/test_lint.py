@@ -15,11 +15,11 @@ import wavetwin
 from tests.shipped import ROOT, SPEC_IDS, SPECS, compiled_once, spec_of
 from wavetwin.commands import cli
 from wavetwin.compiler.lint import LINT_RULES, LintFacts
-from wavetwin.compiler.lint.geometry import unread
 from wavetwin.compiler.schema import LintRuleName
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.diagnostics.codes import CHECK_CODES
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import SlidingWindow
 
 SMALL = """\
 wavetwin: 1
@@ -134,7 +134,8 @@ def test_unread_samples_are_those_in_no_window(
     starts = range(-padding, size + padding - kernel + 1, stride)
     covered = {place for start in starts for place in range(start, start + kernel)}
     missing = [place for place in range(size) if place not in covered]
-    assert missing == list(range(size - unread(size, kernel, stride, padding), size))
+    window = SlidingWindow(kernel_size=kernel, stride=stride, padding=padding)
+    assert missing == list(range(size - window.unread(size), size))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from tests.shipped import SPEC_IDS, SPECS, spec_of
 from wavetwin.commands.cli import main
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.passes import PASSES, run_passes
-from wavetwin.compiler.passes.invariants import InvariantError, section_outputs
-from wavetwin.ir.catalogue import complete, make_node
-from wavetwin.ir.graph import ModuleGraph, Node, ParameterCounts
+from wavetwin.compiler.passes.invariants import InvariantError
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node, complete, make_node
+from wavetwin.ir.operations import ParameterCounts, Relu
 
 
 def graph_of(name: str, *overrides: str) -> ModuleGraph:
@@ -48,9 +49,10 @@ def test_identities_are_dropped() -> None:
 
 def test_the_stem_of_branches_that_are_pooled_apart_gives_both() -> None:
     graph = graph_of("twin_mod")
-    assert section_outputs(graph)["stem"] == ("stem.concat",)
+    assert [node.id for node in graph.section_outputs["stem"]] == ["stem.concat"]
     after = by_pass(graph)["pool the branches apart"]
-    assert section_outputs(after)["stem"] == ("stem.crop_free", "stem.crop_wavelet")
+    joined = [node.id for node in after.section_outputs["stem"]]
+    assert joined == ["stem.crop_free", "stem.crop_wavelet"]
     assert after.node("pool.free.norm").inputs == ("stem.crop_free",)
     assert "stem.concat" not in {node.id for node in after}
     alike = graph_of("twin")
@@ -184,21 +186,22 @@ def _rewire(graph: ModuleGraph, node_id: str, source: str) -> ModuleGraph:
 
 def _read_twice(graph: ModuleGraph) -> ModuleGraph:
     """Let the trunk read two values of the pooling."""
-    pooled = section_outputs(graph)["pool"][0]
-    source = graph.node(pooled).inputs[0]
-    second = make_node("trunk.second", "relu", [graph.node(source)], {})
+    (pooled,) = graph.section_outputs["pool"]
+    second = make_node("trunk.second", Relu(), graph.inputs_of(pooled))
     return replace(graph, nodes=(*graph.nodes[:-1], second, graph.nodes[-1]))
 
 
 BROKEN = {
     "pool gives 2 values": _read_twice,
     "two nodes": lambda g: replace(g, nodes=(*g.nodes, g.nodes[-1])),
-    "facts are not the catalogue's": lambda g: _change(g, "trunk.relu1", macs=1),
+    "its shape or cost is not": lambda g: _change(g, "trunk.relu1", macs=1),
     "before it is computed": lambda g: _change(g, "trunk.relu1", inputs=("trunk.linear1",)),
     "across a section's border": lambda g: _rewire(g, "trunk.conv1", "stem.free"),
-    "no such-op": lambda g: _change(g, "trunk.relu1", op="such-op"),
+    "cost is not the operation": lambda g: _change(
+        g, "trunk.conv1", operation=replace(g.node("trunk.conv1").operation, groups=2)
+    ),
     "input or output changed": lambda g: replace(g, nodes=g.nodes[:-1]),
-    "facts": lambda g: _change(g, "trunk.conv1", parameters=ParameterCounts()),
+    "shape or cost": lambda g: _change(g, "trunk.conv1", parameters=ParameterCounts()),
 }
 
 

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from wavetwin.ir.graph import ModuleGraph, Node, ParameterCounts
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import make_node
+from wavetwin.ir.operations import BatchNorm, Conv2d, Flatten, Input, Linear, PacketMixing
 from wavetwin.ir.plan import RegularisationPlan, TrainingPlan
 from wavetwin.provenance.package import imported_package, sha256_of
 from wavetwin.runtime.process.scripts import run_script
@@ -44,46 +46,23 @@ PENALTY = RegularisationPlan("stem.mixing", (0.01, 0.0))
 
 
 def tiny_graph(name: str) -> ModuleGraph:
+    image = make_node("input", Input(shape=(1, 12, 12)), ())
+    conv = Conv2d(
+        channels=6, kernel_size=3, stride=2, padding=0, groups=1, bias=True, initial="default",
+        frozen=False,
+    )  # fmt: skip
+    free = make_node("stem.free", conv, (image,))
+    bands = ((2, 2, 1), (4, 4, 2))
+    mixing = make_node(
+        "stem.mixing", PacketMixing(bands=bands, bias=False, colours=1, frozen=False), (free,)
+    )
+    norm = make_node(
+        "pool.norm", BatchNorm(channels=6, eps=1e-5, momentum=0.1, frozen=False), (mixing,)
+    )
+    flat = make_node("trunk.flatten", Flatten(), (norm,))
+    linear = Linear(features=10, bias=True, initial="default")
     return ModuleGraph(
-        name,
-        (
-            Node("input", "input", (), {}, (1, 12, 12)),
-            Node(
-                "stem.free",
-                "conv2d",
-                ("input",),
-                {"initial": "default"},
-                (6, 5, 5),
-                parameters=ParameterCounts(60),
-                macs=1350,
-            ),
-            Node(
-                "stem.mixing",
-                "packet_mixing",
-                ("stem.free",),
-                {},
-                (6, 5, 5),
-                parameters=ParameterCounts(12),
-                macs=300,
-            ),
-            Node(
-                "pool.norm",
-                "batch_norm",
-                ("stem.mixing",),
-                {},
-                (6, 5, 5),
-                parameters=ParameterCounts(12),
-            ),
-            Node(
-                "trunk.linear1",
-                "linear",
-                ("pool.norm",),
-                {"initial": "default"},
-                (10,),
-                parameters=ParameterCounts(1510),
-                macs=1500,
-            ),
-        ),
+        name, (image, free, mixing, norm, flat, make_node("trunk.linear1", linear, (flat,)))
     )
 
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import wavetwin
 from wavetwin.ir.graph import ModuleGraph
-from wavetwin.runtime.network.build import OPERATIONS, GraphError, build_module, initialise
+from wavetwin.runtime.network.build import GraphError, build_module, initialise
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,12 +33,6 @@ def _graph(spec: str, *overrides: str) -> ModuleGraph:
 
 def _images(graph: ModuleGraph, count: int = 2) -> torch.Tensor:
     return torch.randn(count, *graph.input.output_shape, generator=torch.Generator().manual_seed(3))
-
-
-def test_every_operation_can_be_built():
-    from wavetwin.ir.catalogue import CATALOGUE
-
-    assert CATALOGUE.keys() == OPERATIONS
 
 
 @pytest.mark.parametrize(("spec", "overrides"), TWINS)
@@ -258,7 +252,8 @@ def test_initial_weights_are_torchs():
 def test_the_bias_after_the_modulus_begins_as_the_published_one(name: str):
     """As that of a depthwise 1x1 convolution of torch's; it has a random stream of its own."""
     deciles = torch.linspace(0, 1, 11)
-    theirs = nn.Conv2d(6400, 6400, 1, groups=6400).bias
+    torch.manual_seed(5)
+    theirs = nn.Conv2d(40000, 40000, 1, groups=40000).bias
     assert theirs is not None
     graph, zeros = (
         _without_trunk(_graph(f"alexnet/{name}", *overrides))
@@ -266,14 +261,14 @@ def test_the_bias_after_the_modulus_begins_as_the_published_one(name: str):
     )
     network = build_module(graph)
     own = []
-    for seed in range(100):
+    for seed in range(250):
         initialise(network, graph, seed)
         own.append(network.state_dict()["pool.wavelet.bias.bias"].clone())
     draws = torch.cat(own)
     torch.testing.assert_close(
         draws.quantile(deciles), theirs.detach().quantile(deciles), atol=0.05, rtol=0
     )
-    assert len(draws.unique()) > 3100
+    assert len(draws.unique()) > 7900
     begun, empty = network, build_module(zeros)
     for each, of in ((begun, graph), (empty, zeros)):
         initialise(each, of, 3)
@@ -287,16 +282,10 @@ def test_the_bias_after_the_modulus_begins_as_the_published_one(name: str):
 
 
 def test_a_graph_that_does_not_say_how_its_bias_begins_meant_zeros():
-    graph = _without_trunk(_graph("alexnet/AwyI_mod"))
-    nodes = [
-        dataclasses.replace(
-            node, attributes={k: v for k, v in node.attributes.items() if k != "initial"}
-        )
-        if node.op == "bias"
-        else node
-        for node in graph
-    ]
-    old = dataclasses.replace(graph, nodes=tuple(nodes))
+    document = _without_trunk(_graph("alexnet/AwyI_mod")).to_json()
+    (bias,) = (node for node in document["nodes"] if node["op"] == "bias")
+    del bias["attributes"]["initial"]
+    old = ModuleGraph.from_json(document)
     assert not build_module(old).state_dict()["pool.wavelet.bias.bias"].any()
 
 
@@ -323,22 +312,26 @@ def test_networks_can_be_copied():
 def test_unknown_operations_and_values_are_refused():
     graph = _graph("cifar10/R18wyC")
 
-    def changed(node_id: str, **values: object) -> ModuleGraph:
-        nodes = (dataclasses.replace(n, **values) if n.id == node_id else n for n in graph)
-        return dataclasses.replace(graph, nodes=tuple(nodes))
+    def read(node_id: str, **values: object) -> ModuleGraph:
+        document = graph.to_json()
+        (node,) = (node for node in document["nodes"] if node["id"] == node_id)
+        node.update(values)
+        return ModuleGraph.from_json(document)
 
-    with pytest.raises(GraphError, match=r"pool.relu: unknown operation 'gelu'; one of adaptive_a"):
-        build_module(changed("pool.relu", op="gelu"))
-    with pytest.raises(GraphError, match=r"stem.free: conv2d has no attribute 'channels'"):
-        build_module(changed("stem.free", attributes={}))
+    with pytest.raises(ValueError, match=r"pool.relu: unknown operation 'gelu'; one of adaptive_a"):
+        read("pool.relu", op="gelu")
+    with pytest.raises(ValueError, match=r"stem.free: conv2d has no attribute 'channels'"):
+        read("stem.free", attributes={})
+    with pytest.raises(ValueError, match=r"pool.relu: relu knows no attribute 'slope'"):
+        read("pool.relu", attributes={"slope": 0.1})
     with pytest.raises(GraphError, match=r"pool.relu reads 'pool.nowhere', which is not"):
-        build_module(changed("pool.relu", inputs=("pool.nowhere",)))
+        build_module(read("pool.relu", inputs=["pool.nowhere"]))
     with pytest.raises(GraphError, match="trunk reads 2 values of other sections"):
-        build_module(changed("trunk.layer1.0.add", inputs=("pool.relu", "trunk.layer1.0.bn2")))
+        build_module(read("trunk.layer1.0.add", inputs=["pool.relu", "trunk.layer1.0.bn2"]))
     packets = graph.node("stem.wavelet.packets").attributes
     for key, value in (("padding_mode", "reflect"), ("transform", "dwt")):
-        with pytest.raises(GraphError, match=f"stem.wavelet.packets: {key} '{value}'"):
-            build_module(changed("stem.wavelet.packets", attributes={**packets, key: value}))
+        with pytest.raises(ValueError, match=f"stem.wavelet.packets: {key} '{value}'"):
+            read("stem.wavelet.packets", attributes={**packets, key: value})
 
 
 def test_training_under_bfloat16_autocast():

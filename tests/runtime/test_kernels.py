@@ -18,6 +18,7 @@ from wavetwin.compiler.compiled import Compiled
 from wavetwin.explain.show.kernel_picture import draw_kernels
 from wavetwin.explain.show.kernel_tiles import energy_window
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import Relu
 from wavetwin.runtime import resulting_kernel
 from wavetwin.runtime.bank.filters import packet_frequencies, packet_kernels
 from wavetwin.runtime.network.build import GraphError, build_module
@@ -123,9 +124,10 @@ def test_the_kernel_is_the_stem(variant: str):
 
 def test_every_branch_of_the_language_has_a_variant():
     ops = {
-        node.op for variant in VARIANTS for node in _compiled(variant).graph
-        if node.section == "stem"
-    }  # fmt: skip
+        type(node.operation)
+        for variant in VARIANTS
+        for node in _compiled(variant).graph.section("stem")
+    }
     from wavetwin.runtime.network import kernels
 
     assert ops == set(kernels._STEPS)
@@ -201,7 +203,7 @@ def test_weights_of_another_model_are_refused():
         resulting_kernel(build_module(cnn.graph), twin.graph)
     with pytest.raises(GraphError, match="no stem"):
         resulting_kernel({}, twin.graph)
-    relu = dataclasses.replace(twin.graph.node("stem.free"), op="relu")
+    relu = dataclasses.replace(twin.graph.node("stem.free"), operation=Relu())
     nodes = tuple(relu if node.id == relu.id else node for node in twin.graph)
     with pytest.raises(GraphError, match="a stem with 'relu' is no convolution"):
         resulting_kernel(build_module(twin.graph), dataclasses.replace(twin.graph, nodes=nodes))

@@ -18,8 +18,8 @@ from wavetwin.compiler.resolve.spec import ResolvedSpec, resolve
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.spec import clash, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
-from wavetwin.ir.catalogue import ShapeError
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import ShapeError
 from wavetwin.ir.plan import TrainingPlan
 
 
@@ -154,7 +154,7 @@ def _norm_of_one_value(graph: ModuleGraph, plan: TrainingPlan) -> str | None:
         (
             node.id
             for node in graph
-            if node.op == "batch_norm" and node.output_shape[1:] in ((), (1, 1))
+            if node.operation.is_batch_norm and node.output_shape[1:] in ((), (1, 1))
         ),
         None,
     )

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from wavetwin.ir.graph import ModuleGraph, Node, ParameterCounts
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import ParameterCounts
 
 
 @dataclass(frozen=True, slots=True)

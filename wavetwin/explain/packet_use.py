@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import KeepPackets, PacketMixing, Packets
 from wavetwin.ir.packets import PacketFacts, excluded, num_packets, packet_facts
-
-Bands = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +62,16 @@ def packet_choice(graph: ModuleGraph) -> PacketChoice | None:
     Args:
         graph: as written: the passes merge what is read here.
     """
-    nodes = {node.op: node for node in graph}
-    if "packets" not in nodes:
+    wavelet = graph.find(Packets)
+    if wavelet is None:
         return None
-    transform, levels, filters = (
-        nodes["packets"].attributes[key] for key in ("transform", "levels", "filters")
-    )
-    transform, levels = str(transform), int(str(levels))
-    packets = cast("tuple[int, ...]", nodes["keep_packets"].attributes["packets"])
-    bands = cast("Bands", nodes["packet_mixing"].attributes["bands"])
+    bank, keep, mixing = wavelet.operation, graph.find(KeepPackets), graph.find(PacketMixing)
+    assert keep is not None, "packets are selected"
+    assert mixing is not None, "packets are mixed"
+    transform, levels, packets = bank.transform, bank.levels, keep.operation.packets
     uses: list[PacketUse] = []
     channel = 0
-    for band, (into, out, groups) in enumerate(bands, start=1):
+    for band, (into, out, groups) in enumerate(mixing.operation.bands, start=1):
         for position in range(into):
             group = position * groups // into
             first = channel + group * (out // groups)
@@ -87,7 +83,7 @@ def packet_choice(graph: ModuleGraph) -> PacketChoice | None:
         for number in range(num_packets(transform, levels))
         if number not in packets
     ]
-    return PacketChoice(transform, levels, str(filters), tuple(uses))
+    return PacketChoice(transform, levels, bank.filters, tuple(uses))
 
 
 def centre(facts: PacketFacts, levels: int) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavetwin.diagnostics.terminal import printable
-from wavetwin.ir.graph import node_to_json
+from wavetwin.ir.node import node_to_json
 
 if TYPE_CHECKING:
     from wavetwin.compiler.compiled import Compiled

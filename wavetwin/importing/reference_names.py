@@ -10,29 +10,29 @@ with the modulus alone is `high` all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import (
+    AdaptiveAveragePool,
+    AdaptiveBlur,
+    Bias,
+    BlurPool,
+    Flatten,
+    Modulus,
+    Operation,
+    Packets,
+)
 
 __all__ = ["reference_constants", "reference_to_graph_names"]
 
-_LAYER = (("weight", "weight"), ("bias", "bias"))
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-_PARAMETERS: dict[str, tuple[tuple[str, str], ...]] = {
-    "conv2d": _LAYER,
-    "linear": _LAYER,
-    "colour_mixing": (("weight", "weight"),),
-    "colour_mixing_after": (("weight", "weight"),),
-    "packets": (("_hfilters", "low"), ("_gfilters", "high")),
-    "bias": (("bias", "bias"),),
-    "batch_norm": tuple((name, name) for name in _NORM),
-    "energy_norm": tuple((name, name) for name in _NORM),
-    "adaptive_blur": (
-        ("conv.weight", "conv.weight"),
-        *((f"bn.{name}", f"norm.{name}") for name in _NORM),
-    ),
+_PARAMETERS: Mapping[type[Operation], Mapping[str, str]] = {
+    Packets: {"low": "_hfilters", "high": "_gfilters"},
+    AdaptiveBlur: {f"norm.{name}": f"bn.{name}" for name in _NORM},
 }
-"""The reference's and our names below the module, by operation; a layer may lack its bias."""
+"""Where the reference's names below the module are others than ours, by ours."""
 
 
 def reference_to_graph_names(graph: ModuleGraph) -> dict[str, str]:
@@ -52,7 +52,7 @@ def reference_to_graph_names(graph: ModuleGraph) -> dict[str, str]:
     names: dict[str, str] = {}
     for node in graph:
         if node.parameters.total:
-            for theirs, ours in _parameters(node):
+            for theirs, ours in _parameters(graph, node):
                 names[f"{modules[node.id]}{theirs}"] = f"{node.id}.{ours}"
     return names
 
@@ -65,36 +65,29 @@ def reference_constants(graph: ModuleGraph) -> dict[str, str]:
     modules = _module_names(graph)
     names: dict[str, str] = {}
     for node in graph:
-        if node.op == "packets" and not node.attributes["trainable_filters"]:
+        operation = node.operation
+        if isinstance(operation, Packets) and not operation.trainable_filters:
             for taps in ("_hfilters", "_gfilters"):
                 names[f"{modules[node.id]}{taps}"] = node.id
-        elif node.op == "blur_pool":
+        elif isinstance(operation, BlurPool):
             names[f"{modules[node.id]}filt"] = node.id
-        elif node.op == "bias":
+        elif isinstance(operation, Bias):
             names[f"{modules[node.id]}weight"] = node.id
     return names
 
 
-def _parameters(node: Node) -> Iterator[tuple[str, str]]:
+def _parameters(graph: ModuleGraph, node: Node) -> Iterator[tuple[str, str]]:
     """Yield the names of a node's state below its module: the reference's and ours."""
-    if node.op == "packet_mixing":
-        bands = node.attributes["bands"]
-        assert isinstance(bands, tuple)
-        parts = ("weight", "bias") if node.attributes["bias"] else ("weight",)
-        names = [f"{band}.{part}" for band in range(len(bands)) for part in parts]
-        yield from zip(names, names, strict=True)
-    elif node.op in _PARAMETERS:
-        for theirs, ours in _PARAMETERS[node.op]:
-            if ours != "bias" or node.attributes.get("bias", True):
-                yield theirs, ours
-    else:
-        raise ValueError(f"{node.id}: the reference has no parameters of a {node.op}")
+    names = _PARAMETERS.get(type(node.operation), {})
+    (source,) = graph.inputs_of(node)
+    for ours in node.operation.state(source.output_shape):
+        yield names.get(ours, ours), ours
 
 
 def _module_names(graph: ModuleGraph) -> dict[str, str]:
     """Return the reference's prefix of every node, with the final dot, by id."""
     ids = {node.id for node in graph}
-    is_twin = any(node.op == "packets" for node in graph)
+    is_twin = graph.find(Packets) is not None
     is_alexnet = "trunk.fc8" in ids
     if not is_alexnet and "trunk.layer1.0.conv1" not in ids:
         raise ValueError(f"{graph.name}: the reference has AlexNets and ResNets only")
@@ -114,8 +107,7 @@ def _check_twin(graph: ModuleGraph, is_alexnet: bool) -> None:
     """Raise a ValueError for twins that the reference cannot build."""
     if not any(node.id == "stem.wavelet.colour" for node in graph):
         raise ValueError(f"{graph.name}: the reference's twins are of images in colour")
-    pool_ops = {node.op for node in graph if node.section == "pool"}
-    if is_alexnet and "adaptive_blur" in pool_ops:
+    if is_alexnet and graph.find(AdaptiveBlur, "pool") is not None:
         raise ValueError(f"{graph.name}: the reference's AlexNet twins have no adaptive blurs")
 
 
@@ -140,13 +132,13 @@ def _branches(graph: ModuleGraph, prefix: str, is_alexnet: bool) -> dict[str, st
     names: dict[str, str] = {}
     counts: dict[str, int] = {}
     branches = {"free": "low.", "wavelet": "high."}
-    has_modulus = any(node.op == "modulus" for node in graph)
+    has_modulus = graph.find(Modulus) is not None
     if not _has_free_channels(graph) and not (is_alexnet and has_modulus):
         branches["wavelet"] = ""
     for node in graph:
         parts = node.id.split(".")
         # What splits and joins the branches is no layer of theirs.
-        if parts[0] != "pool" or node.op in ("deinterleave", "slice_channels", "crop", "concat"):
+        if parts[0] != "pool" or node.operation.moves_values:
             continue
         branch = branches[parts[1]] if len(parts) == 3 else ""
         names[node.id] = f"{prefix}{branch}{counts.get(branch, 0)}."
@@ -166,10 +158,10 @@ def _alexnet(graph: ModuleGraph, is_twin: bool) -> dict[str, str]:
         elif node.section == "trunk":
             if node.id == "trunk.conv2" and is_twin:
                 index = 2
-            if node.op == "adaptive_average_pool":
+            if isinstance(node.operation, AdaptiveAveragePool):
                 section = "classifier"
                 index = 0
-            elif node.op != "flatten":
+            elif not isinstance(node.operation, Flatten):
                 names[node.id] = f"{section}.{index}."
                 index += 1
     return names

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from wavetwin.diagnostics.terminal import printable
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Bias, Blur, PacketMixing, Packets
 from wavetwin.runtime.bank.filters import qshift_taps, wavelet_taps
 from wavetwin.runtime.layers import BlurPool
 from wavetwin.runtime.process.errors import RunError
@@ -88,7 +90,7 @@ class TensorChecker:
     def _shape(self, own_name: str, own: Tensor) -> tuple[int, ...]:
         """Return the shape of a tensor of ours in the given naming."""
         is_mixing = own.ndim == 4 and any(
-            node.op == "packet_mixing" and own_name.startswith(f"{node.id}.")
+            isinstance(node.operation, PacketMixing) and own_name.startswith(f"{node.id}.")
             for node in self.nodes.values()
         )
         # The reference mixes the real and imaginary parts by a three-dimensional convolution.
@@ -207,15 +209,15 @@ class TensorChecker:
 
     def _constant(self, name: str, node: Node) -> Tensor:
         """Return the value that the reference keeps under a name, float64, as the model has it."""
-        attributes: Mapping[str, Any] = node.attributes
-        if node.op == "packets":
-            taps = qshift_taps if attributes["transform"] == "dtcwpt" else wavelet_taps
-            low, high = taps(attributes["filters"])
+        operation = node.operation
+        if isinstance(operation, Packets):
+            taps = qshift_taps if operation.is_dual_tree else wavelet_taps
+            low, high = taps(operation.filters)
             return low if name.endswith("_hfilters") else high
-        if node.op == "blur_pool":
+        if isinstance(operation, Blur):
             channels = node.output_shape[0]
             with torch.device("cpu"):
-                taps_1d = BlurPool(attributes["size"], attributes["stride"]).double().taps
+                taps_1d = BlurPool(operation.size, operation.stride).double().taps
             return torch.outer(taps_1d, taps_1d).expand(channels, 1, -1, -1)
-        assert node.op == "bias", node.op
-        return torch.ones((attributes["channels"], 1, 1, 1), dtype=torch.float64, device="cpu")
+        assert isinstance(operation, Bias), node.op
+        return torch.ones((operation.channels, 1, 1, 1), dtype=torch.float64, device="cpu")

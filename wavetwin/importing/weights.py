@@ -24,7 +24,9 @@ from wavetwin.importing.tensor_checks import (
     TensorFault,
     WeightsError,
 )
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Linear
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.errors import RunError
@@ -275,7 +277,8 @@ def _remedy_of_prefix(given: Mapping[Any, Any], namings: list[Set[str]]) -> str 
 
 
 def _classifier(graph: ModuleGraph) -> Node:
-    return [node for node in graph if node.op == "linear"][-1]
+    assert graph.classifier is not None, "the reference's networks end in a linear layer"
+    return graph.classifier
 
 
 def _num_outputs(
@@ -289,6 +292,5 @@ def _num_outputs(
         value = given.get(name)
         if isinstance(value, Tensor) and value.ndim == 2 and value.shape[0] > 0:
             return value.shape[0]
-    features = classifier.attributes["features"]
-    assert isinstance(features, int)
-    return features
+    assert isinstance(classifier.operation, Linear), classifier.id
+    return classifier.operation.features

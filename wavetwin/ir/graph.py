@@ -1,85 +1,51 @@
-"""The module graph: what a model is, as a plain document between the compiler and the runtime.
-
-Standard library only, so that the runtime can import it without the compiler's other parts.
-"""
+"""The module graph: what a model is, as a plain document between the compiler and the runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Generic, TypeVar, cast
 
 from wavetwin.files.json_text import parse_json
+from wavetwin.ir.node import Node, node_from_json, node_to_json
+from wavetwin.ir.operations import (
+    Call,
+    ColourMixing,
+    Linear,
+    Operation,
+    PacketBank,
+    Packets,
+    ParameterCounts,
+    RealPart,
+    Shape,
+)
+
+__all__ = ["GRAPH_VERSION", "SECTIONS", "ModuleGraph", "PassRecord", "users_of"]
+
+Kind = TypeVar("Kind", bound=Operation)
 
 GRAPH_VERSION = 1
-
-Attribute = bool | int | float | str | None | tuple["Attribute", ...]
-"""What an attribute may hold: a scalar or a tuple of attributes; JSON arrays come back as tuples."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterCounts:
-    """Numbers of scalars.
-
-    Trained, held fixed by `frozen`, and in floating-point buffers (fixed filters, running
-    statistics).
-    """
-
-    trainable: int = 0
-    frozen: int = 0
-    buffers: int = 0
-
-    def __add__(self, other: ParameterCounts) -> ParameterCounts:
-        return ParameterCounts(
-            self.trainable + other.trainable,
-            self.frozen + other.frozen,
-            self.buffers + other.buffers,
-        )
-
-    @property
-    def total(self) -> int:
-        """Trainable and frozen parameters; buffers are not parameters."""
-        return self.trainable + self.frozen
+SECTIONS = ("input", "stem", "pool", "trunk")
+"""The parts of a model, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """One operation.
+class Found(Generic[Kind]):
+    """A node, and its operation with the type that was asked for."""
 
-    `id` is the dotted path of its module in the built model, and the prefix of its
-    state-dict names; `op` is a key of the catalogue.
-    """
+    node: Node
+    operation: Kind
 
-    id: str
-    op: str
-    inputs: tuple[str, ...]
-    attributes: Mapping[str, Attribute]
-    output_shape: tuple[int, ...]
-    """Without the batch; channels first."""
-    is_complex: bool = False
-    """Whether the output holds complex numbers; `output_shape` counts complex channels then."""
-    parameters: ParameterCounts = field(default_factory=ParameterCounts)
-    macs: int = 0
-    """Multiply-accumulates per image of convolutions, linear layers and the packet bank."""
-    elementwise: int = 0
-    """Scalar operations per image of everything else: norms, activations, pooling, blur."""
-    activation_bytes: int = 0
-    """Size of the output per image in float32."""
-    origin: tuple[str, ...] = ()
-    """The spec lines that the node comes from, `path:line`."""
-    parts: tuple[Node, ...] = ()
-    """The nodes that a pass merged into this one and whose parameters it owns, as they were: under
-    their ids, which lie below this node's, the parameters keep their names."""
 
-    @property
-    def owners(self) -> tuple[Node, ...]:
-        """The nodes by whose ids this node's parameters are named: its parts, or itself."""
-        return self.parts or (self,)
-
-    @property
-    def section(self) -> str:
-        """The top-level part of the model: `input`, `stem`, `pool` or `trunk`."""
-        return self.id.split(".", 1)[0]
+def users_of(nodes: Iterable[Node]) -> dict[str, tuple[Node, ...]]:
+    """Return the nodes that read each node, once for every input."""
+    nodes = tuple(nodes)
+    found: dict[str, list[Node]] = {node.id: [] for node in nodes}
+    for node in nodes:
+        for source in node.inputs:
+            found[source].append(node)
+    return {node_id: tuple(readers) for node_id, readers in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +62,7 @@ class PassRecord:
     bytes_after: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModuleGraph:
     """Nodes in topological order, the first being the input; the last node is the output."""
 
@@ -113,10 +79,98 @@ class ModuleGraph:
         Raises:
             KeyError: there is none.
         """
+        return self.by_id[node_id]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Node]:
+        """The nodes by their ids, in topological order."""
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[Node, ...]]:
+        """The nodes that read each node, once for every input."""
+        return users_of(self.nodes)
+
+    def inputs_of(self, node: Node) -> tuple[Node, ...]:
+        """Return what a node reads."""
+        return tuple(self.by_id[source] for source in node.inputs)
+
+    def section(self, name: str) -> tuple[Node, ...]:
+        """Return the nodes of one part of the model, in order."""
+        return tuple(node for node in self.nodes if node.section == name)
+
+    @cached_property
+    def section_outputs(self) -> Mapping[str, tuple[Node, ...]]:
+        """What each section gives: the nodes that later ones read; of the last, its last node."""
+        found: dict[str, list[Node]] = {}
         for node in self.nodes:
-            if node.id == node_id:
-                return node
-        raise KeyError(node_id)
+            outputs = found.setdefault(node.section, [])
+            if node is self.output or any(
+                user.section != node.section for user in self.users[node.id]
+            ):
+                outputs.append(node)
+        return {name: tuple(outputs) for name, outputs in found.items()}
+
+    @cached_property
+    def owners(self) -> tuple[Node, ...]:
+        """The nodes by whose ids the parameters are named, parts of merged ones among them."""
+        return tuple(
+            owner for node in self.nodes for owner in node.owners if owner.parameters.total
+        )
+
+    def all_of(self, kind: type[Kind], section: str | None = None) -> list[Found[Kind]]:
+        """Return the nodes of one kind of operation, in order, of one section or of all."""
+        return [
+            Found(node, node.operation)
+            for node in self.nodes
+            if isinstance(node.operation, kind) and section in (None, node.section)
+        ]
+
+    def find(self, kind: type[Kind], section: str | None = None) -> Found[Kind] | None:
+        """Return the first node of a kind; None where there is none."""
+        return next(iter(self.all_of(kind, section)), None)
+
+    @property
+    def classifier(self) -> Node | None:
+        """The last linear layer, which has a score for each class; None where there is none."""
+        return next(
+            (node for node in reversed(self.nodes) if isinstance(node.operation, Linear)), None
+        )
+
+    def layer(self, node: Node, names: Mapping[str, object] | None = None) -> Call:
+        """Return how a node's layer is written and made.
+
+        Args:
+            node: one of this graph's.
+            names: what to write, or use, in place of attributes (`channels` by an argument of the
+                class) and of the number of input channels (`inputs`); others are not looked at.
+        """
+        names = names or {}
+        operation = node.operation
+        known = {each.name for each in fields(operation)}
+        values = {name: value for name, value in names.items() if name in known}
+        if isinstance(operation, Packets):
+            readers = self.users[node.id]
+            values["imaginary"] = not all(isinstance(r.operation, RealPart) for r in readers)
+        if isinstance(operation, PacketBank):
+            mixed = (part.operation for part in node.parts)
+            initial = next((each.initial for each in mixed if isinstance(each, ColourMixing)), None)
+            values["initial"] = initial
+        x = self._first_shape(node)
+        if "inputs" in names:
+            x = (cast("int", names["inputs"]), *x[1:])
+        return operation.written(**values).layer(x, node.output_shape)
+
+    def state(self) -> dict[str, Shape]:
+        """Return the names and shapes of the state dict, of a graph as written."""
+        return {
+            f"{node.id}.{name}": shape
+            for node in self.nodes
+            for name, shape in node.operation.state(self._first_shape(node)).items()
+        }
+
+    def _first_shape(self, node: Node) -> Shape:
+        return self.by_id[node.inputs[0]].output_shape if node.inputs else ()
 
     @property
     def input(self) -> Node:
@@ -186,7 +240,7 @@ class ModuleGraph:
             )
         return ModuleGraph(
             name=document["name"],
-            nodes=tuple(_node_from_json(node) for node in document["nodes"]),
+            nodes=tuple(node_from_json(node) for node in document["nodes"]),
             passes=tuple(PassRecord(**record) for record in document["passes"]),
         )
 
@@ -194,52 +248,3 @@ class ModuleGraph:
     def from_text(text: str) -> ModuleGraph:
         """Read a document from JSON text."""
         return ModuleGraph.from_json(parse_json(text))
-
-
-def node_to_json(node: Node) -> dict[str, Any]:
-    """Return one node as JSON values, as in graph.json and `show --json`."""
-    return {
-        "id": node.id,
-        "op": node.op,
-        "inputs": list(node.inputs),
-        "attributes": {key: _plain(value) for key, value in node.attributes.items()},
-        "output_shape": list(node.output_shape),
-        "complex": node.is_complex,
-        "parameters": {
-            "trainable": node.parameters.trainable,
-            "frozen": node.parameters.frozen,
-            "buffers": node.parameters.buffers,
-        },
-        "macs": node.macs,
-        "elementwise": node.elementwise,
-        "activation_bytes": node.activation_bytes,
-        "origin": list(node.origin),
-        **({"parts": [node_to_json(part) for part in node.parts]} if node.parts else {}),
-    }
-
-
-def _node_from_json(document: Mapping[str, Any]) -> Node:
-    return Node(
-        id=document["id"],
-        op=document["op"],
-        inputs=tuple(document["inputs"]),
-        attributes={key: _frozen(value) for key, value in document["attributes"].items()},
-        output_shape=tuple(document["output_shape"]),
-        is_complex=document["complex"],
-        parameters=ParameterCounts(**document["parameters"]),
-        macs=document["macs"],
-        elementwise=document["elementwise"],
-        activation_bytes=document["activation_bytes"],
-        origin=tuple(document["origin"]),
-        parts=tuple(_node_from_json(part) for part in document.get("parts", ())),
-    )
-
-
-def _plain(value: Attribute) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _frozen(value: Any) -> Attribute:
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in cast("list[Any]", value))
-    return value

@@ -14,6 +14,7 @@ from wavetwin.compiler.resolve.spec import ResolvedSpec
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import Input
 
 
 def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -> ModuleGraph:
@@ -30,9 +31,8 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
     channels = DATASETS[spec.data.dataset].channels
     image = builder.add(
         "input",
-        "input",
+        Input(shape=(channels, size, size)),
         fields=("data.dataset", "data.image_size"),
-        shape=(channels, size, size),
     )
     stem = add_stem(builder, spec, facts, image)
     pooled = add_pool(builder, spec, facts, stem)

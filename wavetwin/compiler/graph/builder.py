@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.ir.catalogue import make_node
-from wavetwin.ir.graph import Attribute, ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node, make_node
+from wavetwin.ir.operations import (
+    AdaptiveBlur,
+    BatchNorm,
+    BlurPool,
+    Concat,
+    Conv2d,
+    Crop,
+    Linear,
+    Operation,
+)
 
 NORM_EPS = 1e-5
 NORM_MOMENTUM = 0.1
@@ -29,19 +39,18 @@ class GraphBuilder:
     def add(
         self,
         node_id: str,
-        op: str,
+        operation: Operation,
         *inputs: str,
         fields: Sequence[str] = (),
-        **attributes: Attribute,
     ) -> str:
-        """Add a node that comes from these spec fields and return its id."""
+        """Add a node that comes from these spec fields and return its id.
+
+        Raises:
+            ShapeError: the operation has no output for these inputs.
+        """
         places = dict.fromkeys(place for field in fields if (place := self._origins(field)))
         self._nodes[node_id] = make_node(
-            node_id,
-            op,
-            [self._nodes[source] for source in inputs],
-            attributes,
-            tuple(places),
+            node_id, operation, [self._nodes[source] for source in inputs], tuple(places)
         )
         return node_id
 
@@ -67,30 +76,20 @@ def add_blur(
     size = spec.pooling.blur_size
     fields = (*fields, "pooling.blur_size")
     if kind in ("max_blur", "blur"):
-        return builder.add(node_id, "blur_pool", current, fields=fields, size=size, stride=2)
-    return builder.add(
-        node_id,
-        "adaptive_blur",
-        current,
-        fields=fields,
-        size=size,
-        stride=2,
-        groups=groups or builder.shape(current)[0] // ADAPTIVE_CHANNELS_PER_GROUP,
-        normalise="joint",
-    )
+        return builder.add(node_id, BlurPool(size=size, stride=2), current, fields=fields)
+    groups = groups or builder.shape(current)[0] // ADAPTIVE_CHANNELS_PER_GROUP
+    blur = AdaptiveBlur(size=size, stride=2, groups=groups, normalise="joint")
+    return builder.add(node_id, blur, current, fields=fields)
 
 
 def add_batch_norm(builder: GraphBuilder, node_id: str, current: str) -> str:
     """Add a batch norm over all channels and return its id."""
-    return builder.add(
-        node_id,
-        "batch_norm",
-        current,
-        channels=builder.shape(current)[0],
-        eps=NORM_EPS,
-        momentum=NORM_MOMENTUM,
-        frozen=False,
-    )
+    return builder.add(node_id, batch_norm(builder.shape(current)[0]), current)
+
+
+def batch_norm(channels: int) -> BatchNorm:
+    """Return a batch norm with torch's settings."""
+    return BatchNorm(channels=channels, eps=NORM_EPS, momentum=NORM_MOMENTUM, frozen=False)
 
 
 def add_conv(
@@ -107,11 +106,7 @@ def add_conv(
     fields: Sequence[str] = ("backbone.arch",),
 ) -> str:
     """Add a convolution and return its id."""
-    return builder.add(
-        node_id,
-        "conv2d",
-        current,
-        fields=fields,
+    conv = Conv2d(
         channels=channels,
         kernel_size=kernel_size,
         stride=stride,
@@ -121,21 +116,21 @@ def add_conv(
         initial=initial,
         frozen=False,
     )
+    return builder.add(node_id, conv, current, fields=fields)
 
 
 def add_linear(
     builder: GraphBuilder, node_id: str, current: str, features: int, fields: Sequence[str]
 ) -> str:
     """Add a fully connected layer and return its id."""
-    return builder.add(
-        node_id, "linear", current, fields=fields, features=features, bias=True, initial="default"
-    )
+    linear = Linear(features=features, bias=True, initial="default")
+    return builder.add(node_id, linear, current, fields=fields)
 
 
 def crop_and_concat(builder: GraphBuilder, prefix: str, free: str, wavelet: str) -> str:
     """Centre-crop both to the smaller height and width, then put the free channels first."""
     cropped = (
-        builder.add(f"{prefix}.crop_free", "crop", free, wavelet),
-        builder.add(f"{prefix}.crop_wavelet", "crop", wavelet, free),
+        builder.add(f"{prefix}.crop_free", Crop(), free, wavelet),
+        builder.add(f"{prefix}.crop_wavelet", Crop(), wavelet, free),
     )
-    return builder.add(f"{prefix}.concat", "concat", *cropped)
+    return builder.add(f"{prefix}.concat", Concat(), *cropped)

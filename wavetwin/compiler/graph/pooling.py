@@ -12,6 +12,16 @@ from wavetwin.compiler.graph.builder import (
 )
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.ir.backbones import ArchitectureFacts
+from wavetwin.ir.operations import (
+    Bias,
+    Deinterleave,
+    EnergyNorm,
+    MaxPool,
+    Modulus,
+    Relu,
+    SliceChannels,
+    Subsample,
+)
 
 
 def add_pool(
@@ -27,9 +37,9 @@ def add_pool(
     wavelet = stem
     total = builder.shape(stem)[0]
     if free_channels:
-        free = builder.add("pool.split_free", "slice_channels", stem, start=0, stop=free_channels)
+        free = builder.add("pool.split_free", SliceChannels(start=0, stop=free_channels), stem)
         wavelet = builder.add(
-            "pool.split_wavelet", "slice_channels", stem, start=free_channels, stop=total
+            "pool.split_wavelet", SliceChannels(start=free_channels, stop=total), stem
         )
         free = _add_real_pool(builder, spec, facts, "pool.free", free, pooling.free, "pooling.free")
     else:
@@ -59,33 +69,27 @@ def _add_real_pool(
     fields = (field,)
     if norm == "batch":
         current = add_batch_norm(builder, f"{prefix}.norm", current)
-    current = builder.add(f"{prefix}.relu", "relu", current)
+    current = builder.add(f"{prefix}.relu", Relu(), current)
     if facts.family == "alexnet":
         if kind == "max":
-            return builder.add(
-                f"{prefix}.max", "max_pool", current, fields=fields,
-                kernel_size=3, stride=2, padding=0,
-            )  # fmt: skip
+            return builder.add(f"{prefix}.max", _maximum(3, 2, 0), current, fields=fields)
         current = add_blur(builder, spec, f"{prefix}.blur1", current, kind, fields)
-        current = builder.add(
-            f"{prefix}.max", "max_pool", current, fields=fields, kernel_size=3, stride=1, padding=0
-        )
+        current = builder.add(f"{prefix}.max", _maximum(3, 1, 0), current, fields=fields)
         return add_blur(builder, spec, f"{prefix}.blur2", current, kind, fields)
     if kind == "max":
-        return builder.add(
-            f"{prefix}.max", "max_pool", current, fields=fields, kernel_size=3, stride=2, padding=1
-        )
+        return builder.add(f"{prefix}.max", _maximum(3, 2, 1), current, fields=fields)
     kernel = spec.pooling.max_kernel
     current = builder.add(
         f"{prefix}.max",
-        "max_pool",
+        _maximum(kernel, 1, 1 if kernel == 3 else 0),
         current,
         fields=(*fields, "pooling.max_kernel"),
-        kernel_size=kernel,
-        stride=1,
-        padding=1 if kernel == 3 else 0,
     )
     return add_blur(builder, spec, f"{prefix}.blur", current, kind, fields)
+
+
+def _maximum(kernel_size: int, stride: int, padding: int) -> MaxPool:
+    return MaxPool(kernel_size=kernel_size, stride=stride, padding=padding)
 
 
 def _add_modulus_pool(
@@ -96,37 +100,22 @@ def _add_modulus_pool(
     # AlexNet's blurring pooling subsamples twice.
     step = 4 if facts.family == "alexnet" and spec.pooling.free != "max" else 2
     fields = ("pooling.wavelet",)
-    current = builder.add("pool.wavelet.complex", "deinterleave", current, fields=fields)
+    current = builder.add("pool.wavelet.complex", Deinterleave(), current, fields=fields)
     current = builder.add(
         "pool.wavelet.subsample",
-        "subsample",
+        Subsample(step=step // 2 if blurs else step),
         current,
         fields=fields,
-        step=step // 2 if blurs else step,
     )
-    current = builder.add("pool.wavelet.modulus", "modulus", current, fields=fields)
+    current = builder.add("pool.wavelet.modulus", Modulus(), current, fields=fields)
     channels = builder.shape(current)[0]
     if (spec.stem.norm or facts.norm) == "batch":
-        current = builder.add(
-            "pool.wavelet.norm",
-            "energy_norm",
-            current,
-            channels=channels,
-            eps=NORM_EPS,
-            momentum=NORM_MOMENTUM,
-            frozen=False,
-        )
+        norm = EnergyNorm(channels=channels, eps=NORM_EPS, momentum=NORM_MOMENTUM, frozen=False)
+        current = builder.add("pool.wavelet.norm", norm, current)
     else:
-        current = builder.add(
-            "pool.wavelet.bias",
-            "bias",
-            current,
-            fields=("pooling.initial_bias",),
-            channels=channels,
-            initial=spec.pooling.initial_bias,
-            frozen=False,
-        )
-    current = builder.add("pool.wavelet.relu", "relu", current)
+        bias = Bias(channels=channels, initial=spec.pooling.initial_bias, frozen=False)
+        current = builder.add("pool.wavelet.bias", bias, current, fields=("pooling.initial_bias",))
+    current = builder.add("pool.wavelet.relu", Relu(), current)
     if blurs:
         current = add_blur(builder, spec, "pool.wavelet.blur", current, "max_blur", fields)
     return current

@@ -5,6 +5,17 @@ from __future__ import annotations
 from wavetwin.compiler.graph.builder import GraphBuilder, crop_and_concat
 from wavetwin.compiler.schema import ColorMixingSpec, ExperimentSpec, WaveletSpec
 from wavetwin.ir.backbones import ArchitectureFacts
+from wavetwin.ir.operations import (
+    KAIMING,
+    ColourMixing,
+    ColourMixingAfter,
+    Conv2d,
+    Interleave,
+    KeepPackets,
+    PacketMixing,
+    Packets,
+    RealPart,
+)
 
 
 def add_stem(
@@ -17,25 +28,25 @@ def add_stem(
     free = None
     if free_channels:
         standard = stem.wavelet is None and facts.family == "resnet"
-        free = builder.add(
-            "stem.free",
-            "conv2d",
-            image,
-            fields=(
-                "backbone.arch",
-                "stem.free_channels",
-                "stem.kernel_size",
-                "stem.stride",
-                "stem.frozen",
-            ),
+        assert stem.kernel_size is not None, "resolve fills it in"
+        assert stem.stride is not None, "resolve fills it in"
+        assert stem.padding is not None, "resolve fills it in"
+        conv = Conv2d(
             channels=free_channels,
             kernel_size=stem.kernel_size,
             stride=stem.stride,
             padding=stem.padding,
             groups=1,
             bias=norm == "none",
-            initial="kaiming_normal_fan_out" if standard else "default",
+            initial=KAIMING if standard else "default",
             frozen=stem.frozen,
+        )
+        fields = ("free_channels", "kernel_size", "stride", "frozen")
+        free = builder.add(
+            "stem.free",
+            conv,
+            image,
+            fields=("backbone.arch", *(f"stem.{field}" for field in fields)),
         )
     if stem.wavelet is None:
         assert free is not None
@@ -57,18 +68,26 @@ def _add_wavelet(
     after = isinstance(mixing, ColorMixingSpec) and mixing.position == "after"
     if before:
         assert isinstance(mixing, ColorMixingSpec)
+        assert mixing.initial is not None, "resolve fills it in"
         current = builder.add(
             "stem.wavelet.colour",
-            "colour_mixing",
+            ColourMixing(initial=mixing.initial, frozen=frozen or not mixing.trainable),
             current,
             fields=("stem.wavelet.color_mixing",),
-            initial=mixing.initial,
-            frozen=frozen or not mixing.trainable,
         )
     colours = builder.shape(current)[0]
+    assert spec.stem.stride is not None, "resolve fills it in"
     current = builder.add(
         "stem.wavelet.packets",
-        "packets",
+        Packets(
+            transform=wavelet.transform,
+            levels=wavelet.levels,
+            stride=spec.stem.stride,
+            filters=wavelet.filters,
+            padding_mode=wavelet.padding_mode,
+            trainable_filters=wavelet.trainable_filters,
+            frozen=frozen,
+        ),
         current,
         fields=(
             "stem.wavelet.transform",
@@ -77,30 +96,17 @@ def _add_wavelet(
             "stem.wavelet.trainable_filters",
             "stem.stride",
         ),
-        transform=wavelet.transform,
-        levels=wavelet.levels,
-        stride=spec.stem.stride,
-        filters=wavelet.filters,
-        padding_mode=wavelet.padding_mode,
-        trainable_filters=wavelet.trainable_filters,
-        frozen=frozen,
     )
     packets = tuple(number for entry in wavelet.keep for number in entry.packets or ())
     assert packets, "resolve lists the packets"
     current = builder.add(
         "stem.wavelet.keep",
-        "keep_packets",
+        KeepPackets(packets=packets, colours=colours),
         current,
         fields=("stem.wavelet.keep", "stem.wavelet.exclude"),
-        packets=packets,
-        colours=colours,
     )
     modulus = spec.pooling.wavelet in ("modulus", "modulus_blur")
-    current = builder.add(
-        "stem.wavelet.mixing",
-        "packet_mixing",
-        current,
-        fields=("stem.wavelet.keep", "stem.frozen"),
+    mixes = PacketMixing(
         bands=tuple(
             (len(entry.packets or ()), entry.channels, entry.groups) for entry in wavelet.keep
         ),
@@ -108,19 +114,21 @@ def _add_wavelet(
         colours=colours,
         frozen=frozen,
     )
+    current = builder.add(
+        "stem.wavelet.mixing", mixes, current, fields=("stem.wavelet.keep", "stem.frozen")
+    )
     if after:
         assert isinstance(mixing, ColorMixingSpec)
         current = builder.add(
             "stem.wavelet.colour",
-            "colour_mixing_after",
+            ColourMixingAfter(frozen=frozen or not mixing.trainable),
             current,
             fields=("stem.wavelet.color_mixing",),
-            frozen=frozen or not mixing.trainable,
         )
     if modulus:
         return builder.add(
-            "stem.wavelet.interleave", "interleave", current, fields=("pooling.wavelet",)
+            "stem.wavelet.interleave", Interleave(), current, fields=("pooling.wavelet",)
         )
     if wavelet.transform == "dtcwpt":
-        return builder.add("stem.wavelet.real", "real_part", current, fields=("pooling.wavelet",))
+        return builder.add("stem.wavelet.real", RealPart(), current, fields=("pooling.wavelet",))
     return current

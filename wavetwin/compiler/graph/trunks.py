@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from wavetwin.compiler.graph.builder import (
     ADAPTIVE_TRUNK_GROUPS,
-    NORM_EPS,
-    NORM_MOMENTUM,
     GraphBuilder,
     add_batch_norm,
     add_blur,
     add_conv,
     add_linear,
+    batch_norm,
 )
-from wavetwin.compiler.schema import ExperimentSpec, SequentialLayer
+from wavetwin.compiler.schema import ConvLayer, ExperimentSpec, PoolLayer, SequentialLayer
 from wavetwin.ir.backbones import ArchitectureFacts
-from wavetwin.ir.catalogue import ShapeError
-from wavetwin.ir.graph import Attribute
+from wavetwin.ir.node import ShapeError
+from wavetwin.ir.operations import (
+    KAIMING,
+    AdaptiveAveragePool,
+    Add,
+    AveragePool,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool,
+    Operation,
+    Relu,
+)
 
 
 def add_alexnet_trunk(
@@ -37,14 +46,12 @@ def add_alexnet_trunk(
             padding=kernel_size // 2,
             bias=True,
         )
-        return builder.add(f"trunk.relu{number}", "relu", current)
+        return builder.add(f"trunk.relu{number}", Relu(), current)
 
     def pool(current: str, number: int) -> str:
         kind = spec.backbone.downsampling
-        current = builder.add(
-            f"trunk.pool{number}", "max_pool", current, fields=down,
-            kernel_size=3, stride=2 if kind == "strided" else 1, padding=0,
-        )  # fmt: skip
+        maximum = MaxPool(kernel_size=3, stride=2 if kind == "strided" else 1, padding=0)
+        current = builder.add(f"trunk.pool{number}", maximum, current, fields=down)
         if kind == "strided":
             return current
         return add_blur(
@@ -55,14 +62,12 @@ def add_alexnet_trunk(
     current = conv(current, 3, 384, 3)
     current = conv(current, 4, 256, 3)
     current = pool(conv(current, 5, 256, 3), 5)
-    current = builder.add(
-        "trunk.avgpool", "adaptive_average_pool", current, fields=arch, output_size=6
-    )
-    current = builder.add("trunk.flatten", "flatten", current)
+    current = builder.add("trunk.avgpool", AdaptiveAveragePool(output_size=6), current, fields=arch)
+    current = builder.add("trunk.flatten", Flatten(), current)
     for number, features in ((6, 4096), (7, 4096)):
-        current = builder.add(f"trunk.dropout{number}", "dropout", current, probability=0.5)
+        current = builder.add(f"trunk.dropout{number}", Dropout(probability=0.5), current)
         current = add_linear(builder, f"trunk.fc{number}", current, features, arch)
-        current = builder.add(f"trunk.relu{number}", "relu", current)
+        current = builder.add(f"trunk.relu{number}", Relu(), current)
     add_linear(builder, "trunk.fc8", current, num_classes, ("data.dataset", "data.num_classes"))
 
 
@@ -88,9 +93,9 @@ def add_resnet_trunk(
                 2 if stage > 1 and block == 0 else 1,
             )
     current = builder.add(
-        "trunk.avgpool", "adaptive_average_pool", current, fields=("backbone.arch",), output_size=1
+        "trunk.avgpool", AdaptiveAveragePool(output_size=1), current, fields=("backbone.arch",)
     )
-    current = builder.add("trunk.flatten", "flatten", current)
+    current = builder.add("trunk.flatten", Flatten(), current)
     add_linear(builder, "trunk.fc", current, num_classes, ("data.dataset", "data.num_classes"))
 
 
@@ -118,7 +123,7 @@ def _add_residual_block(
             kernel_size,
             stride=step,
             padding=kernel_size // 2,
-            initial="kaiming_normal_fan_out",
+            initial=KAIMING,
             fields=down if step == 2 else ("backbone.arch",),
         )
         return add_batch_norm(builder, f"{prefix}.bn{number}", current)
@@ -128,14 +133,14 @@ def _add_residual_block(
 
     outputs = width * 4 if bottleneck else width
     if bottleneck:
-        current = builder.add(f"{prefix}.relu1", "relu", conv(source, 1, width, 1))
+        current = builder.add(f"{prefix}.relu1", Relu(), conv(source, 1, width, 1))
         current = conv(current, 2, width, 3, conv_stride)
-        current = builder.add(f"{prefix}.relu2", "relu", current)
+        current = builder.add(f"{prefix}.relu2", Relu(), current)
         current = blur(current, f"{prefix}.blur") if blurs else current
         current = conv(current, 3, outputs, 1)
     else:
         current = conv(source, 1, width, 3, conv_stride)
-        current = builder.add(f"{prefix}.relu1", "relu", current)
+        current = builder.add(f"{prefix}.relu1", Relu(), current)
         current = blur(current, f"{prefix}.blur") if blurs else current
         current = conv(current, 2, width, 3)
     shortcut = source
@@ -149,12 +154,12 @@ def _add_residual_block(
             outputs,
             1,
             stride=conv_stride,
-            initial="kaiming_normal_fan_out",
+            initial=KAIMING,
             fields=down if stride == 2 else ("backbone.arch",),
         )
         shortcut = add_batch_norm(builder, f"{prefix}.downsample.bn", shortcut)
-    current = builder.add(f"{prefix}.add", "add", current, shortcut)
-    return builder.add(f"{prefix}.relu", "relu", current)
+    current = builder.add(f"{prefix}.add", Add(), current, shortcut)
+    return builder.add(f"{prefix}.relu", Relu(), current)
 
 
 def add_sequential_trunk(
@@ -163,22 +168,14 @@ def add_sequential_trunk(
     """Add the layers that the spec lists."""
     counts: dict[str, int] = {}
     for index, layer in enumerate(spec.backbone.layers):
-        kind, attributes = _sequential_layer(layer, builder.shape(current), num_classes)
+        kind, operation = _sequential_layer(layer, builder.shape(current), num_classes)
         counts[kind] = counts.get(kind, 0) + 1
-        op = {
-            "conv": "conv2d",
-            "norm": "batch_norm",
-            "pool": "max_pool",
-        }.get(kind, kind)
-        if kind == "pool" and layer.pool is not None and layer.pool.kind != "max":
-            op = "average_pool" if layer.pool.kind == "average" else "adaptive_average_pool"
         try:
             current = builder.add(
                 f"trunk.{kind}{counts[kind]}",
-                op,
+                operation,
                 current,
                 fields=(f"backbone.layers.{index}",),
-                **attributes,
             )
         except ShapeError as error:
             error.layer = index
@@ -187,43 +184,38 @@ def add_sequential_trunk(
 
 def _sequential_layer(
     layer: SequentialLayer, shape: tuple[int, ...], num_classes: int
-) -> tuple[str, Mapping[str, Attribute]]:
-    """Return a layer's kind and its node's attributes, with the language's defaults."""
+) -> tuple[str, Operation]:
+    """Return a layer's kind and its operation, with the language's defaults."""
     if layer.conv is not None:
-        conv = layer.conv
-        return "conv", {
-            "channels": conv.channels,
-            "kernel_size": conv.kernel_size,
-            "stride": conv.stride,
-            "padding": (conv.kernel_size - 1) // 2 if conv.padding is None else conv.padding,
-            "groups": conv.groups,
-            "bias": conv.bias,
-            "initial": "default",
-            "frozen": False,
-        }
+        return "conv", _convolution(layer.conv)
     if layer.norm is not None:
-        return "norm", {
-            "channels": shape[0],
-            "eps": NORM_EPS,
-            "momentum": NORM_MOMENTUM,
-            "frozen": False,
-        }
+        return "norm", batch_norm(shape[0])
     if layer.pool is not None:
-        pool = layer.pool
-        if pool.kind == "global_average":
-            return "pool", {"output_size": 1}
-        kernel_size = pool.kernel_size or 2
-        return "pool", {
-            "kernel_size": kernel_size,
-            "stride": pool.stride or kernel_size,
-            "padding": pool.padding or 0,
-        }
+        return "pool", _pooling(layer.pool)
     if layer.dropout is not None:
-        return "dropout", {"probability": layer.dropout.probability}
+        return "dropout", Dropout(probability=layer.dropout.probability)
     if layer.linear is not None:
-        return "linear", {
-            "features": layer.linear.features or num_classes,
-            "bias": layer.linear.bias,
-            "initial": "default",
-        }
-    return ("relu" if layer.relu is not None else "flatten"), {}
+        features = layer.linear.features or num_classes
+        return "linear", Linear(features=features, bias=layer.linear.bias, initial="default")
+    return ("relu", Relu()) if layer.relu is not None else ("flatten", Flatten())
+
+
+def _convolution(conv: ConvLayer) -> Conv2d:
+    return Conv2d(
+        channels=conv.channels,
+        kernel_size=conv.kernel_size,
+        stride=conv.stride,
+        padding=(conv.kernel_size - 1) // 2 if conv.padding is None else conv.padding,
+        groups=conv.groups,
+        bias=conv.bias,
+        initial="default",
+        frozen=False,
+    )
+
+
+def _pooling(pool: PoolLayer) -> Operation:
+    if pool.kind == "global_average":
+        return AdaptiveAveragePool(output_size=1)
+    size = pool.kernel_size or 2
+    window = AveragePool if pool.kind == "average" else MaxPool
+    return window(kernel_size=size, stride=pool.stride or size, padding=pool.padding or 0)

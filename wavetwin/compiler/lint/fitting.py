@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.lint.rule import NORMS, LintFacts, LintRule, lint_rule
+from wavetwin.compiler.lint.rule import LintFacts, LintRule, lint_rule
 from wavetwin.compiler.parse.suggest import join_words
 from wavetwin.compiler.schema import ScheduleSpec
 from wavetwin.diagnostics import Diagnostic
@@ -37,11 +37,7 @@ def _is_held_back(facts: LintFacts) -> bool:
         plan.optimizer.weight_decay > 0
         or plan.data.augmentation != "none"
         or penalty
-        or any(
-            node.op in NORMS
-            or (node.op == "dropout" and float(str(node.attributes["probability"])) > 0)
-            for node in facts.graph
-        )
+        or any(node.operation.regularises for node in facts.graph)
     )
 
 

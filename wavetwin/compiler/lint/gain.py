@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
 
-from wavetwin.compiler.lint.rule import NORMS, LintFacts, LintRule, and_more, lint_rule
+from wavetwin.compiler.lint.rule import LintFacts, LintRule, and_more, lint_rule
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.ir.graph import Node
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import AdaptiveBlur, ColourMixing, KeepPackets, Packets, RealPart
 from wavetwin.ir.packets import packet_facts
 
 LEAST_GAIN = 4.0
@@ -31,15 +31,16 @@ def static_gain(facts: LintFacts) -> Iterator[Diagnostic]:
     colour = 1.0
     low: list[int] = []
     for node in facts.graph:
+        operation = node.operation
         before = [gain for source in node.inputs if (gain := gains[source]) is not None]
-        gain = max(before) if before and node.op not in NORMS else None
-        if node.op == "colour_mixing":
-            colour = abs(sum(cast("tuple[float, ...]", node.attributes["initial"])))
-        elif node.op == "keep_packets":
-            low, each = _low_pass_of(facts, node)
+        gain = max(before) if before and not operation.is_norm else None
+        if isinstance(operation, ColourMixing):
+            colour = abs(sum(operation.initial))
+        elif isinstance(operation, KeepPackets):
+            low, each = _low_pass_of(facts, node, operation)
             gain = colour * each if low else None
-        elif gain is not None and node.op == "adaptive_blur":
-            gain /= _joint_groups(node)
+        elif gain is not None and isinstance(operation, AdaptiveBlur):
+            gain *= operation.constant_gain
         gains[node.id] = gain
     reached = gains[facts.graph.output.id]
     if reached is None or reached < LEAST_GAIN:
@@ -62,24 +63,19 @@ def _packets_text(numbers: list[int]) -> str:
     return f"packet{'s' * (len(numbers) > 1)} {' and '.join(map(str, numbers))}"
 
 
-def _low_pass_of(facts: LintFacts, keep: Node) -> tuple[list[int], float]:
+def _low_pass_of(facts: LintFacts, node: Node, keep: KeepPackets) -> tuple[list[int], float]:
     """Return the low-pass packets that are kept and pass constants, and the gain of each.
 
     Of half A's, both trees' real parts cancel: a constant is in the imaginary part alone, which
     RMax does not read.
     """
-    (packets,) = facts.inputs_of(keep)
-    transform, levels = str(packets.attributes["transform"]), int(str(packets.attributes["levels"]))
-    kept = cast("tuple[int, ...]", keep.attributes["packets"])
-    low = [number for number in kept if packet_facts(transform, levels, number).is_lowpass]
-    if transform == "dtcwpt" and any(node.op == "real_part" for node in facts.graph):
+    packets = facts.graph.inputs_of(node)[0].operation
+    assert isinstance(packets, Packets), node.id
+    transform, levels = packets.transform, packets.levels
+    low = [number for number in keep.packets if packet_facts(transform, levels, number).is_lowpass]
+    if any(isinstance(other.operation, RealPart) for other in facts.graph):
         low = [number for number in low if number >= 4**levels]
     return low, low_pass_gain(transform, levels)
-
-
-def _joint_groups(blur: Node) -> int:
-    """Return by what an adaptive blur divides a constant."""
-    return int(str(blur.attributes["groups"])) if blur.attributes["normalise"] == "joint" else 1
 
 
 @lint_rule("joint-blur-without-norm", "WT022")
@@ -87,9 +83,10 @@ def joint_blur_without_norm(facts: LintFacts) -> Iterator[Diagnostic]:
     """A softmax over all groups' taps divides the signal by the groups."""
     found: dict[tuple[int, tuple[str, ...]], list[str]] = {}
     for node in facts.graph:
-        if node.op != "adaptive_blur" or node.id not in facts.reaches_output_unnormed:
+        blur = node.operation
+        if not isinstance(blur, AdaptiveBlur) or node.id not in facts.reaches_output_unnormed:
             continue
-        groups = _joint_groups(node)
+        groups = round(1 / blur.constant_gain)
         if groups > 1:
             found.setdefault((groups, tuple(facts.fields_of(node))), []).append(node.id)
     for (groups, fields), ids in found.items():

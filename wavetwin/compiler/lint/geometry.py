@@ -6,11 +6,8 @@ from collections.abc import Iterator
 
 from wavetwin.compiler.lint.rule import LintFacts, LintRule, and_more, lint_rule
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.ir.graph import Node
-from wavetwin.ir.wavelets import equivalent_length
-
-_WINDOWS = frozenset({"max_pool", "average_pool"})
-_BLURS = frozenset({"blur_pool", "adaptive_blur"})
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Conv2d, Packets, SlidingWindow
 
 
 @lint_rule("map-below-filter", "WT006")
@@ -18,10 +15,10 @@ def map_below_filter(facts: LintFacts) -> Iterator[Diagnostic]:
     """A packet, blur or pooling filter has more taps than the map that it reads has samples."""
     found: dict[tuple[int, int, int, tuple[str, ...]], list[str]] = {}
     for node in facts.graph:
-        taps = _taps(node)
+        taps = node.operation.taps
         if taps is None:
             continue
-        height, width = facts.inputs_of(node)[0].output_shape[1:]
+        height, width = facts.graph.inputs_of(node)[0].output_shape[1:]
         if min(height, width) < taps:
             fields = tuple(_filter_fields(facts, node))
             found.setdefault((height, width, taps, fields), []).append(node.id)
@@ -37,7 +34,7 @@ def map_below_filter(facts: LintFacts) -> Iterator[Diagnostic]:
 
 def _larger_map(facts: LintFacts, node_id: str, taps: int) -> str:
     """Say what makes the map as large as its filter: exactly, where it is the image itself."""
-    height, width = facts.inputs_of(facts.nodes[node_id])[0].output_shape[1:]
+    height, width = facts.graph.inputs_of(facts.graph.node(node_id))[0].output_shape[1:]
     image = facts.spec.data.image_size
     others = "a shorter filter"
     if height == width == image:
@@ -45,18 +42,8 @@ def _larger_map(facts: LintFacts, node_id: str, taps: int) -> str:
     return f"choose a larger data.image_size, {others}, or less subsampling before it"
 
 
-def _taps(node: Node) -> int | None:
-    """Return the height of a node's filter; None for a node that has none of these."""
-    attributes = node.attributes
-    if node.op == "packets":
-        transform, levels, name = (attributes[key] for key in ("transform", "levels", "filters"))
-        return equivalent_length(str(transform), int(str(levels)), str(name))
-    key = "size" if node.op in _BLURS else "kernel_size" if node.op in _WINDOWS else None
-    return None if key is None else int(str(attributes[key]))
-
-
 def _filter_fields(facts: LintFacts, node: Node) -> list[str]:
-    if node.op == "packets":
+    if isinstance(node.operation, Packets):
         return ["stem.wavelet.levels", "stem.wavelet.filters"]
     return facts.fields_of(node)
 
@@ -65,30 +52,30 @@ def _filter_fields(facts: LintFacts, node: Node) -> list[str]:
 def samples_dropped(facts: LintFacts) -> Iterator[Diagnostic]:
     """Windows that lie side by side or overlap end before the map does."""
     for node in facts.graph:
-        if node.op not in _WINDOWS and node.op != "conv2d":
+        window = _window(node)
+        if window is None:
             continue
-        kernel, stride, padding = (
-            int(str(node.attributes[key])) for key in ("kernel_size", "stride", "padding")
-        )
-        height, width = facts.inputs_of(node)[0].output_shape[1:]
-        rows, columns = (unread(size, kernel, stride, padding) for size in (height, width))
+        height, width = facts.graph.inputs_of(node)[0].output_shape[1:]
+        rows, columns = (window.unread(size) for size in (height, width))
         # Gaps between windows are subsampling, which drops samples on purpose.
-        if kernel < stride or not rows + columns:
+        if window.kernel_size < window.stride or not rows + columns:
             continue
         yield facts.warn(
             "samples-dropped",
-            f"{node.id}: windows of {kernel} at steps of {stride} over a map of {height} x {width} "
+            f"{node.id}: windows of {window.kernel_size} at steps of {window.stride} over a map of {height} x {width} "
             f"leave out {_last(rows, 'row')}{' and ' * bool(rows and columns)}"
             f"{_last(columns, 'column')}",
             [*facts.fields_of(node), "data.image_size"],
-            help=_repair(facts, node, (height, width)),
+            help=_repair(facts, node, window, (height, width)),
         )
 
 
-def unread(size: int, kernel: int, stride: int, padding: int) -> int:
-    """Return how many of the last samples of a row lie in none of its windows."""
-    windows = (size + 2 * padding - kernel) // stride + 1
-    return max(0, size + padding - ((windows - 1) * stride + kernel))
+def _window(node: Node) -> SlidingWindow | None:
+    """Return the window of a convolution or a pooling."""
+    operation = node.operation
+    if isinstance(operation, Conv2d):
+        return operation.window
+    return operation if isinstance(operation, SlidingWindow) else None
 
 
 def _last(count: int, what: str) -> str:
@@ -97,16 +84,13 @@ def _last(count: int, what: str) -> str:
     return f"the last {count} {what}s"
 
 
-def _repair(facts: LintFacts, node: Node, sizes: tuple[int, ...]) -> str:
+def _repair(facts: LintFacts, node: Node, window: SlidingWindow, sizes: tuple[int, ...]) -> str:
     """Say what leaves nothing out; the paddings of the named trunks are not the spec's to choose."""
-    kernel, stride, padding = (
-        int(str(node.attributes[key])) for key in ("kernel_size", "stride", "padding")
-    )
     other = "choose a data.image_size that comes out even"
     enough = [
         more
-        for more in range(padding + 1, kernel // 2 + 1)
-        if not any(unread(size, kernel, stride, more) for size in sizes)
+        for more in range(window.padding + 1, window.kernel_size // 2 + 1)
+        if not any(window.unread(size, more) for size in sizes)
     ]
     is_chosen = node.section == "stem" or facts.spec.backbone.arch == "sequential"
     return f"set its padding to {enough[0]}, or {other}" if enough and is_chosen else other

@@ -11,11 +11,9 @@ from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec, LintRuleName
 from wavetwin.compiler.validate.conflict import clash
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
-
-NORMS = frozenset({"batch_norm", "energy_norm"})
-"""Operations that set the scale of what they get anew."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +28,13 @@ class LintFacts:
     plan: TrainingPlan
 
     @cached_property
-    def nodes(self) -> dict[str, Node]:
-        """The nodes by their ids, in topological order."""
-        return {node.id: node for node in self.graph}
-
-    @cached_property
     def reaches_output_unnormed(self) -> frozenset[str]:
         """Nodes with a path to the output on which no norm comes after them."""
         found = {self.graph.output.id}
         for node in reversed(self.graph.nodes):
-            if node.id in found and node.op not in NORMS:
+            if node.id in found and not node.operation.is_norm:
                 found.update(node.inputs)
         return frozenset(found)
-
-    def inputs_of(self, node: Node) -> list[Node]:
-        """Return what a node reads."""
-        return [self.nodes[source] for source in node.inputs]
 
     def warn(
         self, rule: LintRuleName, headline: str, paths: Sequence[str], help: str
@@ -68,10 +57,10 @@ class LintFacts:
             return ["stem.kernel_size", "stem.stride"]
         if parts[0] == "pool":
             kind = "pooling.wavelet" if parts[1] == "wavelet" else "pooling.free"
-            return [kind, "pooling.blur_size"] if "blur" in node.op else [kind]
+            return [kind, "pooling.blur_size"] if node.operation.is_blur else [kind]
         if self.spec.backbone.arch == "sequential":
             return [f"backbone.layers.{self._layer(parts[1])}"]
-        if "blur" in node.op:
+        if node.operation.is_blur:
             return ["backbone.downsampling", "pooling.blur_size"]
         return ["backbone.arch"]
 

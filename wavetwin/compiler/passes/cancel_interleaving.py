@@ -7,25 +7,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wavetwin.compiler.passes.rewiring import find_users, rebuild, redirect
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.compiler.passes.rewiring import rebuild, redirect
+from wavetwin.ir.graph import ModuleGraph, users_of
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Crop, Deinterleave, Interleave
 
 
 def cancel_interleaving(graph: ModuleGraph) -> ModuleGraph:
     """Return the graph with complex channels passed on as they are, where they end up so."""
     nodes = {node.id: node for node in graph}
     changed = False
-    for back in [node for node in graph if node.op == "deinterleave"]:
+    for back in [node for node in graph if isinstance(node.operation, Deinterleave)]:
         source = nodes[back.inputs[0]]
-        users = find_users(nodes.values())
-        if source.op == "crop" and users[source.id] == [back]:
+        users = users_of(nodes.values())
+        if isinstance(source.operation, Crop) and users[source.id] == (back,):
             interleave = nodes[source.inputs[0]]
-            if interleave.op == "interleave":
+            if isinstance(interleave.operation, Interleave):
                 nodes[source.id] = _with_first_input(source, interleave.inputs[0])
                 redirect(nodes, {back.id: source.id})
                 _take_size_from(nodes, interleave.id, interleave.inputs[0])
                 changed = True
-        elif source.op == "interleave":
+        elif isinstance(source.operation, Interleave):
             redirect(nodes, {back.id: source.inputs[0]})
             changed = True
     return rebuild(graph, nodes) if changed else graph
@@ -38,5 +40,5 @@ def _with_first_input(node: Node, source: str) -> Node:
 def _take_size_from(nodes: dict[str, Node], old: str, new: str) -> None:
     """Let crops that read a node for its size alone read another one of this size."""
     for node in tuple(nodes.values()):
-        if node.op == "crop" and node.inputs[1] == old:
+        if isinstance(node.operation, Crop) and node.inputs[1] == old:
             nodes[node.id] = replace(node, inputs=(node.inputs[0], new))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import SliceChannels
 
 
 def drop_identities(graph: ModuleGraph) -> ModuleGraph:
@@ -23,11 +25,7 @@ def drop_identities(graph: ModuleGraph) -> ModuleGraph:
 
 
 def _is_identity(node: Node, shapes: dict[str, tuple[int, ...]]) -> bool:
-    attributes = node.attributes
-    if node.op == "subsample":
-        return attributes["step"] == 1
-    if node.op == "dropout":
-        return attributes["probability"] == 0.0
-    if node.op == "slice_channels":
-        return (attributes["start"], attributes["stop"]) == (0, shapes[node.inputs[0]][0])
-    return False
+    operation = node.operation
+    if isinstance(operation, SliceChannels):
+        return (operation.start, operation.stop) == (0, shapes[node.inputs[0]][0])
+    return operation.is_identity

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.passes.rewiring import find_users, rebuild
-from wavetwin.ir.catalogue import make_node
+from wavetwin.compiler.passes.rewiring import rebuild
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import make_node
+from wavetwin.ir.operations import AveragePool, BlurPool, MaxBlurPool, MaxPool
 
 
 def fuse_max_and_blur(graph: ModuleGraph) -> ModuleGraph:
     """Return the graph with every maximum of stride 1 in one node with its only reader, a blur."""
     nodes = {node.id: node for node in graph}
-    users = find_users(graph)
     changed = False
-    for blur in [node for node in graph if node.op == "blur_pool"]:
+    for blur in graph:
+        if not isinstance(blur.operation, BlurPool):
+            continue
         largest = nodes[blur.inputs[0]]
+        maximum = largest.operation
         if (
-            largest.op != "max_pool"
-            or largest.attributes["stride"] != 1
-            or len(users[largest.id]) != 1
+            not isinstance(maximum, MaxPool)
+            or isinstance(maximum, AveragePool)
+            or maximum.stride != 1
+            or len(graph.users[largest.id]) != 1
             or largest.section != blur.section
         ):
             continue
-        attributes = {key: largest.attributes[key] for key in ("kernel_size", "padding")}
+        fused = MaxBlurPool(
+            kernel_size=maximum.kernel_size,
+            padding=maximum.padding,
+            size=blur.operation.size,
+            stride=blur.operation.stride,
+        )
         nodes[blur.id] = make_node(
             blur.id,
-            "max_blur_pool",
+            fused,
             [nodes[largest.inputs[0]]],
-            {**attributes, **blur.attributes},
             tuple(dict.fromkeys((*largest.origin, *blur.origin))),
         )
         changed = True

@@ -8,85 +8,112 @@ trained or real stay as they are; the bank is made for fixed ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from wavetwin.compiler.passes.rewiring import find_users, rebuild, redirect
-from wavetwin.ir.catalogue import make_node
-from wavetwin.ir.graph import Attribute, ModuleGraph, Node
+from wavetwin.compiler.passes.rewiring import rebuild, redirect
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node, make_node
+from wavetwin.ir.operations import (
+    ColourMixing,
+    ColourMixingAfter,
+    KeepPackets,
+    Operation,
+    PacketBank,
+    PacketMixing,
+    Packets,
+    RealPart,
+)
 
 
 def merge_packet_bank(graph: ModuleGraph) -> ModuleGraph:
     """Return the graph with every chain of fixed dual-tree packets merged that gets cheaper so."""
-    nodes = {node.id: node for node in graph}
-    users = find_users(graph)
+    nodes = dict(graph.by_id)
     changed = False
-    for packets in [node for node in graph if node.op == "packets"]:
-        chain = _chain(packets, nodes, users)
+    for packets in graph:
+        chain = _chain(packets, nodes, graph.users)
         if chain is None:
             continue
         bank = _bank(chain, nodes)
-        if bank.macs > sum(node.macs for node in chain):
+        if bank.macs > sum(node.macs for node in chain.nodes):
             continue
-        _replace_chain(nodes, chain, bank)
+        _replace_chain(nodes, chain.nodes, bank)
         changed = True
     return rebuild(graph, nodes) if changed else graph
 
 
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The nodes to merge, in order, and what they do."""
+
+    nodes: tuple[Node, ...]
+    packets: Packets
+    keep: KeepPackets
+    mixing: PacketMixing
+    colour: ColourMixing | None
+    colour_after: ColourMixingAfter | None
+    is_real: bool
+
+    @property
+    def prefix(self) -> str:
+        """The id of the container that the nodes make up."""
+        return self.nodes[0].id.rpartition(".")[0]
+
+
 def _chain(
-    packets: Node, nodes: Mapping[str, Node], users: Mapping[str, Sequence[Node]]
-) -> list[Node] | None:
-    """Return the nodes to merge, in order; None where the bank cannot do what they do."""
-    attributes = packets.attributes
-    if attributes["transform"] != "dtcwpt" or attributes["trainable_filters"]:
+    start: Node, nodes: Mapping[str, Node], users: Mapping[str, Sequence[Node]]
+) -> _Chain | None:
+    """Return what to merge; None where the bank cannot do what it does."""
+    packets = start.operation
+    if not isinstance(packets, Packets) or not packets.is_dual_tree or packets.trainable_filters:
         return None
-    chain = [packets]
-    source = nodes[packets.inputs[0]]
-    if source.op == "colour_mixing" and len(users[source.id]) == 1:
-        chain.insert(0, source)
-    wanted = [("real_part", False), ("keep_packets", True), ("packet_mixing", True)]
-    for op, needed in (*wanted, ("colour_mixing_after", False)):
-        readers = [reader for reader in users[chain[-1].id] if reader.inputs[0] == chain[-1].id]
+    merged = [start]
+    source = nodes[start.inputs[0]]
+    colour = source.operation
+    if not isinstance(colour, ColourMixing) or len(users[source.id]) != 1:
+        colour = None
+    else:
+        merged.insert(0, source)
+
+    def follows(kind: type[Operation]) -> Operation | None:
+        """Return the next operation, if it is of this kind and nobody else reads what it reads."""
+        readers = users[merged[-1].id]
         # Other readers may ask the last node's size.
-        fits = len(readers) == 1 and readers[0].op == op
-        if fits and len(users[chain[-1].id]) == 1:
-            chain.append(readers[0])
-        elif needed:
+        if len(readers) != 1 or readers[0].inputs[0] != merged[-1].id:
             return None
-    prefix = _prefix(chain)
-    others = {node.id for node in nodes.values() if node.id.startswith(f"{prefix}.")}
-    return chain if others == {node.id for node in chain} else None
+        if not isinstance(readers[0].operation, kind):
+            return None
+        merged.append(readers[0])
+        return readers[0].operation
+
+    is_real = follows(RealPart) is not None
+    keep, mixing, after = follows(KeepPackets), follows(PacketMixing), follows(ColourMixingAfter)
+    if not isinstance(keep, KeepPackets) or not isinstance(mixing, PacketMixing):
+        return None
+    after = after if isinstance(after, ColourMixingAfter) else None
+    chain = _Chain(tuple(merged), packets, keep, mixing, colour, after, is_real)
+    others = {node_id for node_id in nodes if node_id.startswith(f"{chain.prefix}.")}
+    return chain if others == {node.id for node in merged} else None
 
 
-def _prefix(chain: Sequence[Node]) -> str:
-    """Return the id of the container that the nodes make up."""
-    return chain[0].id.rpartition(".")[0]
-
-
-def _bank(chain: Sequence[Node], nodes: Mapping[str, Node]) -> Node:
-    by_op = {node.op: node for node in chain}
-    packets, keep = by_op["packets"].attributes, by_op["keep_packets"].attributes
-    mixing = by_op["packet_mixing"].attributes
-    colour = "before" if "colour_mixing" in by_op else "none"
-    if "colour_mixing_after" in by_op:
-        colour = "after"
-    attributes: dict[str, Attribute] = {
-        "levels": packets["levels"],
-        "stride": packets["stride"],
-        "filters": packets["filters"],
-        "packets": keep["packets"],
-        "bands": mixing["bands"],
-        "bias": mixing["bias"],
-        "colours": keep["colours"],
-        "colour": colour,
-        "complex": "real_part" not in by_op,
-        "subsample": 1,
-    }
+def _bank(chain: _Chain, nodes: Mapping[str, Node]) -> Node:
+    bank = PacketBank(
+        levels=chain.packets.levels,
+        stride=chain.packets.stride,
+        filters=chain.packets.filters,
+        packets=chain.keep.packets,
+        bands=chain.mixing.bands,
+        bias=chain.mixing.bias,
+        colours=chain.keep.colours,
+        colour="after" if chain.colour_after else "before" if chain.colour else "none",
+        complex=not chain.is_real,
+        subsample=1,
+    )
     return make_node(
-        _prefix(chain),
-        "packet_bank",
-        [nodes[chain[0].inputs[0]]],
-        attributes,
-        tuple(dict.fromkeys(place for node in chain for place in node.origin)),
-        tuple(node for node in chain if node.parameters.total),
+        chain.prefix,
+        bank,
+        [nodes[chain.nodes[0].inputs[0]]],
+        tuple(dict.fromkeys(location for node in chain.nodes for location in node.origin)),
+        tuple(node for node in chain.nodes if node.parameters.total),
     )
 
 

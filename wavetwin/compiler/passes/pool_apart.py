@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from wavetwin.compiler.passes.rewiring import find_users, rebuild, redirect
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.compiler.passes.rewiring import rebuild, redirect
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Concat, Crop, SliceChannels
 
 
 def pool_apart(graph: ModuleGraph) -> ModuleGraph:
     """Return the graph without concatenations of which only whole inputs are read."""
     nodes = {node.id: node for node in graph}
-    users = find_users(graph)
     replaced: dict[str, str] = {}
     for concat in graph:
-        if concat.op == "concat":
-            replaced |= _taken_apart(concat, users[concat.id], nodes)
+        if isinstance(concat.operation, Concat):
+            replaced |= _taken_apart(concat, graph.users[concat.id], nodes)
     if not replaced:
         return graph
     redirect(nodes, replaced)
@@ -41,14 +42,10 @@ def _taken_apart(
         first = last
     selected: dict[str, str] = {}
     for reader in readers:
-        if reader.op != "slice_channels":
+        part = reader.operation
+        if not isinstance(part, SliceChannels) or (part.start, part.stop) not in ranges:
             return {}
-        start, stop = reader.attributes["start"], reader.attributes["stop"]
-        assert isinstance(start, int), reader.id
-        assert isinstance(stop, int), reader.id
-        if (start, stop) not in ranges:
-            return {}
-        selected[reader.id] = ranges[start, stop]
+        selected[reader.id] = ranges[part.start, part.stop]
     return selected
 
 
@@ -58,5 +55,6 @@ def _crop_in_turn(values: Sequence[Node], nodes: dict[str, Node]) -> None:
     Its size is the same; what was cropped need not be kept for the sake of its size.
     """
     for first, second in pairwise(values):
-        if first.op == second.op == "crop" and second.inputs == first.inputs[::-1]:
+        both_crop = isinstance(first.operation, Crop) and isinstance(second.operation, Crop)
+        if both_crop and second.inputs == first.inputs[::-1]:
             nodes[second.id] = replace(second, inputs=(second.inputs[0], first.id))

@@ -1,25 +1,12 @@
-"""What the passes share: who reads a node, and the graph of nodes whose wiring changed."""
+"""What the passes share: the graph of nodes whose wiring changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from wavetwin.ir.catalogue import complete
-from wavetwin.ir.graph import ModuleGraph, Node
-
-SECTIONS = ("input", "stem", "pool", "trunk")
-"""The parts of a model, in their order."""
-
-
-def find_users(nodes: Iterable[Node]) -> dict[str, list[Node]]:
-    """Return the nodes that read each node, once for every input."""
-    nodes = list(nodes)
-    users: dict[str, list[Node]] = {node.id: [] for node in nodes}
-    for node in nodes:
-        for source in node.inputs:
-            users[source].append(node)
-    return users
+from wavetwin.ir.graph import SECTIONS, ModuleGraph
+from wavetwin.ir.node import Node, complete
 
 
 def redirect(nodes: dict[str, Node], replaced: Mapping[str, str]) -> None:
@@ -35,7 +22,7 @@ def rebuild(graph: ModuleGraph, nodes: Mapping[str, Node]) -> ModuleGraph:
 
     The order is that of `nodes`, as far as sections and inputs allow; the output is the graph's.
     """
-    before = {node.id: node for node in graph}
+    before = graph.by_id
     alive = {graph.input.id}
     waiting = [graph.output.id]
     while waiting:

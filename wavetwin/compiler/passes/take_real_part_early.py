@@ -6,32 +6,34 @@ half, and the runtime never computes imaginary packets.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from wavetwin.ir.catalogue import complete
-from wavetwin.ir.graph import ModuleGraph, Node
-
-_COMMUTES = ("keep_packets", "packet_mixing", "colour_mixing_after", "slice_channels")
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node, complete
+from wavetwin.ir.operations import RealPart
 
 
 def take_real_part_early(graph: ModuleGraph) -> ModuleGraph:
     """Return the graph with every real part moved up through the linear maps before it."""
     nodes = {node.id: node for node in graph}
-    users = Counter(source for node in graph for source in node.inputs)
-    for real in [node for node in graph if node.op == "real_part"]:
-        chain = _linear_maps_before(real, nodes, users)
+    for real in graph:
+        if not isinstance(real.operation, RealPart):
+            continue
+        chain = _linear_maps_before(real, nodes, graph.users)
         if chain:
             nodes = _move(real, chain, nodes)
     order = tuple(nodes.values())
     return graph if order == graph.nodes else ModuleGraph(graph.name, order, graph.passes)
 
 
-def _linear_maps_before(real: Node, nodes: dict[str, Node], users: Counter[str]) -> list[Node]:
+def _linear_maps_before(
+    real: Node, nodes: Mapping[str, Node], users: Mapping[str, Sequence[Node]]
+) -> list[Node]:
     """Return the maps that commute and that nobody else reads, in the order in which they run."""
     chain: list[Node] = []
     node = nodes[real.inputs[0]]
-    while node.op in _COMMUTES and users[node.id] == 1:
+    while node.operation.commutes_with_real_part and len(users[node.id]) == 1:
         chain.insert(0, node)
         node = nodes[node.inputs[0]]
     return chain

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
-from wavetwin.ir.graph import Node
-from wavetwin.ir.layer_source import Call, assign, make_layer
-
-KAIMING = "kaiming_normal_fan_out"
+from wavetwin.compiler.render.model_text import assign
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Add, Call, Conv2d, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,9 @@ def is_residual_stage(nodes: Sequence[Node]) -> bool:
     return any(node.id == "trunk.layer1.0.conv1" for node in nodes)
 
 
-def write_block(nodes: Sequence[Node], by_id: Mapping[str, Node]) -> ClassSource:
+def write_block(nodes: Sequence[Node], graph: ModuleGraph) -> ClassSource:
     """Return the class of which all residual blocks of a trunk are instances."""
-    blocks = [block for stage in _blocks(nodes, by_id).values() for block in stage]
+    blocks = [block for stage in _blocks(nodes, graph).values() for block in stage]
     largest = max(blocks, key=lambda block: len(block.nodes))
     is_bottleneck = "conv3" in largest.nodes
     for block in blocks:
@@ -60,10 +59,12 @@ def write_block(nodes: Sequence[Node], by_id: Mapping[str, Node]) -> ClassSource
         assert not is_bottleneck or block.outputs == 4 * block.width
     blurs = "blur" in largest.nodes
     lines = ["outputs = 4 * width"] if is_bottleneck else []
-    lines += _main_lines(largest, by_id, is_bottleneck, blurs)
-    lines += _shortcut_lines(largest, by_id, blurs)
+    lines += _main_lines(largest, graph, is_bottleneck, blurs)
+    lines += _shortcut_lines(largest, graph, blurs)
     made = [
-        _call(largest, name, by_id, {}) for name, node in largest.nodes.items() if node.op != "add"
+        _call(largest, name, graph, {})
+        for name, node in largest.nodes.items()
+        if not isinstance(node.operation, Add)
     ]
     return ClassSource(
         name="Bottleneck" if is_bottleneck else "BasicBlock",
@@ -82,61 +83,59 @@ def write_block(nodes: Sequence[Node], by_id: Mapping[str, Node]) -> ClassSource
     )
 
 
-def _call(block: _Block, name: str, by_id: Mapping[str, Node], names: dict[str, str]) -> Call:
-    node = block.nodes[name]
-    return make_layer(node, [by_id[source].output_shape for source in node.inputs], names)
+def _call(block: _Block, name: str, graph: ModuleGraph, names: Mapping[str, str]) -> Call:
+    sources = {attribute: Source(text) for attribute, text in names.items()}
+    return graph.layer(block.nodes[name], sources)
 
 
-def _main_lines(
-    block: _Block, by_id: Mapping[str, Node], is_bottleneck: bool, blurs: bool
-) -> list[str]:
+def _main_lines(block: _Block, graph: ModuleGraph, is_bottleneck: bool, blurs: bool) -> list[str]:
     """Return the lines that make the layers of the path with the convolutions."""
     last, strided = ("3", "conv2") if is_bottleneck else ("2", "conv1")
     lines: list[str] = []
     inputs = "inputs"
     for name, node in block.nodes.items():
-        if name.startswith("downsample.") or node.op == "add":
+        if name.startswith("downsample.") or isinstance(node.operation, Add):
             continue
         narrow = "width" if is_bottleneck else "outputs"
         outputs = "outputs" if name in (f"conv{last}", f"bn{last}") else narrow
         names = {"inputs": inputs, "channels": outputs}
         if name == strided and not blurs:
             names["stride"] = "stride"
-        call = _call(block, name, by_id, names)
+        call = _call(block, name, graph, names)
         if name == "blur":
             lines += ["self.blur = nn.Identity()", "if stride != 1:"]
             lines += _indented(assign("self.blur", call, 12))
         else:
             lines += assign(f"self.{name}", call)
-        if node.op == "conv2d":
+        if isinstance(node.operation, Conv2d):
             inputs = outputs
     return lines
 
 
-def _shortcut_lines(block: _Block, by_id: Mapping[str, Node], blurs: bool) -> list[str]:
+def _shortcut_lines(block: _Block, graph: ModuleGraph, blurs: bool) -> list[str]:
     """Return the lines that make the shortcut's layers; without any it is the input itself."""
     lines = ["self.downsample = nn.Sequential()  # no layers: the input itself"]
     names = {"inputs": "inputs", "channels": "outputs"}
     if "downsample.blur" in block.nodes:
-        lines += ["if stride != 1:", *_added("blur", _call(block, "downsample.blur", by_id, names))]
+        lines += ["if stride != 1:", *_added("blur", _call(block, "downsample.blur", graph, names))]
     if block.has_shortcut:
         lines += ["if stride != 1 or inputs != outputs:"]
         stride = {} if blurs else {"stride": "stride"}
-        lines += _added("conv", _call(block, "downsample.conv", by_id, names | stride))
-        lines += _added("bn", _call(block, "downsample.bn", by_id, names))
+        lines += _added("conv", _call(block, "downsample.conv", graph, names | stride))
+        lines += _added("bn", _call(block, "downsample.bn", graph, names))
     return lines
 
 
-def stage_lines(nodes: Sequence[Node], by_id: Mapping[str, Node], name: str) -> list[str]:
+def stage_lines(nodes: Sequence[Node], graph: ModuleGraph, name: str) -> list[str]:
     """Return the lines that make the stages `layer1`, `layer2`, ... of a trunk."""
     lines: list[str] = []
-    for stage, blocks in _blocks(nodes, by_id).items():
+    for stage, blocks in _blocks(nodes, graph).items():
         first, *others = [_arguments(block) for block in blocks]
         calls = [f"{name}({first})", *(f"{name}({other})" for other in others)]
         if len(others) > 3:
             assert len(set(others)) == 1
             calls[1:] = [f"*({calls[1]} for _ in range({len(others)}))"]
-        lines += assign(f"self.{stage}", Call("nn.Sequential", tuple(calls)))
+        lines += assign(f"self.{stage}", Call.of("nn.Sequential", *map(Source, calls)))
     return lines
 
 
@@ -150,7 +149,7 @@ def _forward(is_bottleneck: bool, blurs: bool) -> tuple[str, ...]:
     return (*lines, "return self.relu(y + self.downsample(x))")
 
 
-def _blocks(nodes: Sequence[Node], by_id: Mapping[str, Node]) -> dict[str, list[_Block]]:
+def _blocks(nodes: Sequence[Node], graph: ModuleGraph) -> dict[str, list[_Block]]:
     """Return the blocks by stage."""
     groups: dict[str, dict[str, dict[str, Node]]] = {}
     for node in nodes:
@@ -158,18 +157,20 @@ def _blocks(nodes: Sequence[Node], by_id: Mapping[str, Node]) -> dict[str, list[
         if stage.startswith("layer"):
             groups.setdefault(stage, {}).setdefault(rest[0], {})[rest[1]] = node
     return {
-        stage: [_block(block, by_id) for block in blocks.values()]
+        stage: [_block(block, graph) for block in blocks.values()]
         for stage, blocks in groups.items()
     }
 
 
-def _block(nodes: Mapping[str, Node], by_id: Mapping[str, Node]) -> _Block:
-    shape = by_id[nodes["conv1"].inputs[0]].output_shape
+def _block(nodes: Mapping[str, Node], graph: ModuleGraph) -> _Block:
+    first = nodes["conv1"]
+    (source,) = graph.inputs_of(first)
     out = nodes["relu"].output_shape
-    width = cast("int", nodes["conv1"].attributes["channels"])
-    strides = [cast("int", n.attributes["stride"]) for n in nodes.values() if n.op == "conv2d"]
+    convolutions = [o for node in nodes.values() if isinstance(o := node.operation, Conv2d)]
+    width = convolutions[0].channels
+    strides = [convolution.stride for convolution in convolutions]
     stride = 2 if "blur" in nodes else max(strides)
-    return _Block(shape[0], width, out[0], stride, nodes)
+    return _Block(source.output_shape[0], width, out[0], stride, nodes)
 
 
 def _arguments(block: _Block) -> str:

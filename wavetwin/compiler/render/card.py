@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.validate.conflict import value_text as written_text
-from wavetwin.ir.graph import Node
+from wavetwin.ir.node import Node
 from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
 from wavetwin.provenance.record import Provenance
 
@@ -19,7 +19,7 @@ def card_facts(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
     graph = compiled.graph
     published = compiled.resolved.get("published", {})
     return {
-        "layers": [_layer_row(node) for node in graph if node.op != "input"],
+        "layers": [_layer_row(node) for node in graph if node is not graph.input],
         "input_shape": shape_text(graph.input.output_shape),
         "output_shape": shape_text(graph.output.output_shape),
         "parameters": graph.parameters,

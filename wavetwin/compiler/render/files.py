@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.render.card import card_facts
 from wavetwin.compiler.render.model_source import write_model
+from wavetwin.compiler.render.model_text import WIDTH
 from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.compiler.render.standalone import standalone_files
-from wavetwin.ir.layer_source import WIDTH, literal
+from wavetwin.ir.operations import literal
 from wavetwin.provenance.package import (
     Package,
     digest_of,

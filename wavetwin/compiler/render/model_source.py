@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from wavetwin.compiler.render.block_source import (
-    KAIMING,
     ClassSource,
     is_residual_stage,
     stage_lines,
@@ -19,13 +17,28 @@ from wavetwin.compiler.render.block_source import (
 )
 from wavetwin.compiler.render.model_text import (
     BRANCHES,
+    WIDTH,
+    assign,
     choose_variable,
     class_doc,
     shapes_text,
     wrap_numbers,
 )
-from wavetwin.ir.graph import ModuleGraph, Node
-from wavetwin.ir.layer_source import WIDTH, Call, assign, literal, make_layer
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import (
+    KAIMING,
+    Add,
+    Call,
+    Concat,
+    Crop,
+    KeepPackets,
+    PacketBank,
+    PacketMixing,
+    Packets,
+    RealPart,
+    Source,
+)
 from wavetwin.ir.plan import TrainingPlan
 
 _TITLES = {
@@ -36,8 +49,6 @@ _TITLES = {
     "pool.wavelet": ("WaveletPool", "The wavelet channels' first pooling"),
     "trunk": ("Trunk", "The layers after the first pooling"),
 }
-# Written around the call before them, on its line.
-_WRAPPING = frozenset({"batch_norm", "energy_norm", "bias", "relu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +86,13 @@ class _Item:
 class _Writer:
     graph: ModuleGraph
     lambdas: Mapping[str, tuple[float, ...]]
-    classifier: str | None
-    """Id of the linear layer that has a score for each class."""
+    classifier: Node | None
+    """The linear layer that has a score for each class."""
     classes: list[ClassSource] = field(default_factory=list[ClassSource])
     constants: list[tuple[str, tuple[str, ...]]] = field(
         default_factory=list[tuple[str, tuple[str, ...]]]
     )
     layers: set[str] = field(default_factory=set[str])
-    by_id: dict[str, Node] = field(default_factory=dict[str, Node])
-    users: dict[str, list[Node]] = field(default_factory=dict[str, list[Node]])
-
-    def __post_init__(self) -> None:
-        self.by_id = {node.id: node for node in self.graph}
-        self.users = {node.id: [] for node in self.graph}
-        for node in self.graph:
-            for source in node.inputs:
-                self.users[source].append(node)
 
     def write_class(self, prefix: str, freeze: bool = True) -> str:
         """Add the class of a container, its parts' classes first; return its name."""
@@ -103,10 +105,10 @@ class _Writer:
         all_frozen = bool(owners) and all(_is_frozen(owner) for owner in owners)
         init: list[str] = []
         if prefix == "trunk" and is_residual_stage(nodes):
-            block = write_block(nodes, self.by_id)
+            block = write_block(nodes, self.graph)
             self.classes.append(block)
             self.layers.update(block.layers)
-            init += stage_lines(nodes, self.by_id, block.name)
+            init += stage_lines(nodes, self.graph, block.name)
             forward = [
                 *(f"x = self.{stage}(x)" for stage in _stages(nodes)),
                 *self._forward(
@@ -143,7 +145,7 @@ class _Writer:
         read = [
             node
             for node in nodes
-            if any(user.id not in inside for user in self.users[node.id])
+            if any(user.id not in inside for user in self.graph.users[node.id])
             and not self._is_early_real(node)
         ]
         return read or [nodes[-1]]
@@ -155,7 +157,7 @@ class _Writer:
 
     def _is_complex(self, node: Node) -> bool:
         """Whether a value is complex where it is written, its real part not taken at once."""
-        users = self.users[node.id]
+        users = self.graph.users[node.id]
         return node.is_complex and not (users and all(map(self._is_early_real, users)))
 
     def _items(self, prefix: str, nodes: Sequence[Node]) -> list[_Item]:
@@ -175,30 +177,32 @@ class _Writer:
 
     def _is_early_real(self, node: Node) -> bool:
         """Whether a real part is taken by the packets' module itself, which then skips the rest."""
-        if node.op != "real_part" or node.section != "stem":
+        if not isinstance(node.operation, RealPart) or node.section != "stem":
             return False
-        source = self.by_id[node.inputs[0]]
-        return source.op == "packets" and len(self.users[source.id]) == 1
+        source = self.graph.by_id[node.inputs[0]]
+        return isinstance(source.operation, Packets) and len(self.graph.users[source.id]) == 1
 
     def _skip(self, source: str) -> str:
         """Return what computes the value `source`, past what is written as a part of it."""
-        node = self.by_id[source]
+        node = self.graph.by_id[source]
         if self._is_early_real(node) or self._is_joined_crop(node):
             return node.inputs[0]
         return source
 
     def _is_joined_crop(self, node: Node) -> bool:
         """Whether a crop about the centre belongs to the concatenation after it."""
-        users = self.users[node.id]
-        return node.op == "crop" and len(users) == 1 and self._crops_itself(users[0])
+        users = self.graph.users[node.id]
+        return isinstance(node.operation, Crop) and len(users) == 1 and self._crops_itself(users[0])
 
     def _crops_itself(self, node: Node) -> bool:
         """Whether a concatenation joins inputs that are cropped to the smallest of them."""
-        if node.op != "concat":
+        if not isinstance(node.operation, Concat):
             return False
-        crops = [self.by_id[source] for source in node.inputs]
+        crops = [self.graph.by_id[source] for source in node.inputs]
         cropped = {crop.inputs[0] for crop in crops}
-        return all(crop.op == "crop" and set(crop.inputs) == cropped for crop in crops)
+        return all(
+            isinstance(crop.operation, Crop) and set(crop.inputs) == cropped for crop in crops
+        )
 
     def _sources(self, node: Node) -> tuple[str, ...]:
         return tuple(self._skip(source) for source in node.inputs)
@@ -212,7 +216,7 @@ class _Writer:
                 lines.append(f"self.{item.name} = {_TITLES[f'{prefix}.{item.name}'][0]}()")
                 continue
             node = item.output
-            if self._is_joined_crop(node) or node.op == "add":
+            if self._is_joined_crop(node) or isinstance(node.operation, Add):
                 continue
             lines += assign(f"self.{item.name}", self._call(node))
             frozen += [
@@ -223,28 +227,20 @@ class _Writer:
         return lines + frozen
 
     def _call(self, node: Node) -> Call:
-        names: dict[str, str] = {}
-        shapes = [self.by_id[source].output_shape for source in node.inputs]
-        if node.id == self.classifier:
-            names["features"] = "num_classes"
-        if node.op == "packets":
-            real = all(self._is_early_real(user) for user in self.users[node.id])
-            names["imaginary"] = repr(not real)
-        if node.op in ("keep_packets", "packet_bank"):
-            packets = cast("tuple[int, ...]", node.attributes["packets"])
-            self.constants.append(("KEPT_PACKETS", wrap_numbers(packets)))
-            names["packets"] = "KEPT_PACKETS"
+        operation = node.operation
+        names: dict[str, object] = {}
+        if node is self.classifier:
+            names["features"] = Source("num_classes")
+        if isinstance(operation, KeepPackets | PacketBank):
+            self.constants.append(("KEPT_PACKETS", wrap_numbers(operation.packets)))
+            names["packets"] = Source("KEPT_PACKETS")
         for owner in node.owners:
-            if owner.op == "packet_mixing" and owner.id in self.lambdas:
-                names["lambdas"] = literal(self.lambdas[owner.id])
-            if owner.op == "colour_mixing":
-                names["initial"] = literal(owner.attributes["initial"])
-        if node.op == "colour_mixing_after":
-            names["outputs"] = str(node.output_shape[0])
+            if isinstance(owner.operation, PacketMixing) and owner.id in self.lambdas:
+                names["lambdas"] = self.lambdas[owner.id]
         if self._crops_itself(node):
-            call = Call("CenterCropConcat")
+            call = Call.of("CenterCropConcat")
         else:
-            call = make_layer(node, shapes, names)
+            call = self.graph.layer(node, names)
         if call.layer is not None:
             self.layers.add(call.layer)
         return call
@@ -269,7 +265,7 @@ class _Writer:
             previous = lines[-1] if lines else None
             if (
                 not item.is_container
-                and item.output.op in _WRAPPING
+                and item.output.operation.is_written_around
                 and previous is not None
                 and previous[0] == target
                 and previous[2].id == item.inputs[0]
@@ -294,23 +290,22 @@ class _Writer:
 
 def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
     """Return the classes of model.py for a graph, as written or after its passes."""
-    linear = [node for node in graph if node.op == "linear"]
     lambdas = (
         {plan.regularisation.node: plan.regularisation.lambdas}
         if plan.regularisation is not None
         else {}
     )
-    writer = _Writer(graph, lambdas, linear[-1].id if linear else None)
+    writer = _Writer(graph, lambdas, graph.classifier)
     for section in ("stem", "pool", "trunk"):
         writer.write_class(section)
-    drawn = {node.section for node in graph if node.attributes.get("initial") == KAIMING}
+    drawn = {node.section for node in graph if node.operation.initial_law == KAIMING}
     return ModelSource(
         classes=tuple(writer.classes),
         constants=tuple(writer.constants),
         layers=tuple(sorted(writer.layers)),
         input_shape=graph.input.output_shape,
         num_classes=plan.data.num_classes,
-        takes_num_classes=bool(linear),
+        takes_num_classes=graph.classifier is not None,
         kaiming="self" if "stem" in drawn else "self.trunk" if drawn else None,
     )
 
@@ -328,7 +323,7 @@ def _owners(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _is_frozen(node: Node) -> bool:
-    return bool(node.attributes.get("frozen", False))
+    return node.operation.is_frozen
 
 
 def _stages(nodes: Sequence[Node]) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wavetwin.ir.graph import Node
-from wavetwin.ir.layer_source import WIDTH
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Call
+
+WIDTH = 100
 
 BRANCHES = ("free", "wavelet")
 """Variables of the two values that a stem may give."""
@@ -43,3 +45,14 @@ def wrap_numbers(numbers: Sequence[int]) -> tuple[str, ...]:
             lines.append("   ")
         lines[-1] += f" {number},"
     return ("(", *lines, ")  # fmt: skip")
+
+
+def assign(target: str, call: Call, indent: int = 8) -> list[str]:
+    """Return `target = call` as the formatter breaks it at `indent` spaces, without these."""
+    joined = ", ".join(call.arguments)
+    start = f"{target} = {call.name}("
+    if indent + len(f"{start}{joined})") <= WIDTH:
+        return [f"{start}{joined})"]
+    if indent + 4 + len(joined) <= WIDTH:
+        return [start, f"    {joined}", ")"]
+    return [start, *(f"    {argument}," for argument in call.arguments), ")"]

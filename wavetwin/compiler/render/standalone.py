@@ -82,8 +82,11 @@ def _resolve(
     elif path.endswith("/__init__.py"):
         # A package that looks a name up when it is asked for imports it for type checkers alone.
         known = _exports(package.files[path], package.sha256[path])
-        assert name in known, f"import {name} from the module that has it, not from {module}"
-        yield from _resolve(*known[name], modules, package)
+        if name in known:
+            yield from _resolve(*known[name], modules, package)
+        else:
+            own = _definitions(package.files[path], package.sha256[path])
+            assert name in own, f"import {name} from the module that has it, not from {module}"
 
 
 @cache
@@ -99,6 +102,21 @@ def _exports(file: Path, sha256: str) -> dict[str, tuple[str, str | None]]:
     del sha256
     found = _imports_of(file.read_text(encoding="utf-8"), for_type_checkers=True)
     return {name: (module, name) for module, name in found if name is not None}
+
+
+@cache
+def _definitions(file: Path, sha256: str) -> frozenset[str]:
+    """Return the names that a package's `__init__.py` defines itself."""
+    del sha256
+    found: set[str] = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return frozenset(found)
 
 
 def _imports_of(text: str, for_type_checkers: bool = False) -> tuple[tuple[str, str | None], ...]:

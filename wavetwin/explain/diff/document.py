@@ -11,7 +11,7 @@ from wavetwin.explain.diff.difference import Difference, SourcedChange
 from wavetwin.explain.diff.layers import LayerChange
 from wavetwin.explain.diff.scores import ScoreRow
 from wavetwin.explain.diff.tensors import TensorChanges, TensorInfo
-from wavetwin.ir.graph import Node
+from wavetwin.ir.node import Node
 
 
 def difference_document(difference: Difference) -> dict[str, Any]:

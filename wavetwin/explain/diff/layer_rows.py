@@ -12,18 +12,13 @@ from typing import Any, cast
 from wavetwin.explain.diff.costs import Cost
 from wavetwin.explain.diff.layers import LayerChange, ModelChanges
 from wavetwin.explain.diff.wording import plural, shape_text, value_text
-from wavetwin.ir.graph import Node
+from wavetwin.ir.node import Node
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "resized": "~", "renamed": "~"}
 MAX_ROWS = 24
 """More rows than this are folded by block."""
 MAX_WORDS = 60
 """Characters that a short row has for what changed."""
-
-_MOVES_VALUES = frozenset(
-    {"concat", "crop", "deinterleave", "interleave", "real_part", "slice_channels"}
-)
-"""Operations that compute nothing: they cut, join and reorder channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +92,7 @@ def _kind(layer: LayerChange) -> str:
 
 def _moves_values(layer: LayerChange) -> bool:
     nodes = [node for node in (layer.before, layer.after) if node is not None]
-    return all(node.op in _MOVES_VALUES for node in nodes)
+    return all(node.operation.moves_values for node in nodes)
 
 
 def _row(layer: LayerChange, *, full: bool = False) -> LayerRow:
@@ -127,7 +122,7 @@ def _what_changed(
     before: Node, after: Node, attributes: Sequence[tuple[str, Any, Any]], *, full: bool
 ) -> str:
     words = _both(before, after, lambda node: node.op)
-    if before.op != after.op:
+    if type(before.operation) is not type(after.operation):
         return words
     for name, ours, theirs in attributes:
         if full or not _are_long(ours, theirs):

@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 from wavetwin.explain.diff.alignment import align
 from wavetwin.explain.diff.costs import Cost, cost_of, total_cost
-from wavetwin.ir.graph import Attribute, ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Attribute, KeepPackets, Packets
 
 Kind = Literal["added", "removed", "changed", "resized", "renamed", "same"]
 
@@ -44,7 +46,11 @@ class LayerChange:
             return "added"
         if after is None:
             return "removed"
-        if before.op != after.op or self.attributes or before.parameters != after.parameters:
+        if (
+            type(before.operation) is not type(after.operation)
+            or self.attributes
+            or before.parameters != after.parameters
+        ):
             return "changed"
         if self.cost or before.output_shape != after.output_shape:
             return "resized"
@@ -124,10 +130,11 @@ def compare_models(
 
 def _numbering(graph: ModuleGraph, node: Node | None) -> Attribute:
     """Return what a layer's numbers count: the packets of a transform's levels; None of others."""
-    if node is None or node.op != "keep_packets":
+    if node is None or not isinstance(node.operation, KeepPackets):
         return None
-    packets = graph.node(node.inputs[0]).attributes
-    return f"{packets['transform']} J = {packets['levels']}"
+    (packets,) = graph.inputs_of(node)
+    assert isinstance(packets.operation, Packets), node.id
+    return f"{packets.operation.transform} J = {packets.operation.levels}"
 
 
 def _pair_nodes(before: Sequence[Node], after: Sequence[Node]) -> dict[str, str]:
@@ -190,15 +197,15 @@ def _pair_trunks(before: Sequence[Node], after: Sequence[Node], pairs: dict[str,
 
 
 def _is_same(first: Node, second: Node) -> bool:
-    return first.op == second.op and first.attributes == second.attributes
+    return first.operation == second.operation
 
 
 def _likeness(first: Node, second: Node) -> float:
     """Of two layers: 0 for other operations, 3 for the same attributes, more under the same id."""
-    if first.op != second.op:
+    if type(first.operation) is not type(second.operation):
         return 0.0
     same_id = 0.01 * (first.id == second.id)
-    if first.attributes == second.attributes:
+    if first.operation == second.operation:
         return 3.0 + same_id
     names = first.attributes.keys() | second.attributes.keys()
     equal = sum(first.attributes.get(name) == second.attributes.get(name) for name in names)

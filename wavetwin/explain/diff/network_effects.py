@@ -15,7 +15,6 @@ from wavetwin.explain.diff.effects import (
     parameters_below,
 )
 from wavetwin.explain.diff.network_info import (
-    BATCH_NORMS,
     count_layers,
     has_complex_packets,
     has_free_channels,
@@ -23,7 +22,8 @@ from wavetwin.explain.diff.network_info import (
     nodes_below,
 )
 from wavetwin.explain.diff.wording import change, plural, shape_text
-from wavetwin.ir.graph import Node
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import BatchNorm
 
 FREE = "stem.free"
 """Id of the free convolution."""
@@ -104,8 +104,7 @@ def _backbone(pair: Pair) -> Iterator[Effect]:
 
 
 def _subsamples(node: Node) -> bool:
-    stride = node.attributes.get("stride", node.attributes.get("step", 1))
-    return isinstance(stride, int) and stride > 1
+    return node.operation.subsampling > 1
 
 
 def _first_convolution(pair: Pair) -> Iterator[Effect]:
@@ -188,7 +187,7 @@ def _norm(pair: Pair) -> Iterator[Effect]:
             parameters_below(pair.before, "stem", "pool"),
             parameters_below(pair.after, "stem", "pool"),
         )
-        numbers = [count_layers(each, *BATCH_NORMS, below=("pool",)) for each in pair.sides]
+        numbers = [count_layers(each, BatchNorm, below=("pool",)) for each in pair.sides]
         yield Effect(
             "first norm",
             "Once trained, a norm scales each map and adds a constant, a bias in its place adds one: up "

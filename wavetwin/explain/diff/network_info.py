@@ -7,11 +7,9 @@ may follow from (a blur's size where nothing blurs).
 from __future__ import annotations
 
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.ir.graph import ModuleGraph, Node
-
-BLURS = frozenset({"blur_pool", "adaptive_blur"})
-BATCH_NORMS = frozenset({"batch_norm", "energy_norm"})
-"""Operations that normalise by what they measure on the images of a pass."""
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Blur, Dropout, MaxPool, Modulus, Operation, Packets
 
 
 def nodes_below(graph: ModuleGraph, *prefixes: str) -> list[Node]:
@@ -23,20 +21,20 @@ def nodes_below(graph: ModuleGraph, *prefixes: str) -> list[Node]:
     ]
 
 
-def count_layers(compiled: Compiled, *ops: str, below: tuple[str, ...] = ()) -> int:
-    """Return how many layers compute one of these operations, in all or below these ids."""
+def count_layers(compiled: Compiled, kind: type[Operation], below: tuple[str, ...] = ()) -> int:
+    """Return how many layers are of a kind of operation, in all or below these ids."""
     nodes = nodes_below(compiled.graph, *below) if below else compiled.graph.nodes
-    return sum(node.op in ops for node in nodes)
+    return sum(isinstance(node.operation, kind) for node in nodes)
 
 
 def takes_modulus(compiled: Compiled) -> bool:
     """Whether a modulus is taken of any channel."""
-    return count_layers(compiled, "modulus") > 0
+    return count_layers(compiled, Modulus) > 0
 
 
 def has_complex_packets(compiled: Compiled) -> bool:
     """Whether there are packets with a modulus to take."""
-    return any(node.op == "packets" and node.is_complex for node in compiled.graph)
+    return any(found.node.is_complex for found in compiled.graph.all_of(Packets))
 
 
 def has_free_channels(compiled: Compiled) -> bool:
@@ -53,10 +51,7 @@ def is_trained(compiled: Compiled, *prefixes: str) -> bool:
 
 def count_dropouts(compiled: Compiled) -> int:
     """Return how many layers set values to zero in training."""
-    return sum(
-        node.op == "dropout" and float(str(node.attributes["probability"])) > 0
-        for node in compiled.graph
-    )
+    return sum(not found.operation.is_identity for found in compiled.graph.all_of(Dropout))
 
 
 def images_a_step(compiled: Compiled) -> int:
@@ -69,12 +64,11 @@ def images_a_step(compiled: Compiled) -> int:
 def blur_sizes(compiled: Compiled, *prefixes: str) -> tuple[int, ...]:
     """Return the sizes of the blurs below these ids, each once."""
     nodes = nodes_below(compiled.graph, *prefixes)
-    return tuple(sorted({int(str(n.attributes["size"])) for n in nodes if n.op in BLURS}))
+    operations = [node.operation for node in nodes]
+    return tuple(sorted({each.size for each in operations if isinstance(each, Blur)}))
 
 
 def max_windows(compiled: Compiled) -> tuple[int, ...]:
     """Return the windows of the first pooling's maxima, each once."""
-    nodes = nodes_below(compiled.graph, "pool")
-    return tuple(
-        sorted({int(str(n.attributes["kernel_size"])) for n in nodes if n.op == "max_pool"})
-    )
+    maxima = compiled.graph.all_of(MaxPool, "pool")
+    return tuple(sorted({found.operation.kernel_size for found in maxima}))

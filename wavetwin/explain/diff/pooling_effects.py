@@ -17,7 +17,6 @@ from wavetwin.explain.diff.effects import (
     memory_below,
 )
 from wavetwin.explain.diff.network_info import (
-    BLURS,
     blur_sizes,
     count_layers,
     has_complex_packets,
@@ -27,6 +26,7 @@ from wavetwin.explain.diff.network_info import (
     takes_modulus,
 )
 from wavetwin.explain.diff.wording import change, mebibytes, plural
+from wavetwin.ir.operations import AdaptiveBlur, Bias, Blur, PacketMixing
 
 _MODULUS_NAMES = {"modulus": "CMod", "modulus_blur": "CMod with blur"}
 _MAXIMUM_NAMES = {
@@ -151,8 +151,8 @@ def _blurring(
     """Yield what changing between plain, blurred and adaptively blurred subsampling does."""
     if before == after:
         return
-    blurs = [count_layers(each, *BLURS, below=(section,)) for each in pair.sides]
-    is_adaptive = any(count_layers(each, "adaptive_blur", below=(section,)) for each in pair.sides)
+    blurs = [count_layers(each, Blur, below=(section,)) for each in pair.sides]
+    is_adaptive = any(count_layers(each, AdaptiveBlur, below=(section,)) for each in pair.sides)
     macs, memory = macs_of(pair, section), _memory(pair, section)
     weights = _blur_parameters(pair.before, section), _blur_parameters(pair.after, section)
     if is_adaptive:
@@ -188,9 +188,7 @@ def _what_adaptive_blurs_do(pair: Pair, section: str) -> str:
         "than the CNNs that do not, and a KL divergence at one pixel that is higher or lower"
     )
     is_joint = any(
-        node.op == "adaptive_blur"
-        and node.attributes["normalise"] == "joint"
-        and node.attributes["groups"] != 1
+        isinstance(node.operation, AdaptiveBlur) and node.operation.constant_gain != 1
         for each in pair.sides
         for node in nodes_below(each.graph, section)
     )
@@ -206,7 +204,7 @@ def _blur_size(pair: Pair) -> Iterator[Effect]:
     if not pair.differs("pooling.blur_size"):
         return
     sections = ("pool", "trunk")
-    counts = [count_layers(each, *BLURS, below=sections) for each in pair.sides]
+    counts = [count_layers(each, Blur, below=sections) for each in pair.sides]
     if any(counts) and not all(counts):
         return  # one of them does not blur: told by what makes the other do so
     sizes = pair.before.spec.pooling.blur_size, pair.after.spec.pooling.blur_size
@@ -258,15 +256,13 @@ def _memory(pair: Pair, section: str) -> tuple[int, int]:
 
 def _initial_bias(pair: Pair) -> Iterator[Effect]:
     # Where only one of the two has this bias, the effect of its modulus says so.
-    nodes = [
-        next((node for node in compiled.graph if node.op == "bias"), None)
-        for compiled in (pair.before, pair.after)
-    ]
-    laws = [None if node is None else node.attributes.get("initial", "zeros") for node in nodes]
-    if None in laws or laws[0] == laws[1]:
+    before, after = (compiled.graph.find(Bias) for compiled in pair.sides)
+    if before is None or after is None:
         return
-    assert nodes[1] is not None
-    channels = nodes[1].attributes["channels"]
+    laws = before.operation.initial, after.operation.initial
+    if laws[0] == laws[1]:
+        return
+    channels = after.operation.channels
     yield Effect(
         f"initial bias after the modulus {laws[0]} -> {laws[1]}",
         "A modulus is never negative, so that the ReLU behind it cuts off only where the bias is below "
@@ -312,9 +308,7 @@ def _step(twin: Compiled) -> int:
     """Return the positions of the stem from one value of the modulus' pooling to the next."""
     step = 1
     for node in nodes_below(twin.graph, "pool.wavelet"):
-        each = node.attributes.get("step", node.attributes.get("stride", 1))
-        assert isinstance(each, int)
-        step *= each
+        step *= node.operation.subsampling
     return step
 
 
@@ -330,14 +324,14 @@ def _pooling_parameters(compiled: Compiled) -> int:
     channels = sum(entry.channels for entry in wavelet.keep)
     own = sum(node.parameters.trainable for node in nodes_below(compiled.graph, "pool.wavelet"))
     shared_norm = 2 * channels * bool(nodes_below(compiled.graph, "pool.norm"))
-    mixing = compiled.graph.node("stem.wavelet.mixing")
-    has_bias = mixing.attributes["bias"] and mixing.parameters.trainable > 0
+    (mixing,) = compiled.graph.all_of(PacketMixing)
+    has_bias = mixing.operation.bias and mixing.node.parameters.trainable > 0
     return own + shared_norm + channels * bool(has_bias)
 
 
 def _blur_parameters(compiled: Compiled, section: str) -> int:
     nodes = nodes_below(compiled.graph, section)
-    return sum(node.parameters.total for node in nodes if node.op == "adaptive_blur")
+    return sum(node.parameters.total for node in nodes if isinstance(node.operation, AdaptiveBlur))
 
 
 POOLING_RULES: tuple[Rule, ...] = (

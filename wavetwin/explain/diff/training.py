@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from wavetwin.explain.diff.effects import Pair
 from wavetwin.explain.diff.network_info import (
-    BATCH_NORMS,
     count_dropouts,
     count_layers,
     images_a_step,
 )
+from wavetwin.ir.operations import BatchNorm
 from wavetwin.ir.plan import SchedulePlan, TrainingPlan
 
 _NOTES: dict[str, str | Callable[[Pair], str]] = {
@@ -69,7 +69,7 @@ def compare_plans(pair: Pair) -> PlanChanges:
 def _accumulate_note(pair: Pair) -> str:
     """Say what the parts of a batch change: only what looks at more than one image, or draws."""
     changed: list[str] = []
-    if any(count_layers(each, *BATCH_NORMS) for each in pair.sides):
+    if any(count_layers(each, BatchNorm) for each in pair.sides):
         changed.append("what each batch norm sees")
     dropouts = max(map(count_dropouts, pair.sides))
     if dropouts:
@@ -89,7 +89,7 @@ def _batch_note(pair: Pair) -> str:
     note = "another batch: other noise in the gradient" + (
         " at the same rate" if same_rate else ", and another learning rate beside it"
     )
-    if any(count_layers(each, *BATCH_NORMS) for each in pair.sides):
+    if any(count_layers(each, BatchNorm) for each in pair.sides):
         note += ", and other statistics in batch norms"
     return note
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wavetwin.explain.model_tree import Alike, Branch, folded, model_tree
-from wavetwin.ir.graph import ModuleGraph, Node, ParameterCounts
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Add, Packets, ParameterCounts
 
 TRAINED, FIXED, OTHER = "trained weights", "fixed filters", "neither"
-_FIXED_OPS = frozenset({"packets", "packet_bank", "blur_pool", "max_blur_pool"})
-_SIZED_OPS = frozenset({"crop", "crop_to_packets", "packet_bank"})
-"""Operations that read the height and width alone of their second input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,9 @@ def _parts(members: Sequence[Branch | Node]) -> Iterator[Branch | Node | tuple[B
 
 
 def _is_block(branch: Branch) -> bool:
-    return any(isinstance(member, Node) and member.op == "add" for member in branch.members)
+    return any(
+        isinstance(member, Node) and isinstance(member.operation, Add) for member in branch.members
+    )
 
 
 def _nodes(part: Branch | Node | tuple[Branch, ...]) -> list[Node]:
@@ -72,13 +73,14 @@ def _nodes(part: Branch | Node | tuple[Branch, ...]) -> list[Node]:
 
 def _read(node: Node) -> tuple[str, ...]:
     """Return the inputs whose values a node reads."""
-    return node.inputs[:1] if node.op in _SIZED_OPS else node.inputs
+    sized = node.operation.reads_size_of
+    return tuple(source for index, source in enumerate(node.inputs) if index != sized)
 
 
 def _role(nodes: Sequence[Node]) -> str:
     if any(node.parameters.trainable for node in nodes):
         return TRAINED
-    return FIXED if any(node.op in _FIXED_OPS for node in nodes) else OTHER
+    return FIXED if any(node.operation.filters_are_fixed for node in nodes) else OTHER
 
 
 def _lines(part: Branch | Node | tuple[Branch, ...]) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ def _lines(part: Branch | Node | tuple[Branch, ...]) -> tuple[str, ...]:
     shape = " x ".join(map(str, last.output_shape)) + (" complex" if last.is_complex else "")
     if isinstance(part, Node):
         name, what = part.id, " ".join([part.op, *_settings(part)])
-        if part.op in _SIZED_OPS and part.inputs[1:]:
+        if part.operation.reads_size_of is not None and part.inputs[1:]:
             what += f" as {part.inputs[1]}"
     else:
         branches = (part,) if isinstance(part, Branch) else part
@@ -113,8 +115,8 @@ def _settings(node: Node) -> list[str]:
     size = node.attributes.get("kernel_size", node.attributes.get("size"))
     if size is not None:
         words.append(f"{size} x {size}")
-    if node.op == "packets":
-        words.append(f"{node.attributes['transform']}, {node.attributes['levels']} levels")
+    if isinstance(node.operation, Packets):
+        words.append(f"{node.operation.transform}, {node.operation.levels} levels")
     for name in ("stride", "step", "groups"):
         value = node.attributes.get(name, 1)
         if value != 1:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wavetwin.explain.report.runs import Run, graph_of
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import KeepPackets, PacketMixing, Packets
 from wavetwin.runtime.network.build import GraphError
 from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
 from wavetwin.runtime.process.errors import RunError
@@ -74,27 +74,19 @@ def read_first_layer(run: Run) -> FirstLayer | str:
 
 
 def _packet_weights(state: Mapping[str, Tensor], graph: ModuleGraph) -> PacketWeights | None:
-    nodes = {node.op: node for node in graph if node.section == "stem"}
-    if "packets" not in nodes or "packet_mixing" not in nodes:
+    packets, mixing = graph.find(Packets, "stem"), graph.find(PacketMixing, "stem")
+    if packets is None or mixing is None:
         return None
-    attributes: Mapping[str, Any] = nodes["packets"].attributes
-    transform, levels = attributes["transform"], attributes["levels"]
-    kept = _kept(nodes, (2 if transform == "dtcwpt" else 1) * 4**levels)
+    keep = graph.find(KeepPackets, "stem")
+    every = tuple(range(packets.operation.num_packets))
+    kept = every if keep is None else keep.operation.packets
     weights, bands = dict.fromkeys(kept, 0.0), dict[int, int]()
-    mixing: Mapping[str, Any] = nodes["packet_mixing"].attributes
     start = 0
-    for band, (inputs, outputs, groups) in enumerate(mixing["bands"]):
-        own = state[f"{nodes['packet_mixing'].id}.{band}.weight"].double()
+    for band, (inputs, outputs, groups) in enumerate(mixing.operation.bands):
+        own = state[f"{mixing.node.id}.{band}.weight"].double()
         each = own.reshape(groups, outputs // groups, inputs // groups).abs().sum(1).flatten()
         for packet, weight in zip(kept[start : start + inputs], each.tolist(), strict=True):
             weights[packet] += weight
             bands[packet] = band + 1
         start += inputs
-    return PacketWeights(transform, levels, weights, bands)
-
-
-def _kept(nodes: Mapping[str, Node], number: int) -> tuple[int, ...]:
-    if "keep_packets" not in nodes:
-        return tuple(range(number))
-    attributes: Mapping[str, Any] = nodes["keep_packets"].attributes
-    return attributes["packets"]
+    return PacketWeights(packets.operation.transform, packets.operation.levels, weights, bands)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from wavetwin.explain.model_tree import Alike, Branch, folded, model_tree
 from wavetwin.explain.show.place_letters import file_letters, short_places
 from wavetwin.explain.text_table import align
-from wavetwin.ir.graph import ModuleGraph, Node, ParameterCounts
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import ParameterCounts
 
 if TYPE_CHECKING:
     from wavetwin.compiler.compiled import Compiled

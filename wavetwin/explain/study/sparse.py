@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wavetwin.explain.study.rows import Table, Value
-from wavetwin.ir.graph import ModuleGraph, ParameterCounts
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import ColourMixing, ColourMixingAfter, Crop, Packets, ParameterCounts
 
 __all__ = ["SparseLayer", "layer_of", "sparse_table"]
 
@@ -39,22 +40,23 @@ class SparseLayer:
 def layer_of(graph: ModuleGraph) -> SparseLayer:
     """Return what a module graph, as written, says of its first layer."""
     stem = [node for node in graph if node.section == "stem"]
-    levels = [node.attributes["levels"] for node in stem if node.op == "packets"]
-    mixing = {"colour_mixing": "before", "colour_mixing_after": "after"}
+    packets = graph.find(Packets, "stem")
+    before = graph.find(ColourMixing, "stem") and "before"
+    after = graph.find(ColourMixingAfter, "stem") and "after"
     crops = []
     for node in stem:
-        if node.op == "crop":
-            before = graph.node(node.inputs[0]).output_shape
-            if before != node.output_shape:
-                crops.append(f"{node.inputs[0]} {_size(before)} to {_size(node.output_shape)}")
+        if isinstance(node.operation, Crop):
+            whole = graph.node(node.inputs[0]).output_shape
+            if whole != node.output_shape:
+                crops.append(f"{node.inputs[0]} {_size(whole)} to {_size(node.output_shape)}")
     return SparseLayer(
         name=graph.name,
         parameters=sum((node.parameters for node in stem), ParameterCounts()),
         macs=sum(node.macs for node in stem),
         output_shape=stem[-1].output_shape,
         crops=tuple(crops),
-        levels=int(str(levels[0])) if levels else None,
-        colour=next((mixing[node.op] for node in stem if node.op in mixing), ""),
+        levels=None if packets is None else packets.operation.levels,
+        colour=before or after or "",
         model=graph.parameters,
     )
 

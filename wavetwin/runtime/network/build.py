@@ -7,39 +7,19 @@ calls `print(model.stem.code)` shows: one module a node, at the node's id.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import Call
 from wavetwin.ir.plan import TrainingPlan, stream_seed
+from wavetwin.runtime import layers
 from wavetwin.runtime.bank.eager import plain_shape
-from wavetwin.runtime.layers import (
-    AdaptiveBlur,
-    Add,
-    BlurPool,
-    CenterCrop,
-    ChannelBias,
-    ColourMixing,
-    ColourMixingAfter,
-    Concat,
-    CropToPackets,
-    Deinterleave,
-    DualTreePacketMaps,
-    EnergyNorm,
-    Interleave,
-    KeepPackets,
-    MaxBlurPool,
-    MixedPackets,
-    Modulus,
-    PacketMixing,
-    RealPart,
-    SeparablePackets,
-    SliceChannels,
-    Subsample,
-)
+from wavetwin.runtime.layers import PacketMixing
 from wavetwin.runtime.network.containers import Container, Step
 from wavetwin.runtime.network.initial import initialise_module
 
@@ -127,10 +107,10 @@ def build_module(
     builder = _Builder(graph, num_classes)
     sections = {name: builder.section(name) for name in SECTIONS}
     network = Network(**sections, input_shape=graph.input.output_shape)
-    for node in _owners(graph):
+    for node in graph.owners:
         module = network.get_submodule(node.id)
         initialise_module(module, node, lambda name: generator)
-        if node.attributes.get("frozen", False):
+        if node.operation.is_frozen:
             module.requires_grad_(False)
     if plan is not None and plan.regularisation is not None:
         _set_lambdas(network, plan.regularisation.node, plan.regularisation.lambdas)
@@ -154,19 +134,13 @@ def initialise(model: nn.Module, graph: ModuleGraph, seed: int) -> None:
     """
     if any(parameter.is_meta for parameter in model.parameters()):
         raise ValueError("the model is on the meta device: call to_empty(device=...) first")
-    for node in _owners(graph):
+    for node in graph.owners:
 
         def generator(name: str, prefix: str = node.id) -> torch.Generator:
             stream = stream_seed(seed, f"init:{prefix}.{name}")
             return torch.Generator(device="cpu").manual_seed(stream)
 
         initialise_module(model.get_submodule(node.id), node, generator)
-
-
-def _owners(graph: ModuleGraph) -> Iterator[Node]:
-    """Yield the nodes by whose ids the parameters are named."""
-    for node in graph:
-        yield from (owner for owner in node.owners if owner.parameters.total)
 
 
 def _set_lambdas(network: Network, node_id: str, lambdas: tuple[float, ...]) -> None:
@@ -181,19 +155,16 @@ class _Builder:
 
     def __init__(self, graph: ModuleGraph, num_classes: int | None) -> None:
         self.graph = graph
-        self.nodes = {node.id: node for node in graph}
-        self.users: dict[str, list[Node]] = {node.id: [] for node in graph}
+        self.nodes = graph.by_id
         for node in graph:
             for source in node.inputs:
                 if source not in self.nodes:
                     raise GraphError(f"{node.id} reads {source!r}, which is not in the graph")
-                self.users[source].append(node)
         self.features: dict[str, int] = {}
         if num_classes is not None:
-            linear = [node for node in graph if node.op == "linear"]
-            if not linear:
+            if graph.classifier is None:
                 raise GraphError(f"{graph.name}: no linear layer can take {num_classes} classes")
-            self.features[linear[-1].id] = num_classes
+            self.features[graph.classifier.id] = num_classes
 
     def section(self, name: str) -> nn.Module:
         """Return a section; one without nodes passes its input on."""
@@ -278,7 +249,9 @@ class _Builder:
         """Return what others read of these nodes, in order; the last if they read nothing."""
         inside = {node.id for node in nodes}
         read = [
-            node.id for node in nodes if any(user.id not in inside for user in self.users[node.id])
+            node.id
+            for node in nodes
+            if any(user.id not in inside for user in self.graph.users[node.id])
         ]
         return read or [nodes[-1].id]
 
@@ -287,167 +260,20 @@ class _Builder:
 
     def _make(self, node: Node) -> nn.Module:
         """Return a node's module."""
-        shapes = [self.nodes[source].output_shape for source in node.inputs]
-        attributes: Mapping[str, Any] = node.attributes
-        if node.op == "linear" and node.id in self.features:
-            attributes = {**attributes, "features": self.features[node.id]}
-        if node.op == "packet_bank":
-            return _packet_bank(node)
-        if node.op == "packets":
-            only_real = all(user.op == "real_part" for user in self.users[node.id])
-            return _packets(node, imaginary=not only_real)
-        make = _MODULES.get(node.op)
-        if make is None:
-            raise GraphError(
-                f"{node.id}: unknown operation {node.op!r}; one of {', '.join(sorted(OPERATIONS))}"
-            )
-        try:
-            return make(attributes, shapes)
-        except KeyError as missing:
-            raise GraphError(f"{node.id}: {node.op} has no attribute {missing}") from None
+        features = self.features.get(node.id)
+        return make_layer(
+            self.graph.layer(node, {} if features is None else {"features": features})
+        )
 
 
-def _packets(node: Node, imaginary: bool) -> nn.Module:
-    attributes: Mapping[str, Any] = node.attributes
-    if attributes["padding_mode"] != "zeros":
-        raise GraphError(f"{node.id}: padding_mode {attributes['padding_mode']!r}: only zeros")
-    bank = (
-        attributes["levels"],
-        attributes["stride"],
-        attributes["filters"],
-        attributes["trainable_filters"],
-    )
-    if attributes["transform"] == "dtcwpt":
-        return DualTreePacketMaps(*bank, imaginary=imaginary)
-    if attributes["transform"] == "wpt":
-        return SeparablePackets(*bank)
-    raise GraphError(f"{node.id}: transform {attributes['transform']!r}: one of dtcwpt, wpt")
-
-
-def _packet_bank(node: Node) -> nn.Module:
-    attributes: Mapping[str, Any] = node.attributes
-    colour = next((part for part in node.parts if part.op == "colour_mixing"), None)
-    initial: Any = None if colour is None else colour.attributes["initial"]
-    return MixedPackets(
-        attributes["packets"],
-        attributes["bands"],
-        attributes["levels"],
-        attributes["stride"],
-        attributes["filters"],
-        colour=initial,
-        colours=attributes["colours"],
-        mixes_after=attributes["colour"] == "after",
-        bias=attributes["bias"],
-        subsample=attributes["subsample"],
-        imaginary=attributes["complex"],
-    )
-
-
-Attributes = Mapping[str, Any]
-Shapes = list[tuple[int, ...]]
-
-
-def _conv2d(attributes: Attributes, shapes: Shapes) -> nn.Module:
-    return _without_draws(
-        nn.Conv2d,
-        shapes[0][0],
-        attributes["channels"],
-        attributes["kernel_size"],
-        stride=attributes["stride"],
-        padding=attributes["padding"],
-        groups=attributes["groups"],
-        bias=attributes["bias"],
-    )
-
-
-def _linear(attributes: Attributes, shapes: Shapes) -> nn.Module:
-    return _without_draws(nn.Linear, shapes[0][0], attributes["features"], bias=attributes["bias"])
-
-
-def _without_draws(kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
-    """Construct a large layer without drawing weights that are drawn again."""
-    device = torch.get_default_device()
-    return nn.utils.skip_init(kind, *args, **kwargs, device=device)
-
-
-def _batch_norm(attributes: Attributes, shapes: Shapes) -> nn.Module:
-    return nn.BatchNorm2d(
-        attributes["channels"], eps=attributes["eps"], momentum=attributes["momentum"]
-    )
-
-
-def _energy_norm(attributes: Attributes, shapes: Shapes) -> nn.Module:
-    return EnergyNorm(attributes["channels"], attributes["eps"], attributes["momentum"])
-
-
-def _window(kind: Callable[..., nn.Module]) -> Callable[[Attributes, Shapes], nn.Module]:
-    def make(attributes: Attributes, shapes: Shapes) -> nn.Module:
-        return kind(attributes["kernel_size"], attributes["stride"], attributes["padding"])
-
-    return make
-
-
-def _adaptive_blur(attributes: Attributes, shapes: Shapes) -> nn.Module:
-    return AdaptiveBlur(
-        shapes[0][0],
-        attributes["size"],
-        attributes["stride"],
-        attributes["groups"],
-        attributes["normalise"],
-    )
-
-
-def _max_blur_pool(attributes: Attributes, shapes: Shapes) -> nn.Module:
-    return MaxBlurPool(
-        attributes["kernel_size"], attributes["padding"], attributes["size"], attributes["stride"]
-    )
-
-
-def _packet_mixing(attributes: Attributes, shapes: Shapes) -> nn.Module:
-    return PacketMixing(attributes["bands"], attributes["bias"], attributes["colours"])
-
-
-_MODULES: dict[str, Callable[[Attributes, Shapes], nn.Module]] = {
-    "conv2d": _conv2d,
-    "colour_mixing": lambda attributes, shapes: ColourMixing(attributes["initial"]),
-    "keep_packets": lambda attributes, shapes: KeepPackets(
-        attributes["packets"], attributes["colours"]
-    ),
-    "packet_mixing": _packet_mixing,
-    "colour_mixing_after": lambda attributes, shapes: ColourMixingAfter(shapes[0][0] // 3),
-    "real_part": lambda attributes, shapes: RealPart(),
-    "interleave": lambda attributes, shapes: Interleave(),
-    "deinterleave": lambda attributes, shapes: Deinterleave(),
-    "slice_channels": lambda attributes, shapes: SliceChannels(
-        attributes["start"], attributes["stop"]
-    ),
-    "crop": lambda attributes, shapes: CenterCrop(),
-    "crop_to_packets": lambda attributes, shapes: CropToPackets(
-        attributes["levels"], attributes["stride"], attributes["filters"]
-    ),
-    "concat": lambda attributes, shapes: Concat(),
-    "subsample": lambda attributes, shapes: Subsample(attributes["step"]),
-    "modulus": lambda attributes, shapes: Modulus(),
-    # A graph of before the attribute meant zeros.
-    "bias": lambda attributes, shapes: ChannelBias(
-        attributes["channels"], attributes.get("initial", "zeros")
-    ),
-    "energy_norm": _energy_norm,
-    "batch_norm": _batch_norm,
-    "relu": lambda attributes, shapes: nn.ReLU(),
-    "max_pool": _window(nn.MaxPool2d),
-    "average_pool": _window(nn.AvgPool2d),
-    "blur_pool": lambda attributes, shapes: BlurPool(attributes["size"], attributes["stride"]),
-    "max_blur_pool": _max_blur_pool,
-    "adaptive_blur": _adaptive_blur,
-    "adaptive_average_pool": lambda attributes, shapes: nn.AdaptiveAvgPool2d(
-        attributes["output_size"]
-    ),
-    "flatten": lambda attributes, shapes: nn.Flatten(),
-    "dropout": lambda attributes, shapes: nn.Dropout(attributes["probability"]),
-    "linear": _linear,
-    "add": lambda attributes, shapes: Add(),
-}
-
-OPERATIONS: frozenset[str] = frozenset(_MODULES) | {"input", "packets", "packet_bank"}
-"""Every operation of docs/graph.md that can be built."""
+def make_layer(call: Call) -> nn.Module:
+    """Return the module that a call of model.py constructs."""
+    arguments = cast("Sequence[Any]", call.args)
+    options = cast("Mapping[str, Any]", call.kwargs)
+    if call.torch_name is None:
+        return getattr(layers, call.name)(*arguments, **options)
+    kind = getattr(nn, call.torch_name)
+    if issubclass(kind, nn.Conv2d | nn.Linear):
+        # Large ones are constructed without drawing weights that are drawn again.
+        return nn.utils.skip_init(kind, *arguments, **options, device=torch.get_default_device())
+    return kind(*arguments, **options)

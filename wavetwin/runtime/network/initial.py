@@ -8,8 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from wavetwin.ir.graph import Node
-from wavetwin.runtime.layers import AdaptiveBlur, ChannelBias, PacketMixing
+from wavetwin.ir.node import Node
+from wavetwin.ir.operations import KAIMING
+from wavetwin.runtime.layers import AdaptiveBlur, ChannelBias, ColourMixingAfter, PacketMixing
 
 Generators = Callable[[str], torch.Generator | None]
 """From a parameter's name below its node to what it draws from; None: torch's default generator."""
@@ -25,8 +26,8 @@ def initialise_module(module: nn.Module, node: Node, generators: Generators) -> 
     """
     if any(parameter.is_meta for parameter in module.parameters()):
         return
-    kaiming = node.attributes.get("initial") == "kaiming_normal_fan_out"
-    if node.op in ("conv2d", "linear", "colour_mixing_after"):
+    kaiming = node.operation.initial_law == KAIMING
+    if isinstance(module, nn.Conv2d | nn.Linear | ColourMixingAfter):
         _draw_layer(module, "", kaiming, generators)
     elif isinstance(module, PacketMixing):
         for band, conv in module.named_children():

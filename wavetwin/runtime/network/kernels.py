@@ -6,7 +6,7 @@ composition is a convolution of the image with larger kernels, which can be look
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavetwin.ir.graph import ModuleGraph, Node
+from wavetwin.ir import operations as ops
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import Node
 from wavetwin.runtime.bank.filters import (
     bank_padding,
     conjugation_signs,
@@ -241,9 +243,10 @@ class _Composer:
         """Return the kernel of the last node."""
         nodes = [node for node in self.graph if node.section == "stem"]
         for node in nodes:
-            if node.op not in _STEPS:
+            step = _STEPS.get(type(node.operation))
+            if step is None:
                 raise GraphError(f"{node.id}: a stem with {node.op!r} is no convolution")
-            self.values[node.id] = _STEPS[node.op](self, node)
+            self.values[node.id] = step(self, node, node.operation)
         output = self._maps(nodes[-1].id)
         top = min(piece.top for piece in output.pieces)
         left = min(piece.left for piece in output.pieces)
@@ -317,16 +320,15 @@ class _Composer:
 
     # One method an operation.
 
-    def conv2d(self, node: Node) -> _Maps:
-        attributes: Mapping[str, Any] = node.attributes
-        if attributes["groups"] != 1:
+    def conv2d(self, node: Node, operation: ops.Conv2d) -> _Maps:
+        if operation.groups != 1:
             raise GraphError(f"{node.id}: a grouped convolution is not supported")
         source = self._pointwise(node)
         own = self._parameter(node, "weight")
         colours = source.coefficients[:, :, 0] * source.kernels[0]
         weight = torch.einsum("oihw,ic->ochw", own, colours)
-        bias = self._parameter(node, "bias") if attributes["bias"] else own.new_zeros(own.shape[0])
-        padding, stride = attributes["padding"], attributes["stride"]
+        bias = self._parameter(node, "bias") if operation.bias else own.new_zeros(own.shape[0])
+        padding, stride = operation.padding, operation.stride
         height, width = (
             (size + 2 * padding - own.shape[axis]) // stride + 1
             for axis, size in ((2, source.height), (3, source.width))
@@ -334,7 +336,7 @@ class _Composer:
         piece = _Piece(weight, bias, -padding, -padding, (None,) * own.shape[0])
         return _Maps((piece,), stride, height, width)
 
-    def colour_mixing(self, node: Node) -> _Combination:
+    def colour_mixing(self, node: Node, operation: ops.ColourMixing) -> _Combination:
         source = self._pointwise(node)
         weight = self._parameter(node, "weight")[:, :, 0, 0]
         return replace(
@@ -344,14 +346,13 @@ class _Composer:
             bands=(None,) * weight.shape[0],
         )
 
-    def packets(self, node: Node) -> _Combination:
-        attributes: Mapping[str, Any] = node.attributes
+    def packets(self, node: Node, operation: ops.Packets) -> _Combination:
         source = self._pointwise(node)
-        transform, name = attributes["transform"], attributes["filters"]
-        levels, stride = attributes["levels"], attributes["stride"]
+        transform, name = operation.transform, operation.filters
+        levels, stride = operation.levels, operation.stride
         named = fixed_filters(transform, name, levels)
         num_taps = self._num_taps(named.shape[2], levels, named.shape[0])
-        if attributes["trainable_filters"]:
+        if operation.trainable_filters:
             low, high = self._parameter(node, "low"), self._parameter(node, "high")
             bank = equivalent_filters(low, high, levels)
         else:
@@ -378,15 +379,14 @@ class _Composer:
         """Return the taps whose cascade has this length (`filters.equivalent_length`)."""
         return (length - (2 if num_trees == 2 else 0) - 1) // (2**levels - 1) + 1
 
-    def keep_packets(self, node: Node) -> _Combination:
-        attributes: Mapping[str, Any] = node.attributes
+    def keep_packets(self, node: Node, operation: ops.KeepPackets) -> _Combination:
         source = self._combination(node)
-        by_colour = len(source.bias) // attributes["colours"]
+        by_colour = len(source.bias) // operation.colours
         kept = torch.tensor(
             [
                 colour * by_colour + packet
-                for colour in range(attributes["colours"])
-                for packet in attributes["packets"]
+                for colour in range(operation.colours)
+                for packet in operation.packets
             ],
             device=source.bias.device,
         )
@@ -397,22 +397,21 @@ class _Composer:
             bands=(None,) * len(kept),
         )
 
-    def packet_mixing(self, node: Node) -> _Combination:
-        attributes: Mapping[str, Any] = node.attributes
+    def packet_mixing(self, node: Node, operation: ops.PacketMixing) -> _Combination:
         source = self._combination(node)
         blocks: list[Tensor] = []
         biases: list[Tensor] = []
         bands: list[int] = []
-        for band, (_, outputs, groups) in enumerate(attributes["bands"]):
+        for band, (_, outputs, groups) in enumerate(operation.bands):
             weight = self._parameter(node, f"{band}.weight")
             blocks += weight.flatten(1).unflatten(0, (groups, outputs // groups)).unbind(0)
-            bias = attributes["bias"]
+            bias = operation.bias
             biases.append(
                 self._parameter(node, f"{band}.bias") if bias else weight.new_zeros(outputs)
             )
             bands += [band] * outputs
         matrix = torch.block_diag(*blocks)
-        colours = attributes["colours"]
+        colours = operation.colours
         packets = source.coefficients.unflatten(0, (colours, matrix.shape[1]))
         mixed_bias = source.bias.unflatten(0, (colours, matrix.shape[1])) @ matrix.T
         return replace(
@@ -422,7 +421,7 @@ class _Composer:
             bands=tuple(bands) * colours,
         )
 
-    def colour_mixing_after(self, node: Node) -> _Combination:
+    def colour_mixing_after(self, node: Node, operation: ops.ColourMixingAfter) -> _Combination:
         source = self._combination(node)
         weight = self._parameter(node, "weight")[:, :, 0, 0]
         outputs, colours = weight.shape
@@ -435,23 +434,23 @@ class _Composer:
             bands=source.bands[:outputs],
         )
 
-    def real_part(self, node: Node) -> _Combination:
+    def real_part(self, node: Node, operation: ops.RealPart) -> _Combination:
         source = self._combination(node)
         kernels = source.kernels
         return replace(source, kernels=kernels.real if kernels.is_complex() else kernels)
 
-    def interleave(self, node: Node) -> _Maps:
+    def interleave(self, node: Node, operation: ops.Interleave) -> _Maps:
         # A complex channel stays one channel; `convolution` takes it apart.
         return self._maps(node.inputs[0])
 
-    def crop(self, node: Node) -> _Maps:
+    def crop(self, node: Node, operation: ops.Crop) -> _Maps:
         sources = [self._maps(source) for source in node.inputs]
         height = min(source.height for source in sources)
         width = min(source.width for source in sources)
         cropped, self.crops[node.id] = sources[0].cropped(height, width)
         return cropped
 
-    def concat(self, node: Node) -> _Maps:
+    def concat(self, node: Node, operation: ops.Concat) -> _Maps:
         sources = [self._maps(source) for source in node.inputs]
         first = sources[0]
         for source in sources:
@@ -464,17 +463,17 @@ class _Composer:
         return replace(first, pieces=tuple(p for source in sources for p in source.pieces))
 
 
-_STEPS = {
-    "conv2d": _Composer.conv2d,
-    "colour_mixing": _Composer.colour_mixing,
-    "packets": _Composer.packets,
-    "keep_packets": _Composer.keep_packets,
-    "packet_mixing": _Composer.packet_mixing,
-    "colour_mixing_after": _Composer.colour_mixing_after,
-    "real_part": _Composer.real_part,
-    "interleave": _Composer.interleave,
-    "crop": _Composer.crop,
-    "concat": _Composer.concat,
+_STEPS: Mapping[type[ops.Operation], Callable[[_Composer, Node, Any], _Combination | _Maps]] = {
+    ops.Conv2d: _Composer.conv2d,
+    ops.ColourMixing: _Composer.colour_mixing,
+    ops.Packets: _Composer.packets,
+    ops.KeepPackets: _Composer.keep_packets,
+    ops.PacketMixing: _Composer.packet_mixing,
+    ops.ColourMixingAfter: _Composer.colour_mixing_after,
+    ops.RealPart: _Composer.real_part,
+    ops.Interleave: _Composer.interleave,
+    ops.Crop: _Composer.crop,
+    ops.Concat: _Composer.concat,
 }
 
 

@@ -83,7 +83,7 @@ def check_parts(plan: TrainingPlan, graph: ModuleGraph, images: int, processes: 
         (
             node.id
             for node in graph
-            if node.op == "batch_norm" and node.output_shape[1:] in ((), (1, 1))
+            if node.operation.is_batch_norm and node.output_shape[1:] in ((), (1, 1))
         ),
         None,
     )

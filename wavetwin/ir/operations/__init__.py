@@ -1,0 +1,101 @@
+"""The operations of a module graph: each one class, with its attributes, shapes, weights and layer.
+
+`OPERATIONS` has all of them by the names that graph.json uses; docs/graph.md lists them.
+"""
+
+from __future__ import annotations
+
+from wavetwin.ir.operations.blurs import AdaptiveBlur, Blur, BlurPool, MaxBlurPool
+from wavetwin.ir.operations.networks import (
+    KAIMING,
+    AdaptiveAveragePool,
+    Add,
+    AveragePool,
+    BatchNorm,
+    Bias,
+    Conv2d,
+    Dropout,
+    EnergyNorm,
+    Flatten,
+    Input,
+    Linear,
+    MaxPool,
+    Relu,
+    SlidingWindow,
+)
+from wavetwin.ir.operations.operation import (
+    OPERATIONS,
+    Attribute,
+    Call,
+    Operation,
+    ParameterCounts,
+    Shape,
+    Source,
+    UnfitError,
+    literal,
+)
+from wavetwin.ir.operations.packets import (
+    ColourMixing,
+    ColourMixingAfter,
+    CropToPackets,
+    KeepPackets,
+    PacketBank,
+    PacketMixing,
+    Packets,
+)
+from wavetwin.ir.operations.wiring import (
+    Concat,
+    Crop,
+    Deinterleave,
+    Interleave,
+    Modulus,
+    RealPart,
+    SliceChannels,
+    Subsample,
+)
+
+__all__ = [
+    "KAIMING",
+    "OPERATIONS",
+    "AdaptiveAveragePool",
+    "AdaptiveBlur",
+    "Add",
+    "Attribute",
+    "AveragePool",
+    "BatchNorm",
+    "Bias",
+    "Blur",
+    "BlurPool",
+    "Call",
+    "ColourMixing",
+    "ColourMixingAfter",
+    "Concat",
+    "Conv2d",
+    "Crop",
+    "CropToPackets",
+    "Deinterleave",
+    "Dropout",
+    "EnergyNorm",
+    "Flatten",
+    "Input",
+    "Interleave",
+    "KeepPackets",
+    "Linear",
+    "MaxBlurPool",
+    "MaxPool",
+    "Modulus",
+    "Operation",
+    "PacketBank",
+    "PacketMixing",
+    "Packets",
+    "ParameterCounts",
+    "RealPart",
+    "Relu",
+    "Shape",
+    "SliceChannels",
+    "SlidingWindow",
+    "Source",
+    "Subsample",
+    "UnfitError",
+    "literal",
+]

@@ -1,0 +1,317 @@
+"""The operations of common networks: torch's own layers, and a norm and a bias beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
+
+KAIMING = "kaiming_normal_fan_out"
+"""Of `initial`: normal with a variance of 2 by fan out, as residual networks begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(Operation, op="input"):
+    """The image."""
+
+    inputs = (0, 0)
+    works_on_maps = False
+
+    shape: Shape
+
+    def output(self, *shapes: Shape) -> Shape:
+        """Return the image's shape."""
+        return tuple(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlidingWindow(Operation):
+    """What moves a window over a map."""
+
+    kernel_size: int
+    stride: int
+    padding: int
+
+    def output(self, *shapes: Shape) -> Shape:
+        """Return as many positions as the window has inside the padded map."""
+        channels, height, width = shapes[0]
+        return channels, self._positions(height), self._positions(width)
+
+    def _positions(self, size: int) -> int:
+        if size + 2 * self.padding < self.kernel_size:
+            raise UnfitError(
+                f"a window of {self.kernel_size} does not fit into {size} with a margin of "
+                f"{self.padding}"
+            )
+        return (size + 2 * self.padding - self.kernel_size) // self.stride + 1
+
+    def unread(self, size: int, padding: int | None = None) -> int:
+        """Return how many of the last samples of a row of this size lie in none of the windows."""
+        margin = self.padding if padding is None else padding
+        windows = (size + 2 * margin - self.kernel_size) // self.stride + 1
+        return max(0, size + margin - ((windows - 1) * self.stride + self.kernel_size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv2d(Operation, op="conv2d"):
+    """A convolution."""
+
+    channels: int
+    kernel_size: int
+    stride: int
+    padding: int
+    groups: int
+    bias: bool
+    initial: str
+    frozen: bool
+
+    @property
+    def window(self) -> SlidingWindow:
+        """Its window, without the channels."""
+        return SlidingWindow(kernel_size=self.kernel_size, stride=self.stride, padding=self.padding)
+
+    def output(self, *shapes: Shape) -> Shape:
+        """Return (channels, rows, columns)."""
+        _, height, width = self.window.output(shapes[0])
+        if shapes[0][0] % self.groups or self.channels % self.groups:
+            raise UnfitError(
+                f"{self.groups} groups do not divide {shapes[0][0]} inputs and "
+                f"{self.channels} outputs"
+            )
+        return self.channels, height, width
+
+    def weights(self, x: Shape) -> dict[str, Shape]:
+        """Return the kernels and, where it has one, the bias."""
+        kernels = (self.channels, x[0] // self.groups, self.kernel_size, self.kernel_size)
+        return {"weight": kernels} | ({"bias": (self.channels,)} if self.bias else {})
+
+    def macs(self, out: Shape, *shapes: Shape) -> int:
+        """Return the kernels' size at every position."""
+        return prod(self.weights(shapes[0])["weight"]) * out[1] * out[2]
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        options = self._changed(stride=1, padding=0, groups=1, bias=True)
+        return Call.of("nn.Conv2d", x[0], self.channels, **self._named("kernel_size"), **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Operation, op="linear"):
+    """A fully connected layer."""
+
+    works_on_maps = False
+
+    features: int
+    bias: bool
+    initial: str
+
+    def output(self, *shapes: Shape) -> Shape:
+        """Return (features,)."""
+        if len(shapes[0]) != 1:
+            raise UnfitError("a linear layer takes vectors: put `flatten` before it")
+        return (self.features,)
+
+    def weights(self, x: Shape) -> dict[str, Shape]:
+        """Return the matrix and, where it has one, the bias."""
+        return {"weight": (self.features, x[0])} | ({"bias": (self.features,)} if self.bias else {})
+
+    def macs(self, out: Shape, *shapes: Shape) -> int:
+        """Return the matrix's size."""
+        return self.features * shapes[0][0]
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        return Call.of("nn.Linear", x[0], self.features, **self._changed(bias=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Operation, op="batch_norm"):
+    """Batch normalisation."""
+
+    is_norm = True
+    is_written_around = True
+    is_batch_norm = True
+    kind: ClassVar[str] = "nn.BatchNorm2d"
+
+    channels: int
+    eps: float
+    momentum: float
+    frozen: bool
+
+    def weights(self, x: Shape) -> dict[str, Shape]:
+        """Return scale and shift."""
+        return {"weight": (self.channels,), "bias": (self.channels,)}
+
+    def statistics(self, x: Shape) -> dict[str, Shape]:
+        """Return the running statistics and the number of batches."""
+        of_channels = dict.fromkeys(("running_mean", "running_var"), (self.channels,))
+        return {**of_channels, "num_batches_tracked": ()}
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return a multiplication and an addition a value."""
+        return 2 * prod(out)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return the layer."""
+        return Call.of(self.kind, self.channels, **self._changed(eps=1e-5, momentum=0.1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyNorm(BatchNorm, op="energy_norm"):
+    """A batch norm that divides by the root of the mean square and takes no mean off."""
+
+    is_batch_norm = False
+    kind = "EnergyNorm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(SlidingWindow, op="max_pool"):
+    """The maximum in a window."""
+
+    kind: ClassVar[str] = "nn.MaxPool2d"
+
+    @property
+    def taps(self) -> int | None:
+        """The window's side."""
+        return self.kernel_size
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return the window's size at every position."""
+        return prod(out) * self.kernel_size**2
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        options = self._changed(padding=0)
+        return Call.of(self.kind, **self._named("kernel_size", "stride"), **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragePool(MaxPool, op="average_pool"):
+    """The mean in a window."""
+
+    kind = "nn.AvgPool2d"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveAveragePool(Operation, op="adaptive_average_pool"):
+    """Means over as many windows as the output has positions."""
+
+    output_size: int
+
+    def output(self, *shapes: Shape) -> Shape:
+        """Return a square map."""
+        return shapes[0][0], self.output_size, self.output_size
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return an addition a value of the input."""
+        return prod(shapes[0])
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        return Call.of("nn.AdaptiveAvgPool2d", self.output_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relu(Operation, op="relu"):
+    """The positive part."""
+
+    works_on_maps = False
+    is_pointwise = True
+    is_written_around = True
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return a comparison a value."""
+        return prod(out)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        return Call.of("nn.ReLU")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Operation, op="dropout"):
+    """Values set to zero at random, in training."""
+
+    works_on_maps = False
+
+    probability: float
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it drops nothing."""
+        return self.probability == 0.0
+
+    @property
+    def regularises(self) -> bool:
+        """Whether it drops anything."""
+        return not self.is_identity
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return a multiplication a value."""
+        return prod(out)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        return Call.of("nn.Dropout", self.probability)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten(Operation, op="flatten"):
+    """A map as a vector."""
+
+    works_on_maps = False
+
+    def output(self, *shapes: Shape) -> Shape:
+        """Return (values,)."""
+        return (prod(shapes[0]),)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        return Call.of("nn.Flatten")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(Operation, op="add"):
+    """The sum of two branches."""
+
+    inputs = (2, 2)
+    works_on_maps = False
+
+    def output(self, *shapes: Shape) -> Shape:
+        """Return the terms' shape."""
+        assert shapes[0] == shapes[1], "a sum's terms have one shape"
+        return shapes[0]
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return an addition a value."""
+        return prod(out)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return the layer; model.py writes a sum."""
+        return Call.of("Add")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bias(Operation, op="bias"):
+    """A bias for each channel, after the modulus where there is no norm."""
+
+    is_written_around = True
+
+    channels: int
+    initial: str = "zeros"
+    """`uniform`, between -1 and 1, or `zeros`: what graphs meant that did not say it."""
+    frozen: bool
+
+    def weights(self, x: Shape) -> dict[str, Shape]:
+        """Return the bias."""
+        return {"bias": (self.channels,)}
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return an addition a value."""
+        return prod(out)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return the layer."""
+        return Call.of("ChannelBias", self.channels, **self._changed(initial="uniform"))
