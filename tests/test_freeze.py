@@ -60,7 +60,9 @@ def test_a_changed_copy_is_refused(folder: Path, change: str) -> None:
     if change == "edit":
         file.write_text("edited\n", encoding="utf-8")
     name = "more" if change == "add" else "losses"
-    with pytest.raises(RunError, match=f"changed after it was frozen: wavetwin/runtime/{name}.py"):
+    with pytest.raises(
+        RunError, match=f"changed after it was frozen: wavetwin/runtime/training/{name}.py"
+    ):
         freeze(folder)
 
 

@@ -142,16 +142,17 @@ def test_it_is_built_checked_and_taken_back(spec: Path) -> None:
     )
 
     # Byte code that a run left goes with its module; a person's files stay, the edit too.
-    for cache in (folder / "wavetwin/__pycache__", folder / "wavetwin/runtime/__pycache__"):
+    caches = {"wavetwin/provenance": "package", "wavetwin/runtime/training": "losses"}
+    for where, module in caches.items():
+        cache = folder / where / "__pycache__"
         cache.mkdir()
-    (folder / "wavetwin/__pycache__/package.cpython-311.pyc").write_bytes(b"")
-    (folder / "wavetwin/runtime/__pycache__/losses.cpython-311.pyc").write_bytes(b"")
+        (cache / f"{module}.cpython-311.pyc").write_bytes(b"")
     (folder / "wavetwin/runtime/notes.txt").write_text("mine\n", encoding="utf-8")
     removed = build(spec).removed
     assert "wavetwin/__init__.py" in removed
     edited, *rest = sorted(path.name for path in (folder / "wavetwin").rglob("*"))
     assert edited.startswith("losses.py.edited-")
-    assert rest == ["notes.txt", "runtime"]
+    assert rest == ["notes.txt", "runtime", "training"]
     assert check(spec) == ("up to date",)
     assert "missing: wavetwin/__init__.py" in check(spec, standalone=True)
 
