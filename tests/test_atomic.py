@@ -124,6 +124,7 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path):
     ) as alive:
         assert alive.stdout is not None
         assert alive.stdout.readline() == b"written\n"
+        os.waitid(os.P_PID, alive.pid, os.WSTOPPED)  # else it would stop after being continued
         assert len(names(tmp_path)) == 4
         write_file(tmp_path / "other", "x")
         assert len(names(tmp_path)) == 5
