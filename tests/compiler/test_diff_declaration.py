@@ -143,7 +143,13 @@ def test_random_pairs_have_layers_that_add_up_and_effects_for_each_field(
         model.after - model.before
     )
     told = tuple(field for effect in difference.effects for field in effect.fields)
+    both_blur = all(
+        any(node.operation.is_blur for node in compiled_of(each).graph) for each in (first, second)
+    )
     for change in difference.changes.fields:
+        # The size of a blur that one side alone has is no change of a blur: what brings it is told.
+        if change.name == "pooling.blur_size" and not both_blur:
+            continue
         if change.path[0] in ("backbone", "stem", "pooling") and change.path[-1] != "exclude":
             assert change.name.startswith(told), change.name
 

@@ -403,3 +403,20 @@ def test_an_override_has_no_comment(text: str, headline: str, help: str):
 def test_a_number_sign_within_a_value_is_no_comment():
     for value in ("run#2", "'run #2'", '"a # b"', "[a#b, 'c # d']"):
         assert codes(parse_override(f"a={value}", 1)) == []
+
+
+def test_aliases_that_are_too_many_before_a_syntax_error() -> None:
+    """Found by benchmarks/fuzz.py: what was open was closed while its error was being told."""
+    rows = ["- &a [1, 2, 3, 4, 5, 6, 7, 8, 9]"]
+    rows += [
+        f"- &{new} [{', '.join([f'*{old}'] * 9)}]" for old, new in zip("abcd", "bcde", strict=True)
+    ]
+    text = "tags:\n" + "".join(f"  {row}\n" for row in [*rows, "- &f [*e, *e0x *e, *e]"])
+    found = parsed(text).diagnostics
+    assert found
+    assert {each.code for each in found} <= {
+        "syntax-error",
+        "too-many-aliases",
+        "too-many-values",
+        "undefined-alias",
+    }

@@ -329,8 +329,10 @@ class _TreeBuilder:
         """Keep what the open collections hold so far."""
         self.skipped_depth = 0
         while self.frames:
-            frame = self.frames[-1]
-            self._close(frame.stop)
+            try:
+                self._close(self.frames[-1].stop)
+            except _StopParsing:
+                return  # told already: what is open is too much to be kept
 
     def _take(self, event: Any, directives: list[Directive]) -> None:
         kind: object = event.__class__
