@@ -218,7 +218,6 @@ class Relu(Operation, op="relu"):
     """The positive part."""
 
     works_on_maps = False
-    is_pointwise = True
     is_written_around = True
 
     def elementwise(self, out: Shape, *shapes: Shape) -> int:

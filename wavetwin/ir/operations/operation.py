@@ -140,10 +140,6 @@ class Operation:
     """Whether its statistics in training are those of the batch's mean and variance."""
     is_blur: ClassVar[bool] = False
     """Whether it smooths, so that samples may be dropped after it."""
-    is_modulus: ClassVar[bool] = False
-    """Whether it takes the modulus of complex channels."""
-    is_pointwise: ClassVar[bool] = False
-    """Whether each output depends on the input at the same channel and position alone."""
     is_written_around: ClassVar[bool] = False
     """Whether model.py writes it around the call before it, on the same line."""
     moves_values: ClassVar[bool] = False

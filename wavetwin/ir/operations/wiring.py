@@ -13,7 +13,6 @@ class Modulus(Operation, op="modulus"):
     """The modulus of complex channels."""
 
     takes = "complex"
-    is_modulus = True
 
     def is_complex(self, first: bool) -> bool:
         """Return False."""
