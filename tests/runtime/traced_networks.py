@@ -16,9 +16,15 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from torch import Tensor, fx, nn
+from torch.export import Dim
+from torch.utils.tensorboard import SummaryWriter
 
 import wavetwin
+from tests.compiler.test_model_py import load_model_py
 from wavetwin.runtime import import_torchvision, leaf_modules
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
@@ -119,6 +125,44 @@ def test_features_are_extracted_by_the_graphs_names(kind: str, optimise: bool):
         features = extract(_images(kind))
         assert list(features) == wanted
         assert torch.equal(features[wanted[-1]], model(_images(kind)))
+
+
+SMALL = """
+wavetwin: 1
+backbone: {arch: sequential, layers: [{pool: {kind: global_average}}, {flatten: {}}, {linear: {}}]}
+stem: {free_channels: 4, stride: 2, kernel_size: 5, norm: batch}
+data: {dataset: digits}
+"""
+
+
+def test_model_py_is_traced_exported_and_compiled(tmp_path: Path):
+    """The check of its input is a part of no trace; sizes stay free."""
+    (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
+    model = load_model_py(wavetwin.compile(tmp_path / "small.yaml")).build_model().eval()
+    x, other = torch.randn(2, 1, 32, 32), torch.randn(3, 1, 41, 36)
+    free = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    exported = torch.export.export(model, (x,), dynamic_shapes=(free,)).module()
+    compiled: Any = torch.compile(model, fullgraph=True, dynamic=True, backend="aot_eager")
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        traced: Any = torch.jit.trace(model, x)
+        torch.testing.assert_close(traced(other[..., :32, :32]), model(other[..., :32, :32]))
+        for made in (exported, compiled, fx.symbolic_trace(model)):
+            torch.testing.assert_close(made(x), model(x), rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(made(other), model(other), rtol=1e-5, atol=1e-5)
+
+
+def test_a_networks_graph_is_written_for_tensorboard(tmp_path: Path):
+    model = load_model_py(wavetwin.compile(ROOT / "specs/digits/twin_mod.yaml")).build_model()
+    with warnings.catch_warnings(), SummaryWriter(str(tmp_path)) as writer:
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        writer.add_graph(model.eval(), torch.randn(2, 1, 32, 32))
+    _, event, *_ = RawEventFileLoader(str(next(tmp_path.iterdir()))).Load()
+    graph = GraphDef.FromString(Event.FromString(event).graph_def)
+    names = {node.name for node in graph.node}
+    assert any("Stem[stem]/MixedPackets[wavelet]" in name for name in names), sorted(names)
 
 
 LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], tuple[Any, ...]]]] = {

@@ -25,6 +25,7 @@ from wavetwin.compiler.render.model_text import (
     wrap_numbers,
 )
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import (
     KAIMING,
@@ -61,6 +62,8 @@ class ModelSource:
     layers: tuple[str, ...]
     """Names to import from wavetwin.runtime.layers, sorted."""
     input_shape: tuple[int, ...]
+    sizes: ImageSizes
+    """Of the images that the network has an output for."""
     num_classes: int
     takes_num_classes: bool
     """Whether a linear layer follows the number of classes."""
@@ -302,8 +305,9 @@ def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
     return ModelSource(
         classes=tuple(writer.classes),
         constants=tuple(writer.constants),
-        layers=tuple(sorted(writer.layers)),
+        layers=tuple(sorted({*writer.layers, "check_images"})),
         input_shape=graph.input.output_shape,
+        sizes=find_image_sizes(graph),
         num_classes=plan.data.num_classes,
         takes_num_classes=graph.classifier is not None,
         kaiming="self" if "stem" in drawn else "self.trunk" if drawn else None,

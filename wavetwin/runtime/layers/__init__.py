@@ -3,6 +3,7 @@
 from wavetwin.runtime.layers.adaptive_blur import AdaptiveBlur
 from wavetwin.runtime.layers.blur import BlurPool
 from wavetwin.runtime.layers.fused import CropToPackets, MixedPackets
+from wavetwin.runtime.layers.images import check_images
 from wavetwin.runtime.layers.max_blur import MaxBlurPool
 from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
 from wavetwin.runtime.layers.modulus import ChannelBias, EnergyNorm, Modulus, modulus
@@ -51,6 +52,7 @@ __all__ = [
     "SliceChannels",
     "Subsample",
     "center_crop_window",
+    "check_images",
     "crop_about_centre",
     "leaf_modules",
     "map_parts",

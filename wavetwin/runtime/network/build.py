@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Call
 from wavetwin.ir.plan import TrainingPlan, stream_seed
 from wavetwin.runtime import layers
-from wavetwin.runtime.bank.eager import plain_shape
 from wavetwin.runtime.layers import PacketMixing
 from wavetwin.runtime.network.containers import Container, Step
 from wavetwin.runtime.network.initial import initialise_module
@@ -46,10 +46,12 @@ class Network(nn.Module):
         stem: nn.Module,
         pool: nn.Module,
         trunk: nn.Module,
-        input_shape: tuple[int, ...] | None = None,
+        input_shape: tuple[int, int, int],
+        sizes: ImageSizes,
     ) -> None:
         super().__init__()
         self.input_shape = input_shape
+        self.sizes = sizes
         self.stem = stem
         self.pool = pool
         self.trunk = trunk
@@ -58,29 +60,10 @@ class Network(nn.Module):
         """Return the logits.
 
         Raises:
-            ValueError: the input is no batch of images of the network's channels.
-            TypeError: the input holds integers.
+            ValueError, TypeError: the input is not what the network takes (`check_images`).
         """
-        if not torch.compiler.is_compiling() and isinstance(x, Tensor):
-            self._check(x)
+        layers.check_images(x, self.input_shape, self.sizes.smallest, self.sizes.largest)
         return self.trunk(self.pool(self.stem(x)))
-
-    def _check(self, x: Tensor) -> None:
-        """Say what is wrong with an input by its shape, before any layer speaks of its own."""
-        if self.input_shape is None:
-            return
-        needed = f"(batch, {', '.join(map(str, self.input_shape))}) is needed"
-        shape = plain_shape(x)
-        if len(shape) != 4:
-            one = ", of one image, too: x.unsqueeze(0)" if len(shape) == 3 else ""
-            raise ValueError(f"images of shape {shape}: {needed}{one}")
-        if shape[1] != self.input_shape[0]:
-            raise ValueError(f"images of shape {shape} have {shape[1]} channels: {needed}")
-        if not x.is_floating_point():
-            raise TypeError(
-                f"images of shape {shape} hold {x.dtype}: floating-point numbers are needed, "
-                "normalised as in training"
-            )
 
 
 def build_module(
@@ -106,7 +89,10 @@ def build_module(
     """
     builder = _Builder(graph, num_classes)
     sections = {name: builder.section(name) for name in SECTIONS}
-    network = Network(**sections, input_shape=graph.input.output_shape)
+    channels, height, width = graph.input.output_shape
+    network = Network(
+        **sections, input_shape=(channels, height, width), sizes=find_image_sizes(graph)
+    )
     for node in graph.owners:
         module = network.get_submodule(node.id)
         initialise_module(module, node, lambda name: generator)
