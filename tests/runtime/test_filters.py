@@ -40,12 +40,6 @@ def test_unknown_filters_are_refused():
         f.wavelet_taps("morl")
 
 
-def test_missing_pywavelets_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(__import__("sys").modules, "pywt", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'wavetwin\[wpt\]'"):
-        f.wavelet_taps("db2")
-
-
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize(
     ("transform", "name"), [("dtcwpt", "qshift_a"), ("dtcwpt", "qshift_d"), ("wpt", "db3")]

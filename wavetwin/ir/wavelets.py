@@ -1,4 +1,4 @@
-"""Names and lengths of the wavelet filters; the taps themselves are the runtime's."""
+"""Names and lengths of the wavelet filters; taps are in `wavelet_taps` and, of packets, the runtime."""
 
 from __future__ import annotations
 
@@ -44,6 +44,21 @@ def _pywavelets_lengths() -> dict[str, int]:
 
 
 PYWAVELETS_LENGTHS: dict[str, int] = _pywavelets_lengths()
+
+
+BOUNDARY_MODES: tuple[str, ...] = (
+    "zero",
+    "constant",
+    "symmetric",
+    "periodic",
+    "smooth",
+    "periodization",
+    "reflect",
+    "antisymmetric",
+    "antireflect",
+)
+"""How a map goes on beyond its border, in PyWavelets' words. All give (n + taps - 1) // 2 samples of n
+in each band, `periodization` alone ceil(n / 2)."""
 
 
 def known_filters(transform: str) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ handed in. Filtering is torch's cross-correlation: no filter is reversed. Source
 from __future__ import annotations
 
 import functools
-import importlib
 import math
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavetwin.ir import wavelet_taps as ir_taps
 from wavetwin.runtime.bank.shapes import Complex, Float
 
 MAX_LEVELS = 4
@@ -133,26 +133,15 @@ def qshift_taps(name: str) -> Taps:
 
 
 def wavelet_taps(name: str) -> Taps:
-    """Return the decomposition filters of a PyWavelets wavelet, (1, n).
+    """Return the decomposition filters of a wavelet by PyWavelets' name, (1, n).
 
     Raises:
-        ModuleNotFoundError: PyWavelets is not installed.
-        ValueError: it has no discrete wavelet of this name.
+        ValueError: there is no discrete wavelet of this name.
     """
-    try:
-        pywt = importlib.import_module("pywt")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"the separable packets' filters {name!r} come from PyWavelets, which is not installed: "
-            "pip install 'wavetwin[wpt]'",
-            name="pywt",
-        ) from error
-    if name not in pywt.wavelist(kind="discrete"):
-        raise ValueError(f"PyWavelets has no discrete wavelet {name!r}")
-    wavelet = pywt.Wavelet(name)
+    facts = ir_taps.wavelet_taps(name)
     low, high = (
         torch.tensor([taps], dtype=torch.float64, device="cpu")
-        for taps in (wavelet.dec_lo, wavelet.dec_hi)
+        for taps in (facts.analysis_low, facts.analysis_high)
     )
     return Taps(low, high)
 

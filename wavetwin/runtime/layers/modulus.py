@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import traceback
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -33,7 +35,7 @@ def modulus(real: Tensor, imaginary: Tensor, bias: float = 0.0) -> Tensor:
     if dtype in (torch.float16, torch.bfloat16):
         real, imaginary = real.float(), imaginary.float()
     if bias > 0:
-        return _smooth_modulus(real, imaginary, bias).to(dtype)
+        return _smooth_norm((real, imaginary), bias).to(dtype)
     is_zero = (real == 0) & (imaginary == 0)
     # The root never sees a zero, whose infinite slope would give 0 * inf = NaN.
     real = torch.where(is_zero, 1.0, real)
@@ -48,21 +50,39 @@ def modulus(real: Tensor, imaginary: Tensor, bias: float = 0.0) -> Tensor:
     return torch.where(is_zero, 0.0, root).to(dtype)
 
 
-def _smooth_modulus(real: Tensor, imaginary: Tensor, bias: float) -> Tensor:
-    """Return the modulus of numbers that are divided by their size, times their size."""
-    scale = _largest_part(real, imaginary).clamp(min=bias)
-    squares = (real / scale).square() + (imaginary / scale).square()
+def smooth_norm(parts: Sequence[Tensor], bias: float) -> Tensor:
+    """Return sqrt(sum of squares + bias^2) - bias, of the type of the parts; see `modulus`.
+
+    Args:
+        parts: real tensors of one shape.
+        bias: positive.
+
+    Raises:
+        ValueError: the bias is 0, whose root has no second derivative at 0.
+    """
+    if not bias > 0:
+        raise ValueError(f"bias {bias}: a positive number is needed")
+    dtype = parts[0].dtype
+    if dtype in (torch.float16, torch.bfloat16):
+        parts = [part.float() for part in parts]
+    return _smooth_norm(parts, bias).to(dtype)
+
+
+def _smooth_norm(parts: Sequence[Tensor], bias: float) -> Tensor:
+    """Return the norm of numbers that are divided by their size, times their size."""
+    scale = _largest_part(*parts).clamp(min=bias)
+    squares = functools.reduce(torch.add, ((part / scale).square() for part in parts))
     relative = bias / scale
     # The same as root - bias, without subtracting nearly equal numbers.
     return squares / ((squares + relative.square()).sqrt() + relative) * scale
 
 
-def _largest_part(real: Tensor, imaginary: Tensor) -> Tensor:
-    """Return max(|real|, |imaginary|), finite.
+def _largest_part(*parts: Tensor) -> Tensor:
+    """Return the largest absolute value of the parts, finite.
 
     What is divided by it and multiplied with it does not depend on it, and neither do derivatives.
     """
-    largest = torch.maximum(real.detach().abs(), imaginary.detach().abs())
+    largest = functools.reduce(torch.maximum, (part.detach().abs() for part in parts))
     return largest.clamp(max=torch.finfo(largest.dtype).max)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +17,10 @@ from wavetwin.runtime.bank.filters import (
     qshift_taps,
     wavelet_taps,
 )
+from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Complex, Float
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.parts import Maps, Parts, join_parts, map_parts
-
-Result = TypeVar("Result", Tensor, Parts)
 
 
 class _PacketBank(ConstantBuffers):
@@ -70,22 +68,6 @@ class _PacketBank(ConstantBuffers):
             return self.filters
         with torch.autocast(self.low.device.type, enabled=False):
             return equivalent_filters(self.low, self.high, self.levels)
-
-    def _rounded_once(self, transform: Callable[[Tensor], Result], x: Tensor) -> Result:
-        """Run a transform in float32 where autocast would round every stage, and round its result.
-
-        Rounded stages cost small coefficients their phase, and the gradient through a modulus with it;
-        the bank is a hundredth of a network's work.
-        """
-        device = x.device.type
-        if x.is_meta or x.dtype == torch.float64 or not torch.is_autocast_enabled(device):
-            return transform(x)
-        narrow = torch.get_autocast_dtype(device)
-        with torch.autocast(device, enabled=False):
-            result = transform(x.float())
-        if isinstance(result, tuple):
-            return result[0].to(narrow), result[1].to(narrow)
-        return result.to(narrow)
 
     def _filter_rows(self, x: Tensor, filters: Tensor) -> Tensor:
         """Filter along the rows: (batch, C, H, W) to (batch * C, trees, paths, H, W')."""
@@ -174,7 +156,7 @@ class DualTreePackets(_PacketBank):
         Float[Tensor, "batch channels packets out_height out_width"],
     ]:
         """Return the real and the imaginary parts of all packets; also in bfloat16."""
-        return self._rounded_once(self._parts, x)
+        return rounded_once(self._parts, x)
 
     def _parts(self, x: Tensor) -> Parts:
         filters = self.equivalent_filters()
@@ -191,7 +173,7 @@ class DualTreePackets(_PacketBank):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels packets out_height out_width"]:
         """Return the real parts alone, for half the work along the columns."""
-        return self._rounded_once(self._real, x)
+        return rounded_once(self._real, x)
 
     def _real(self, x: Tensor) -> Tensor:
         filters = self.equivalent_filters()
@@ -247,7 +229,6 @@ class SeparablePackets(_PacketBank):
         trainable: whether `low` and `high`, (1, n) taps, are parameters.
 
     Raises:
-        ModuleNotFoundError: PyWavelets is not installed.
         ValueError: an argument is out of range.
     """
 
@@ -258,7 +239,7 @@ class SeparablePackets(_PacketBank):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch maps out_height out_width"]:
         """Return all packets of every channel."""
-        return self._rounded_once(self._packets, x)
+        return rounded_once(self._packets, x)
 
     def _packets(self, x: Tensor) -> Tensor:
         filters = self.equivalent_filters()

@@ -52,6 +52,11 @@ def to_channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def keep_layout(x: Tensor, result: Tensor) -> Tensor:
+    """Return a result that lies in memory as `x` does; compilers choose layouts themselves."""
+    return to_channels_last(result) if is_eager() and is_channels_last(x) else result
+
+
 def put_channels_last(x: Tensor) -> Tensor:
     """Return `x` with its channels last in memory, for a layer to differentiate through.
 
