@@ -124,9 +124,9 @@ class Chromium:
     def __init__(self, program: str, profile: str) -> None:
         ours_in, theirs_out = (_high(end) for end in os.pipe())
         theirs_in, ours_out = (_high(end) for end in os.pipe())
-        words = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        words += ["--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
-        start = [sys.executable, "-c", START, str(theirs_in), str(theirs_out), *words]
+        parts = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        parts += ["--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
+        start = [sys.executable, "-c", START, str(theirs_in), str(theirs_out), *parts]
         self.process = subprocess.Popen(
             start, pass_fds=(theirs_in, theirs_out), stderr=subprocess.DEVNULL
         )

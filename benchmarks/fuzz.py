@@ -91,32 +91,32 @@ class Fuzzer:
         for text in TEXTS:
             self._take("specs", text)
 
-    def _take(self, place: str, data: bytes) -> None:
+    def _take(self, position: str, data: bytes) -> None:
         if len(data) > 4000:
             return
-        self.corpus.append((place, data))
+        self.corpus.append((position, data))
         try:
             tree = YAML(typ="safe", pure=True).load(data)
         except (YAMLError, ValueError):
             return
         # Of a tree with many aliases every mutation would be one of size alone.
         if isinstance(tree, dict) and len(json.dumps(tree)) < 8000:
-            self.trees.append((place, tree))
+            self.trees.append((position, tree))
 
     def document(self, gentle: bool) -> tuple[str, bytes]:
         """Return a folder and a mutated document; a gentle one is often still valid."""
         name, mutate = self.random.choice(MUTATIONS[-1:] if gentle else MUTATIONS)
         self.kinds[name] += 1
         if name == "structure":
-            place, tree = self.random.choice(self.trees)
+            position, tree = self.random.choice(self.trees)
             tree = json.loads(json.dumps(tree))
             for _ in range(1 if gentle else self.random.randint(1, 4)):
                 self._change(tree, gentle)
-            return place, self._write(tree)
-        place, data = self.random.choice(self.corpus)
+            return position, self._write(tree)
+        position, data = self.random.choice(self.corpus)
         for _ in range(self.random.randint(1, 5)):
             data = mutate(self, data)
-        return place, data[:200_000]
+        return position, data[:200_000]
 
     def override(self) -> str:
         """Return a mutated override; a command line holds no NUL."""
@@ -239,8 +239,8 @@ def run_batch(fuzzer: Fuzzer, numbers: range, is_build: bool, keep: Path | None)
     """Check or build some documents by one command, and one by one where that fails."""
     paths: list[Path] = []
     for number in numbers:
-        place, data = fuzzer.document(gentle=is_build)
-        paths.append(fuzzer.folder / place / f"fuzzed{number % BATCH}.yaml")
+        position, data = fuzzer.document(gentle=is_build)
+        paths.append(fuzzer.folder / position / f"fuzzed{number % BATCH}.yaml")
         paths[-1].write_bytes(data)
     overrides = (fuzzer.override(),) if not is_build and fuzzer.random.random() < 0.1 else ()
     # A build writes nothing where one of its specs is at fault.
@@ -282,7 +282,7 @@ def run_paths(
         if log is not None:
             traceback.print_exc(limit=-4, file=log)
         return False
-    refused = {each.place.path for each in found if each.severity == "error" and each.place}
+    refused = {each.position.path for each in found if each.severity == "error" and each.position}
     command = "build" if is_build else "check"
     fuzzer.outcomes[f"{command}: refused"] += min(len(refused), len(paths))
     fuzzer.outcomes[f"{command}: taken"] += len(paths) - min(len(refused), len(paths))

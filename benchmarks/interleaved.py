@@ -44,7 +44,7 @@ def median_milliseconds(runs: Sequence[Run], name: str, batch: int = 1) -> float
     return 1e3 * statistics.median(run[name] for run in runs) / batch
 
 
-def machine_line(device: str, threads: int, *facts: str) -> str:
+def machine_line(device: str, threads: int, *info: str) -> str:
     """Return where the figures are from."""
     processor = platform.processor() or platform.machine()
     cpu_info = Path("/proc/cpuinfo")
@@ -60,4 +60,4 @@ def machine_line(device: str, threads: int, *facts: str) -> str:
         f"torch {torch.__version__}",
         f"{threads} threads",
     )
-    return ", ".join([*known, *facts, f"load {os.getloadavg()[0]:.1f} at the start"])
+    return ", ".join([*known, *info, f"load {os.getloadavg()[0]:.1f} at the start"])

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from wavetwin.runtime.layers import AdaptiveBlur, BlurPool, MaxBlurPool
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.runtime.naive_pooling import EverywhereBlur, PlainBlur, PlainMaxBlur
+from tests.support.naive_pooling import EverywhereBlur, PlainBlur, PlainMaxBlur
 
 SIZES = ((112, 64), (28, 128))
 """Height and width of the map, and channels: the first pooling of a ResNet, and one of its trunk."""
@@ -96,8 +96,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    facts = (f"batch {options.batch}", f"{options.runs} runs of {options.rounds} rounds")
-    machine = machine_line(options.device, options.threads, *facts)
+    info = (f"batch {options.batch}", f"{options.runs} runs of {options.rounds} rounds")
+    machine = machine_line(options.device, options.threads, *info)
     print(machine + "\n")
     print("| | map | layout | what | against | ms | their ms | times faster (range of runs) |")
     print("|---|---|---|---|---|---:|---:|---:|")

@@ -4,7 +4,7 @@ A first layer is the stem with its first pooling. Timed in turns and in one proc
 channels-last memory, forward without gradients and forward with backward (images need no gradient):
 
 - bank: the twin as it is built, with the optimising passes;
-- tree: the same twin as it is written, its packets computed stage by stage (`tests/runtime/tree_packets.py`);
+- tree: the same twin as it is written, its packets computed stage by stage (`tests/support/tree_packets.py`);
 - plain: the first convolution of the CNN with the same trunk, with its own pooling, as it is written.
 
 `--step` times whole training steps (forward, cross-entropy, backward, SGD) of twin and CNN instead, of
@@ -37,7 +37,7 @@ from wavetwin.runtime.network.build import Network, build_module
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.runtime.tree_packets import TreePackets  # noqa: E402
+from tests.support.tree_packets import TreePackets  # noqa: E402
 
 PLAIN = {
     "alexnet/AwyI": "alexnet/AI",
@@ -305,7 +305,7 @@ def main() -> None:
     if options.peak is not None:
         print(peak_step(options.specs[0], options.peak, options))
         return
-    facts = {
+    info = {
         "processor time": options.cpu_time,
         "bfloat16": options.bfloat16,
         "compiled": options.compile,
@@ -314,7 +314,7 @@ def main() -> None:
         f"{options.runs} runs of {options.rounds} rounds": not options.memory,
     }
     machine = machine_line(
-        options.device, options.threads, *(fact for fact, holds in facts.items() if holds)
+        options.device, options.threads, *(fact for fact, holds in info.items() if holds)
     )
     print(f"{machine}\n")
     if options.memory:

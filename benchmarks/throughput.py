@@ -1,8 +1,8 @@
-"""Images a second: the in-memory loader, and the shift battery, against what one would write otherwise.
+"""Images a second: the in-memory loader, and the shift evaluation, against what one would write otherwise.
 
 1. Batches of augmented, normalised training images: wavetwin's loader of sets in memory against
    torchvision's transforms in a DataLoader, on the same uint8 images, with the same augmentation.
-2. The shift battery: all shifted copies cut from one enlarged image, against a loop that opens,
+2. The shift evaluation: all shifted copies cut from one enlarged image, against a loop that opens,
    enlarges and crops the file again for each shift; both end with the predictions of one network.
 
 Both in one process, interleaved; prints medians, the ratio of medians and the range of the ratios of

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.built import build, write_images, write_spec
-from tests.shipped import ROOT
+from tests.support.built import build, write_images, write_spec
+from tests.support.shipped import ROOT
 from wavetwin.provenance.edits import find_edit
 
 NOTE = """
@@ -140,7 +140,7 @@ class Cluster:
             "SLURM_JOB_NODELIST": "first-node,second-node",
         }
 
-    def stand_in_scripts(self, folder: Path | None = None) -> None:
+    def placeholder_scripts(self, folder: Path | None = None) -> None:
         for name in ("train.py", "evaluate.py"):
             file = (folder or self.folder) / name
             file.unlink()
@@ -149,17 +149,17 @@ class Cluster:
         edit = find_edit(folder or self.folder).digest
         self.job["STUB_RUN"] = f"{self.run_folder}-edited-{edit}"
 
-    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
+    def start(self, *label: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            ["bash", str(self.spooled), *words],
+            ["bash", str(self.spooled), *label],
             env=self.job | variables,
             cwd=self.project,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *words: str, **variables: str) -> tuple[int, str]:
-        process = self.start(*words, **variables)
+    def run(self, *label: str, **variables: str) -> tuple[int, str]:
+        process = self.start(*label, **variables)
         _, errors = process.communicate(timeout=60)
         return process.returncode, errors
 
@@ -180,9 +180,9 @@ class Cluster:
         _, errors = process.communicate(timeout=60)
         return process.returncode, errors
 
-    def submit(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def submit(self, *label: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", str(self.folder / "slurm.sh"), *words],
+            ["bash", str(self.folder / "slurm.sh"), *label],
             env=self.login | variables,
             cwd=self.project.parent,
             capture_output=True,
@@ -194,7 +194,7 @@ class Cluster:
         lines = map(json.loads, self.log.read_text("utf-8").splitlines())
         return [line for line in lines if line["what"] == what]
 
-    def words(self, what: str) -> list[list[str]]:
+    def label(self, what: str) -> list[list[str]]:
         return [note["words"] for note in self.notes(what)]
 
 
@@ -239,7 +239,7 @@ def test_what_cannot_start_is_not_queued(cluster: Cluster, tmp_path: Path) -> No
 
 
 def test_a_job_in_place_trains_and_evaluates(cluster: Cluster) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.run(
         "--new",
         "--device",
@@ -258,7 +258,7 @@ def test_a_job_in_place_trains_and_evaluates(cluster: Cluster) -> None:
         *("--checkpoint-seconds=1", "--runs", "x y"),
     ]
     assert evaluate["words"] == ["--device", "cpu", "--runs", "x y"]
-    assert cluster.words("srun")[0] == [
+    assert cluster.label("srun")[0] == [
         *("--nodes=1", "--ntasks=1", "--ntasks-per-node=1", "--cpus-per-task=3"),
         *("--kill-on-bad-exit=0", "--wait=120"),
     ]
@@ -276,7 +276,7 @@ def test_a_frozen_job_runs_the_copy(cluster: Cluster) -> None:
     result = cluster.submit("--data-root", str(cluster.data), PREFLIGHT="no")
     assert result.returncode == 0, result.stderr
     frozen = Path(cluster.notes("sbatch")[0]["WAVETWIN_FROZEN"])
-    cluster.stand_in_scripts(frozen)
+    cluster.placeholder_scripts(frozen)
     code, errors = cluster.run("--device", "cpu", WAVETWIN_FROZEN=str(frozen))
     assert code == 0, errors
     for name in ("train.py", "evaluate.py"):
@@ -287,14 +287,14 @@ def test_a_frozen_job_runs_the_copy(cluster: Cluster) -> None:
 
 
 def test_torchrun_on_several_nodes(cluster: Cluster) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.run(SLURM_JOB_NUM_NODES="2", SLURM_GPUS_ON_NODE="4")
     assert code == 0, errors
     assert len(cluster.notes("train.py")) == len(cluster.notes("evaluate.py")) == 8
     for script in ("train.py", "evaluate.py"):
         # What a run records, and a report repeats.
         assert {note["launcher"] for note in cluster.notes(script)} == {"slurm.sh"}
-    first, second, third, fourth = cluster.words("torchrun")
+    first, second, third, fourth = cluster.label("torchrun")
     assert (
         first
         == second
@@ -309,10 +309,10 @@ def test_torchrun_on_several_nodes(cluster: Cluster) -> None:
 
 
 def test_processes_of_one_node_meet_there(cluster: Cluster) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.run(PROCESSES_PER_NODE="2")
     assert code == 0, errors
-    assert cluster.words("torchrun")[0][1:4] == [
+    assert cluster.label("torchrun")[0][1:4] == [
         *("--nproc-per-node=2", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"),
     ]
 
@@ -321,7 +321,7 @@ def test_processes_of_one_node_meet_there(cluster: Cluster) -> None:
 def test_the_time_limit_saves_and_queues_again(
     cluster: Cluster, processes: int, signals: str
 ) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.stop(
         signal.SIGUSR1,
         processes,
@@ -331,48 +331,48 @@ def test_the_time_limit_saves_and_queues_again(
     )
     assert code == 0, errors
     # Each of them was told, and torchrun survived it.
-    assert cluster.words("told") == [["SIGUSR1"]] * processes
-    assert cluster.words("scontrol") == [["requeue", "7"]]
+    assert cluster.label("told") == [["SIGUSR1"]] * processes
+    assert cluster.label("scontrol") == [["requeue", "7"]]
     assert cluster.notes("evaluate.py") == []
     assert "the run is stopped" in errors
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_the_signal_is_passed_on_until_it_is_heard(cluster: Cluster, processes: int) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.stop(
         signal.SIGUSR1, processes, MODE_train="load first", PROCESSES_PER_NODE=str(processes)
     )
     assert code == 0, errors
-    assert cluster.words("told") == [["SIGUSR1"]] * processes
-    assert cluster.words("scontrol") == [["requeue", "7"]]
+    assert cluster.label("told") == [["SIGUSR1"]] * processes
+    assert cluster.label("scontrol") == [["requeue", "7"]]
 
 
 @pytest.mark.parametrize("script", ["train", "evaluate"])
 def test_a_term_after_the_time_limits_signal_does_not_forget_it(
     cluster: Cluster, script: str
 ) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.stop(
         signal.SIGUSR1, then=signal.SIGTERM, **{f"MODE_{script}": "load first"}
     )
     assert code == 0, errors
-    assert cluster.words("scontrol") == [["requeue", "7"]]
+    assert cluster.label("scontrol") == [["requeue", "7"]]
 
 
 def test_a_cancelled_job_that_still_loads_is_not_queued_again(cluster: Cluster) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.stop(signal.SIGTERM, then=signal.SIGUSR1, MODE_train="load first")
     assert code != 0, errors
-    assert cluster.words("told")[0] == ["SIGUSR1"]
+    assert cluster.label("told")[0] == ["SIGUSR1"]
     assert cluster.notes("scontrol") == []
 
 
 def test_a_job_that_starts_again_resumes(cluster: Cluster) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.run("--new", "--device", "cpu", SLURM_RESTART_COUNT="1")
     assert code == 0, errors
-    assert cluster.words("train.py") == [["--device", "cpu"]]
+    assert cluster.label("train.py") == [["--device", "cpu"]]
 
 
 @pytest.mark.parametrize(
@@ -387,29 +387,29 @@ def test_a_job_that_starts_again_resumes(cluster: Cluster) -> None:
 def test_what_is_not_queued_again(
     cluster: Cluster, number: int, variables: dict[str, str], code: int
 ) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     assert cluster.stop(number, **variables)[0] == code
-    assert cluster.words("told")[0] == ["SIGUSR1"]
+    assert cluster.label("told")[0] == ["SIGUSR1"]
     assert cluster.notes("scontrol") == []
     assert cluster.notes("evaluate.py") == []
 
 
 def test_a_failure_is_not_queued_again(cluster: Cluster) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     assert cluster.run(MODE_train="fail")[0] == 2
     assert cluster.notes("scontrol") == []
     assert cluster.notes("evaluate.py") == []
 
 
 def test_an_evaluation_that_is_cut_off_is_queued_again(cluster: Cluster) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.stop(signal.SIGUSR1, MODE_evaluate="wait")
     assert code == 0, errors
-    assert cluster.words("scontrol") == [["requeue", "7"]]
+    assert cluster.label("scontrol") == [["requeue", "7"]]
 
 
 def test_real_torchrun_survives_the_signal(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.stand_in_scripts()
+    cluster.placeholder_scripts()
     code, errors = cluster.stop(
         signal.SIGUSR1,
         2,
@@ -419,8 +419,8 @@ def test_real_torchrun_survives_the_signal(cluster: Cluster, tmp_path: Path) -> 
         PYTHON=sys.executable,
     )
     assert code == 0, errors
-    assert cluster.words("told") == [["SIGUSR1"]] * 2
-    assert cluster.words("scontrol") == [["requeue", "7"]]
+    assert cluster.label("told") == [["SIGUSR1"]] * 2
+    assert cluster.label("scontrol") == [["requeue", "7"]]
 
 
 @pytest.mark.slow
@@ -429,9 +429,9 @@ def test_a_real_training_is_stopped_and_goes_on(cluster: Cluster) -> None:
     build(write_spec(cluster.project, epochs=40))
     digest = json.loads((cluster.folder / "plan.json").read_bytes())["training_digest"]
     run = cluster.project / f"runs/small/{digest[:8]}-s0"
-    words = ("--device", "cpu", "--workers", "0", "--data-root", str(cluster.data))
+    label = ("--device", "cpu", "--workers", "0", "--data-root", str(cluster.data))
     variables = {"PROCESSES_PER_NODE": "2", "STUB_SIGNALS": "all", "PYTHON": sys.executable}
-    process = cluster.start(*words, **variables)
+    process = cluster.start(*label, **variables)
     deadline = time.monotonic() + 60
     while not (run / "metrics.jsonl").is_file() or not (run / "metrics.jsonl").read_bytes():
         assert time.monotonic() < deadline
@@ -439,11 +439,11 @@ def test_a_real_training_is_stopped_and_goes_on(cluster: Cluster) -> None:
     process.send_signal(signal.SIGUSR1)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert cluster.words("scontrol") == [["requeue", "7"]]
+    assert cluster.label("scontrol") == [["requeue", "7"]]
     manifest = json.loads((run / "manifest.json").read_bytes())
     assert manifest["status"] == "stopped"
 
-    code, errors = cluster.run(*words, **variables, SLURM_RESTART_COUNT="1")
+    code, errors = cluster.run(*label, **variables, SLURM_RESTART_COUNT="1")
     assert code == 0, errors
     manifest = json.loads((run / "manifest.json").read_bytes())
     assert manifest["status"] == "finished"

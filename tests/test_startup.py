@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shipped import ROOT, SPECS
+from tests.support.shipped import ROOT, SPECS
 
 NUMERIC = {"torch", "torchvision", "numpy", "scipy", "tensorboard", "safetensors"}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.built import build, write_spec
+from tests.support.built import build, write_spec
 from wavetwin.commands import cli
 from wavetwin.provenance.package import load_package, sha256_of
 from wavetwin.runtime.process.errors import RunError
@@ -38,11 +38,11 @@ def plant(folder: Path, names: tuple[str, ...], ran: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def start(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def start(folder: Path, *label: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Start a program where people start it: in the folder."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     return subprocess.run(
-        words, cwd=folder, env=own | variables, capture_output=True, text=True, check=False
+        label, cwd=folder, env=own | variables, capture_output=True, text=True, check=False
     )
 
 
@@ -66,8 +66,8 @@ def test_modules_beside_a_script_are_not_imported(
 
 def test_a_drifting_script_does_not_import_them_either(folder: Path, tmp_path: Path) -> None:
     plant(folder, SHADOWS, tmp_path)
-    words = ("train.py", "--allow-drift", "--preflight", "--data-root", str(tmp_path))
-    result = start(folder, sys.executable, *words)
+    label = ("train.py", "--allow-drift", "--preflight", "--data-root", str(tmp_path))
+    result = start(folder, sys.executable, *label)
     assert "fail  data" in result.stdout, result.stderr
     assert [path.name for path in tmp_path.glob("RAN-*")] == []
 
@@ -79,8 +79,8 @@ def test_what_a_person_keeps_beside_the_scripts_is_no_module(folder: Path, tmp_p
     (folder / "pictures").mkdir()
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__/model.cpython-311.pyc").touch()
-    words = ("train.py", "--preflight", "--data-root", str(tmp_path))
-    result = start(folder, sys.executable, *words)
+    label = ("train.py", "--preflight", "--data-root", str(tmp_path))
+    result = start(folder, sys.executable, *label)
     assert "fail  data" in result.stdout, result.stderr
 
 
@@ -218,6 +218,6 @@ def test_a_pipe_in_a_built_folder_is_not_waited_for(
     monkeypatch.chdir(folder.parent.parent)
     (folder / name).unlink()
     os.mkfifo(folder / name)
-    for words in (["build", "small.yaml", "--no-git"], ["build", "small.yaml", "--check"]):
-        assert cli.main(words) == 2
+    for label in (["build", "small.yaml", "--no-git"], ["build", "small.yaml", "--check"]):
+        assert cli.main(label) == 2
         assert "error: cannot-write: this is no file" in capsys.readouterr().err

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tests.shipped import ROOT
+from tests.support.shipped import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
@@ -67,9 +67,9 @@ def test_the_digits_twin_trains(version: str, packages: list[str], tmp_path: Pat
         if not key.startswith("PYTHON") and key != "VIRTUAL_ENV"
     } | {"OMP_NUM_THREADS": "1"}
 
-    def call(*words: str | Path) -> str:
+    def call(*label: str | Path) -> str:
         done = subprocess.run(
-            words, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables
+            label, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shipped import ROOT
+from tests.support.shipped import ROOT
 from wavetwin.diagnostics import CompileError
 from wavetwin.provenance.git_state import GitState
 from wavetwin.provenance.package import Package, load_package

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import FrozenInstanceError, fields
 from functools import cache
-from pathlib import Path
 
 import pytest
 import torch
 
 import wavetwin
+from tests.support.paths import ROOT
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import (
     OPERATIONS,
@@ -30,7 +30,6 @@ from wavetwin.ir.operations import (
 )
 from wavetwin.runtime.network.build import make_layer
 
-ROOT = Path(__file__).parents[2]
 SPECS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("alexnet/AI", ()),
     ("alexnet/AwyI_mod", ()),

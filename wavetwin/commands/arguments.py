@@ -79,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     takes_specs(run, several=False)
     _add_build_options(run)
     run.epilog = "What follows -- is passed on to train.py: wavetwin run SPEC -- --device cuda"
-    _add_evaluate(command("evaluate", "Run a spec's evaluation battery on a weights file."))
+    _add_evaluate(command("evaluate", "Run a spec's evaluation suite on a weights file."))
     report = command("report", "Show runs in one offline HTML page, side by side.")
     report.add_argument(
         "runs", metavar="RUN", nargs="+", help="run folders, or books of `wavetwin evaluate`"
@@ -134,7 +134,7 @@ def _add_overrides(parser: argparse.ArgumentParser, text: str) -> None:
 
 def _add_diff(diff: argparse.ArgumentParser) -> None:
     diff.add_argument(
-        "operands",
+        "sources",
         metavar="OPERAND",
         nargs="+",
         help="specs, built folders, run folders, .safetensors files or checkpoint folders; of more "
@@ -155,7 +155,7 @@ def _add_diff(diff: argparse.ArgumentParser) -> None:
         "--values", action="store_true", help="compare the numbers of two weights files or runs"
     )
     _add_trials(diff)
-    diff.epilog = "Exit code: 0 the same, 1 different, 2 an operand is at fault."
+    diff.epilog = "Exit code: 0 the same, 1 different, 2 a source is at fault."
     diff.set_defaults(format="text", strict=False)
 
 
@@ -169,12 +169,12 @@ def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--out",
         metavar="FILE.json",
-        help="the book that scores are added to; default: WEIGHTS.scores.json",
+        help="the scores file that scores are added to; default: WEIGHTS.scores.json",
     )
     evaluate.add_argument(
         "--baseline",
         metavar="FILE.json",
-        help="a book of another model's scores: mCE, mFR and mT5D are relative to these",
+        help="a scores file of another model's scores: mCE, mFR and mT5D are relative to these",
     )
     evaluate.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: auto")
     evaluate.add_argument("--data-root", metavar="DIR", help="where the data sets lie")
@@ -291,7 +291,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     )
     _add_state_dict(weights)
     weights.set_defaults(command="import weights", format="text", strict=False)
-    text = "Print the spec of a training command, or the battery entry of an evaluation command."
+    text = "Print the spec of a training command, or the evaluation suite entry of an evaluation command."
     command = kinds.add_parser("command", help=text, description=text)
     command.add_argument(
         "text", metavar="COMMAND", help='in quotes: "AwyI -a DtCwptAlexNet --config Ft32Y ..."'

@@ -76,12 +76,12 @@ def _run_command(given: Sequence[str]) -> int:
             gc.enable()
 
 
-def _split(words: Sequence[str], separator: str) -> tuple[list[str], bool, list[str]]:
+def _split(parts: Sequence[str], separator: str) -> tuple[list[str], bool, list[str]]:
     """Return the words before and after the first separator, and whether there is one."""
-    if separator not in words:
-        return list(words), False, []
-    position = words.index(separator)
-    return list(words[:position]), True, list(words[position + 1 :])
+    if separator not in parts:
+        return list(parts), False, []
+    position = parts.index(separator)
+    return list(parts[:position]), True, list(parts[position + 1 :])
 
 
 def _is_run_error(error: Exception) -> bool:
@@ -309,7 +309,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     code = _report(options, compiled.warnings) if compiled.warnings else FINE
     from wavetwin.commands.evaluate import EvaluateOptions, evaluate_weights
 
-    book = evaluate_weights(
+    scores_file = evaluate_weights(
         Path(options.weights),
         compiled,
         EvaluateOptions(
@@ -325,7 +325,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         ),
         lambda line: say(f"{line}\n"),
     )
-    say(f"scores: {book}\n")
+    say(f"scores: {scores_file}\n")
     return code
 
 

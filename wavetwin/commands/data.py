@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
-from wavetwin.runtime.data.availability import HOW_TO_GET, Presence, look_for
+from wavetwin.runtime.data.availability import HOW_TO_GET, Availability, look_for
 from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
 from wavetwin.runtime.data.class_order import number_classes
 from wavetwin.runtime.data.detected import printable, shown
 from wavetwin.runtime.data.image_walk import is_folder, subfolders, visible
 from wavetwin.runtime.data.npy_images import list_npy_sets
-from wavetwin.runtime.data.root import ROOT_REMEDY, RootPlace, root_places
+from wavetwin.runtime.data.root import ROOT_REMEDY, RootLocation, root_locations
 from wavetwin.runtime.evaluation.baselines import CORRUPTIONS, PUBLISHED_FLIP_RATES, SEVERITIES
 from wavetwin.runtime.process.errors import RunError
 
@@ -28,24 +28,24 @@ def check_data(plan: TrainingPlan, data_root: Path | None, *, verify: bool) -> t
     """Return whether all images that a plan needs are there, and the account of it.
 
     Args:
-        plan: the data set, its splits, and the roots of the evaluation battery.
+        plan: the data set, its splits, and the roots of the evaluation suite.
         data_root: from the command line.
         verify: compare checksums and decode every image.
 
     Raises:
         RunError: the user's configuration file cannot be read.
     """
-    places = root_places(data_root)
-    root = next((place.root for place in places if place.root is not None), None)
-    presence = look_for(plan.data, root, verify=verify)
-    batteries = [_look_for_battery(entry, plan, root, presence) for entry in _with_roots(plan)]
-    lines = [f"data set: {plan.data.dataset}", "looked in:", *_shown_places(places)]
-    lines += _shown_presence(plan.data.dataset, presence, verified=verify)
+    locations = root_locations(data_root)
+    root = next((location.root for location in locations if location.root is not None), None)
+    availability = look_for(plan.data, root, verify=verify)
+    batteries = [_look_for_suite(entry, plan, root, availability) for entry in _with_roots(plan)]
+    lines = [f"data set: {plan.data.dataset}", "looked in:", *_shown_locations(locations)]
+    lines += _shown_availability(plan.data.dataset, availability, verified=verify)
     for entry, (found, missing) in zip(_with_roots(plan), batteries, strict=True):
         lines.append(f"{entry.mode} {entry.root}:")
         lines += [f"  found: {text}" for text in found]
         lines += _listed("missing", missing)
-    complete = presence.is_complete and not any(missing for _, missing in batteries)
+    complete = availability.is_complete and not any(missing for _, missing in batteries)
     lines.append("complete" if complete else "not complete")
     return complete, "\n".join(map(printable, lines)) + "\n"
 
@@ -63,7 +63,9 @@ def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) ->
     """
     from wavetwin.runtime.data.prepare import prepare_imagenet, prepare_mnist
 
-    root = next((place.root for place in root_places(data_root) if place.root is not None), None)
+    root = next(
+        (location.root for location in root_locations(data_root) if location.root is not None), None
+    )
     if root is None:
         raise RunError("no data root is known: there is nowhere to write to", ROOT_REMEDY)
     if dataset == "mnist":
@@ -78,35 +80,37 @@ def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) ->
     return "\n".join(lines) + "\n"
 
 
-def _shown_places(places: Sequence[RootPlace]) -> Iterator[str]:
+def _shown_locations(locations: Sequence[RootLocation]) -> Iterator[str]:
     decided = False
-    for place in places:
-        if place.root is None:
-            yield f"  {place.name}: " + ("names none" if place.was_asked else "not asked")
+    for location in locations:
+        if location.root is None:
+            yield f"  {location.name}: " + ("names none" if location.was_asked else "not asked")
         elif decided:
-            yield f"  {place.name}: {place.root}, not used"
+            yield f"  {location.name}: {location.root}, not used"
         else:
             decided = True
-            there = "" if place.root.is_dir() else " (there is no such folder)"
-            yield f"  {place.name}: {place.root}, used{there}"
+            there = "" if location.root.is_dir() else " (there is no such folder)"
+            yield f"  {location.name}: {location.root}, used{there}"
 
 
-def _shown_presence(dataset: str, presence: Presence, *, verified: bool) -> Iterator[str]:
-    for text in presence.found:
+def _shown_availability(
+    dataset: str, availability: Availability, *, verified: bool
+) -> Iterator[str]:
+    for text in availability.found:
         yield f"  found: {text}"
-    yield from _listed("missing", presence.missing)
-    yield from _listed("not official", presence.differences)
-    yield from _listed("damaged", presence.damaged)
-    if presence.counts:
-        yield "images: " + ", ".join(f"{n} {split}" for split, n in presence.counts.items())
-    if presence.pairs:
+    yield from _listed("missing", availability.missing)
+    yield from _listed("not official", availability.differences)
+    yield from _listed("damaged", availability.damaged)
+    if availability.counts:
+        yield "images: " + ", ".join(f"{n} {split}" for split, n in availability.counts.items())
+    if availability.pairs:
         yield "classes of all training and test images:"
-        yield from (f"  {pair}" for pair in presence.pairs)
-    if verified and presence.is_complete:
+        yield from (f"  {pair}" for pair in availability.pairs)
+    if verified and availability.is_complete:
         yield "every checksum that is known was compared, and every image file decoded"
-    if presence.missing and presence.remedy is not None:
-        yield f"help: {presence.remedy}"
-    elif not presence.is_complete:
+    if availability.missing and availability.remedy is not None:
+        yield f"help: {availability.remedy}"
+    elif not availability.is_complete:
         yield f"how to get it: {HOW_TO_GET[dataset]}"
 
 
@@ -121,8 +125,8 @@ def _with_roots(plan: TrainingPlan) -> list[EvaluationPlan]:
     return [entry for entry in plan.evaluation if entry.root is not None]
 
 
-def _look_for_battery(
-    entry: EvaluationPlan, plan: TrainingPlan, root: Path | None, presence: Presence
+def _look_for_suite(
+    entry: EvaluationPlan, plan: TrainingPlan, root: Path | None, availability: Availability
 ) -> tuple[list[str], list[str]]:
     """Return what is there and what is missing of the images of one entry."""
     assert entry.root is not None
@@ -146,7 +150,7 @@ def _look_for_battery(
     ways: dict[str, str] = {}
     for name in there:
         if name not in arrays:
-            fault, way = _look_for_classes(folder / name, files, plan, presence)
+            fault, way = _look_for_classes(folder / name, files, plan, availability)
             missing += fault
             ways.setdefault(way, name)
     found += [f"{name}: {way}" for way, name in ways.items() if way]
@@ -154,7 +158,7 @@ def _look_for_battery(
 
 
 def _look_for_classes(
-    folder: Path, files: str, plan: TrainingPlan, presence: Presence
+    folder: Path, files: str, plan: TrainingPlan, availability: Availability
 ) -> tuple[list[str], str]:
     """Return what is missing of the class folders of one set, and which of them is which class."""
     number = plan.data.num_classes
@@ -164,15 +168,15 @@ def _look_for_classes(
             return [f"{folder} has {len(names)} of {number} classes"], ""
         numbers = dict.fromkeys(names, 0)
         # Without the data set nothing says which classes it has.
-        if presence.counts:
+        if availability.counts:
             official = OFFICIAL_NAMES.get(plan.data.dataset)
-            numbers = number_classes(folder, names, presence.class_names, number, official)
+            numbers = number_classes(folder, names, availability.class_names, number, official)
         empty = [name for name in numbers if not visible(folder / name)]
     except RunError as error:
         return [error.headline], ""
     if empty:
         return [f"{folder} has no {files} of {shown(empty)}"], ""
-    if not presence.counts:
+    if not availability.counts:
         return [], ""
     pairs = [f"{name} is class {n}" for name, n in sorted(numbers.items(), key=lambda p: p[1])]
     some = pairs if len(pairs) <= 6 else [*pairs[:3], "...", *pairs[-3:]]

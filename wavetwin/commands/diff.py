@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from wavetwin.diagnostics.terminal import as_json, printable
 from wavetwin.explain.diff.difference import Difference, Experiment, compare
-from wavetwin.explain.diff.find import OperandReader, is_foreign
-from wavetwin.explain.diff.source import Operand, refused
+from wavetwin.explain.diff.find import SourceReader, is_foreign
+from wavetwin.explain.diff.source import SourceRequest, refused
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ __all__ = ["Answer", "diff_command", "diff_fragment"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes to standard output and to standard error, and whether all operands are the same."""
+    """What goes to standard output and to standard error, and whether all sources are the same."""
 
     text: str
     messages: str
@@ -32,9 +32,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Pair:
-    """All that is known of two operands' difference."""
+    """All that is known of two sources' difference."""
 
-    operands: tuple[Operand, Operand]
+    sources: tuple[SourceRequest, SourceRequest]
     difference: Difference | None
     """None where one of them is a weights file without a run."""
     tensors: TensorChanges | None
@@ -48,7 +48,7 @@ class _Pair:
             (self.difference is None or self.difference.is_empty)
             and (self.tensors is None or self.tensors.is_empty)
             and not self.values
-            and self.operands[0].edit == self.operands[1].edit
+            and self.sources[0].edit == self.sources[1].edit
         )
 
 
@@ -56,14 +56,14 @@ def diff_command(options: argparse.Namespace, colour: bool = False) -> Answer:
     """Answer `wavetwin diff`.
 
     Raises:
-        CompileError: an operand means nothing, is damaged, or the options do not fit together.
+        CompileError: a source means nothing, is damaged, or the options do not fit together.
     """
-    operands = _distinct(_read_operands(options))
+    sources = _distinct(_read_sources(options))
     if options.html is not None:
         _check_folder(Path(options.html))
-    if len(operands) > 2:
-        return _answer_several(operands, options, colour)
-    return _answer_pair(_compare(operands[0], operands[1], options.values), options, colour)
+    if len(sources) > 2:
+        return _answer_several(sources, options, colour)
+    return _answer_pair(_compare(sources[0], sources[1], options.values), options, colour)
 
 
 def diff_fragment(first: Path, second: Path, level: int = 2) -> str:
@@ -80,18 +80,18 @@ def diff_fragment(first: Path, second: Path, level: int = 2) -> str:
     """
     from wavetwin.explain.diff.fragment import difference_html
 
-    reader = OperandReader()
-    operands = _distinct([reader.read(first), reader.read(second)])
-    experiments = [each.experiment for each in operands]
+    reader = SourceReader()
+    sources = _distinct([reader.read(first), reader.read(second)])
+    experiments = [each.experiment for each in sources]
     if experiments[0] is None or experiments[1] is None:
         raise ValueError("a weights file alone has no layers to compare")
     return difference_html(compare(experiments[0], experiments[1]), level=level)
 
 
-def _read_operands(options: argparse.Namespace) -> list[Operand]:
+def _read_sources(options: argparse.Namespace) -> list[SourceRequest]:
     project = None if options.project is None else Path(options.project).absolute()
-    reader = OperandReader(project, options.values, options.trials)
-    paths = [Path(text) for text in options.operands if text not in _skipped(options)]
+    reader = SourceReader(project, options.values, options.trials)
+    paths = [Path(text) for text in options.sources if text not in _skipped(options)]
     overrides: Sequence[str] = options.overrides
     if options.at:
         if len(paths) != 1:
@@ -107,8 +107,8 @@ def _read_operands(options: argparse.Namespace) -> list[Operand]:
         if not overrides:
             raise refused(
                 "nothing-to-compare",
-                "there is one operand only",
-                options.operands[0],
+                "there is one source only",
+                options.sources[0],
                 "name a second one, a commit with --at HEAD~1, or a change with --set KEY=VALUE",
             )
         return [reader.read(paths[0]), reader.read(paths[0], overrides)]
@@ -116,41 +116,41 @@ def _read_operands(options: argparse.Namespace) -> list[Operand]:
 
 
 def _skipped(options: argparse.Namespace) -> list[str]:
-    """Return the folders among several operands that are none, where two or more remain."""
-    foreign = [text for text in options.operands if is_foreign(Path(text))]
-    return foreign if len(options.operands) - len(foreign) >= 2 else []
+    """Return the folders among several sources that are none, where two or more remain."""
+    foreign = [text for text in options.sources if is_foreign(Path(text))]
+    return foreign if len(options.sources) - len(foreign) >= 2 else []
 
 
-def _left_out(operands: Sequence[Operand], options: argparse.Namespace) -> list[str]:
+def _left_out(sources: Sequence[SourceRequest], options: argparse.Namespace) -> list[str]:
     """Return what was named and is not compared, and why."""
     found = [f"{text} is no spec, build, run or checkpoint" for text in _skipped(options)]
-    return found + [operand.left_out for operand in operands if operand.left_out]
+    return found + [source.left_out for source in sources if source.left_out]
 
 
-def _edit_blocks(operands: Sequence[Operand]) -> dict[str, str]:
-    """Return the differences of scripts that were edited by hand, by operand."""
-    return {operand.label: operand.edit for operand in operands if operand.edit}
+def _edit_blocks(sources: Sequence[SourceRequest]) -> dict[str, str]:
+    """Return the differences of scripts that were edited by hand, by source."""
+    return {source.label: source.edit for source in sources if source.edit}
 
 
-def _edit_text(operands: Sequence[Operand]) -> str:
+def _edit_text(sources: Sequence[SourceRequest]) -> str:
     return "".join(
         f"\nscripts of {printable(label)}, edited after the build\n"
         + "".join(f"  {printable(line)}\n" for line in text.splitlines())
-        for label, text in _edit_blocks(operands).items()
+        for label, text in _edit_blocks(sources).items()
     )
 
 
-def _edit_html(operands: Sequence[Operand]) -> str:
+def _edit_html(sources: Sequence[SourceRequest]) -> str:
     from wavetwin.explain.html import as_html
 
     return "".join(
         f"<h2>Scripts of {as_html(label)}, edited after the build</h2><pre>{as_html(text)}</pre>"
-        for label, text in _edit_blocks(operands).items()
+        for label, text in _edit_blocks(sources).items()
     )
 
 
 def _left_out_text(left_out: Sequence[str]) -> str:
-    return "".join(f"\nleft out: {printable(words)}" for words in left_out) + (
+    return "".join(f"\nleft out: {printable(caption)}" for caption in left_out) + (
         "\n" if left_out else ""
     )
 
@@ -158,23 +158,23 @@ def _left_out_text(left_out: Sequence[str]) -> str:
 def _left_out_html(left_out: Sequence[str]) -> str:
     from wavetwin.explain.html import as_html
 
-    return "".join(f'<p class="note">left out: {as_html(words)}</p>' for words in left_out)
+    return "".join(f'<p class="note">left out: {as_html(caption)}</p>' for caption in left_out)
 
 
-def _distinct(operands: Sequence[Operand]) -> list[Operand]:
-    """Return the operands with labels that tell them apart: the paths where names do not."""
-    labels = [operand.label for operand in operands]
+def _distinct(sources: Sequence[SourceRequest]) -> list[SourceRequest]:
+    """Return the sources with labels that tell them apart: the paths where names do not."""
+    labels = [source.label for source in sources]
     if len(set(labels)) == len(labels):
-        return list(operands)
+        return list(sources)
     return [
-        operand
-        if operand.experiment is None or labels.count(operand.label) == 1
-        else replace(operand, experiment=replace(operand.experiment, label=operand.shown))
-        for operand in operands
+        source
+        if source.experiment is None or labels.count(source.label) == 1
+        else replace(source, experiment=replace(source.experiment, label=source.shown))
+        for source in sources
     ]
 
 
-def _compare(first: Operand, second: Operand, with_values: bool) -> _Pair:
+def _compare(first: SourceRequest, second: SourceRequest, with_values: bool) -> _Pair:
     difference = None
     if first.experiment is not None and second.experiment is not None:
         difference = compare(first.experiment, second.experiment)
@@ -188,25 +188,25 @@ def _compare(first: Operand, second: Operand, with_values: bool) -> _Pair:
     return _Pair((first, second), difference, tensors, values)
 
 
-def _tensors(operand: Operand) -> dict[str, TensorInfo]:
+def _tensors(source: SourceRequest) -> dict[str, TensorInfo]:
     """Return the tensors of a weights file, or those that an experiment's model has."""
-    if operand.weights is not None:
-        return dict(operand.weights.tensors)
+    if source.weights is not None:
+        return dict(source.weights.tensors)
     from wavetwin.explain.diff.tensors import expected_tensors
 
-    assert operand.experiment is not None, "an operand is an experiment or a weights file"
-    return expected_tensors(operand.experiment.compiled.graph)
+    assert source.experiment is not None, "a source is an experiment or a weights file"
+    return expected_tensors(source.experiment.compiled.graph)
 
 
 def _compare_values(
-    first: Operand, second: Operand, tensors: TensorChanges | None
+    first: SourceRequest, second: SourceRequest, tensors: TensorChanges | None
 ) -> list[TensorDifference]:
-    for operand in (first, second):
-        if operand.weights is None:
+    for source in (first, second):
+        if source.weights is None:
             raise refused(
                 "values-need-weights",
-                f"--values compares numbers, and this is a {operand.kind}",
-                operand.shown,
+                f"--values compares numbers, and this is a {source.kind}",
+                source.shown,
                 "name two weights files or runs, or leave --values out",
             )
     assert first.weights is not None
@@ -219,10 +219,10 @@ def _compare_values(
 
 
 def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answer:
-    left_out = _left_out(pair.operands, options)
+    left_out = _left_out(pair.sources, options)
     if options.json:
         document = _pair_document(pair)
-        document |= {"edits": edits} if (edits := _edit_blocks(pair.operands)) else {}
+        document |= {"edits": edits} if (edits := _edit_blocks(pair.sources)) else {}
         text = as_json(document | {"left_out": left_out} if left_out else document)
     else:
         from wavetwin.explain.diff.text import difference_text
@@ -231,12 +231,12 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
         if pair.difference is not None:
             blocks.append(difference_text(pair.difference, full=options.full, colour=colour))
         else:
-            blocks.append(printable(f"{pair.operands[0].label} -> {pair.operands[1].label}") + "\n")
+            blocks.append(printable(f"{pair.sources[0].label} -> {pair.sources[1].label}") + "\n")
         blocks += _weights_blocks(pair, full=options.full, colour=colour)
-        text = "\n".join(blocks) + _edit_text(pair.operands) + _left_out_text(left_out)
+        text = "\n".join(blocks) + _edit_text(pair.sources) + _left_out_text(left_out)
     messages = ""
     if options.html is not None:
-        remarks = _edit_html(pair.operands) + _left_out_html(left_out)
+        remarks = _edit_html(pair.sources) + _left_out_html(left_out)
         messages = _write_page(pair, Path(options.html), options.full, remarks)
     return Answer(text, messages, pair.same)
 
@@ -249,8 +249,8 @@ def _weights_blocks(pair: _Pair, *, full: bool, colour: bool = False) -> list[st
     if pair.tensors is not None:
         blocks.append(tensors_text(pair.tensors, full=full, colour=colour))
     if pair.values is not None:
-        facts = [(each.name, each.largest, each.relative) for each in pair.values]
-        blocks.append(values_text(facts, full=full, colour=colour))
+        info = [(each.name, each.largest, each.relative) for each in pair.values]
+        blocks.append(values_text(info, full=full, colour=colour))
     return blocks
 
 
@@ -262,7 +262,7 @@ def _pair_document(pair: _Pair) -> dict[str, Any]:
     document: dict[str, Any] = {
         "version": 1,
         "same": pair.same,
-        "operands": [_operand_document(operand) for operand in pair.operands],
+        "sources": [_source_document(source) for source in pair.sources],
     }
     if pair.difference is not None:
         document |= difference_document(pair.difference)
@@ -273,14 +273,14 @@ def _pair_document(pair: _Pair) -> dict[str, Any]:
     return document
 
 
-def _operand_document(operand: Operand) -> dict[str, Any]:
+def _source_document(source: SourceRequest) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "operand": operand.shown,
-        "kind": operand.kind,
-        "label": operand.label,
+        "source": source.shown,
+        "kind": source.kind,
+        "label": source.label,
     }
-    if operand.experiment is not None:
-        compiled = operand.experiment.compiled
+    if source.experiment is not None:
+        compiled = source.experiment.compiled
         document |= {
             "digest": compiled.digest,
             "training_digest": compiled.training_digest,
@@ -289,38 +289,40 @@ def _operand_document(operand: Operand) -> dict[str, Any]:
     return document
 
 
-def _answer_several(operands: list[Operand], options: argparse.Namespace, colour: bool) -> Answer:
+def _answer_several(
+    sources: list[SourceRequest], options: argparse.Namespace, colour: bool
+) -> Answer:
     from wavetwin.explain.diff.several import Several, several_document, several_text
 
     experiments: list[Experiment] = []
-    for operand in operands:
-        if operand.experiment is None or options.values:
+    for source in sources:
+        if source.experiment is None or options.values:
             raise refused(
                 "values-need-weights" if options.values else "nothing-to-compare",
-                "values are compared of two operands only"
+                "values are compared of two sources only"
                 if options.values
                 else "a weights file without a run has no column in a table of experiments",
-                operand.shown,
-                "compare two operands at a time",
+                source.shown,
+                "compare two sources at a time",
             )
-        experiments.append(operand.experiment)
+        experiments.append(source.experiment)
     several = Several(tuple(experiments))
-    left_out = _left_out(operands, options)
+    left_out = _left_out(sources, options)
     if options.json:
         head = {"version": 1, "same": several.is_empty}
-        columns = {"operands": [_operand_document(operand) for operand in operands]}
+        columns = {"sources": [_source_document(source) for source in sources]}
         whole = head | columns | several_document(several)
         text = as_json(whole | {"left_out": left_out} if left_out else whole)
     else:
         text = several_text(several, full=options.full, colour=colour)
-        text += _edit_text(operands) + _left_out_text(left_out)
+        text += _edit_text(sources) + _left_out_text(left_out)
     messages = ""
     if options.html is not None:
         from wavetwin.explain.diff.fragment import several_html
 
-        title = ", ".join(operand.label for operand in operands)
+        title = ", ".join(source.label for source in sources)
         body = several_html(several, full=options.full)
-        body += _edit_html(operands) + _left_out_html(left_out)
+        body += _edit_html(sources) + _left_out_html(left_out)
         messages = _write(Path(options.html), title, body)
     return Answer(text, messages, several.is_empty)
 
@@ -330,12 +332,12 @@ def _write_page(pair: _Pair, file: Path, full: bool, remarks: str) -> str:
         raise refused(
             "nothing-to-compare",
             "a page shows experiments, and this is a weights file without a run",
-            next(each.shown for each in pair.operands if each.experiment is None),
+            next(each.shown for each in pair.sources if each.experiment is None),
             "leave --html out",
         )
     from wavetwin.explain.diff.fragment import difference_html, weights_html
 
-    title = f"{pair.operands[0].label} -> {pair.operands[1].label}"
+    title = f"{pair.sources[0].label} -> {pair.sources[1].label}"
     body = difference_html(pair.difference, full=full)
     return _write(file, title, body + weights_html(_weights_blocks(pair, full=full)) + remarks)
 

@@ -1,4 +1,4 @@
-"""`wavetwin evaluate`: the battery of a spec on weights from anywhere, without a run."""
+"""`wavetwin evaluate`: the evaluation suite of a spec on weights from anywhere, without a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wavetwin.runtime.data import ExperimentData
     from wavetwin.runtime.evaluation.entries import Baseline
 
-__all__ = ["EvaluateOptions", "default_book", "evaluate_weights"]
+__all__ = ["EvaluateOptions", "default_scores_file", "evaluate_weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class EvaluateOptions:
     """What the command line says beside weights and spec."""
 
     out: Path | None
-    """The book of scores; None: beside the weights."""
+    """The scores file of scores; None: beside the weights."""
     device: str
     data_root: Path | None
     workers: int | None
@@ -41,7 +41,7 @@ class EvaluateOptions:
     """Which of the file's state dicts is taken; None: the one that there is."""
 
 
-def default_book(weights: Path) -> Path:
+def default_scores_file(weights: Path) -> Path:
     """Return where the scores of a weights file go."""
     return weights.with_name(f"{weights.name}.scores.json")
 
@@ -49,7 +49,7 @@ def default_book(weights: Path) -> Path:
 def evaluate_weights(
     weights: Path, compiled: Compiled, options: EvaluateOptions, say: Callable[[str], None]
 ) -> Path:
-    """Run a spec's battery on a weights file, add a record an entry to the book, and return it.
+    """Run a spec's evaluation suite on a weights file, add a record an entry to the scores file, and return it.
 
     Weights are this project's, or the published models' or torchvision's: every tensor has to
     agree, as with `wavetwin import weights`. An entry that fails does not keep the others from
@@ -63,30 +63,30 @@ def evaluate_weights(
     from wavetwin.runtime.data import load_data
     from wavetwin.runtime.data.class_record import check_order_beside
     from wavetwin.runtime.evaluation.entries import describe, evaluate_entry, summarise
-    from wavetwin.runtime.evaluation.scores_file import add_record, data_facts, read_scores
+    from wavetwin.runtime.evaluation.scores_file import add_record, data_info, read_scores
     from wavetwin.runtime.process.scripts import prepare_device
     from wavetwin.runtime.training.training_batches import place
 
     plan = compiled.plan
-    book = options.out or default_book(weights)
-    # Before hours of evaluation: is the book one, and can anything be written there?
-    read_scores(book)
+    scores_file = options.out or default_scores_file(weights)
+    # Before hours of evaluation: is the scores file one, and can anything be written there?
+    read_scores(scores_file)
     against: list[Mapping[str, Any] | None] = [None] * len(plan.evaluation)
     if options.baseline is not None:
         records = read_scores(options.baseline)
         against = [_find_record(entry, records, options.baseline) for entry in plan.evaluation]
         if not any(against):
             raise RunError(
-                "--baseline is for corruptions and perturbations, and the battery has none",
+                "--baseline is for corruptions and perturbations, and the evaluation suite has none",
                 "wavetwin report sets the shifts of runs against a baseline",
             )
-    if not book.absolute().parent.is_dir():
+    if not scores_file.absolute().parent.is_dir():
         raise RunError(
-            f"{book} cannot be written: there is no folder {book.parent}",
+            f"{scores_file} cannot be written: there is no folder {scores_file.parent}",
             "make it, or choose another one with --out",
         )
     provenance = _provenance(compiled)
-    model, facts = _load(weights, compiled, options.state_dict, say)
+    model, info = _load(weights, compiled, options.state_dict, say)
     device = prepare_device(plan, options.device)
     data = load_data(
         plan,
@@ -104,7 +104,7 @@ def evaluate_weights(
         for record, entry in zip(against, plan.evaluation, strict=True)
     ]
     model = place(model, plan, device)
-    facts = {
+    info = {
         "digest": plan.digest,
         "training_digest": plan.training_digest,
         "model_digest": plan.model_digest,
@@ -115,8 +115,8 @@ def evaluate_weights(
         "drift": [f"data-changed: {note}" for note in data.data_notes],
         "build_manifest_sha256": None,
         "package_digest": provenance.source("wavetwin").package_digest,
-        **data_facts(data),
-        **facts,
+        **data_info(data),
+        **info,
     }
     failures: list[str] = []
     for entry, baseline in zip(plan.evaluation, baselines, strict=True):
@@ -127,11 +127,11 @@ def evaluate_weights(
         except RunError as error:
             failures.append(f"{describe(entry)}: {error}")
             continue
-        add_record(book, entry, evaluated, facts)
+        add_record(scores_file, entry, evaluated, info)
         say(f"{describe(entry)}: {summarise(evaluated)}")
     if failures:
         raise RunError("; ".join(failures))
-    return book
+    return scores_file
 
 
 def _find_record(

@@ -112,7 +112,7 @@ def _compare(index: RunIndex, options: argparse.Namespace, runs: Path, messages:
     if options.json:
         document = compare_document(shown)
         return as_json(document | {"left_out": left_out} if left_out else document)
-    lines = [f"left out: {words}; --trials takes it in\n" for words in left_out]
+    lines = [f"left out: {label}; --trials takes it in\n" for label in left_out]
     return compare_table(shown) + ("\n" if lines else "") + "".join(lines)
 
 

@@ -145,7 +145,7 @@ def _graph_drawing(compiled: Compiled, options: argparse.Namespace) -> Drawing:
     from wavetwin.explain.pictures.graph_picture import draw_graph
 
     if options.passes:
-        return draw_graph(compiled.optimised_graph, full=options.full, words="after the passes")
+        return draw_graph(compiled.optimised_graph, full=options.full, label="after the passes")
     return draw_graph(compiled.graph, full=options.full)
 
 

@@ -41,7 +41,7 @@ def _measure(options: argparse.Namespace) -> Result:
             ]
             return study_two_layers(
                 KernelOptions(
-                    operands=(Path(options.first), Path(options.second)),
+                    sources=(Path(options.first), Path(options.second)),
                     weights=(weights[0], weights[1]),
                     state_dicts=(options.first_state_dict, options.second_state_dict),
                     side=options.side,
@@ -79,7 +79,7 @@ def _measure_images(options: argparse.Namespace) -> Result:
 def _as_text(result: Result) -> str:
     lines = [result.title]
     for table in result.summaries:
-        rows = table.words()
+        rows = table.label()
         numeric = {
             column
             for column in range(len(table.columns))

@@ -16,7 +16,7 @@ from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.compiler.resolve.plan import make_plan
 from wavetwin.compiler.resolve.spec import ResolvedSpec, resolve
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.validate.spec import clash, validate
+from wavetwin.compiler.validate.spec import conflict, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
@@ -126,7 +126,7 @@ def _does_not_fit(loaded: LoadedSpec, resolved: ResolvedSpec, error: ShapeError)
     paths = ["data.image_size", "stem.stride", "backbone.arch"]
     if error.layer is not None:
         paths.append(f"backbone.layers.{error.layer}")
-    return clash(
+    return conflict(
         loaded,
         "does-not-fit",
         f"{error.node_id} has no output: {error.reason}",
@@ -170,7 +170,7 @@ def _batch_of_one(
     loaded: LoadedSpec, resolved: ResolvedSpec, node_id: str, plan: TrainingPlan
 ) -> Diagnostic:
     data = resolved.spec.data
-    return clash(
+    return conflict(
         loaded,
         "batch-of-one",
         f"{plan.data.training_images} training images in batches of {plan.batch_size} leave one "

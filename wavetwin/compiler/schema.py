@@ -292,7 +292,7 @@ class DataSpec(SpecModel):
     """Whose mean and standard deviation images are normalised with; default: `imagenet` for colour
     images, `dataset` for images of one channel."""
     validation: int | None = Field(default=None, ge=0, le=10000000)
-    """Training images set aside (per class for folders of images); default: the data set's."""
+    """Training images held out (per class for folders of images); default: the data set's."""
 
 
 class OptimizerSpec(SpecModel):
@@ -363,7 +363,7 @@ class TrainingSpec(SpecModel):
 
 
 class EvaluationSpec(SpecModel):
-    """One entry of the evaluation battery."""
+    """One entry of the evaluation suite."""
 
     mode: Literal["one_crop", "ten_crops", "shifts", "perturbations", "corruptions"]
     """What is measured."""
@@ -396,13 +396,13 @@ class PublishedSpec(SpecModel):
     parameters: int | None = Field(default=None, ge=1)
     """Trainable parameters."""
     top1_error: Fraction | None = None
-    """One crop, test images, share of wrong first guesses."""
+    """One crop, test images, share of wrong top predictions."""
     top5_error: Fraction | None = None
-    """One crop, test images, share of images whose class is not among the first five guesses."""
+    """One crop, test images, share of images whose class is not among the first five predictions."""
     ten_crops_top1_error: Fraction | None = None
-    """Ten crops, test images, share of wrong first guesses."""
+    """Ten crops, test images, share of wrong top predictions."""
     ten_crops_top5_error: Fraction | None = None
-    """Ten crops, test images, share of images whose class is not among the first five guesses."""
+    """Ten crops, test images, share of images whose class is not among the first five predictions."""
 
 
 class LintAllowSpec(SpecModel):
@@ -455,7 +455,7 @@ class ExperimentSpec(SpecModel):
     evaluation: tuple[EvaluationSpec, ...] = Field(
         default_factory=lambda: (EvaluationSpec(mode="one_crop"),), max_length=256, strict=False
     )
-    """The battery, in order."""
+    """The evaluation suite, in order."""
     published: PublishedSpec | None = None
     """Figures from the literature to compare with."""
     lint: LintSpec | None = None

@@ -19,7 +19,7 @@ MAX_SHOWN_LINE = 160
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Location:
     """A stretch of one line of one source; line and column count from 1, length in characters."""
 
     path: str
@@ -34,11 +34,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One value that takes part in a clash: what it is and where it was set."""
+    """One value that takes part in a conflict: what it is and where it was set."""
 
     label: str
     """Key path and value, for example `stem.free_channels 32`."""
-    place: Place | None
+    location: Location | None
     """None for a default."""
 
 
@@ -48,14 +48,14 @@ class Diagnostic:
 
     code: str
     headline: str
-    place: Place | None = None
+    location: Location | None = None
     severity: Severity = "error"
     origins: tuple[Origin, ...] = ()
     notes: tuple[str, ...] = ()
     """Further lines, each with a label of its own: `files: a.yaml, b.yaml`."""
     help: str | None = None
     source_line: str | None = None
-    """The text of the line at `place`, without its line end."""
+    """The text of the line at `location`, without its line end."""
     subject: str | None = None
     """What the message is about where there is no place: a file or a command."""
 
@@ -66,7 +66,9 @@ class CompileError(Exception):
     def __init__(self, diagnostics: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
         super().__init__(
-            "\n".join(f"{d.place or d.subject}: {d.code}: {d.headline}" for d in self.diagnostics)
+            "\n".join(
+                f"{d.location or d.subject}: {d.code}: {d.headline}" for d in self.diagnostics
+            )
         )
 
 
@@ -91,13 +93,13 @@ def render_github(diagnostics: Iterable[Diagnostic]) -> str:
     for diagnostic in diagnostics:
         command = "notice" if diagnostic.severity == "note" else diagnostic.severity
         properties: dict[str, object] = {}
-        place = diagnostic.place
-        if place is not None:
+        location = diagnostic.location
+        if location is not None:
             properties = {
-                "file": place.path,
-                "line": place.line,
-                "col": place.column,
-                "endColumn": place.column + place.length - 1,
+                "file": location.path,
+                "line": location.line,
+                "col": location.column,
+                "endColumn": location.column + location.length - 1,
             }
         properties["title"] = diagnostic.code
         written = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
@@ -143,8 +145,8 @@ def _text_of(diagnostic: Diagnostic, colour: bool) -> str:
         return paint(text, codes) if colour else printable(text)
 
     severity_colour = _COLOURS[diagnostic.severity]
-    place = diagnostic.place
-    where = place if place is not None else diagnostic.subject
+    location = diagnostic.location
+    where = location if location is not None else diagnostic.subject
     head = [] if where is None else [mark(f"{where}:", "1")]
     head += [
         mark(f"{diagnostic.severity}:", f"1;{severity_colour}"),
@@ -152,9 +154,9 @@ def _text_of(diagnostic: Diagnostic, colour: bool) -> str:
         mark(diagnostic.headline, "1"),
     ]
     lines = [" ".join(head)]
-    if place is not None and diagnostic.source_line is not None:
-        shown, indent, width = _shown_line(diagnostic.source_line, place)
-        number = str(place.line)
+    if location is not None and diagnostic.source_line is not None:
+        shown, indent, width = _shown_line(diagnostic.source_line, location)
+        number = str(location.line)
         gutter = " " * len(number)
         lines.append(f"  {number} | {shown}".rstrip())
         lines.append(f"  {gutter} | {indent}{mark('^' * width, severity_colour)}")
@@ -166,7 +168,7 @@ def _detail_lines(diagnostic: Diagnostic) -> list[str]:
     lines: list[str] = []
     if diagnostic.origins:
         origins = ", ".join(
-            f"{origin.label} ({_origin_place(origin.place)})" for origin in diagnostic.origins
+            f"{origin.label} ({_origin_location(origin.location)})" for origin in diagnostic.origins
         )
         lines.append(f"from: {origins}")
     lines += diagnostic.notes
@@ -175,21 +177,21 @@ def _detail_lines(diagnostic: Diagnostic) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _origin_place(place: Place | None) -> str:
-    return "default" if place is None else f"{place.path}:{place.line}"
+def _origin_location(location: Location | None) -> str:
+    return "default" if location is None else f"{location.path}:{location.line}"
 
 
 def _plain_headline(diagnostic: Diagnostic) -> str:
     headline = printable(diagnostic.headline)
-    if diagnostic.place is None and diagnostic.subject is not None:
+    if diagnostic.location is None and diagnostic.subject is not None:
         return f"{printable(diagnostic.subject)}: {headline}"
     return headline
 
 
-def _shown_line(text: str, place: Place) -> tuple[str, str, int]:
+def _shown_line(text: str, location: Location) -> tuple[str, str, int]:
     """Return the part of a line that is shown, what stands before the caret, and its width."""
-    start = min(place.column - 1, len(text))
-    stop = min(start + place.length, len(text))
+    start = min(location.column - 1, len(text))
+    stop = min(start + location.length, len(text))
     first, last = 0, len(text)
     if len(text) > MAX_SHOWN_LINE:
         first = max(0, min(start - MAX_SHOWN_LINE // 4, len(text) - MAX_SHOWN_LINE))
@@ -221,11 +223,11 @@ def _json_of(diagnostic: Diagnostic) -> dict[str, Any]:
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "headline": diagnostic.headline,
-        "place": _json_place(diagnostic.place),
+        "place": _json_location(diagnostic.location),
         "subject": diagnostic.subject,
         "source_line": diagnostic.source_line,
         "from": [
-            {"label": origin.label, "place": _json_place(origin.place)}
+            {"label": origin.label, "place": _json_location(origin.location)}
             for origin in diagnostic.origins
         ],
         "notes": list(diagnostic.notes),
@@ -233,14 +235,14 @@ def _json_of(diagnostic: Diagnostic) -> dict[str, Any]:
     }
 
 
-def _json_place(place: Place | None) -> dict[str, Any] | None:
-    if place is None:
+def _json_location(location: Location | None) -> dict[str, Any] | None:
+    if location is None:
         return None
     return {
-        "path": place.path,
-        "line": place.line,
-        "column": place.column,
-        "length": place.length,
+        "path": location.path,
+        "line": location.line,
+        "column": location.column,
+        "length": location.length,
     }
 
 
@@ -260,28 +262,30 @@ def _sarif_result(diagnostic: Diagnostic, rule_index: int) -> dict[str, Any]:
         "level": diagnostic.severity,
         "message": {"text": text},
     }
-    if diagnostic.place is not None:
-        result["locations"] = [_sarif_location(diagnostic.place, diagnostic.source_line)]
+    if diagnostic.location is not None:
+        result["locations"] = [_sarif_location(diagnostic.location, diagnostic.source_line)]
     related = [
-        {**_sarif_location(origin.place), "message": {"text": printable(origin.label)}}
+        {**_sarif_location(origin.location), "message": {"text": printable(origin.label)}}
         for origin in diagnostic.origins
-        if origin.place is not None
+        if origin.location is not None
     ]
     if related:
         result["relatedLocations"] = related
     return result
 
 
-def _sarif_location(place: Place, source_line: str | None = None) -> dict[str, Any]:
-    if place.path.startswith("--set["):
-        return {"logicalLocations": [{"fullyQualifiedName": place.path}]}
+def _sarif_location(location: Location, source_line: str | None = None) -> dict[str, Any]:
+    if location.path.startswith("--set["):
+        return {"logicalLocations": [{"fullyQualifiedName": location.path}]}
     from urllib.parse import quote
 
     region: dict[str, Any] = {
-        "startLine": place.line,
-        "startColumn": place.column,
-        "endColumn": place.column + place.length,
+        "startLine": location.line,
+        "startColumn": location.column,
+        "endColumn": location.column + location.length,
     }
     if source_line is not None:
         region["snippet"] = {"text": source_line}
-    return {"physicalLocation": {"artifactLocation": {"uri": quote(place.path)}, "region": region}}
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": quote(location.path)}, "region": region}
+    }

@@ -88,7 +88,7 @@ CHECK_CODES: dict[str, str] = {
     "num-classes-missing": "The number of classes is neither known nor given.",
     "num-classes-wrong": "The number of classes given is not the data set's.",
     "no-training-images": "validation leaves no images to train on.",
-    "no-validation-images": "Validation images are needed and none are set aside.",
+    "no-validation-images": "Validation images are needed and none are held out.",
     "batch-does-not-divide": "A batch does not split into equal parts.",
     "batch-of-one": "A norm sees one value per channel: the last part of a batch is one image.",
     "nesterov-without-momentum": "nesterov is set with a momentum of 0.",
@@ -157,8 +157,8 @@ IMPORT_CODES: dict[str, str] = {
 `lambdas-do-not-match`."""
 
 DIFF_CODES: dict[str, str] = {
-    "nothing-to-compare": "diff is given too few operands, or one that is not of an experiment.",
-    "operand-damaged": "A file of a built folder or a run is missing, damaged or edited.",
+    "nothing-to-compare": "diff is given too few sources, or one that is not of an experiment.",
+    "source-damaged": "A file of a built folder or a run is missing, damaged or edited.",
     "override-needs-spec": "--set is given for what was built, run or trained already.",
     "spec-not-at-commit": "A commit does not have the spec.",
     "unknown-commit": "The repository has no commit of this name.",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from wavetwin.diagnostics.terminal import printable_lines
 from wavetwin.explain.page_style import STYLE
 
-__all__ = ["Html", "as_html", "facts", "figure", "render_page", "scroll_box", "table"]
+__all__ = ["Html", "as_html", "figure", "info", "render_page", "scroll_box", "table"]
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -38,7 +38,7 @@ def render_page(title: str, body: str) -> str:
     - `.added`, `.removed`, `.changed` (on `<tr>`, `<li>`, `<p>`, `<td>` or `<span>`): colour, a
       sign before the text (plus, minus, tilde) and a bar of its own kind, solid, double or dashed;
     - `p.note`, `p.warning`: remarks that stand out; `.quiet`: small and grey;
-    - `dl.facts`: names and values in two columns, below each other on a phone (`facts`);
+    - `dl.facts`: names and values in two columns, below each other on a phone (`info`);
     - `ul.key`: what lines and markers stand for; `div.tiles`: small figures in rows;
     - `nav.contents`: a list of links; `code`, `pre`: break anywhere, so that digests fit;
     - `.unbroken`: not cut by the end of a page; `.unprinted`: on the screen only; `.unseen`: for
@@ -88,7 +88,7 @@ def table(
         caption: above the table; the box's name, too.
         header: of the columns.
         rows: of cells; an empty one is shown as a dash.
-        kind: class of the table, `numbers` or `words`.
+        kind: class of the table, `numbers` or `label`.
         row_classes: a class for each row, such as `added`; empty: none.
         has_heading: whether the caption stands above already, as a heading: then it is not seen.
     """
@@ -124,7 +124,7 @@ def figure(picture: str, caption: str) -> str:
     return f"<figure>{picture}<figcaption>{as_html(caption)}</figcaption></figure>"
 
 
-def facts(pairs: Sequence[tuple[str, str]]) -> str:
+def info(pairs: Sequence[tuple[str, str]]) -> str:
     """Return names and values as a list; both are escaped unless they are `Html`."""
     items = "".join(f"<dt>{as_html(name)}</dt><dd>{as_html(value)}</dd>" for name, value in pairs)
     return f'<dl class="facts">{items}</dl>'

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import KeepPackets, PacketMixing, Packets
-from wavetwin.ir.packets import PacketFacts, excluded, num_packets, packet_facts
+from wavetwin.ir.packets import PacketInfo, excluded, num_packets, packet_info
 
 
 @dataclass(frozen=True, slots=True)
 class PacketUse:
     """One packet of a model's transform."""
 
-    facts: PacketFacts
+    info: PacketInfo
     band: int | None = None
     """Its place among the entries of `keep`, from 1; None: the packet is not kept."""
     group: int | None = None
@@ -33,7 +33,7 @@ class PacketUse:
     @property
     def number(self) -> int:
         """The packet's."""
-        return self.facts.number
+        return self.info.number
 
     @property
     def is_kept(self) -> bool:
@@ -75,39 +75,39 @@ def packet_choice(graph: ModuleGraph) -> PacketChoice | None:
         for position in range(into):
             group = position * groups // into
             first = channel + group * (out // groups)
-            facts = packet_facts(transform, levels, packets[len(uses)])
-            uses.append(PacketUse(facts, band, group + 1, (first, first + out // groups - 1)))
+            info = packet_info(transform, levels, packets[len(uses)])
+            uses.append(PacketUse(info, band, group + 1, (first, first + out // groups - 1)))
         channel += out
     uses += [
-        PacketUse(packet_facts(transform, levels, number))
+        PacketUse(packet_info(transform, levels, number))
         for number in range(num_packets(transform, levels))
         if number not in packets
     ]
     return PacketChoice(transform, levels, bank.filters, tuple(uses))
 
 
-def centre(facts: PacketFacts, levels: int) -> tuple[float, float]:
+def centre(info: PacketInfo, levels: int) -> tuple[float, float]:
     """Return the middle of a packet's cell, (down, right), in radians a pixel.
 
     The right one is positive; the packet's waves have this frequency and its opposite.
     """
     side = math.pi / 2**levels
-    down = facts.vertical_sign * (facts.vertical_cell + 0.5) * side
-    return down, (facts.horizontal_cell + 0.5) * side
+    down = info.vertical_sign * (info.vertical_cell + 0.5) * side
+    return down, (info.horizontal_cell + 0.5) * side
 
 
-def orientation(facts: PacketFacts, levels: int) -> float:
+def orientation(info: PacketInfo, levels: int) -> float:
     """Return the direction of a packet's waves in degrees, between -90 and 90, of its cell's centre.
 
     0 for waves along the rows, positive where the phase grows down and to the right, as
     `wavetwin.runtime.bank.filters.packet_orientations` has it, measured.
     """
-    return math.degrees(math.atan2(*centre(facts, levels)))
+    return math.degrees(math.atan2(*centre(info, levels)))
 
 
-def kind(transform: str, facts: PacketFacts, levels: int) -> str:
+def kind(transform: str, info: PacketInfo, levels: int) -> str:
     """Return the rule of `exclude` that would leave the packet out, the first of several."""
     for rule in ("lowpass", "edges", "diagonal"):
-        if facts.number in excluded(transform, levels, (rule,)):
+        if info.number in excluded(transform, levels, (rule,)):
             return rule
     return ""

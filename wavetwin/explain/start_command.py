@@ -55,7 +55,7 @@ def training_commands(folder: str, sessions: Sequence[Any]) -> tuple[list[str], 
 
     Args:
         folder: the built folder.
-        sessions: a run's `lives`, as its manifest has them.
+        sessions: a run's `sessions`, as its manifest has them.
     """
     known = [session for session in sessions if isinstance(session, dict)]
     command = known[0].get("command") if known else None
@@ -84,10 +84,10 @@ def evaluation_command(launch: Launch, folder: str, arguments: Sequence[str]) ->
 def _without_runs(arguments: Sequence[str]) -> list[str]:
     """Drop where runs are kept: there the run is finished already."""
     kept: list[str] = []
-    words = iter(arguments)
-    for word in words:
+    parts = iter(arguments)
+    for word in parts:
         if word == "--runs":
-            next(words, None)
+            next(parts, None)
         elif not word.startswith("--runs="):
             kept.append(word)
     return kept
@@ -101,17 +101,17 @@ def _start(launch: Launch, script: str, arguments: Sequence[str]) -> list[str]:
         script: its path.
         arguments: its options.
     """
-    words = [script, *arguments]
+    parts = [script, *arguments]
     if launch.processes == 1:
-        return [shlex.join(["python", *words])]
+        return [shlex.join(["python", *parts])]
     if launch.per_node is None:
         # One node does as well.
         note = "their division over nodes is not recorded, and changes nothing"
-        torchrun = ["torchrun", "--nproc-per-node", str(launch.processes), *words]
+        torchrun = ["torchrun", "--nproc-per-node", str(launch.processes), *parts]
         return [f"# {launch.processes} processes; {note}", shlex.join(torchrun)]
     processes = ["--nproc-per-node", str(launch.per_node)]
     if launch.nodes == 1:
-        return [shlex.join(["torchrun", *processes, *words])]
+        return [shlex.join(["torchrun", *processes, *parts])]
     nodes = str(launch.nodes)
     meeting = ["--rdzv-backend", "c10d", "--rdzv-id", "again", "--rdzv-endpoint"]
     torchrun = shlex.join(["torchrun", "--nnodes", nodes, *processes, *meeting])
@@ -120,11 +120,11 @@ def _start(launch: Launch, script: str, arguments: Sequence[str]) -> list[str]:
         return [
             f"# inside a job of Slurm that has {nodes} nodes",
             f"srun --nodes {nodes} --ntasks {nodes} --ntasks-per-node 1 "
-            f'{torchrun} {first}:{_PORT}" {shlex.join(words)}',
+            f'{torchrun} {first}:{_PORT}" {shlex.join(parts)}',
         ]
     return [
         f"# on each of {nodes} nodes, with FIRST_NODE set to the name of the first one",
-        f'{torchrun} "$FIRST_NODE:{_PORT}" {shlex.join(words)}',
+        f'{torchrun} "$FIRST_NODE:{_PORT}" {shlex.join(parts)}',
     ]
 
 

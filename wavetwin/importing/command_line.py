@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from wavetwin.compiler.parse.source import Source, report
-from wavetwin.compiler.parse.suggest import join_words, suggest
+from wavetwin.compiler.parse.suggest import join_texts, suggest
 from wavetwin.diagnostics import CompileError, Diagnostic
 
 Value = TypeVar("Value")
@@ -75,8 +75,8 @@ class CommandLine:
         help: str | None = None,
     ) -> None:
         """Add an error at characters of the command."""
-        place = self.source.place(start, stop)
-        self.diagnostics.append(report(self.source, code, headline, place, help=help))
+        location = self.source.location(start, stop)
+        self.diagnostics.append(report(self.source, code, headline, location, help=help))
 
     def refuse_word(self, code: str, headline: str, word: Word, help: str | None = None) -> None:
         """Add an error at a word of the command."""
@@ -90,7 +90,9 @@ class CommandLine:
         """
         if self.diagnostics:
             found = dict.fromkeys(self.diagnostics)
-            raise CompileError(sorted(found, key=lambda each: each.place or self.source.place(0)))
+            raise CompileError(
+                sorted(found, key=lambda each: each.location or self.source.location(0))
+            )
 
     def has(self, name: str) -> bool:
         """Whether an option is given."""
@@ -127,8 +129,8 @@ class CommandLine:
 
     def numbers(self, name: str, low: float, high: float) -> list[float]:
         """Return the values of an option that takes several; none where it is absent or at fault."""
-        words = self._given[name][1] if name in self._given else []
-        values = [self._number(name, word, low, high) for word in words]
+        parts = self._given[name][1] if name in self._given else []
+        values = [self._number(name, word, low, high) for word in parts]
         good = [value for value in values if value is not None]
         return good if len(good) == len(values) else []
 
@@ -152,7 +154,7 @@ class CommandLine:
         missing = [name for name in names if name not in self._given]
         if missing:
             end = len(self.source.text.rstrip())
-            headline = f"{what} without {join_words(missing, 'and')}"
+            headline = f"{what} without {join_texts(missing, 'and')}"
             self.refuse("command-incomplete", headline, max(end - 1, 0), help=help)
 
     def refuse_options(self, names: Iterable[str], reason: str) -> None:
@@ -179,7 +181,7 @@ class CommandLine:
         for position, char in enumerate(plain):
             if not char.isprintable() and char not in "\t\r\n":
                 self.refuse("command-unreadable", "this character is not printable", position)
-        words: list[Word] = []
+        parts: list[Word] = []
         position = 0
         while position < len(plain):
             if plain[position].isspace():
@@ -190,20 +192,20 @@ class CommandLine:
                 start = position if match is None else match.end()
                 self.refuse("command-unreadable", "what begins here is not closed", start)
                 break
-            words.append(Word(_unquote(match[0]), position, match.end()))
+            parts.append(Word(_unquote(match[0]), position, match.end()))
             position = match.end()
         self.stop_at_faults()
-        if words and _INTERPRETER.fullmatch(words[0].text):
-            del words[0]
-        if words and words[0].text.endswith(".py"):
-            del words[0]
-        return words
+        if parts and _INTERPRETER.fullmatch(parts[0].text):
+            del parts[0]
+        if parts and parts[0].text.endswith(".py"):
+            del parts[0]
+        return parts
 
-    def _read(self, words: Sequence[Word], options: Sequence[Option]) -> None:
+    def _read(self, parts: Sequence[Word], options: Sequence[Option]) -> None:
         by_name = {name: option for option in options for name in option.names}
         position = 0
-        while position < len(words):
-            word = words[position]
+        while position < len(parts):
+            word = parts[position]
             position += 1
             if not _is_option(word):
                 self.positional.append(word)
@@ -219,18 +221,18 @@ class CommandLine:
                     f"the command's option {name} is not known",
                     word.start,
                     word.start + len(name),
-                    suggest(name, list(by_name)) or f"known are {join_words(list(by_name), 'and')}",
+                    suggest(name, list(by_name)) or f"known are {join_texts(list(by_name), 'and')}",
                 )
                 # Its values are not mistaken for something else.
-                while position < len(words) and not _is_option(words[position]):
+                while position < len(parts) and not _is_option(parts[position]):
                     position += 1
                 continue
             while (
-                position < len(words)
-                and not _is_option(words[position])
+                position < len(parts)
+                and not _is_option(parts[position])
                 and (option.takes == "several" or (option.takes == "one" and not values))
             ):
-                values.append(words[position])
+                values.append(parts[position])
                 position += 1
             self._add(Word(name, word.start, word.start + len(name)), option, values)
 

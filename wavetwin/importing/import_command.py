@@ -189,7 +189,7 @@ def _training(command: CommandLine, name: str) -> tuple[dict[str, Any], list[Dia
             "validation": 5000 if dataset == "cifar10" else 100,
         },
         "training": training,
-        "evaluation": _battery(dataset),
+        "evaluation": _suite(dataset),
     }
     return document, _training_notes(command, network, config)
 
@@ -281,8 +281,8 @@ def _read_lambdas(command: CommandLine) -> list[float]:
     return lambdas
 
 
-def _battery(dataset: str) -> list[dict[str, Any]]:
-    """Return the battery of the shipped specs, which is that of the published scores."""
+def _suite(dataset: str) -> list[dict[str, Any]]:
+    """Return the evaluation suite of the shipped specs, which is that of the published scores."""
     max_step = 4 if dataset == "cifar10" else 8
     directions = ("horizontal", "vertical", "diagonal")
     shifts = {"mode": "shifts", "split": "test", "max_shift": 8}

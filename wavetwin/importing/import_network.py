@@ -85,7 +85,7 @@ class Configuration:
         return self.wavelet_pooling.startswith("abl")
 
 
-_CONFIGURATION_WORDS = {
+_CONFIGURATION_LABELS = {
     "standard": re.compile(r"^Std"),
     "free": re.compile(r"Ft([0-9]{1,5})"),
     "colors": re.compile(r"Y"),
@@ -112,7 +112,7 @@ def read_configuration(command: CommandLine) -> Configuration | None:
     found: dict[str, str] = {}
     position = 0
     while position < len(word.text):
-        for key, pattern in _CONFIGURATION_WORDS.items():
+        for key, pattern in _CONFIGURATION_LABELS.items():
             match = pattern.match(word.text, position)
             if match is None or key in found or (key == "standard" and position):
                 continue

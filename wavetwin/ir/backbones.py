@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class ArchitectureFacts:
+class BackboneMetadata:
     """What a spec need not say."""
 
     family: Literal["alexnet", "resnet", "sequential"]
@@ -34,17 +34,17 @@ class ArchitectureFacts:
 _RESNET_COLOUR = (0.9802, 1.3060, 0.7138)
 
 
-def _resnet(blocks: tuple[int, int, int, int], bottleneck: bool = False) -> ArchitectureFacts:
-    return ArchitectureFacts("resnet", 64, 7, 2, 2, 3, "batch", _RESNET_COLOUR, blocks, bottleneck)
+def _resnet(blocks: tuple[int, int, int, int], bottleneck: bool = False) -> BackboneMetadata:
+    return BackboneMetadata("resnet", 64, 7, 2, 2, 3, "batch", _RESNET_COLOUR, blocks, bottleneck)
 
 
-ARCHITECTURES: dict[str, ArchitectureFacts] = {
-    "alexnet": ArchitectureFacts("alexnet", 64, 11, 4, 2, 2, "none", (1.0036, 1.1630, 0.8334)),
+ARCHITECTURES: dict[str, BackboneMetadata] = {
+    "alexnet": BackboneMetadata("alexnet", 64, 11, 4, 2, 2, "none", (1.0036, 1.1630, 0.8334)),
     "resnet18": _resnet((2, 2, 2, 2)),
     "resnet34": _resnet((3, 4, 6, 3)),
     "resnet50": _resnet((3, 4, 6, 3), bottleneck=True),
     "resnet101": _resnet((3, 4, 23, 3), bottleneck=True),
-    "sequential": ArchitectureFacts("sequential", None, 3, 1, 1, 1, "batch", (1.0, 1.0, 1.0)),
+    "sequential": BackboneMetadata("sequential", None, 3, 1, 1, 1, "batch", (1.0, 1.0, 1.0)),
 }
 """Sources: torchvision's models; numerics.md sections 2 and 3 for what the twins change."""
 
@@ -56,5 +56,5 @@ def default_stride(arch: str, blurs: bool) -> int:
         arch: the architecture's name in the language.
         blurs: whether the free channels' first pooling blurs.
     """
-    facts = ARCHITECTURES[arch]
-    return facts.blurring_stride if blurs else facts.stride
+    metadata = ARCHITECTURES[arch]
+    return metadata.blurring_stride if blurs else metadata.stride

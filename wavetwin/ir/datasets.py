@@ -9,7 +9,7 @@ Augmentation = Literal["crop_flip", "pad_crop_flip", "pad_crop", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetFacts:
+class DatasetMetadata:
     """What a spec need not say."""
 
     num_classes: int | None
@@ -18,9 +18,9 @@ class DatasetFacts:
     image_size: int
     """Usual height and width of what the network sees."""
     training_images: int | None
-    """Official training images, before any are set aside; None where only the disk knows."""
+    """Official training images, before any are held out; None where only the disk knows."""
     validation: int
-    """Training images usually set aside; per class where `per_class`."""
+    """Training images usually held out; per class where `per_class`."""
     per_class: bool
     augmentation: Augmentation
     mean: tuple[float, ...] | None
@@ -32,18 +32,18 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def _imagenet(num_classes: int, training_images: int | None) -> DatasetFacts:
-    return DatasetFacts(
+def _imagenet(num_classes: int, training_images: int | None) -> DatasetMetadata:
+    return DatasetMetadata(
         num_classes, 3, 224, training_images, 100, True, "crop_flip", IMAGENET_MEAN, IMAGENET_STD
     )
 
 
-DATASETS: dict[str, DatasetFacts] = {
+DATASETS: dict[str, DatasetMetadata] = {
     "imagenet": _imagenet(1000, 1281167),
     "imagenet100": _imagenet(100, None),
     "imagenet20": _imagenet(20, None),
     "imagenet_t100": _imagenet(1000, 100000),
-    "cifar10": DatasetFacts(
+    "cifar10": DatasetMetadata(
         10,
         3,
         32,
@@ -54,7 +54,7 @@ DATASETS: dict[str, DatasetFacts] = {
         (0.4914, 0.4822, 0.4465),
         (0.2470, 0.2435, 0.2616),
     ),
-    "cifar100": DatasetFacts(
+    "cifar100": DatasetMetadata(
         100,
         3,
         32,
@@ -65,15 +65,15 @@ DATASETS: dict[str, DatasetFacts] = {
         (0.5071, 0.4866, 0.4409),
         (0.2673, 0.2564, 0.2762),
     ),
-    "tiny_imagenet": DatasetFacts(
+    "tiny_imagenet": DatasetMetadata(
         200, 3, 64, 100000, 50, True, "pad_crop_flip", IMAGENET_MEAN, IMAGENET_STD
     ),
-    "mnist": DatasetFacts(10, 1, 28, 60000, 5000, False, "pad_crop", (0.1307,), (0.3081,)),
-    "fashion_mnist": DatasetFacts(
+    "mnist": DatasetMetadata(10, 1, 28, 60000, 5000, False, "pad_crop", (0.1307,), (0.3081,)),
+    "fashion_mnist": DatasetMetadata(
         10, 1, 28, 60000, 5000, False, "pad_crop_flip", (0.2860,), (0.3530,)
     ),
-    "digits": DatasetFacts(10, 1, 32, 1437, 200, False, "pad_crop", (0.3054,), (0.3755,)),
-    "folder": DatasetFacts(None, 3, 224, None, 0, True, "crop_flip", None, None),
+    "digits": DatasetMetadata(10, 1, 32, 1437, 200, False, "pad_crop", (0.3054,), (0.3755,)),
+    "folder": DatasetMetadata(None, 3, 224, None, 0, True, "crop_flip", None, None),
 }
 """Sources: the data sets' own pages and torchvision's readers; the ImageNet statistics are
 torchvision's. `digits` is scikit-learn's (1,797 images): the first 1,437 train, the last 360 test."""

@@ -13,7 +13,7 @@ from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
-class PacketFacts:
+class PacketInfo:
     """Where one packet lies."""
 
     number: int
@@ -58,7 +58,7 @@ def packet_paths(levels: int, number: int) -> tuple[int, int]:
 
 
 @cache
-def packet_facts(transform: str, levels: int, number: int) -> PacketFacts:
+def packet_info(transform: str, levels: int, number: int) -> PacketInfo:
     """Return where packet `number` lies.
 
     Raises:
@@ -73,7 +73,7 @@ def packet_facts(transform: str, levels: int, number: int) -> PacketFacts:
     sign = 1
     if transform == "dtcwpt":
         sign = _analytic_sign(vertical) * _analytic_sign(horizontal) * (-1 if half else 1)
-    return PacketFacts(number, digits, _cell(vertical), _cell(horizontal), sign)
+    return PacketInfo(number, digits, _cell(vertical), _cell(horizontal), sign)
 
 
 def plane_cells(transform: str, levels: int, number: int) -> tuple[tuple[int, int], ...]:
@@ -86,16 +86,16 @@ def plane_cells(transform: str, levels: int, number: int) -> tuple[tuple[int, in
     Raises:
         ValueError: there is no such packet.
     """
-    facts = packet_facts(transform, levels, number)
+    info = packet_info(transform, levels, number)
     half = 2**levels
     if transform == "wpt":
         signs = ((1, 1), (1, -1), (-1, 1), (-1, -1))
     else:
-        signs = ((facts.vertical_sign, 1), (-facts.vertical_sign, -1))
+        signs = ((info.vertical_sign, 1), (-info.vertical_sign, -1))
     return tuple(
         (
-            _plane_line(facts.vertical_cell, vertical, half),
-            _plane_line(facts.horizontal_cell, horizontal, half),
+            _plane_line(info.vertical_cell, vertical, half),
+            _plane_line(info.horizontal_cell, horizontal, half),
         )
         for vertical, horizontal in signs
     )
@@ -107,10 +107,10 @@ def dyadic_band(transform: str, levels: int, band: int) -> tuple[int, ...]:
 
     Negative vertical frequencies come first, then the first non-zero digit decides, then the number.
     """
-    facts = [
-        packet_facts(transform, levels, number) for number in range(num_packets(transform, levels))
+    info = [
+        packet_info(transform, levels, number) for number in range(num_packets(transform, levels))
     ]
-    members = [packet for packet in facts if packet.dyadic_band == band]
+    members = [packet for packet in info if packet.dyadic_band == band]
     members.sort(key=lambda packet: (packet.vertical_sign, packet.first_digit, packet.number))
     return tuple(packet.number for packet in members)
 
@@ -126,7 +126,7 @@ def excluded(transform: str, levels: int, rules: Iterable[str]) -> frozenset[int
     return frozenset(
         number
         for number in range(num_packets(transform, levels))
-        for packet in (packet_facts(transform, levels, number),)
+        for packet in (packet_info(transform, levels, number),)
         if ("lowpass" in chosen and packet.is_lowpass)
         or ("edges" in chosen and top in (packet.vertical_cell, packet.horizontal_cell))
         or ("diagonal" in chosen and packet.digits[0] == 3)

@@ -33,7 +33,7 @@ class DataPlan:
     (a `folder` normalised with its own statistics)."""
     std: tuple[float, ...] | None
     validation: int
-    """Training images set aside; per class where `validation_per_class`."""
+    """Training images held out; per class where `validation_per_class`."""
     validation_per_class: bool
     training_images: int | None
     """Without the validation images; None where only the disk knows."""
@@ -84,7 +84,7 @@ class InitialWeightsPlan:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPlan:
-    """One entry of the battery; fields that the mode does not have are None."""
+    """One entry of the evaluation suite; fields that the mode does not have are None."""
 
     mode: str
     split: str | None

@@ -108,9 +108,9 @@ def _attributes(root: Path, paths: Sequence[str]) -> dict[str, dict[str, str]]:
     # Reading attributes starts nothing, and those of the system count for the user's git, too.
     environment = {"GIT_ATTR_NOSYSTEM": "0"}
     listing = run_git(root, ["check-attr", "-z", "--stdin", *_ATTRIBUTES], names, environment)
-    words = [os.fsdecode(word) for word in listing.split(b"\0")[:-1]]
+    parts = [os.fsdecode(word) for word in listing.split(b"\0")[:-1]]
     found: dict[str, dict[str, str]] = {path: {} for path in paths}
-    for path, attribute, value in zip(words[::3], words[1::3], words[2::3], strict=True):
+    for path, attribute, value in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if value != "unspecified":
             found[path][attribute] = value
     return found

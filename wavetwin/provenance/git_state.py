@@ -76,8 +76,8 @@ class Repository:
         command = ["ls-tree", "-r", "-z", "--full-tree", self.commit]
         listing = run_git(self.root, [*command, "--", *wanted] if wanted != ["."] else command)
         for line in listing.split(b"\0")[:-1]:
-            facts, _, name = line.partition(b"\t")
-            mode, _, oid = facts.decode("ascii").split(" ")
+            info, _, name = line.partition(b"\t")
+            mode, _, oid = info.decode("ascii").split(" ")
             self.entries[os.fsdecode(name)] = (mode, oid)
 
     def _covers(self, path: str) -> bool:

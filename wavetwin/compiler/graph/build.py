@@ -25,7 +25,7 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
             small for all the subsampling.
     """
     spec = resolved.spec
-    facts = ARCHITECTURES[spec.backbone.arch]
+    metadata = ARCHITECTURES[spec.backbone.arch]
     builder = GraphBuilder(resolved.name, origins)
     size = spec.data.image_size or 0
     channels = DATASETS[spec.data.dataset].channels
@@ -34,13 +34,13 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
         Input(shape=(channels, size, size)),
         fields=("data.dataset", "data.image_size"),
     )
-    stem = add_stem(builder, spec, facts, image)
-    pooled = add_pool(builder, spec, facts, stem)
+    stem = add_stem(builder, spec, metadata, image)
+    pooled = add_pool(builder, spec, metadata, stem)
     num_classes = spec.data.num_classes or 0
-    if facts.family == "alexnet":
+    if metadata.family == "alexnet":
         add_alexnet_trunk(builder, spec, pooled, num_classes)
-    elif facts.family == "resnet":
-        add_resnet_trunk(builder, spec, facts, pooled, num_classes)
+    elif metadata.family == "resnet":
+        add_resnet_trunk(builder, spec, metadata, pooled, num_classes)
     else:
         add_sequential_trunk(builder, spec, pooled, num_classes)
     return builder.graph()

@@ -48,9 +48,11 @@ class GraphBuilder:
         Raises:
             ShapeError: the operation has no output for these inputs.
         """
-        places = dict.fromkeys(place for field in fields if (place := self._origins(field)))
+        locations = dict.fromkeys(
+            location for field in fields if (location := self._origins(field))
+        )
         self._nodes[node_id] = make_node(
-            node_id, operation, [self._nodes[source] for source in inputs], tuple(places)
+            node_id, operation, [self._nodes[source] for source in inputs], tuple(locations)
         )
         return node_id
 

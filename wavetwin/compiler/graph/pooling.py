@@ -11,7 +11,7 @@ from wavetwin.compiler.graph.builder import (
     crop_and_concat,
 )
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.ir.backbones import ArchitectureFacts
+from wavetwin.ir.backbones import BackboneMetadata
 from wavetwin.ir.operations import (
     Bias,
     Deinterleave,
@@ -25,14 +25,14 @@ from wavetwin.ir.operations import (
 
 
 def add_pool(
-    builder: GraphBuilder, spec: ExperimentSpec, facts: ArchitectureFacts, stem: str
+    builder: GraphBuilder, spec: ExperimentSpec, metadata: BackboneMetadata, stem: str
 ) -> str:
     """Add the first pooling and return its last node's id."""
     pooling = spec.pooling
     free_channels = spec.stem.free_channels or 0
     together = spec.stem.wavelet is None or pooling.wavelet == pooling.free
     if together:
-        return _add_real_pool(builder, spec, facts, "pool", stem, pooling.free, "pooling.free")
+        return _add_real_pool(builder, spec, metadata, "pool", stem, pooling.free, "pooling.free")
     assert pooling.wavelet is not None
     wavelet = stem
     total = builder.shape(stem)[0]
@@ -41,14 +41,16 @@ def add_pool(
         wavelet = builder.add(
             "pool.split_wavelet", SliceChannels(start=free_channels, stop=total), stem
         )
-        free = _add_real_pool(builder, spec, facts, "pool.free", free, pooling.free, "pooling.free")
+        free = _add_real_pool(
+            builder, spec, metadata, "pool.free", free, pooling.free, "pooling.free"
+        )
     else:
         free = None
     if pooling.wavelet in ("modulus", "modulus_blur"):
-        wavelet = _add_modulus_pool(builder, spec, facts, wavelet)
+        wavelet = _add_modulus_pool(builder, spec, metadata, wavelet)
     else:
         wavelet = _add_real_pool(
-            builder, spec, facts, "pool.wavelet", wavelet, pooling.wavelet, "pooling.wavelet"
+            builder, spec, metadata, "pool.wavelet", wavelet, pooling.wavelet, "pooling.wavelet"
         )
     if free is None:
         return wavelet
@@ -58,19 +60,19 @@ def add_pool(
 def _add_real_pool(
     builder: GraphBuilder,
     spec: ExperimentSpec,
-    facts: ArchitectureFacts,
+    metadata: BackboneMetadata,
     prefix: str,
     current: str,
     kind: str,
     field: str,
 ) -> str:
     """Norm, ReLU and maximum, blurred or not (numerics.md section 3)."""
-    norm = spec.stem.norm or facts.norm
+    norm = spec.stem.norm or metadata.norm
     fields = (field,)
     if norm == "batch":
         current = add_batch_norm(builder, f"{prefix}.norm", current)
     current = builder.add(f"{prefix}.relu", Relu(), current)
-    if facts.family == "alexnet":
+    if metadata.family == "alexnet":
         if kind == "max":
             return builder.add(f"{prefix}.max", _maximum(3, 2, 0), current, fields=fields)
         current = add_blur(builder, spec, f"{prefix}.blur1", current, kind, fields)
@@ -93,12 +95,12 @@ def _maximum(kernel_size: int, stride: int, padding: int) -> MaxPool:
 
 
 def _add_modulus_pool(
-    builder: GraphBuilder, spec: ExperimentSpec, facts: ArchitectureFacts, current: str
+    builder: GraphBuilder, spec: ExperimentSpec, metadata: BackboneMetadata, current: str
 ) -> str:
     """Keep the samples that the free channels' pooling keeps, modulus, norm or bias, ReLU."""
     blurs = spec.pooling.wavelet == "modulus_blur"
     # AlexNet's blurring pooling subsamples twice.
-    step = 4 if facts.family == "alexnet" and spec.pooling.free != "max" else 2
+    step = 4 if metadata.family == "alexnet" and spec.pooling.free != "max" else 2
     fields = ("pooling.wavelet",)
     current = builder.add("pool.wavelet.complex", Deinterleave(), current, fields=fields)
     current = builder.add(
@@ -109,7 +111,7 @@ def _add_modulus_pool(
     )
     current = builder.add("pool.wavelet.modulus", Modulus(), current, fields=fields)
     channels = builder.shape(current)[0]
-    if (spec.stem.norm or facts.norm) == "batch":
+    if (spec.stem.norm or metadata.norm) == "batch":
         norm = EnergyNorm(channels=channels, eps=NORM_EPS, momentum=NORM_MOMENTUM, frozen=False)
         current = builder.add("pool.wavelet.norm", norm, current)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wavetwin.compiler.graph.builder import GraphBuilder, crop_and_concat
 from wavetwin.compiler.schema import ColorMixingSpec, ExperimentSpec, WaveletSpec
-from wavetwin.ir.backbones import ArchitectureFacts
+from wavetwin.ir.backbones import BackboneMetadata
 from wavetwin.ir.operations import (
     KAIMING,
     ColourMixing,
@@ -19,15 +19,15 @@ from wavetwin.ir.operations import (
 
 
 def add_stem(
-    builder: GraphBuilder, spec: ExperimentSpec, facts: ArchitectureFacts, image: str
+    builder: GraphBuilder, spec: ExperimentSpec, metadata: BackboneMetadata, image: str
 ) -> str:
     """Add the first layer and return its last node's id."""
     stem = spec.stem
     free_channels = stem.free_channels or 0
-    norm = stem.norm or facts.norm
+    norm = stem.norm or metadata.norm
     free = None
     if free_channels:
-        standard = stem.wavelet is None and facts.family == "resnet"
+        standard = stem.wavelet is None and metadata.family == "resnet"
         assert stem.kernel_size is not None, "resolve fills it in"
         assert stem.stride is not None, "resolve fills it in"
         assert stem.padding is not None, "resolve fills it in"

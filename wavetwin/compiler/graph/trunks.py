@@ -12,7 +12,7 @@ from wavetwin.compiler.graph.builder import (
     batch_norm,
 )
 from wavetwin.compiler.schema import ConvLayer, ExperimentSpec, PoolLayer, SequentialLayer
-from wavetwin.ir.backbones import ArchitectureFacts
+from wavetwin.ir.backbones import BackboneMetadata
 from wavetwin.ir.node import ShapeError
 from wavetwin.ir.operations import (
     KAIMING,
@@ -74,19 +74,19 @@ def add_alexnet_trunk(
 def add_resnet_trunk(
     builder: GraphBuilder,
     spec: ExperimentSpec,
-    facts: ArchitectureFacts,
+    metadata: BackboneMetadata,
     current: str,
     num_classes: int,
 ) -> None:
     """Add everything after the first pooling of a residual network."""
-    assert facts.blocks is not None
-    for stage, blocks in enumerate(facts.blocks, start=1):
+    assert metadata.blocks is not None
+    for stage, blocks in enumerate(metadata.blocks, start=1):
         width = 64 * 2 ** (stage - 1)
         for block in range(blocks):
             current = _add_residual_block(
                 builder,
                 spec,
-                facts.bottleneck,
+                metadata.bottleneck,
                 f"trunk.layer{stage}.{block}",
                 current,
                 width,

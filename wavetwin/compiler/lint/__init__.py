@@ -12,15 +12,15 @@ from wavetwin.compiler.lint.fitting import FITTING_RULES
 from wavetwin.compiler.lint.gain import GAIN_RULES
 from wavetwin.compiler.lint.geometry import GEOMETRY_RULES
 from wavetwin.compiler.lint.inheritance import INHERITANCE_RULES
-from wavetwin.compiler.lint.rule import LintFacts, LintRule
+from wavetwin.compiler.lint.rule import LintContext, LintRule
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.validate.conflict import clash
+from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 
-__all__ = ["LINT_RULES", "LintFacts", "LintRule", "lint"]
+__all__ = ["LINT_RULES", "LintContext", "LintRule", "lint"]
 
 LINT_RULES: tuple[LintRule, ...] = (
     *GEOMETRY_RULES,
@@ -41,8 +41,8 @@ def lint(
         graph: as written.
         plan: of the training.
     """
-    facts = LintFacts(loaded, spec, graph, plan)
-    found = [warning for rule in LINT_RULES for warning in rule.lint(facts)]
+    context = LintContext(loaded, spec, graph, plan)
+    found = [warning for rule in LINT_RULES for warning in rule.lint(context)]
     allowed = () if spec.lint is None else spec.lint.allow
     rules = {entry.rule for entry in allowed}
     kept = [warning for warning in found if warning.code not in rules]
@@ -60,12 +60,12 @@ def _unused(loaded: LoadedSpec, spec: ExperimentSpec, found: set[str]) -> list[D
         path = f"lint.allow.{position}.rule"
         node = loaded.node(path)
         is_own = node is not None and (
-            node.place.path == loaded.display_path or node.place.path.startswith("--set[")
+            node.location.path == loaded.display_path or node.location.path.startswith("--set[")
         )
         if is_own and entry.rule not in waiting:
             again = "nothing more to allow" if entry.rule in found else "nothing to allow"
             warnings.append(
-                clash(
+                conflict(
                     loaded,
                     "unused-allowance",
                     f"the rule {entry.rule} finds {again} in this spec",

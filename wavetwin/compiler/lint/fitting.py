@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.lint.rule import LintFacts, LintRule, lint_rule
-from wavetwin.compiler.parse.suggest import join_words
+from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
+from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ScheduleSpec
 from wavetwin.diagnostics import Diagnostic
 
@@ -14,13 +14,13 @@ MOST_PARAMETERS_PER_IMAGE = 50
 
 
 @lint_rule("no-regularisation", "WT019")
-def no_regularisation(facts: LintFacts) -> Iterator[Diagnostic]:
+def no_regularisation(context: LintContext) -> Iterator[Diagnostic]:
     """No norm, dropout, weight decay, augmentation or penalty, and few images."""
-    images = facts.plan.data.training_images
-    parameters = facts.graph.parameters.trainable
-    if not images or parameters <= MOST_PARAMETERS_PER_IMAGE * images or _is_held_back(facts):
+    images = context.plan.data.training_images
+    parameters = context.graph.parameters.trainable
+    if not images or parameters <= MOST_PARAMETERS_PER_IMAGE * images or _is_held_back(context):
         return
-    yield facts.warn(
+    yield context.warn(
         "no-regularisation",
         f"{parameters:,} trainable parameters for {images:,} training images "
         f"({parameters / images:.0f} for each), and no norm, dropout, weight decay or augmentation: "
@@ -30,34 +30,34 @@ def no_regularisation(facts: LintFacts) -> Iterator[Diagnostic]:
     )
 
 
-def _is_held_back(facts: LintFacts) -> bool:
-    plan = facts.plan
+def _is_held_back(context: LintContext) -> bool:
+    plan = context.plan
     penalty = plan.regularisation is not None and any(plan.regularisation.lambdas)
     return (
         plan.optimizer.weight_decay > 0
         or plan.data.augmentation != "none"
         or penalty
-        or any(node.operation.regularises for node in facts.graph)
+        or any(node.operation.regularises for node in context.graph)
     )
 
 
 @lint_rule("schedule-without-effect", "no number")
-def schedule_without_effect(facts: LintFacts) -> Iterator[Diagnostic]:
+def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
     """A schedule that the spec asks for is to change the rate after the training has ended."""
-    schedule, epochs = facts.spec.training.schedule, facts.spec.training.epochs
-    if not epochs or not facts.loaded.has("training.schedule"):
+    schedule, epochs = context.spec.training.schedule, context.spec.training.epochs
+    if not epochs or not context.loaded.has("training.schedule"):
         return
     field, least = _first_change(schedule)
     late = [mark for mark in schedule.milestones or () if mark >= epochs]
     if late:
-        marks = join_words([str(mark) for mark in late], "and")
+        marks = join_texts([str(mark) for mark in late], "and")
         headline = f"the rate is to change after {marks} epochs, and the training has {epochs}"
     elif least >= epochs:
         value = getattr(schedule, field)
         headline = f"with {field} {value} the rate does not change within {epochs} epochs"
     else:
         return
-    yield facts.warn(
+    yield context.warn(
         "schedule-without-effect",
         headline,
         [f"training.schedule.{field}", "training.epochs"],

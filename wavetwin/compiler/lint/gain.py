@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.lint.rule import LintFacts, LintRule, and_more, lint_rule
+from wavetwin.compiler.lint.rule import LintContext, LintRule, and_more, lint_rule
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import AdaptiveBlur, ColourMixing, KeepPackets, Packets, RealPart
-from wavetwin.ir.packets import packet_facts
+from wavetwin.ir.packets import packet_info
 
 LEAST_GAIN = 4.0
 """Of a constant image, from which on the initial outputs are far from even."""
@@ -24,28 +24,28 @@ def low_pass_gain(transform: str, levels: int) -> float:
 
 
 @lint_rule("static-gain", "WT010, WT018")
-def static_gain(facts: LintFacts) -> Iterator[Diagnostic]:
+def static_gain(context: LintContext) -> Iterator[Diagnostic]:
     """A kept low-pass packet enlarges constants, up to the output; trained maps count as 1."""
     gains: dict[str, float | None] = {}
     """Largest gain on a path that went through a low-pass packet since the last norm."""
     colour = 1.0
     low: list[int] = []
-    for node in facts.graph:
+    for node in context.graph:
         operation = node.operation
         before = [gain for source in node.inputs if (gain := gains[source]) is not None]
         gain = max(before) if before and not operation.is_norm else None
         if isinstance(operation, ColourMixing):
             colour = abs(sum(operation.initial))
         elif isinstance(operation, KeepPackets):
-            low, each = _low_pass_of(facts, node, operation)
+            low, each = _low_pass_of(context, node, operation)
             gain = colour * each if low else None
         elif gain is not None and isinstance(operation, AdaptiveBlur):
             gain *= operation.constant_gain
         gains[node.id] = gain
-    reached = gains[facts.graph.output.id]
+    reached = gains[context.graph.output.id]
     if reached is None or reached < LEAST_GAIN:
         return
-    yield facts.warn(
+    yield context.warn(
         "static-gain",
         f"a low-pass packet is kept and a path from it to the output has no norm: a constant image "
         f"arrives {reached:.3g} times as large; expect a first loss above ln(classes)",
@@ -53,7 +53,7 @@ def static_gain(facts: LintFacts) -> Iterator[Diagnostic]:
         help=f"leave {_packets_text(low)} out of keep, or "
         + (
             "set stem.norm to batch"
-            if facts.spec.backbone.arch == "sequential"
+            if context.spec.backbone.arch == "sequential"
             else "choose an architecture with norms"
         ),
     )
@@ -63,54 +63,54 @@ def _packets_text(numbers: list[int]) -> str:
     return f"packet{'s' * (len(numbers) > 1)} {' and '.join(map(str, numbers))}"
 
 
-def _low_pass_of(facts: LintFacts, node: Node, keep: KeepPackets) -> tuple[list[int], float]:
+def _low_pass_of(context: LintContext, node: Node, keep: KeepPackets) -> tuple[list[int], float]:
     """Return the low-pass packets that are kept and pass constants, and the gain of each.
 
     Of half A's, both trees' real parts cancel: a constant is in the imaginary part alone, which
     RMax does not read.
     """
-    packets = facts.graph.inputs_of(node)[0].operation
+    packets = context.graph.inputs_of(node)[0].operation
     assert isinstance(packets, Packets), node.id
     transform, levels = packets.transform, packets.levels
-    low = [number for number in keep.packets if packet_facts(transform, levels, number).is_lowpass]
-    if any(isinstance(other.operation, RealPart) for other in facts.graph):
+    low = [number for number in keep.packets if packet_info(transform, levels, number).is_lowpass]
+    if any(isinstance(other.operation, RealPart) for other in context.graph):
         low = [number for number in low if number >= 4**levels]
     return low, low_pass_gain(transform, levels)
 
 
 @lint_rule("joint-blur-without-norm", "WT022")
-def joint_blur_without_norm(facts: LintFacts) -> Iterator[Diagnostic]:
+def joint_blur_without_norm(context: LintContext) -> Iterator[Diagnostic]:
     """A softmax over all groups' taps divides the signal by the groups."""
     found: dict[tuple[int, tuple[str, ...]], list[str]] = {}
-    for node in facts.graph:
+    for node in context.graph:
         blur = node.operation
-        if not isinstance(blur, AdaptiveBlur) or node.id not in facts.reaches_output_unnormed:
+        if not isinstance(blur, AdaptiveBlur) or node.id not in context.reaches_output_unnormed:
             continue
         groups = round(1 / blur.constant_gain)
         if groups > 1:
-            found.setdefault((groups, tuple(facts.fields_of(node))), []).append(node.id)
+            found.setdefault((groups, tuple(context.fields_of(node))), []).append(node.id)
     for (groups, fields), ids in found.items():
-        yield facts.warn(
+        yield context.warn(
             "joint-blur-without-norm",
             f"{and_more(ids)}: the softmax of this adaptive blur is over {groups} groups together, so "
             f"that a constant comes out 1/{groups}, and no norm follows",
             [*fields, "backbone.arch"],
-            help=f"set {_adaptive_fields(facts, fields[0])}, or "
+            help=f"set {_adaptive_fields(context, fields[0])}, or "
             + (
                 "let backbone.layers begin with a norm"
-                if facts.spec.backbone.arch == "sequential"
+                if context.spec.backbone.arch == "sequential"
                 else "choose an architecture with norms"
             ),
         )
 
 
-def _adaptive_fields(facts: LintFacts, field: str) -> str:
+def _adaptive_fields(context: LintContext, field: str) -> str:
     """Return which fields to set to a blur that keeps constants, and to which."""
     if field == "backbone.downsampling":
         return f"{field} to blur"
     # Where both are written, channels are pooled together and each field asks for the blur.
-    both = facts.spec.pooling.wavelet == facts.spec.pooling.free
-    other = " and pooling.wavelet" if both and facts.loaded.has("pooling.wavelet") else ""
+    both = context.spec.pooling.wavelet == context.spec.pooling.free
+    other = " and pooling.wavelet" if both and context.loaded.has("pooling.wavelet") else ""
     return f"{field}{other} to max_blur"
 
 

@@ -4,69 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.lint.rule import LintFacts, LintRule, and_more, lint_rule
+from wavetwin.compiler.lint.rule import LintContext, LintRule, and_more, lint_rule
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Conv2d, Packets, SlidingWindow
 
 
 @lint_rule("map-below-filter", "WT006")
-def map_below_filter(facts: LintFacts) -> Iterator[Diagnostic]:
+def map_below_filter(context: LintContext) -> Iterator[Diagnostic]:
     """A packet, blur or pooling filter has more taps than the map that it reads has samples."""
     found: dict[tuple[int, int, int, tuple[str, ...]], list[str]] = {}
-    for node in facts.graph:
+    for node in context.graph:
         taps = node.operation.taps
         if taps is None:
             continue
-        height, width = facts.graph.inputs_of(node)[0].output_shape[1:]
+        height, width = context.graph.inputs_of(node)[0].output_shape[1:]
         if min(height, width) < taps:
-            fields = tuple(_filter_fields(facts, node))
+            fields = tuple(_filter_fields(context, node))
             found.setdefault((height, width, taps, fields), []).append(node.id)
     for (height, width, taps, fields), ids in found.items():
-        yield facts.warn(
+        yield context.warn(
             "map-below-filter",
             f"{and_more(ids)}: a filter of {taps} taps reads a map of {height} x {width}, so that "
             "every output reaches beyond its border",
             [*fields, "data.image_size"],
-            help=_larger_map(facts, ids[0], taps),
+            help=_larger_map(context, ids[0], taps),
         )
 
 
-def _larger_map(facts: LintFacts, node_id: str, taps: int) -> str:
+def _larger_map(context: LintContext, node_id: str, taps: int) -> str:
     """Say what makes the map as large as its filter: exactly, where it is the image itself."""
-    height, width = facts.graph.inputs_of(facts.graph.node(node_id))[0].output_shape[1:]
-    image = facts.spec.data.image_size
+    height, width = context.graph.inputs_of(context.graph.node(node_id))[0].output_shape[1:]
+    image = context.spec.data.image_size
     others = "a shorter filter"
     if height == width == image:
         return f"set data.image_size to {taps} or more, or choose {others}"
     return f"choose a larger data.image_size, {others}, or less subsampling before it"
 
 
-def _filter_fields(facts: LintFacts, node: Node) -> list[str]:
+def _filter_fields(context: LintContext, node: Node) -> list[str]:
     if isinstance(node.operation, Packets):
         return ["stem.wavelet.levels", "stem.wavelet.filters"]
-    return facts.fields_of(node)
+    return context.fields_of(node)
 
 
 @lint_rule("samples-dropped", "WT015")
-def samples_dropped(facts: LintFacts) -> Iterator[Diagnostic]:
+def samples_dropped(context: LintContext) -> Iterator[Diagnostic]:
     """Windows that lie side by side or overlap end before the map does."""
-    for node in facts.graph:
+    for node in context.graph:
         window = _window(node)
         if window is None:
             continue
-        height, width = facts.graph.inputs_of(node)[0].output_shape[1:]
+        height, width = context.graph.inputs_of(node)[0].output_shape[1:]
         rows, columns = (window.unread(size) for size in (height, width))
         # Gaps between windows are subsampling, which drops samples on purpose.
         if window.kernel_size < window.stride or not rows + columns:
             continue
-        yield facts.warn(
+        yield context.warn(
             "samples-dropped",
             f"{node.id}: windows of {window.kernel_size} at steps of {window.stride} over a map of {height} x {width} "
             f"leave out {_last(rows, 'row')}{' and ' * bool(rows and columns)}"
             f"{_last(columns, 'column')}",
-            [*facts.fields_of(node), "data.image_size"],
-            help=_repair(facts, node, window, (height, width)),
+            [*context.fields_of(node), "data.image_size"],
+            help=_repair(context, node, window, (height, width)),
         )
 
 
@@ -84,7 +84,7 @@ def _last(count: int, what: str) -> str:
     return f"the last {count} {what}s"
 
 
-def _repair(facts: LintFacts, node: Node, window: SlidingWindow, sizes: tuple[int, ...]) -> str:
+def _repair(context: LintContext, node: Node, window: SlidingWindow, sizes: tuple[int, ...]) -> str:
     """Say what leaves nothing out; the paddings of the named trunks are not the spec's to choose."""
     other = "choose a data.image_size that comes out even"
     enough = [
@@ -92,7 +92,7 @@ def _repair(facts: LintFacts, node: Node, window: SlidingWindow, sizes: tuple[in
         for more in range(window.padding + 1, window.kernel_size // 2 + 1)
         if not any(window.unread(size, more) for size in sizes)
     ]
-    is_chosen = node.section == "stem" or facts.spec.backbone.arch == "sequential"
+    is_chosen = node.section == "stem" or context.spec.backbone.arch == "sequential"
     return f"set its padding to {enough[0]}, or {other}" if enough and is_chosen else other
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from wavetwin.compiler.lint.rule import LintFacts, LintRule, lint_rule
+from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
 from wavetwin.compiler.parse.compose import Layer, LoadedSpec, find_node
 from wavetwin.compiler.parse.tree import SpecNode
 from wavetwin.diagnostics import Diagnostic
@@ -29,12 +29,12 @@ class _Numbering:
 
 
 @lint_rule("packets-of-other-levels", "no number")
-def packets_of_other_levels(facts: LintFacts) -> Iterator[Diagnostic]:
+def packets_of_other_levels(context: LintContext) -> Iterator[Diagnostic]:
     """Packets are kept by number, and a later file or --set changed what the numbers count."""
-    wavelet = facts.spec.stem.wavelet
-    if wavelet is None or not _lists_numbers(facts.loaded.node("stem.wavelet.keep")):
+    wavelet = context.spec.stem.wavelet
+    if wavelet is None or not _lists_numbers(context.loaded.node("stem.wavelet.keep")):
         return
-    meant = _numbering_of_keep(facts.loaded)
+    meant = _numbering_of_keep(context.loaded)
     read = _Numbering(wavelet.transform, wavelet.levels)
     if meant is None or meant == read:
         return
@@ -44,7 +44,7 @@ def packets_of_other_levels(facts: LintFacts) -> Iterator[Diagnostic]:
     total = [num_packets(each.transform, each.levels) for each in (meant, read)]
     changed = ["levels"] if meant.levels != read.levels else []
     changed += ["transform"] if meant.transform != read.transform else []
-    yield facts.warn(
+    yield context.warn(
         "packets-of-other-levels",
         f"keep lists packets by number for {meant}, and here they are those of {read}: "
         f"{len(known)} of {total[0]} -> {len(numbers)} of {total[1]} packets, other frequencies "

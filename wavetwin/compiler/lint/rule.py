@@ -9,7 +9,7 @@ from typing import cast
 
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec, LintRuleName
-from wavetwin.compiler.validate.conflict import clash
+from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
@@ -17,7 +17,7 @@ from wavetwin.ir.plan import TrainingPlan
 
 
 @dataclass(frozen=True)
-class LintFacts:
+class LintContext:
     """What a rule may look at."""
 
     loaded: LoadedSpec
@@ -40,7 +40,7 @@ class LintFacts:
         self, rule: LintRuleName, headline: str, paths: Sequence[str], help: str
     ) -> Diagnostic:
         """Return a rule's warning about the values at some key paths."""
-        return clash(
+        return conflict(
             self.loaded,
             rule,
             headline,
@@ -67,12 +67,12 @@ class LintFacts:
     def _layer(self, name: str) -> int:
         """Return the place in `backbone.layers` of a node such as `pool2`, the second pooling."""
         kind = name.rstrip("0123456789")
-        places = [
-            place
-            for place, layer in enumerate(self.spec.backbone.layers)
+        locations = [
+            location
+            for location, layer in enumerate(self.spec.backbone.layers)
             if getattr(layer, kind) is not None
         ]
-        return places[int(name.removeprefix(kind)) - 1]
+        return locations[int(name.removeprefix(kind)) - 1]
 
     def _value(self, path: str) -> object:
         """Return the value of a field that nothing sets."""
@@ -85,7 +85,7 @@ class LintFacts:
         return value
 
 
-Lint = Callable[[LintFacts], Iterable[Diagnostic]]
+Lint = Callable[[LintContext], Iterable[Diagnostic]]
 
 
 @dataclass(frozen=True, slots=True)

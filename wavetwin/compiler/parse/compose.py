@@ -18,7 +18,7 @@ from wavetwin.compiler.parse.project import real_path, spec_not_found
 from wavetwin.compiler.parse.source import report
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.compiler.parse.tree import MAX_BYTES, ParsedSource, SpecNode, parse_bytes
-from wavetwin.diagnostics import CompileError, Diagnostic, Origin, Place
+from wavetwin.diagnostics import CompileError, Diagnostic, Location, Origin
 
 MAX_PARENTS = 64
 """Files of one spec's inheritance."""
@@ -73,11 +73,11 @@ class LoadedSpec:
     diagnostics: tuple[Diagnostic, ...]
     """What reading and composing found wrong."""
 
-    def line_text(self, place: Place) -> str | None:
+    def line_text(self, location: Location) -> str | None:
         """Return the source line at a place of one of the layers."""
         for layer in self.layers:
-            if layer.name == place.path:
-                return layer.parsed.source.line_text(place.line)
+            if layer.name == location.path:
+                return layer.parsed.source.line_text(location.line)
         return None
 
     def node(self, path: str | Sequence[str | int]) -> SpecNode | None:
@@ -94,8 +94,8 @@ class LoadedSpec:
         node = self.node(path)
         if node is None or node.value is None:
             return None
-        place = node.key_place or node.place
-        return f"{place.path}:{place.line}"
+        location = node.key_location or node.location
+        return f"{location.path}:{location.line}"
 
 
 @dataclass
@@ -186,7 +186,7 @@ def merge(under: SpecNode, over: SpecNode) -> SpecNode:
     for key, node in over.value.items():
         below = merged.get(key)
         merged[key] = node if below is None else merge(below, node)
-    return SpecNode(merged, over.place, over.key_place)
+    return SpecNode(merged, over.location, over.key_location)
 
 
 @dataclass
@@ -218,7 +218,7 @@ class _Composer:
                 tree = layer.tree if tree is None else merge(tree, layer.tree)
         shown = self.cache.display(path)
         if tree is None:
-            tree = SpecNode({}, Place(shown, 1, 1))
+            tree = SpecNode({}, Location(shown, 1, 1))
         return LoadedSpec(
             path,
             shown,
@@ -244,7 +244,7 @@ class _Composer:
         for entry in _extends_entries(parsed.tree):
             parent = self._find_parent(path, entry, parsed, own_faults)
             if parent is not None:
-                below = self._compose(parent, Origin("extends", entry.place))
+                below = self._compose(parent, Origin("extends", entry.location))
                 if below is not None:
                     tree = below if tree is None else merge(tree, below)
         self.open_files.pop()
@@ -263,7 +263,7 @@ class _Composer:
         text = str(entry.value)
 
         def refuse(code: str, headline: str, help: str | None = None) -> None:
-            faults.append(report(parsed.source, code, headline, entry.place, help=help))
+            faults.append(report(parsed.source, code, headline, entry.location, help=help))
 
         if Path(text).is_absolute():
             refuse(
@@ -302,7 +302,7 @@ class _Composer:
                     f"'{text}' extends this file, directly or through others"
                     if len(open_paths) - first > 1
                     else "a spec cannot extend itself",
-                    entry.place,
+                    entry.location,
                     origins=origins,
                     notes=(f"cycle: {names}",),
                 )
@@ -333,7 +333,9 @@ def _without_extends(tree: SpecNode) -> SpecNode:
         return tree
     fields: Mapping[str, SpecNode] = tree.value
     return SpecNode(
-        {key: node for key, node in fields.items() if key != "extends"}, tree.place, tree.key_place
+        {key: node for key, node in fields.items() if key != "extends"},
+        tree.location,
+        tree.key_location,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from wavetwin.compiler.parse.scalars import Scalar
 from wavetwin.compiler.parse.source import Source
-from wavetwin.diagnostics import Diagnostic, Place
+from wavetwin.diagnostics import Diagnostic, Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,8 @@ class SpecNode:
     """One value of a spec and where it stands."""
 
     value: dict[str, SpecNode] | list[SpecNode] | Scalar
-    place: Place
-    key_place: Place | None = None
+    location: Location
+    key_location: Location | None = None
     """Of the key that the value belongs to; None in a list and at the top."""
     left_out: Literal["", "value", "colon"] = ""
     """What is not written: nothing, a null's value (`key:`), or even the colon (`{key}`)."""

@@ -55,9 +55,9 @@ def parse_override(text: str, number: int) -> ParsedSource:
     if node is None:
         return parsed
     for key, key_start in reversed(keys):
-        place = source.place(key_start, key_start + len(key))
-        inner = SpecNode(node.value, node.place, place)
-        node = SpecNode({key: inner}, place)
+        location = source.location(key_start, key_start + len(key))
+        inner = SpecNode(node.value, node.location, location)
+        node = SpecNode({key: inner}, location)
     return ParsedSource(source, node, parsed.diagnostics, parsed.reliable_lines)
 
 
@@ -87,5 +87,7 @@ def _quoted(text: str) -> str:
 
 
 def _refuse(source: Source, headline: str, start: int, stop: int, help: str) -> ParsedSource:
-    place = source.place(start, stop)
-    return ParsedSource(source, None, (report(source, "bad-override", headline, place, help=help),))
+    location = source.location(start, stop)
+    return ParsedSource(
+        source, None, (report(source, "bad-override", headline, location, help=help),)
+    )

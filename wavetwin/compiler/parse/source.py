@@ -1,4 +1,4 @@
-"""Source: a text under its name, and the places in it."""
+"""Source: a text under its name, and the locations in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
-from wavetwin.diagnostics import Diagnostic, Origin, Place
+from wavetwin.diagnostics import Diagnostic, Location, Origin
 
 LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -39,7 +39,7 @@ class Source:
         stop = self._starts[line] if line < len(self._starts) else len(self.text)
         return self.text[self._starts[line - 1] : stop].rstrip("\r\n")
 
-    def place(self, start: int, stop: int | None = None) -> Place:
+    def location(self, start: int, stop: int | None = None) -> Location:
         """Return the place of the characters from `start` to `stop`, cut at the line's end."""
         line = bisect_right(self._starts, start)
         first = self._starts[line - 1]
@@ -48,14 +48,14 @@ class Source:
             shown = self.text[start:stop]
             end = LINE_END.search(shown)
             length = max(1, len((shown[: end.start()] if end else shown).rstrip()))
-        return Place(self.path, line, start - first + 1, length)
+        return Location(self.path, line, start - first + 1, length)
 
 
 def report(
     source: Source,
     code: str,
     headline: str,
-    place: Place,
+    location: Location,
     *,
     origins: tuple[Origin, ...] = (),
     notes: tuple[str, ...] = (),
@@ -65,9 +65,9 @@ def report(
     return Diagnostic(
         code,
         headline,
-        place,
+        location,
         origins=origins,
         notes=notes,
         help=help,
-        source_line=source.line_text(place.line),
+        source_line=source.line_text(location.line),
     )

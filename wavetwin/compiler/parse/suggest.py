@@ -54,15 +54,15 @@ def suggest(word: str, names: Sequence[str]) -> str | None:
     if name is not None:
         return f"did you mean '{name}'?"
     if 0 < len(names) <= MAX_CHOICES:
-        return "choose " + join_words(names, "or")
+        return "choose " + join_texts(names, "or")
     return None
 
 
-def join_words(words: Sequence[str], conjunction: str) -> str:
+def join_texts(parts: Sequence[str], conjunction: str) -> str:
     """Return `a, b or c`."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} {conjunction} {words[-1]}"
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}"
 
 
 def _plain(word: str) -> str:

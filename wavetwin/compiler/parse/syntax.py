@@ -89,13 +89,13 @@ def explain_syntax(text: str, error: Any, index: int, first: int) -> Explanation
     if "mapping values are not allowed" in problem:
         return _explain_colon(source, index)
     if "could not find expected ':'" in problem:
-        return _explain_key(source, source.place(first).line)
+        return _explain_key(source, source.location(first).line)
     if "expected <block end>" in problem:
         found = _explain_above(source, index)
         if found is not None and found.help not in (None, _SAME_COLUMN):
             return found
-    for words, headline, help_text in _SYNTAX:
-        if words in problem:
+    for label, headline, help_text in _SYNTAX:
+        if label in problem:
             return Explanation(headline, index, None, help_text)
     context = str(error.context or "")
     return Explanation(f"{problem} ({context})" if context else problem, index)
@@ -115,7 +115,7 @@ def refuse_directives(source: Source, directives: list[Directive]) -> list[Diagn
                     source,
                     "directive",
                     f"the directive '{line.split()[0]}' is {why}",
-                    source.place(each.start, each.stop),
+                    source.location(each.start, each.stop),
                     help="the only directive is `%YAML 1.2`, and it is not needed",
                 )
             )
@@ -143,17 +143,17 @@ def find_conflict(source: Source, last_line: int | None) -> int | None:
 
 def _explain_above(source: Source, index: int) -> Explanation | None:
     """Explain a field that does not fit the line above it, which has no ':' or starts elsewhere."""
-    place, text = source.place(index), source.text
-    above = _line_above(source, place.line)
+    location, text = source.location(index), source.text
+    above = _line_above(source, location.line)
     if above is None:
         return None
     if not _COLON.search(_without_comment(source.line_text(above))):
         return _explain_key(source, above)
-    key_column = _key_column(source.line_text(place.line))
+    key_column = _key_column(source.line_text(location.line))
     column = _key_column(source.line_text(above))
     if key_column <= column:
         return None
-    start = source.offset(place.line)
+    start = source.offset(location.line)
     edited = text[:start] + " " * column + text[start + key_column :]
     is_mended = _is_read_beyond(edited, start + column)
     return Explanation(
@@ -166,17 +166,17 @@ def _explain_above(source: Source, index: int) -> Explanation | None:
 
 def _explain_colon(source: Source, index: int) -> Explanation:
     """Explain a ':' where no value may start: often what is wrong is the line above."""
-    place, text = source.place(index), source.text
-    line = source.line_text(place.line)
-    if not _COLON.search(line[_key_column(line) : place.column - 1]):
+    location, text = source.location(index), source.text
+    line = source.line_text(location.line)
+    if not _COLON.search(line[_key_column(line) : location.column - 1]):
         found = _explain_above(source, index)
         if found is not None:
             return found
     headline = "a ':' that starts a value is not allowed here"
     match = _COLON.search(line)
-    if match is not None and match.start() < place.column - 1:
+    if match is not None and match.start() < location.column - 1:
         rest = _without_comment(line[match.end() :]).strip()
-        start = source.offset(place.line) + line.index(rest, match.end())
+        start = source.offset(location.line) + line.index(rest, match.end())
         quoted = '"' + rest.replace("\\", "\\\\").replace('"', '\\"') + '"'
         edited = text[:start] + quoted + text[start + len(rest) :]
         if _is_read_beyond(edited, start + len(quoted)):

@@ -1,4 +1,4 @@
-"""Parse: one file's text to a tree of nodes that know their places.
+"""Parse: one file's text to a tree of nodes that know their locations.
 
 The tree is made from ruamel's events, not from its nodes: size, depth and aliases are bounded
 before anything is composed, and a syntax error hides only what follows it. Plain scalars are
@@ -32,7 +32,7 @@ from wavetwin.compiler.parse.scalars import (
 )
 from wavetwin.compiler.parse.source import LINE_END, Source, report
 from wavetwin.compiler.parse.syntax import explain_syntax, find_conflict, refuse_directives
-from wavetwin.diagnostics import Diagnostic, Origin, Place
+from wavetwin.diagnostics import Diagnostic, Location, Origin
 
 __all__ = ["ParsedSource", "SpecNode", "parse_bytes", "parse_text", "parse_value"]
 
@@ -71,7 +71,7 @@ def parse_bytes(data: bytes, path: str) -> ParsedSource:
                     source,
                     "not-utf-8",
                     f"the byte 0x{data[invalid]:02x} is not UTF-8",
-                    source.place(start),
+                    source.location(start),
                     help="save the file as UTF-8",
                 ),
             ),
@@ -92,7 +92,7 @@ def parse_value(source: Source, start: int) -> ParsedSource:
 
 def _too_large(source: Source) -> Diagnostic:
     headline = f"a spec has at most {MAX_CHARACTERS} characters, and this file has more"
-    return Diagnostic("file-too-large", headline, source.place(0))
+    return Diagnostic("file-too-large", headline, source.location(0))
 
 
 def _first_invalid_byte(data: bytes) -> int | None:
@@ -111,7 +111,7 @@ class _Frame:
     stop: int
     is_flow: bool
     anchor: str | None
-    key_place: Place | None
+    key_location: Location | None
     """Of the key that the collection belongs to."""
     mapping: dict[str, SpecNode] | None
     items: list[SpecNode]
@@ -120,10 +120,10 @@ class _Frame:
     awaits_key: bool = True
     pending_key: str | None = None
     """None while a value is expected whose key was refused."""
-    pending_place: Place | None = None
+    pending_location: Location | None = None
     key_stop: int = 0
     """Where the text of the last key ends."""
-    first_place: Place | None = None
+    first_location: Location | None = None
 
 
 class _StopParsing(Exception):  # noqa: N818  a signal, not a fault of ours
@@ -175,12 +175,12 @@ class _TreeBuilder:
             self.error(
                 "not-a-mapping",
                 f"a spec is a mapping of fields, not a {kind}",
-                tree.place,
+                tree.location,
                 help="a spec starts with `wavetwin: 1`",
             )
             tree = None
         self.diagnostics.sort(
-            key=lambda item: (item.place.line, item.place.column) if item.place else (0, 0)
+            key=lambda item: (item.location.line, item.location.column) if item.location else (0, 0)
         )
         return ParsedSource(self.source, tree, tuple(self.diagnostics), reliable_lines)
 
@@ -188,12 +188,12 @@ class _TreeBuilder:
         self.error(
             "empty-document",
             "there is nothing in this file",
-            self.source.place(0),
+            self.source.location(0),
             help="a spec starts with `wavetwin: 1`",
         )
 
-    def error(self, code: str, headline: str, place: Place, **extra: Any) -> None:
-        self.diagnostics.append(report(self.source, code, headline, place, **extra))
+    def error(self, code: str, headline: str, location: Location, **extra: Any) -> None:
+        self.diagnostics.append(report(self.source, code, headline, location, **extra))
 
     def _blank_unprintable(self, text: str) -> str:
         matches = list(_UNPRINTABLE.finditer(text))
@@ -203,7 +203,7 @@ class _TreeBuilder:
             self.error(
                 "unprintable-character",
                 f"the character U+{ord(match.group()):04X} is not allowed in a spec",
-                self.source.place(match.start()),
+                self.source.location(match.start()),
             )
         return _UNPRINTABLE.sub("\ufffd", text)
 
@@ -220,13 +220,13 @@ class _TreeBuilder:
             reliable_lines = self._take_syntax_error(text, cast("Any", error), loader.directives)
         except (ValueError, OverflowError):
             # ruamel gives the number of an escape to chr(), and its bytes to a decoder.
-            place = self.source.place(int(loader.get_mark().index))
-            self.error("syntax-error", "an escape does not name a character", place)
+            location = self.source.location(int(loader.get_mark().index))
+            self.error("syntax-error", "an escape does not name a character", location)
             self._close_frames()
-            reliable_lines = place.line - 1
+            reliable_lines = location.line - 1
         last = None
-        if reliable_lines is not None and self.diagnostics[-1].place is not None:
-            last = self.diagnostics[-1].place.line
+        if reliable_lines is not None and self.diagnostics[-1].location is not None:
+            last = self.diagnostics[-1].location.line
         conflict = find_conflict(self.source, last)
         return reliable_lines if conflict is None else self._take_conflict(conflict)
 
@@ -234,12 +234,14 @@ class _TreeBuilder:
         """Report an unresolved merge, which explains whatever is wrong from its line on."""
         start = self.source.offset(line)
         self.diagnostics = [
-            each for each in self.diagnostics if each.place is not None and each.place.line < line
+            each
+            for each in self.diagnostics
+            if each.location is not None and each.location.line < line
         ]
         self.error(
             "merge-conflict",
             "a merge conflict is not resolved",
-            self.source.place(start, self._line_end(start)),
+            self.source.location(start, self._line_end(start)),
             help="keep one of the two sides, and remove the lines of <, = and >",
         )
         return line - 1
@@ -257,15 +259,15 @@ class _TreeBuilder:
             self.error(
                 "key-and-colon-apart",
                 "within brackets, a key, its ':' and a space stand on one line",
-                self.source.place(index),
+                self.source.location(index),
                 help="put them on one line",
             )
         elif not self.num_documents and directives:
             self.diagnostics += refuse_directives(self.source, directives)
-            place = self.source.place(directives[0].start, directives[0].stop)
+            location = self.source.location(directives[0].start, directives[0].stop)
             if not self.diagnostics:
                 headline = "no document follows this directive"
-                self.error("syntax-error", headline, place, help="remove it: it is not needed")
+                self.error("syntax-error", headline, location, help="remove it: it is not needed")
         elif not self.frames and self.root is None and problem.endswith("'<document end>'"):
             self._refuse_empty()
         else:
@@ -275,23 +277,23 @@ class _TreeBuilder:
             first = index
         # The value that the error ends may have swallowed what follows it.
         last_start, last_stop = self.last_scalar
-        if self.source.place(last_stop).line >= self.source.place(first).line:
+        if self.source.location(last_stop).line >= self.source.location(first).line:
             first = min(first, last_start)
-        return self.source.place(first).line - 1
+        return self.source.location(first).line - 1
 
     def _explain(self, text: str, error: Any, index: int, first: int) -> None:
         found = explain_syntax(text, error, index, first)
         start = found.start
         notes: tuple[str, ...] = ()
         if first < index == start:
-            context = self.source.place(first)
+            context = self.source.location(first)
             if not self.source.text[index:].strip():
                 start = first
-            elif context.line != self.source.place(index).line:
+            elif context.line != self.source.location(index).line:
                 opened = str(error.context or "").removeprefix("while ")
                 notes = (f"started: {opened} at line {context.line}",)
-        place = self.source.place(start, found.stop)
-        self.error("syntax-error", found.headline, place, notes=notes, help=found.help)
+        location = self.source.location(start, found.stop)
+        self.error("syntax-error", found.headline, location, notes=notes, help=found.help)
 
     def _is_key_apart(self, problem: str, index: int) -> bool:
         """Whether YAML has a rare form here: a key on another line than its ':', or none."""
@@ -314,13 +316,13 @@ class _TreeBuilder:
             self.diagnostics += refuse_directives(self.source, own)
             return
         later = [each for each in directives if each.start >= self.first_document]
-        place = self.source.place(start, start + 3)
+        location = self.source.location(start, start + 3)
         if later:
-            place = self.source.place(later[0].start, later[0].stop)
+            location = self.source.location(later[0].start, later[0].stop)
         self.error(
             "second-document",
             "a spec is one document, here starts another",
-            place,
+            location,
             help="put it in a file of its own",
         )
         raise _StopParsing
@@ -363,105 +365,111 @@ class _TreeBuilder:
         start, stop = int(event.start_mark.index), int(event.end_mark.index)
         self.last_scalar = (start, stop)
         text = str(event.value)
-        place = self.source.place(start, stop)
+        location = self.source.location(start, stop)
         if event.ctag is not None:
             self._refuse_tag(start, str(event.ctag))
         if _SURROGATE.search(text):
-            self.error("unprintable-character", "an escape names half of a surrogate pair", place)
+            self.error(
+                "unprintable-character", "an escape names half of a surrogate pair", location
+            )
             text = _SURROGATE.sub("\ufffd", text)
         is_plain = event.style is None or event.style == ""
         is_resolved = is_plain and str(event.ctag) != "tag:yaml.org,2002:str"
-        value = self._resolve(text, place) if is_resolved else text
+        value = self._resolve(text, location) if is_resolved else text
         if self._expects_key():
-            self._anchor(event.anchor, SpecNode(value, place), 1, 0)
+            self._anchor(event.anchor, SpecNode(value, location), 1, 0)
             self.frames[-1].key_stop = stop
-            self._take_key(text, place, is_plain=is_plain)
+            self._take_key(text, location, is_plain=is_plain)
             return
-        key_place = None
+        key_location = None
         left_out: Literal["", "value", "colon"] = ""
         if self.frames:
-            key_place = self.frames[-1].pending_place
+            key_location = self.frames[-1].pending_location
             if is_plain and not text and self.frames[-1].mapping is not None:
                 between = self.source.text[self.frames[-1].key_stop : start]
                 left_out = "value" if ":" in between else "colon"
-        node = SpecNode(value, place, key_place, left_out)
+        node = SpecNode(value, location, key_location, left_out)
         self._anchor(event.anchor, node, 1, 0)
         self._attach(node, 1, 0)
 
-    def _resolve(self, text: str, place: Place) -> Scalar:
+    def _resolve(self, text: str, location: Location) -> Scalar:
         """Return what a plain scalar means."""
         if not is_long_number(text):
             return resolve_scalar(text)
         self.error(
             "number-too-long",
             f"a number has at most {MAX_NUMBER_LENGTH} characters, this one has {len(text)}",
-            place,
+            location,
         )
         return text
 
-    def _take_key(self, text: str, place: Place, *, is_plain: bool) -> None:
+    def _take_key(self, text: str, location: Location, *, is_plain: bool) -> None:
         frame = self.frames[-1]
-        frame.first_place = frame.first_place or place
+        frame.first_location = frame.first_location or location
         if is_plain and not text:
-            self._refuse_key(place, "nothing")
-            self._await_value(None, place)
+            self._refuse_key(location, "nothing")
+            self._await_value(None, location)
             return
         if is_plain and text == "<<":
             self.error(
                 "merge-key",
                 "merge keys are not part of the spec language",
-                place,
+                location,
                 help="inherit from another file with `extends`",
             )
-            self._await_value(None, place)
+            self._await_value(None, location)
             return
         assert frame.mapping is not None
         earlier = frame.mapping.get(text)
-        if earlier is not None and earlier.key_place is not None:
+        if earlier is not None and earlier.key_location is not None:
             self.error(
                 "duplicate-key",
-                f"'{text}' is given twice, first at line {earlier.key_place.line}",
-                place,
-                origins=(Origin(text, earlier.key_place),),
+                f"'{text}' is given twice, first at line {earlier.key_location.line}",
+                location,
+                origins=(Origin(text, earlier.key_location),),
                 help="keep one of the two",
             )
-            self._await_value(None, place)
+            self._await_value(None, location)
             return
-        self._await_value(text, place)
+        self._await_value(text, location)
 
-    def _await_value(self, key: str | None, place: Place | None) -> None:
+    def _await_value(self, key: str | None, location: Location | None) -> None:
         frame = self.frames[-1]
         frame.awaits_key = False
         frame.pending_key = key
-        frame.pending_place = place
+        frame.pending_location = location
 
     def _take_alias(self, event: Any) -> None:
         start, stop = int(event.start_mark.index), int(event.end_mark.index)
-        place = self.source.place(start, stop)
+        location = self.source.location(start, stop)
         self.num_aliases += 1
         if self.num_aliases > MAX_ALIASES:
-            self._abandon("too-many-aliases", f"a spec has at most {MAX_ALIASES} aliases", place)
+            self._abandon("too-many-aliases", f"a spec has at most {MAX_ALIASES} aliases", location)
         if self.skipped_depth:
             return
         if self._expects_key():
-            self._refuse_key(place, "an alias")
-            self._await_value(None, place)
+            self._refuse_key(location, "an alias")
+            self._await_value(None, location)
             return
         name = str(event.anchor)
         if name not in self.anchors:
-            self.error("undefined-alias", f"there is no anchor '&{name}' before this", place)
+            self.error("undefined-alias", f"there is no anchor '&{name}' before this", location)
             self._attach_nothing()
             return
         found = self.anchors[name]
         if found is None:
-            self.error("undefined-alias", f"'*{name}' stands inside the value of '&{name}'", place)
+            self.error(
+                "undefined-alias", f"'*{name}' stands inside the value of '&{name}'", location
+            )
             self._attach_nothing()
             return
         node, num_nodes, height = found
         if len(self.frames) + height > MAX_DEPTH:
-            self._abandon_depth(place)
+            self._abandon_depth(location)
         self._attach(
-            SpecNode(node.value, place, self.frames[-1].pending_place if self.frames else None),
+            SpecNode(
+                node.value, location, self.frames[-1].pending_location if self.frames else None
+            ),
             num_nodes,
             height,
         )
@@ -473,10 +481,10 @@ class _TreeBuilder:
         if self.skipped_depth:
             self.skipped_depth += 1
         elif self._expects_key():
-            place = self.source.place(start, self._line_end(start))
+            location = self.source.location(start, self._line_end(start))
             frame = self.frames[-1]
-            frame.first_place = frame.first_place or place
-            self._refuse_key(place, "a mapping" if is_mapping else "a list")
+            frame.first_location = frame.first_location or location
+            self._refuse_key(location, "a mapping" if is_mapping else "a list")
             self.skipped_depth = 1
         else:
             if event.anchor is not None:
@@ -487,24 +495,24 @@ class _TreeBuilder:
                     stop=stop,
                     is_flow=bool(event.flow_style),
                     anchor=None if event.anchor is None else str(event.anchor),
-                    key_place=self.frames[-1].pending_place if self.frames else None,
+                    key_location=self.frames[-1].pending_location if self.frames else None,
                     mapping={} if is_mapping else None,
                     items=[],
                 )
             )
         if len(self.frames) + self.skipped_depth > MAX_DEPTH:
-            self._abandon_depth(self.source.place(start))
+            self._abandon_depth(self.source.location(start))
 
     def _close(self, stop: int) -> None:
         frame = self.frames.pop()
         if frame.is_flow:
-            place = self.source.place(frame.start, stop)
-        elif frame.anchor is None and frame.first_place is not None:
-            place = frame.first_place
+            location = self.source.location(frame.start, stop)
+        elif frame.anchor is None and frame.first_location is not None:
+            location = frame.first_location
         else:
-            place = self.source.place(frame.start)
+            location = self.source.location(frame.start)
         value = frame.items if frame.mapping is None else frame.mapping
-        node = SpecNode(value, place, frame.key_place)
+        node = SpecNode(value, location, frame.key_location)
         self._anchor(frame.anchor, node, frame.num_nodes, frame.height)
         self._attach(node, frame.num_nodes, frame.height)
 
@@ -524,24 +532,24 @@ class _TreeBuilder:
             self._abandon(
                 "too-many-values",
                 f"a spec has at most {MAX_NODES} values, aliases written out",
-                node.place,
+                node.location,
             )
         if frame.mapping is None:
             frame.items.append(node)
         else:
             if frame.pending_key is not None:
                 frame.mapping[frame.pending_key] = node
-            frame.pending_key = frame.pending_place = None
+            frame.pending_key = frame.pending_location = None
             frame.awaits_key = True
 
     def _attach_nothing(self) -> None:
         """Go on after a value that was refused."""
         if self.frames and self.frames[-1].mapping is not None:
-            self.frames[-1].pending_key = self.frames[-1].pending_place = None
+            self.frames[-1].pending_key = self.frames[-1].pending_location = None
             self.frames[-1].awaits_key = True
 
-    def _refuse_key(self, place: Place, kind: str) -> None:
-        self.error("non-scalar-key", f"a key is a word, not {kind}", place)
+    def _refuse_key(self, location: Location, kind: str) -> None:
+        self.error("non-scalar-key", f"a key is a word, not {kind}", location)
 
     def _refuse_tag(self, start: int, tag: str | None) -> None:
         stop = start
@@ -553,7 +561,7 @@ class _TreeBuilder:
         self.error(
             "tag",
             f"the tag '{shown}' is not allowed in a spec",
-            self.source.place(start, stop),
+            self.source.location(start, stop),
             help="remove it; text that looks like a number is written in quotes",
         )
 
@@ -561,10 +569,10 @@ class _TreeBuilder:
         end = LINE_END.search(self.source.text, start)
         return end.start() if end else len(self.source.text)
 
-    def _abandon_depth(self, place: Place) -> None:
-        self._abandon("too-deep", f"a spec is at most {MAX_DEPTH} levels deep", place)
+    def _abandon_depth(self, location: Location) -> None:
+        self._abandon("too-deep", f"a spec is at most {MAX_DEPTH} levels deep", location)
 
-    def _abandon(self, code: str, headline: str, place: Place) -> None:
-        self.error(code, headline, place)
+    def _abandon(self, code: str, headline: str, location: Location) -> None:
+        self.error(code, headline, location)
         self.is_abandoned = True
         raise _StopParsing

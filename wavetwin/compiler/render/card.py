@@ -14,7 +14,7 @@ from wavetwin.provenance.record import Provenance
 _LABELS = ("wavetwin", "name", "summary", "tags", "published", "lint")
 
 
-def card_facts(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
+def card_info(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
     """Return what the template of MODEL.md needs beside the context of all templates."""
     graph = compiled.graph
     published = compiled.resolved.get("published", {})
@@ -64,9 +64,9 @@ def _settings(compiled: Compiled) -> Iterator[tuple[str, str, str]]:
     for path, value in _leaves(compiled.resolved, ""):
         if path.split(".", 1)[0] in _LABELS:
             continue
-        place = compiled.loaded.origin(path)
-        if place is not None and (place.startswith((f"{compiled.spec_path}:", "--set["))):
-            yield path, _written_text(compiled, path, value), place
+        location = compiled.loaded.origin(path)
+        if location is not None and (location.startswith((f"{compiled.spec_path}:", "--set["))):
+            yield path, _written_text(compiled, path, value), location
 
 
 def _leaves(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -130,15 +130,15 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
 
 
 def _evaluation_text(entry: EvaluationPlan) -> str:
-    words = [entry.mode.replace("_", " ")]
+    fragments = [entry.mode.replace("_", " ")]
     if entry.split is not None:
-        words.append(f"of the {entry.split} images")
+        fragments.append(f"of the {entry.split} images")
     if entry.mode == "shifts":
         step = f" in steps of 1/{entry.pixel_divide}" if entry.pixel_divide != 1 else ""
         metric = (entry.metric or "").replace("_", " ")
-        words.append(f"({entry.direction}, up to {entry.max_shift} pixels{step}, {metric})")
+        fragments.append(f"({entry.direction}, up to {entry.max_shift} pixels{step}, {metric})")
     if entry.root is not None:
-        words.append(f"of {entry.root}")
+        fragments.append(f"of {entry.root}")
     if not entry.normalise:
-        words.append("without normalisation")
-    return " ".join(words)
+        fragments.append("without normalisation")
+    return " ".join(fragments)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.render.card import card_facts
+from wavetwin.compiler.render.card import card_info
 from wavetwin.compiler.render.model_source import write_model
 from wavetwin.compiler.render.model_text import WIDTH
 from wavetwin.compiler.render.spec_yaml import dump_spec
@@ -140,7 +140,7 @@ def _context(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
         "graph": compiled.graph,
         "source": source,
         "import_layers": _import_lines(source.layers),
-        "card": card_facts(compiled, provenance),
+        "card": card_info(compiled, provenance),
     }
 
 

@@ -9,7 +9,7 @@ from wavetwin.ir.datasets import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     VALIDATION_BESIDE,
-    DatasetFacts,
+    DatasetMetadata,
     luminance_statistics,
 )
 from wavetwin.ir.plan import (
@@ -92,20 +92,20 @@ def make_plan(resolved: ResolvedSpec) -> TrainingPlan:
 
 
 def _plan_data(data: DataSpec) -> DataPlan:
-    facts = DATASETS[data.dataset]
+    metadata = DATASETS[data.dataset]
     assert data.num_classes
     assert data.image_size
     assert data.augmentation
     assert data.normalise
-    mean, std = _statistics(data.normalise, facts)
+    mean, std = _statistics(data.normalise, metadata)
     validation = data.validation or 0
-    training_images = facts.training_images
+    training_images = metadata.training_images
     if training_images is not None:
-        set_aside = validation * data.num_classes if facts.per_class else validation
+        set_aside = validation * data.num_classes if metadata.per_class else validation
         training_images -= 0 if data.dataset in VALIDATION_BESIDE else set_aside
     return DataPlan(
         dataset=data.dataset,
-        channels=facts.channels,
+        channels=metadata.channels,
         num_classes=data.num_classes,
         image_size=data.image_size,
         augmentation=data.augmentation,
@@ -113,19 +113,19 @@ def _plan_data(data: DataSpec) -> DataPlan:
         mean=mean,
         std=std,
         validation=validation,
-        validation_per_class=facts.per_class,
+        validation_per_class=metadata.per_class,
         training_images=training_images,
     )
 
 
 def _statistics(
-    normalise: str, facts: DatasetFacts
+    normalise: str, metadata: DatasetMetadata
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
     if normalise == "none":
-        return (0.0,) * facts.channels, (1.0,) * facts.channels
+        return (0.0,) * metadata.channels, (1.0,) * metadata.channels
     if normalise == "dataset":
-        return facts.mean, facts.std
-    if facts.channels == 1:
+        return metadata.mean, metadata.std
+    if metadata.channels == 1:
         return luminance_statistics(IMAGENET_MEAN, IMAGENET_STD)
     return IMAGENET_MEAN, IMAGENET_STD
 

@@ -25,7 +25,7 @@ from wavetwin.compiler.schema import (
     WaveletSpec,
 )
 from wavetwin.compiler.validate.keep import expand_keep
-from wavetwin.ir.backbones import ARCHITECTURES, ArchitectureFacts, default_stride
+from wavetwin.ir.backbones import ARCHITECTURES, BackboneMetadata, default_stride
 from wavetwin.ir.datasets import DATASETS
 
 LATER_TRAINING_FIELDS: dict[str, Any] = {"memory_format": "contiguous"}
@@ -51,14 +51,14 @@ class ResolvedSpec:
 
 def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
     """Fill in a valid spec; `default_name` is its file's stem."""
-    facts = ARCHITECTURES[spec.backbone.arch]
+    metadata = ARCHITECTURES[spec.backbone.arch]
     name = spec.name or default_name
     data = _resolve_data(spec.data)
     filled = spec.model_copy(
         update={
             "extends": (),
             "name": name,
-            "stem": _resolve_stem(spec, facts),
+            "stem": _resolve_stem(spec, metadata),
             "pooling": _resolve_pooling(spec),
             "data": data,
             "training": spec.training.model_copy(
@@ -125,16 +125,18 @@ def _without_later_defaults(section: dict[str, Any], later: dict[str, Any]) -> d
     return {key: value for key, value in section.items() if key not in later or value != later[key]}
 
 
-def _resolve_stem(spec: ExperimentSpec, facts: ArchitectureFacts) -> StemSpec:
+def _resolve_stem(spec: ExperimentSpec, metadata: BackboneMetadata) -> StemSpec:
     stem = spec.stem
-    kernel_size = stem.kernel_size or facts.kernel_size
+    kernel_size = stem.kernel_size or metadata.kernel_size
     stride = stem.stride or default_stride(spec.backbone.arch, spec.pooling.free != "max")
     padding = stem.padding
     if padding is None:
-        padding = facts.padding if kernel_size == facts.kernel_size else (kernel_size - 1) // 2
+        padding = (
+            metadata.padding if kernel_size == metadata.kernel_size else (kernel_size - 1) // 2
+        )
     free_channels = stem.free_channels
     if free_channels is None:
-        free_channels = facts.first_layer_width or 0
+        free_channels = metadata.first_layer_width or 0
     initial = stem.initial_weights
     if initial is not None and initial.channels is None:
         initial = initial.model_copy(update={"channels": tuple(range(free_channels))})
@@ -145,16 +147,18 @@ def _resolve_stem(spec: ExperimentSpec, facts: ArchitectureFacts) -> StemSpec:
             "stride": stride,
             "padding": padding,
             # Elsewhere the architecture decides, and the field may not be given.
-            "norm": (stem.norm or facts.norm) if facts.family == "sequential" else None,
+            "norm": (stem.norm or metadata.norm) if metadata.family == "sequential" else None,
             "initial_weights": initial,
             "wavelet": None
             if stem.wavelet is None
-            else _resolve_wavelet(stem.wavelet, facts, DATASETS[spec.data.dataset].channels),
+            else _resolve_wavelet(stem.wavelet, metadata, DATASETS[spec.data.dataset].channels),
         }
     )
 
 
-def _resolve_wavelet(wavelet: WaveletSpec, facts: ArchitectureFacts, channels: int) -> WaveletSpec:
+def _resolve_wavelet(
+    wavelet: WaveletSpec, metadata: BackboneMetadata, channels: int
+) -> WaveletSpec:
     mixing = wavelet.color_mixing
     if channels == 1:
         mixing = None
@@ -162,7 +166,7 @@ def _resolve_wavelet(wavelet: WaveletSpec, facts: ArchitectureFacts, channels: i
         if not isinstance(mixing, ColorMixingSpec):
             mixing = ColorMixingSpec(position=mixing or "before")
         if mixing.position == "before" and mixing.initial is None:
-            mixing = mixing.model_copy(update={"initial": facts.colour_initial})
+            mixing = mixing.model_copy(update={"initial": metadata.colour_initial})
     regularisation = wavelet.regularisation
     if isinstance(regularisation, float):
         regularisation = (regularisation,) * len(wavelet.keep)
@@ -187,14 +191,14 @@ def _resolve_pooling(spec: ExperimentSpec) -> PoolingSpec:
 
 
 def _resolve_data(data: DataSpec) -> DataSpec:
-    facts = DATASETS[data.dataset]
+    metadata = DATASETS[data.dataset]
     return data.model_copy(
         update={
-            "num_classes": data.num_classes or facts.num_classes,
-            "image_size": data.image_size or facts.image_size,
-            "augmentation": data.augmentation or facts.augmentation,
-            "normalise": data.normalise or ("imagenet" if facts.channels == 3 else "dataset"),
-            "validation": facts.validation if data.validation is None else data.validation,
+            "num_classes": data.num_classes or metadata.num_classes,
+            "image_size": data.image_size or metadata.image_size,
+            "augmentation": data.augmentation or metadata.augmentation,
+            "normalise": data.normalise or ("imagenet" if metadata.channels == 3 else "dataset"),
+            "validation": metadata.validation if data.validation is None else data.validation,
         }
     )
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from wavetwin.compiler.parse.nodes import SpecNode, to_plain
 from wavetwin.compiler.parse.source import Source
-from wavetwin.compiler.parse.suggest import MAX_CHOICES, join_words, nearest
+from wavetwin.compiler.parse.suggest import MAX_CHOICES, join_texts, nearest
 from wavetwin.compiler.parse.tree import parse_value
 from wavetwin.compiler.validate.fields import (
     INTEGER_CHOICES,
@@ -28,7 +28,7 @@ from wavetwin.compiler.validate.fields import (
 _SEPARATORS = re.compile("[_'\\s\u00a0\u202f]")
 _NUMBER = re.compile(r"[-+]?[0-9.,]*[0-9][0-9.,]*(?:[eE][-+]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2}([.,])[0-9]{3}(?:\1[0-9]{3})*")
-_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_LABELS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
 def accepts(path: Sequence[PathPart], value: object) -> bool:
@@ -72,14 +72,14 @@ def advise(path: Sequence[PathPart], node: SpecNode, raw: str | None) -> str | N
         return None
     taken = _first_taken(path, _candidates(path, value, raw))
     form = form_at(path)
-    if not taken and form is not None and form.words == "true or false":
+    if not taken and form is not None and form.label == "true or false":
         return "write true or false"
     if not taken:
         return None
     is_unquoted = isinstance(value, str) and raw is not None and raw[:1] in ("'", '"')
     is_scalar = not isinstance(read_value(taken[0]), str | list | dict)
     without = ", without quotes" if is_unquoted and is_scalar else ""
-    return f"write {join_words(taken, 'or')}{without}"
+    return f"write {join_texts(taken, 'or')}{without}"
 
 
 def advise_comma(
@@ -96,7 +96,7 @@ def advise_comma(
     if before is None or isinstance(before.value, bool | str | list | dict | None):
         return None
     taken = _taken((*path, name), _numbers(f"{before.value},{digits}"))
-    return f"write {name}: {join_words(taken, 'or')}" if taken else None
+    return f"write {name}: {join_texts(taken, 'or')}" if taken else None
 
 
 def neighbours(section: Sequence[PathPart], key: str, node: SpecNode) -> str:
@@ -112,7 +112,7 @@ def neighbours(section: Sequence[PathPart], key: str, node: SpecNode) -> str:
     elsewhere = [name for name in sections_with(key) if name not in ("", shown)]
     found: list[str] = []
     if elsewhere:
-        found.append(f"'{key}' is a field of {join_words(elsewhere, 'and')}")
+        found.append(f"'{key}' is a field of {join_texts(elsewhere, 'and')}")
     else:
         inner = {
             name: at
@@ -133,7 +133,7 @@ def neighbours(section: Sequence[PathPart], key: str, node: SpecNode) -> str:
             if (form.model is not None if is_section else accepts((*section, name), value))
         ] or names
     if not found or len(names) <= MAX_CHOICES:
-        found.append(f"choose {join_words(fitting, 'or')}")
+        found.append(f"choose {join_texts(fitting, 'or')}")
     return "; ".join(found)
 
 
@@ -155,7 +155,7 @@ def _candidates(
     """Yield what may have been meant: of the first group that the field takes, all is shown."""
     if isinstance(value, str):
         yield _numbers(value)
-        yield (_WORDS.get(value.lower(), ""),)
+        yield (_LABELS.get(value.lower(), ""),)
         yield from _mappings(path, value)
     elif isinstance(value, bool):
         pass
@@ -202,7 +202,7 @@ def raw_text(node: SpecNode, line: str | None) -> str | None:
     """Return a scalar as it is written on its line; None where the line does not show it."""
     if line is None:
         return None
-    start = node.place.column - 1
-    raw = line[start : start + node.place.length]
+    start = node.location.column - 1
+    raw = line[start : start + node.location.length]
     value = cast("Any", read_value(raw))
     return raw if value == node.value and type(value) is type(node.value) else None

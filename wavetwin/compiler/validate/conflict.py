@@ -1,4 +1,4 @@
-"""Clash: values that do not go together, and where each of them was set."""
+"""Conflict: values that do not go together, and where each of them was set."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, cast
 from wavetwin.compiler.parse.compose import LoadedSpec, find_node
 from wavetwin.compiler.parse.tree import SpecNode
 from wavetwin.compiler.validate.fields import default_at
-from wavetwin.diagnostics import Diagnostic, Origin, Place, Severity
+from wavetwin.diagnostics import Diagnostic, Location, Origin, Severity
 
 MAX_LABEL_LENGTH = 60
 
 
-def clash(
+def conflict(
     loaded: LoadedSpec,
     code: str,
     headline: str,
@@ -30,32 +30,32 @@ def clash(
     of them are its origins. A null counts as set: it may be what removed the other side. A path that
     nothing sets stands for its default, from `default_values` or the schema.
     """
-    set_values: list[tuple[tuple[int, int, int], Place]] = []
+    set_values: list[tuple[tuple[int, int, int], Location]] = []
     origins: list[Origin] = []
     ranks = {layer.name: rank for rank, layer in enumerate(loaded.layers)}
     for path in dict.fromkeys(paths):
         node = loaded.node(path)
         if node is not None:
-            place = node.place
-            key = (ranks.get(place.path, -1), place.line, place.column)
-            set_values.append((key, place))
-            origins.append(Origin(f"{path} {value_text(node)}", place))
+            location = node.location
+            key = (ranks.get(location.path, -1), location.line, location.column)
+            set_values.append((key, location))
+            origins.append(Origin(f"{path} {value_text(node)}", location))
             continue
         value = (default_values or {}).get(path)
         if value is None:
             value = default_at(_parts(path))
         origins.append(Origin(f"{path} {'absent' if value is None else _plain_text(value)}", None))
-    place = max(set_values)[1] if set_values else _nearest_place(loaded, paths)
+    location = max(set_values)[1] if set_values else _nearest_location(loaded, paths)
     shown = tuple(origins) if len(origins) > 1 else ()
     return Diagnostic(
         code,
         headline,
-        place,
+        location,
         severity,
         origins=shown,
         notes=notes,
         help=help,
-        source_line=loaded.line_text(place),
+        source_line=loaded.line_text(location),
     )
 
 
@@ -91,11 +91,11 @@ def _parts(path: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdigit() else part for part in path.split("."))
 
 
-def _nearest_place(loaded: LoadedSpec, paths: Sequence[str]) -> Place:
+def _nearest_location(loaded: LoadedSpec, paths: Sequence[str]) -> Location:
     """Return the place of the innermost section that is set and would hold the first path."""
     parts = paths[0].split(".")
     for length in range(len(parts) - 1, 0, -1):
         node = find_node(loaded.tree, parts[:length])
         if node is not None and node.value is not None:
-            return node.key_place or node.place
-    return Place(loaded.display_path, 1, 1)
+            return node.key_location or node.location
+    return Location(loaded.display_path, 1, 1)

@@ -19,7 +19,7 @@ from wavetwin.compiler.validate.fields import (
     form_at,
     model_at,
 )
-from wavetwin.diagnostics import Diagnostic, Place
+from wavetwin.diagnostics import Diagnostic, Location
 
 Path = tuple[PathPart, ...]
 
@@ -41,7 +41,7 @@ class Fault:
 
 
 def explain_fault(
-    tree: SpecNode, kind: str, path: Path, line_text: Callable[[Place], str | None]
+    tree: SpecNode, kind: str, path: Path, line_text: Callable[[Location], str | None]
 ) -> Fault | None:
     """Return the fault that an error of pydantic stands for; None where another one says it."""
     if kind == "missing":
@@ -51,7 +51,7 @@ def explain_fault(
     if kind == "extra_forbidden":
         return unknown_field(tree, path, node)
     if kind == "literal_error":
-        return _unknown_choice(path, node, line_text(node.place))
+        return _unknown_choice(path, node, line_text(node.location))
     if kind in ("too_short", "too_long"):
         return _wrong_length(path, node)
     if kind in ("string_too_short", "string_too_long"):
@@ -59,13 +59,13 @@ def explain_fault(
         headline = (
             f"{path_text(path)} must have {form.bounds} characters, not {len(str(node.value))}"
         )
-        return Fault(path, Diagnostic("wrong-length", headline, node.place))
+        return Fault(path, Diagnostic("wrong-length", headline, node.location))
     if kind == "string_pattern_mismatch":
         return _bad_name(path, node)
     if kind in _RANGE_ERRORS:
         return _out_of_range(path, node)
     assert kind in _TYPE_ERRORS, kind
-    return wrong_type(path, node, line_text(node.place))
+    return wrong_type(path, node, line_text(node.location))
 
 
 _RANGE_ERRORS = frozenset(
@@ -120,7 +120,7 @@ def _missing(tree: SpecNode, path: Path) -> Fault | None:
             Diagnostic(
                 "null-for-required-field",
                 f"{shown} is required and cannot be removed",
-                null.place,
+                null.location,
                 help=_choices_help(path),
             ),
             is_missing=True,
@@ -131,7 +131,7 @@ def _missing(tree: SpecNode, path: Path) -> Fault | None:
         Diagnostic(
             "missing-field",
             f"{where} has no '{path[-1]}', which is required",
-            parent.key_place or parent.place,
+            parent.key_location or parent.location,
             help=_choices_help(path),
         ),
         is_missing=True,
@@ -171,7 +171,7 @@ def unknown_field(tree: SpecNode, path: Path, node: SpecNode) -> Fault:
         Diagnostic(
             "unknown-field",
             f"{where} has no field '{key}'",
-            node.key_place or node.place,
+            node.key_location or node.location,
             help=help_text,
         ),
         meant=None if named is None else (*section, named),
@@ -182,14 +182,18 @@ def unknown_field(tree: SpecNode, path: Path, node: SpecNode) -> Fault:
 def _before_comma(tree: SpecNode, path: Path, node: SpecNode) -> str | None:
     """Return the field whose number a decimal comma cuts in two, as in `{lr: 0,05}`."""
     parent = find_node(tree, path[:-1])
-    key, place = str(path[-1]), node.key_place
-    if parent is None or not isinstance(parent.value, dict) or place is None:
+    key, location = str(path[-1]), node.key_location
+    if parent is None or not isinstance(parent.value, dict) or location is None:
         return None
     if node.left_out != "colon" or not re.match("[0-9]", key):
         return None
     for name, other in parent.value.items():
-        end = (other.place.path, other.place.line, other.place.column + other.place.length + 1)
-        if end == (place.path, place.line, place.column):
+        end = (
+            other.location.path,
+            other.location.line,
+            other.location.column + other.location.length + 1,
+        )
+        if end == (location.path, location.line, location.column):
             return name
     return None
 
@@ -202,7 +206,7 @@ def _unknown_choice(path: Path, node: SpecNode, line: str | None) -> Fault:
             f"this wavetwin reads version {LANGUAGE_VERSION} of the spec language, not {value}"
         )
         help_text = "use the version of wavetwin that the spec was written for"
-        return Fault(path, Diagnostic("unknown-version", headline, node.place, help=help_text))
+        return Fault(path, Diagnostic("unknown-version", headline, node.location, help=help_text))
     if not isinstance(value, tuple({type(choice) for choice in choices})):
         return wrong_type(path, node, line)
     # Among numbers the nearest is not the one that was meant: all are listed.
@@ -210,7 +214,7 @@ def _unknown_choice(path: Path, node: SpecNode, line: str | None) -> Fault:
         value if isinstance(value, str) else "", [str(choice) for choice in choices]
     )
     headline = f"{path_text(path)} cannot be {describe(value)}"
-    return Fault(path, Diagnostic("unknown-choice", headline, node.place, help=help_text))
+    return Fault(path, Diagnostic("unknown-choice", headline, node.location, help=help_text))
 
 
 def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
@@ -230,7 +234,9 @@ def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
     return Fault(
         path,
         Diagnostic(
-            "wrong-length", f"{path_text(path)} must have {takes} {items}, not {length}", node.place
+            "wrong-length",
+            f"{path_text(path)} must have {takes} {items}, not {length}",
+            node.location,
         ),
     )
 
@@ -256,7 +262,7 @@ def _bad_name(path: Path, node: SpecNode) -> Fault:
         Diagnostic(
             "bad-name",
             f"{path_text(path)} cannot be {describe(node)}",
-            node.place,
+            node.location,
             help=NAME_RULE,
         ),
     )
@@ -270,7 +276,9 @@ def _out_of_range(path: Path, node: SpecNode) -> Fault:
     return Fault(
         path,
         Diagnostic(
-            "out-of-range", f"{path_text(path)} must be {takes}, not {describe(value)}", node.place
+            "out-of-range",
+            f"{path_text(path)} must be {takes}, not {describe(value)}",
+            node.location,
         ),
     )
 
@@ -285,13 +293,13 @@ def wrong_type(path: Path, node: SpecNode, line: str | None) -> Fault:
         received = f"the text {received}"
     elif isinstance(value, int | float) and not isinstance(value, bool):
         received = f"the number {received}"
-    words = "one of its names" if len(form.choices) > MAX_CHOICES else form.words
+    label = "one of its names" if len(form.choices) > MAX_CHOICES else form.label
     return Fault(
         path,
         Diagnostic(
             "wrong-type",
-            f"{path_text(path)} must be {words}, not {received}",
-            node.place,
+            f"{path_text(path)} must be {label}, not {received}",
+            node.location,
             help=advise(path, node, raw_text(node, line)),
         ),
     )

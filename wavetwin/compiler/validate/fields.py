@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import Tag
 from pydantic.fields import FieldInfo
 
-from wavetwin.compiler.parse.suggest import join_words
+from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec, SpecModel
 
 PathPart = str | int
@@ -28,7 +28,7 @@ INTEGER_CHOICES: tuple[tuple[PathPart, ...], ...] = (("wavetwin",), ("pooling", 
 class Form:
     """What a value may be."""
 
-    words: str
+    label: str
     """For example `a whole number` or `a list of numbers`."""
     choices: tuple[str | int, ...] = ()
     """Of an enumeration."""
@@ -143,21 +143,21 @@ def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
             inner = _form(options[0])
             return inner if inner.bounds else _with_bounds(inner, metadata)
         branches = tuple((_tag(option), _form(option)) for option in options)
-        return Form(join_words([form.words for _, form in branches], "or"), branches=branches)
+        return Form(join_texts([form.label for _, form in branches], "or"), branches=branches)
     if origin is Literal:
-        return Form(join_words([_quoted(choice) for choice in arguments], "or"), choices=arguments)
+        return Form(join_texts([_quoted(choice) for choice in arguments], "or"), choices=arguments)
     if origin is tuple:
         item = _form(arguments[0])
         num_items = None if arguments[-1] is Ellipsis else len(arguments)
-        plural = _PLURALS.get(item.words, "values")
+        plural = _PLURALS.get(item.label, "values")
         count = "" if num_items is None else f"{num_items} "
         return _with_bounds(
             Form(f"a list of {count}{plural}", item=item, num_items=num_items), metadata
         )
     if isinstance(annotation, type) and issubclass(annotation, SpecModel):
         return Form("a mapping", model=annotation)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    return _with_bounds(Form(words[annotation]), metadata)
+    label = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    return _with_bounds(Form(label[annotation]), metadata)
 
 
 _PLURALS = {
@@ -184,22 +184,22 @@ def _with_bounds(form: Form, metadata: Sequence[Any]) -> Form:
             value = getattr(each, name, None)
             if value is not None:
                 limits[name] = value
-    is_number = form.words in ("a whole number", "a number")
+    is_number = form.label in ("a whole number", "a number")
     low, high = limits.get("ge"), limits.get("le")
     if not is_number:
         low, high = limits.get("min_length"), limits.get("max_length")
-    words: list[str] = []
+    label: list[str] = []
     if low is not None and high is not None:
-        words.append(f"from {_number(low)} to {_number(high)}")
+        label.append(f"from {_number(low)} to {_number(high)}")
     elif low is not None:
-        words.append(f"at least {_number(low)}")
+        label.append(f"at least {_number(low)}")
     elif high is not None:
-        words.append(f"at most {_number(high)}")
+        label.append(f"at most {_number(high)}")
     if "gt" in limits:
-        words.insert(0, f"above {_number(limits['gt'])}")
+        label.insert(0, f"above {_number(limits['gt'])}")
     if "lt" in limits:
-        words.append(f"below {_number(limits['lt'])}")
-    return replace(form, bounds=" and ".join(words)) if words else form
+        label.append(f"below {_number(limits['lt'])}")
+    return replace(form, bounds=" and ".join(label)) if label else form
 
 
 def _number(value: float) -> str:

@@ -14,13 +14,13 @@ from wavetwin.compiler.parse.nodes import SpecNode, to_plain
 from wavetwin.compiler.parse.source import report
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.advice import accepts
-from wavetwin.compiler.validate.checks import RULES, Facts
-from wavetwin.compiler.validate.conflict import clash, value_text
+from wavetwin.compiler.validate.checks import RULES, CheckContext
+from wavetwin.compiler.validate.conflict import conflict, value_text
 from wavetwin.compiler.validate.faults import Path, path_text
 from wavetwin.compiler.validate.structure import check_structure, find_left_empty, prune
 from wavetwin.diagnostics import Diagnostic, Origin
 
-__all__ = ["clash", "validate", "validate_fragment"]
+__all__ = ["conflict", "validate", "validate_fragment"]
 
 _HARMLESS = frozenset(
     {
@@ -84,7 +84,9 @@ def _check_layer(layer: Layer) -> LayerReport:
     parsed = layer.parsed
     if parsed.tree is None:
         return LayerReport((), names_parents=True)
-    structure = check_structure(parsed.tree, lambda place: parsed.source.line_text(place.line))
+    structure = check_structure(
+        parsed.tree, lambda location: parsed.source.line_text(location.line)
+    )
     refused = {_position(each) for each in parsed.diagnostics}
     last_line = parsed.source.num_lines if parsed.reliable_lines is None else parsed.reliable_lines
     return LayerReport(
@@ -109,16 +111,16 @@ def _check_merge(loaded: LoadedSpec) -> tuple[ExperimentSpec | None, list[Diagno
         fault.diagnostic for fault in structure.faults if fault.is_missing and not fault.is_silent
     ]
     spec = structure.spec
-    facts = Facts(loaded, frozenset())
+    context = CheckContext(loaded, frozenset())
     whole = spec
     if whole is None:
         plain = to_plain(loaded.tree)
         unreliable = prune(plain, structure.faults)
         whole = ExperimentSpec.model_validate(plain)
-        facts = Facts(loaded, frozenset(unreliable))
+        context = CheckContext(loaded, frozenset(unreliable))
     for rule in RULES:
-        if facts.are_reliable(rule.reads):
-            diagnostics += rule.check(whole, facts)
+        if context.are_reliable(rule.reads):
+            diagnostics += rule.check(whole, context)
     return spec, diagnostics
 
 
@@ -135,9 +137,9 @@ def _left_empty(loaded: LoadedSpec, found: Sequence[Diagnostic]) -> list[Diagnos
             continue
         last_line = layer.parsed.reliable_lines
         for path, node in find_left_empty(layer.tree):
-            place = node.key_place or node.place
-            positions = {(at.path, at.line, at.column) for at in (place, node.place)}
-            if positions & refused or (last_line is not None and place.line > last_line):
+            location = node.key_location or node.location
+            positions = {(at.path, at.line, at.column) for at in (location, node.location)}
+            if positions & refused or (last_line is not None and location.line > last_line):
                 continue
             shown = path_text(path)
             source = layer.parsed.source
@@ -147,7 +149,7 @@ def _left_empty(loaded: LoadedSpec, found: Sequence[Diagnostic]) -> list[Diagnos
                         source,
                         "value-missing",
                         f"{shown} has no value",
-                        place,
+                        location,
                         help=_value_help(path),
                     )
                 )
@@ -160,8 +162,10 @@ def _left_empty(loaded: LoadedSpec, found: Sequence[Diagnostic]) -> list[Diagnos
             else:
                 headline = f"{shown} is left empty, which removes what is inherited"
                 help_text = f"write a value, or {path[-1]}: null to remove it"
-                origins = (Origin(f"{shown} {value_text(removed)}", removed.place),)
-            warning = report(source, "left-empty", headline, place, origins=origins, help=help_text)
+                origins = (Origin(f"{shown} {value_text(removed)}", removed.location),)
+            warning = report(
+                source, "left-empty", headline, location, origins=origins, help=help_text
+            )
             reports.append(replace(warning, severity="warning"))
     return reports
 
@@ -183,8 +187,8 @@ def _inherited(loaded: LoadedSpec, rank: int, path: Path) -> SpecNode | None:
 
 
 def _position(diagnostic: Diagnostic) -> tuple[str, int, int]:
-    place = diagnostic.place
-    return ("", 0, 0) if place is None else (place.path, place.line, place.column)
+    location = diagnostic.location
+    return ("", 0, 0) if location is None else (location.path, location.line, location.column)
 
 
 def _in_file_order(loaded: LoadedSpec, diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:

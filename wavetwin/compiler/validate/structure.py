@@ -25,7 +25,7 @@ from wavetwin.compiler.validate.faults import (
     wrong_type,
 )
 from wavetwin.compiler.validate.fields import INTEGER_CHOICES, field_forms, model_at, untagged_path
-from wavetwin.diagnostics import Place
+from wavetwin.diagnostics import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Structure:
     faults: tuple[Fault, ...]
 
 
-def check_structure(tree: SpecNode, line_text: Callable[[Place], str | None]) -> Structure:
+def check_structure(tree: SpecNode, line_text: Callable[[Location], str | None]) -> Structure:
     """Hold a tree against the schema and explain every fault."""
     spec: ExperimentSpec | None = None
     faults: list[Fault] = []
@@ -53,7 +53,7 @@ def check_structure(tree: SpecNode, line_text: Callable[[Place], str | None]) ->
         node = find_node(tree, path)
         if node is not None and isinstance(node.value, bool | float):
             faults = [fault for fault in faults if fault.path != path]
-            faults.append(wrong_type(path, node, line_text(node.place)))
+            faults.append(wrong_type(path, node, line_text(node.location)))
     for path, node in _nulls(tree, ()):
         # A plain null is no value to pydantic, whatever its key; a wrong section is said already.
         section = model_at(path[:-1])
@@ -99,16 +99,16 @@ def find_left_empty(tree: SpecNode) -> list[tuple[Path, SpecNode]]:
     return found
 
 
-def _with_line(fault: Fault, line_text: Callable[[Place], str | None]) -> Fault:
-    place = fault.diagnostic.place
-    assert place is not None, fault
-    return replace(fault, diagnostic=replace(fault.diagnostic, source_line=line_text(place)))
+def _with_line(fault: Fault, line_text: Callable[[Location], str | None]) -> Fault:
+    location = fault.diagnostic.location
+    assert location is not None, fault
+    return replace(fault, diagnostic=replace(fault.diagnostic, source_line=line_text(location)))
 
 
 def prune(plain: dict[str, Any], faults: Sequence[Fault]) -> set[Path]:
     """Take what is wrong out of plain values, so that the rest can be checked.
 
-    A required field gets a stand-in. Returns the paths that no check may rely on.
+    A required field gets a placeholder. Returns the paths that no check may rely on.
     """
     unreliable = {fault.path for fault in faults}
     unreliable |= {fault.meant for fault in faults if fault.meant is not None}
@@ -119,7 +119,7 @@ def prune(plain: dict[str, Any], faults: Sequence[Fault]) -> set[Path]:
     return unreliable | pruned
 
 
-STAND_INS: dict[str, Any] = {
+PLACEHOLDERS: dict[str, Any] = {
     "wavetwin": LANGUAGE_VERSION,
     "backbone": {"arch": "alexnet"},
     "backbone.arch": "alexnet",
@@ -150,8 +150,8 @@ def _prune_path(plain: dict[str, Any], path: Path, pruned: set[Path]) -> None:
         return  # taken out already, with what is around it
     last = path[-1]
     pattern = ".".join("*" if isinstance(part, int) else part for part in path)
-    if pattern in STAND_INS:
-        holder[last] = deepcopy(STAND_INS[pattern])
+    if pattern in PLACEHOLDERS:
+        holder[last] = deepcopy(PLACEHOLDERS[pattern])
     elif isinstance(last, int):
         # A list without one of its items says something else: the list goes.
         _prune_path(plain, path[:-1], pruned)

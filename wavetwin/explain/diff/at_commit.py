@@ -60,10 +60,10 @@ def compile_at(
                 str(spec),
                 f"`git log --oneline -- {shlex.quote(str(spec))}` shows the commits that have it",
             )
-        place = copy / _relative(home, root)
-        place.mkdir(parents=True, exist_ok=True)
+        location = copy / _relative(home, root)
+        location.mkdir(parents=True, exist_ok=True)
         try:
-            compiled = compile_spec(copy / name, overrides, place)
+            compiled = compile_spec(copy / name, overrides, location)
         except CompileError as error:
             note = f"at: {revision} ({commit[:8]}), by the language of this wavetwin"
             raise CompileError(
@@ -74,8 +74,8 @@ def compile_at(
 
 def _relative(home: Path, root: Path) -> str:
     """Return where a project lies in its repository; the root where it is around it."""
-    place, top = real_path(home), real_path(root)
-    return place.relative_to(top).as_posix() if place.is_relative_to(top) else "."
+    location, top = real_path(home), real_path(root)
+    return location.relative_to(top).as_posix() if location.is_relative_to(top) else "."
 
 
 def _repository_root(path: Path) -> Path:

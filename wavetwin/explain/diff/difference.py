@@ -32,7 +32,7 @@ class Experiment:
     compiled: Compiled
     measured: Mapping[str, Measured] = field(default_factory=dict[str, Measured])
     """Of its run, by name."""
-    place_prefix: str = ""
+    location_prefix: str = ""
     """Put before `path:line` of its fields: the commit that its files were read at."""
 
 
@@ -100,4 +100,4 @@ def field_origin(experiment: Experiment, path: Path, value: Any) -> str | None:
     origin = origin_of(experiment.compiled.loaded, path, value)
     if value is ABSENT and not origin.is_removal:
         return None
-    return origin.text(experiment.place_prefix)
+    return origin.text(experiment.location_prefix)

@@ -40,7 +40,7 @@ def difference_document(difference: Difference) -> dict[str, Any]:
 
 
 def score_document(row: ScoreRow) -> dict[str, Any]:
-    """Return a score of several operands, null where one has none."""
+    """Return a score of several sources, null where one has none."""
     return {
         "name": row.name,
         "origin": row.origin,

@@ -40,11 +40,11 @@ def declaration_rows(fields: Sequence[SourcedChange], *, full: bool = False) -> 
         if item is None or len(members) == 1:
             rows += [_row(each) for each in members]
             continue
-        words = [
+        parts = [
             f"{dotted(each.change.path[len(item) :])} {value_text(_value(each))}"
             for each in members
         ]
-        text = ", ".join(words)
+        text = ", ".join(parts)
         shown = text if len(text) <= MAX_ITEM else f"{text[: MAX_ITEM - 4]} ..."
         rows.append(FieldRow(kind, dotted(item), shown, _together(members), len(members)))
     return rows

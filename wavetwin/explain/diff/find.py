@@ -1,4 +1,4 @@
-"""Find: from a word of the command line to the operand that it means."""
+"""Find: from a word of the command line to the source that it means."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wavetwin.compiler.parse.compose import SourceCache
 from wavetwin.compiler.parse.project import checked_project, find_project, is_fragment
 from wavetwin.explain.diff.difference import Experiment
 from wavetwin.explain.diff.scores import Measured
-from wavetwin.explain.diff.source import Operand, refused
+from wavetwin.explain.diff.source import SourceRequest, refused
 from wavetwin.explain.diff.weights_file import read_header
 
 MANIFEST, LOCK, WEIGHTS = "manifest.json", "spec.lock.yaml", "model.safetensors"
@@ -25,8 +25,8 @@ _PICKLES = (".pt", ".pth", ".tar", ".ckpt", ".bin")
 
 
 @dataclass
-class OperandReader:
-    """Reads the operands of one command; files that several share are parsed once."""
+class SourceReader:
+    """Reads the sources of one command; files that several share are parsed once."""
 
     project: Path | None = None
     """The project's root, where the user named one."""
@@ -36,18 +36,18 @@ class OperandReader:
     """Whether scores of runs over a few batches are compared."""
     caches: dict[Path, SourceCache] = field(default_factory=dict[Path, SourceCache])
 
-    def read(self, path: Path, overrides: Sequence[str] = ()) -> Operand:
+    def read(self, path: Path, overrides: Sequence[str] = ()) -> SourceRequest:
         """Return what a path means; overrides apply to specs.
 
         Raises:
             CompileError: it means nothing that can be compared, or it is damaged.
         """
         if os.path.isdir(path):  # noqa: PTH112  pathlib's question raises for impossible names
-            operand = self._read_folder(path)
+            source = self._read_folder(path)
         elif not os.path.lexists(path):
             raise refused("file-not-found", "there is no such file or folder", str(path), _WHAT)
         elif path.suffix == ".safetensors":
-            operand = self._read_weights(path, path)
+            source = self._read_weights(path, path)
         elif path.suffix in _PICKLES:
             raise refused(
                 "weights-not-safetensors",
@@ -60,13 +60,13 @@ class OperandReader:
         if overrides:
             raise refused(
                 "override-needs-spec",
-                f"--set changes a spec, and this is a {operand.kind}",
+                f"--set changes a spec, and this is a {source.kind}",
                 str(path),
                 "name the spec that it was made from, or leave --set out",
             )
-        return operand
+        return source
 
-    def read_at(self, spec: Path, revision: str, overrides: Sequence[str] = ()) -> Operand:
+    def read_at(self, spec: Path, revision: str, overrides: Sequence[str] = ()) -> SourceRequest:
         """Return a spec as it was at a commit.
 
         Raises:
@@ -78,8 +78,8 @@ class OperandReader:
         short = found.commit[:8]
         name = revision if found.commit.startswith(revision) else f"{revision} ({short})"
         label = f"{found.compiled.name} at {name}"
-        experiment = Experiment(label, found.compiled, place_prefix=f"{short}:")
-        return Operand(f"{spec} at {name}", "commit", experiment)
+        experiment = Experiment(label, found.compiled, location_prefix=f"{short}:")
+        return SourceRequest(f"{spec} at {name}", "commit", experiment)
 
     def _compile(self, path: Path, overrides: Sequence[str] = ()) -> Compiled:
         if self.project is None:
@@ -89,7 +89,7 @@ class OperandReader:
         cache = self.caches.setdefault(project, SourceCache(project))
         return compile_spec(path, overrides, project, cache)
 
-    def _read_spec(self, path: Path, overrides: Sequence[str]) -> Operand:
+    def _read_spec(self, path: Path, overrides: Sequence[str]) -> SourceRequest:
         if is_fragment(path, self.project or find_project(path)):
             raise refused(
                 "fragment",
@@ -101,9 +101,9 @@ class OperandReader:
         label = compiled.name
         if overrides:
             label += f" with {', '.join(overrides)}"
-        return Operand(str(path), "spec", Experiment(label, compiled))
+        return SourceRequest(str(path), "spec", Experiment(label, compiled))
 
-    def _read_folder(self, folder: Path) -> Operand:
+    def _read_folder(self, folder: Path) -> SourceRequest:
         if (folder / MANIFEST).is_file():
             manifest = _read_json(folder / MANIFEST)
             if manifest.get("wavetwin_run") == 1:
@@ -117,7 +117,7 @@ class OperandReader:
                 originals = find_originals(folder, edit.files) if edit.files else {}
                 text = write_difference(edit, originals)
                 experiment = Experiment(compiled.name, compiled)
-                return Operand(str(folder), "built folder", experiment, edit=text)
+                return SourceRequest(str(folder), "built folder", experiment, edit=text)
         if (folder / WEIGHTS).is_file():
             return self._read_weights(folder / WEIGHTS, folder)
         raise refused(
@@ -127,7 +127,7 @@ class OperandReader:
             _WHAT,
         )
 
-    def _read_run(self, folder: Path, manifest: dict[str, Any]) -> Operand:
+    def _read_run(self, folder: Path, manifest: dict[str, Any]) -> SourceRequest:
         from wavetwin.explain.runs.documents import UnreadableRunError
         from wavetwin.explain.runs.scores import read_scores
         from wavetwin.runtime.training.run_names import trial_mark
@@ -139,7 +139,7 @@ class OperandReader:
             scores, _ = read_scores(folder / "scores.json")
         except UnreadableRunError as reason:
             raise refused(
-                "operand-damaged",
+                "source-damaged",
                 f"the run's scores cannot be read: {reason}",
                 str(folder),
                 "move scores.json away, and evaluate the run again",
@@ -156,7 +156,7 @@ class OperandReader:
         weights = None
         if self.with_values:
             weights = read_header(folder / "checkpoints" / "last" / WEIGHTS)
-        return Operand(
+        return SourceRequest(
             str(folder),
             "run",
             Experiment(label, compiled, measured),
@@ -165,7 +165,7 @@ class OperandReader:
             left_out,
         )
 
-    def _read_weights(self, file: Path, named: Path) -> Operand:
+    def _read_weights(self, file: Path, named: Path) -> SourceRequest:
         """Return a weights file, with the experiment of the run that it lies in, if it does."""
         weights = read_header(file)
         for folder in list(file.absolute().parents)[:3]:
@@ -176,14 +176,14 @@ class OperandReader:
                     assert run is not None
                     inside = file.absolute().relative_to(folder).as_posix()
                     experiment = replace(run, label=f"{run.label}:{inside}", measured={})
-                    return Operand(str(named), "weights file", experiment, weights)
-        return Operand(str(named), "weights file", None, weights)
+                    return SourceRequest(str(named), "weights file", experiment, weights)
+        return SourceRequest(str(named), "weights file", None, weights)
 
     def _compile_lock(self, folder: Path) -> Compiled:
         lock = folder / LOCK
         if not lock.is_file():
             raise refused(
-                "operand-damaged",
+                "source-damaged",
                 f"{LOCK}, which says what the folder is of, is missing",
                 str(folder),
                 "build the spec again, and copy the file from the new build's folder",
@@ -200,7 +200,7 @@ def _edit_of(folder: Path) -> str:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a path is a folder that no operand is: a pattern of a shell finds such ones, too."""
+    """Whether a path is a folder that no source is: a pattern of a shell finds such ones, too."""
     inside = (MANIFEST, WEIGHTS)
     return os.path.isdir(path) and not any((path / name).exists() for name in inside)  # noqa: PTH112
 
@@ -209,7 +209,7 @@ def _check_digest(folder: Path, digest: str, recorded: object) -> None:
     """Refuse a folder whose spec is not the one that its manifest is of."""
     if digest != recorded:
         raise refused(
-            "operand-damaged",
+            "source-damaged",
             f"{LOCK} is not of the digest that {MANIFEST} records: one of them was edited",
             str(folder),
             "build the spec again, or name the spec itself",
@@ -223,5 +223,5 @@ def _read_json(file: Path) -> dict[str, Any]:
         return read_json(file)
     except UnreadableRunError as reason:
         raise refused(
-            "operand-damaged", str(reason), str(file.parent), "build it, or start the run, again"
+            "source-damaged", str(reason), str(file.parent), "build it, or start the run, again"
         ) from reason

@@ -85,7 +85,7 @@ def _model(difference: Difference, *, full: bool) -> str:
     header = ["layer", "parameters", "MACs", "memory, bytes"]
     cells = [(_layer(row), *_costs(row.cost)) for row in rows]
     cells.append((Html("total"), *_costs(model.after - model.before)))
-    facts = "".join(
+    info = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>"
         for name, value in total_rows(difference)
     )
@@ -95,13 +95,13 @@ def _model(difference: Difference, *, full: bool) -> str:
         cells,
         row_classes=[*(row.kind for row in rows), ""],
     )
-    return f'{layers}\n<dl class="facts">{facts}</dl>\n{_plane(difference)}'
+    return f'{layers}\n<dl class="facts">{info}</dl>\n{_plane(difference)}'
 
 
 def _layer(row: LayerRow) -> Html:
     """Return a layer's name with, on a line of their own, its operation and shape."""
-    words = ", ".join(text for text in (row.what, row.shape) if text)
-    details = f"<br><small>{html.escape(words)}</small>" if words else ""
+    caption = ", ".join(text for text in (row.what, row.shape) if text)
+    details = f"<br><small>{html.escape(caption)}</small>" if caption else ""
     return Html(html.escape(row.name) + details)
 
 
@@ -153,13 +153,13 @@ def _plane(difference: Difference) -> str:
         (kept[1] - kept[0], f"in {labels[1]} only", category(2)),
     )
     cells = {
-        number: Cell(look.fill, str(number), f"packet {number}, {words}", look.pattern)
-        for numbers, words, look in kinds
+        number: Cell(look.fill, str(number), f"packet {number}, {caption}", look.pattern)
+        for numbers, caption, look in kinds
         for number in numbers
     }
     legend = [
-        (Cell(look.fill, pattern=look.pattern), f"{words}: {len(numbers)} packets")
-        for numbers, words, look in kinds
+        (Cell(look.fill, pattern=look.pattern), f"{caption}: {len(numbers)} packets")
+        for numbers, caption, look in kinds
         if numbers
     ]
     picture = frequency_plane(

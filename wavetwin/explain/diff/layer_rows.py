@@ -17,7 +17,7 @@ from wavetwin.ir.node import Node
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "resized": "~", "renamed": "~"}
 MAX_ROWS = 24
 """More rows than this are folded by block."""
-MAX_WORDS = 60
+MAX_LABELS = 60
 """Characters that a short row has for what changed."""
 
 
@@ -74,12 +74,12 @@ def _fold_blocks(layers: Sequence[LayerChange]) -> list[LayerRow]:
     ]
 
 
-def _fold(layers: Sequence[LayerChange], words: str) -> list[LayerRow]:
+def _fold(layers: Sequence[LayerChange], label: str) -> list[LayerRow]:
     if len(layers) < 2:
         return [_row(layer) for layer in layers]
     (kind,) = {_kind(layer) for layer in layers}
-    words = f"{plural(len(layers), 'layer')} {words}"
-    return [LayerRow(kind, words, "", "", _sum(layers), len(layers))]
+    label = f"{plural(len(layers), 'layer')} {label}"
+    return [LayerRow(kind, label, "", "", _sum(layers), len(layers))]
 
 
 def _sum(layers: Iterable[LayerChange]) -> Cost:
@@ -121,30 +121,30 @@ def _shape(node: Node) -> str:
 def _what_changed(
     before: Node, after: Node, attributes: Sequence[tuple[str, Any, Any]], *, full: bool
 ) -> str:
-    words = _both(before, after, lambda node: node.op)
+    label = _both(before, after, lambda node: node.op)
     if type(before.operation) is not type(after.operation):
-        return words
+        return label
     for name, ours, theirs in attributes:
         if full or not _are_long(ours, theirs):
-            words += f", {name} {value_text(_listed(ours))} -> {value_text(_listed(theirs))}"
+            label += f", {name} {value_text(_listed(ours))} -> {value_text(_listed(theirs))}"
         elif len(ours) == len(theirs):
-            words += f", other {name}"
+            label += f", other {name}"
         else:
-            words += f", {len(ours)} -> {len(theirs)} {name}"
-    return words if full or len(words) <= MAX_WORDS else f"{words[: MAX_WORDS - 4]} ..."
+            label += f", {len(ours)} -> {len(theirs)} {name}"
+    return label if full or len(label) <= MAX_LABELS else f"{label[: MAX_LABELS - 4]} ..."
 
 
 def _are_long(first: Any, second: Any) -> bool:
     """Whether two values are lists that a short row only counts."""
     return all(isinstance(each, tuple) for each in (first, second)) and any(
-        len(value_text(_listed(each), full=True)) > MAX_WORDS // 3 for each in (first, second)
+        len(value_text(_listed(each), full=True)) > MAX_LABELS // 3 for each in (first, second)
     )
 
 
 def _operation(node: Node) -> str:
     """Return an operation with its attributes, as many as a line takes."""
-    words = [f"{name} {value_text(_listed(value))}" for name, value in node.attributes.items()]
-    return ", ".join([node.op, *words])
+    label = [f"{name} {value_text(_listed(value))}" for name, value in node.attributes.items()]
+    return ", ".join([node.op, *label])
 
 
 def _listed(value: Any) -> Any:

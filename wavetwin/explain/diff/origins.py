@@ -33,30 +33,32 @@ _DECIDED_BY: dict[str, tuple[str, ...]] = {
 class FieldOrigin:
     """What set a field."""
 
-    places: tuple[str, ...]
+    locations: tuple[str, ...]
     """`path:line` of what set it; several where fields set it together. Empty: a default."""
     decided_by: str | None = None
     """Of a default: the field that it follows."""
-    decider_place: str | None = None
+    decider_location: str | None = None
     """Where that one is set; None: it is a default itself."""
     is_removal: bool = False
-    """Whether `places` removed it by null."""
+    """Whether `locations` removed it by null."""
     written: tuple[str, ...] = ()
-    """What each of `places` says, where the value was made from that and is not what a reader finds
+    """What each of `locations` says, where the value was made from that and is not what a reader finds
     there: `band 1`, `exclude [lowpass, diagonal]`. Empty: they say the value itself."""
 
     def text(self, prefix: str = "") -> str:
         """Return the origin in words; `prefix` is put before each place in a file."""
         if self.written:
-            where = _joined([_shown(place, prefix) for place in self.places])
+            where = _joined([_shown(location, prefix) for location in self.locations])
             return f"from {', '.join(self.written)} ({where})"
-        if self.places:
-            where = _joined([_shown(place, prefix) for place in self.places])
+        if self.locations:
+            where = _joined([_shown(location, prefix) for location in self.locations])
             return f"removed by {where}" if self.is_removal else where
         if self.decided_by is None:
             return "default"
-        place = self.decider_place
-        return f"default, by {self.decided_by} ({_shown(place, prefix) if place else 'default'})"
+        location = self.decider_location
+        return (
+            f"default, by {self.decided_by} ({_shown(location, prefix) if location else 'default'})"
+        )
 
 
 def origin_of(loaded: LoadedSpec, path: Path, value: Any = ABSENT) -> FieldOrigin:
@@ -71,14 +73,14 @@ def origin_of(loaded: LoadedSpec, path: Path, value: Any = ABSENT) -> FieldOrigi
     node = find_node(loaded.tree, path)
     if node is not None and node.value is not None:
         is_value = value is ABSENT or _plain(node) == value
-        return FieldOrigin((_place(node),), written=() if is_value else (written_text(node),))
+        return FieldOrigin((_location(node),), written=() if is_value else (written_text(node),))
     above = _nearest_above(loaded, path)
     if above is not None and above.value is None:
-        return FieldOrigin((_place(above),), is_removal=True)
+        return FieldOrigin((_location(above),), is_removal=True)
     if path[-1] == "packets":
         return _origin_of_band(loaded, path)
     if above is not None and path[-2:] == ("color_mixing", "position"):
-        return FieldOrigin((_place(above),))
+        return FieldOrigin((_location(above),))
     return _default(loaded, dotted(path))
 
 
@@ -104,7 +106,7 @@ def _origin_of_band(loaded: LoadedSpec, path: Path) -> FieldOrigin:
     }
     found = [(name, node) for name, node in nodes.items() if node and node.value is not None]
     return FieldOrigin(
-        tuple(_place(node) for _, node in found),
+        tuple(_location(node) for _, node in found),
         written=tuple(f"{name} {written_text(node)}" for name, node in found),
     )
 
@@ -121,9 +123,9 @@ def _default(loaded: LoadedSpec, name: str) -> FieldOrigin:
     if name == "stem.stride" and not _blur_decides_stride(loaded):
         fields = ("backbone.arch",)
     for field in fields:
-        place = loaded.origin(field)
-        if place is not None:
-            return FieldOrigin((), field, place)
+        location = loaded.origin(field)
+        if location is not None:
+            return FieldOrigin((), field, location)
     return FieldOrigin((), fields[0] if fields else None)
 
 
@@ -131,23 +133,23 @@ def _blur_decides_stride(loaded: LoadedSpec) -> bool:
     """Whether the architecture's first stride is another one where the first pooling blurs."""
     node = find_node(loaded.tree, ("backbone", "arch"))
     assert node is not None, "validate asks for an architecture"
-    facts = ARCHITECTURES[str(node.value)]
-    return facts.stride != facts.blurring_stride
+    info = ARCHITECTURES[str(node.value)]
+    return info.stride != info.blurring_stride
 
 
-def _joined(places: list[str]) -> str:
+def _joined(locations: list[str]) -> str:
     """Return places as one text: lines of one file are `path:13, 11`."""
     files: dict[str, list[str]] = {}
-    for place in places:
-        path, _, line = place.rpartition(":")
+    for location in locations:
+        path, _, line = location.rpartition(":")
         files.setdefault(path, []).append(line)
     return " and ".join(f"{path}:{', '.join(lines)}" for path, lines in files.items())
 
 
-def _shown(place: str, prefix: str) -> str:
-    return place if place.startswith("--set[") else f"{prefix}{place}"
+def _shown(location: str, prefix: str) -> str:
+    return location if location.startswith("--set[") else f"{prefix}{location}"
 
 
-def _place(node: SpecNode) -> str:
-    place = node.key_place or node.place
-    return f"{place.path}:{place.line}"
+def _location(node: SpecNode) -> str:
+    location = node.key_location or node.location
+    return f"{location.path}:{location.line}"

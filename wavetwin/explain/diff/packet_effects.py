@@ -21,7 +21,7 @@ from wavetwin.explain.diff.effects import (
 from wavetwin.explain.diff.network_info import has_complex_packets, is_trained, takes_modulus
 from wavetwin.explain.diff.wording import plural, share_text
 from wavetwin.explain.packet_use import centre
-from wavetwin.ir.packets import num_packets, packet_facts
+from wavetwin.ir.packets import num_packets, packet_info
 from wavetwin.ir.plane_cover import common_share, cover_of
 from wavetwin.ir.wavelets import equivalent_length
 
@@ -161,7 +161,7 @@ def _packets(pair: Pair) -> Iterator[Effect]:
     kept = set(_kept(first)), set(_kept(second))
     fields = ("stem.wavelet.keep", "stem.wavelet.exclude")
     if kept[0] != kept[1]:
-        words = [
+        parts = [
             f"{what} {_described(second, numbers)}"
             for what, numbers in (
                 ("leaves out", sorted(kept[0] - kept[1])),
@@ -173,7 +173,7 @@ def _packets(pair: Pair) -> Iterator[Effect]:
             "packets",
             _what_packets_do(pair, {_kind(second, number) for number in kept[0] ^ kept[1]}),
             f"{len(kept[0])} -> {len(kept[1])} of {num_packets(first.transform, first.levels)} are "
-            f"mixed; the second {' and '.join(words)}. The wavelet channels take "
+            f"mixed; the second {' and '.join(parts)}. The wavelet channels take "
             f"{cost_text(pair, 'stem.wavelet')}.",
             SHIFT_PAPER if has_complex_packets(pair.after) else "",
             fields,
@@ -242,7 +242,7 @@ def _of_all(wavelet: WaveletSpec) -> str:
 def _reach(wavelet: WaveletSpec) -> str:
     """Return how far from frequency 0 the kept packets' centres lie, in radians a pixel."""
     centres = [
-        math.hypot(*centre(packet_facts(wavelet.transform, wavelet.levels, number), wavelet.levels))
+        math.hypot(*centre(packet_info(wavelet.transform, wavelet.levels, number), wavelet.levels))
         for number in _kept(wavelet)
     ]
     low, high = f"{min(centres):.2f}", f"{max(centres):.2f}"
@@ -250,11 +250,11 @@ def _reach(wavelet: WaveletSpec) -> str:
 
 
 def _kind(wavelet: WaveletSpec, number: int) -> str:
-    facts = packet_facts(wavelet.transform, wavelet.levels, number)
-    if facts.is_lowpass:
+    info = packet_info(wavelet.transform, wavelet.levels, number)
+    if info.is_lowpass:
         return LOW_PASS
     top = 2**wavelet.levels - 1
-    return HIGHEST if top in (facts.vertical_cell, facts.horizontal_cell) else BETWEEN
+    return HIGHEST if top in (info.vertical_cell, info.horizontal_cell) else BETWEEN
 
 
 def _described(wavelet: WaveletSpec, numbers: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ _DIRECTIONS = ("horizontal", "vertical", "diagonal")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One score of an operand; a share or a divergence."""
+    """One score of a source; a share or a divergence."""
 
     name: str
     value: float
@@ -25,7 +25,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One score of several operands, in their order; None where one has none."""
+    """One score of several sources, in their order; None where one has none."""
 
     name: str
     origin: str
@@ -34,7 +34,7 @@ class ScoreRow:
 
     @property
     def difference(self) -> float | None:
-        """The last operand's score minus the first's."""
+        """The last source's score minus the first's."""
         first, last = self.values[0], self.values[-1]
         return None if first is None or last is None else last.value - first.value
 
@@ -55,7 +55,7 @@ def published_scores(compiled: Compiled) -> dict[str, Measured]:
 def score_rows(
     published: Sequence[Mapping[str, Measured]], measured: Sequence[Mapping[str, Measured]]
 ) -> tuple[ScoreRow, ...]:
-    """Return a row for each score that any operand has."""
+    """Return a row for each score that any source has."""
     return (*_rows(published, "published"), *_rows(measured, "measured"))
 
 

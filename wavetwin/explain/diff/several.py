@@ -88,7 +88,7 @@ class TableSection:
 
 def table_sections(several: Several, *, full: bool = False) -> list[TableSection]:
     """Return the table's rows: fields that differ, costs, scores."""
-    from wavetwin.explain.diff.text import SCORE_WORDS
+    from wavetwin.explain.diff.text import SCORE_LABELS
 
     fields = _field_rows(several.fields, full=full)
     written = [cost for cost, _ in several.costs]
@@ -107,7 +107,7 @@ def table_sections(several: Several, *, full: bool = False) -> list[TableSection
     ]
     scores = [
         (
-            f"{SCORE_WORDS.get(row.name, row.name)} ({row.origin})",
+            f"{SCORE_LABELS.get(row.name, row.name)} ({row.origin})",
             *("" if value is None else f"{value.value:z.4f}" for value in row.values),
         )
         for row in several.scores

@@ -1,4 +1,4 @@
-"""One operand: an experiment, a weights file, or a weights file with the experiment it is of."""
+"""One source: an experiment, a weights file, or a weights file with the experiment it is of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wavetwin.explain.diff.weights_file import WeightsFile
 
 
 @dataclass(frozen=True)
-class Operand:
+class SourceRequest:
     """What one word of the command line means."""
 
     shown: str
@@ -33,5 +33,5 @@ class Operand:
 
 
 def refused(code: str, headline: str, subject: str, help: str) -> CompileError:
-    """Return the error for an operand that cannot be compared."""
+    """Return the error for a source that cannot be compared."""
     return CompileError([Diagnostic(code, headline, subject=subject, help=help)])

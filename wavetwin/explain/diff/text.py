@@ -19,7 +19,7 @@ from wavetwin.explain.text_table import align
 WIDTH = 100
 SAME_TRAINING = "a run of one is a run of the other: only the evaluation differs"
 _COLOURS = {"+": "32", "-": "31", "~": "33"}
-SCORE_WORDS = {
+SCORE_LABELS = {
     "top1_error": "top-1 error",
     "top5_error": "top-5 error",
     "ten_crops_top1_error": "top-1 error, ten crops",
@@ -209,7 +209,7 @@ def score_cells(row: ScoreRow) -> tuple[str, ...]:
         values.append(f"{value.value:z.4f}{ends}")
     difference = row.difference
     return (
-        SCORE_WORDS.get(row.name, row.name),
+        SCORE_LABELS.get(row.name, row.name),
         row.origin,
         *values,
         "" if difference is None else f"{difference:+z.4f}",

@@ -52,7 +52,7 @@ class PlanChanges:
 def compare_plans(pair: Pair) -> PlanChanges:
     """Return the facts of two plans that differ, and what to know of the changed fields."""
     before, after = pair.before.plan, pair.after.plan
-    ours, theirs = dict(_facts(before)), dict(_facts(after))
+    ours, theirs = dict(_info(before)), dict(_info(after))
     rows = tuple(
         PlanRow(label, ours.get(label, "none"), theirs.get(label, "none"))
         for label in dict.fromkeys((*ours, *theirs))
@@ -116,7 +116,7 @@ def _rate(plan: TrainingPlan) -> tuple[float, SchedulePlan, int]:
     return plan.optimizer.lr, plan.schedule, plan.epochs
 
 
-def _facts(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
+def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     data, optimizer = plan.data, plan.optimizer
     yield "data", f"{data.dataset}, {data.image_size} px, {data.num_classes} classes"
     if data.training_images is not None:
@@ -142,7 +142,7 @@ def _facts(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     yield "threads", str(plan.threads)
     yield "snapshots", f"every {plan.checkpoint_every} epochs"
     yield "gradients", "recorded" if plan.record_gradients else "not recorded"
-    yield "battery", _battery(plan)
+    yield "evaluation suite", _suite(plan)
 
 
 def _statistics(plan: TrainingPlan) -> str:
@@ -158,31 +158,31 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 def _optimiser(plan: TrainingPlan) -> str:
     optimizer = plan.optimizer
-    words = [optimizer.name]
+    parts = [optimizer.name]
     if optimizer.momentum is not None:
-        words.append(f"momentum {optimizer.momentum:g}{' (Nesterov)' * bool(optimizer.nesterov)}")
+        parts.append(f"momentum {optimizer.momentum:g}{' (Nesterov)' * bool(optimizer.nesterov)}")
     if optimizer.betas is not None:
-        words.append(f"betas {_numbers(optimizer.betas)}")
-    words.append(f"weight decay {optimizer.weight_decay:g}")
-    return ", ".join(words)
+        parts.append(f"betas {_numbers(optimizer.betas)}")
+    parts.append(f"weight decay {optimizer.weight_decay:g}")
+    return ", ".join(parts)
 
 
 def _schedule(schedule: SchedulePlan, epochs: int) -> str:
-    words = schedule.name
+    parts = schedule.name
     if schedule.step_epochs is not None:
         changes = max(0, epochs - 1) // schedule.step_epochs
-        words = f"x {schedule.gamma:g} every {schedule.step_epochs} epochs ({changes} times)"
+        parts = f"x {schedule.gamma:g} every {schedule.step_epochs} epochs ({changes} times)"
     elif schedule.milestones is not None:
         after = ", ".join(map(str, schedule.milestones))
-        words = f"x {schedule.gamma:g} after {after} epochs"
+        parts = f"x {schedule.gamma:g} after {after} epochs"
     elif schedule.patience is not None:
-        words = f"x {schedule.gamma:g} after {schedule.patience} epochs without progress"
+        parts = f"x {schedule.gamma:g} after {schedule.patience} epochs without progress"
     if schedule.warmup_epochs:
-        words += f", {schedule.warmup_epochs} epochs of warm-up"
-    return words
+        parts += f", {schedule.warmup_epochs} epochs of warm-up"
+    return parts
 
 
-def _battery(plan: TrainingPlan) -> str:
+def _suite(plan: TrainingPlan) -> str:
     modes: dict[str, int] = {}
     for entry in plan.evaluation:
         modes[entry.mode] = modes.get(entry.mode, 0) + 1

@@ -59,11 +59,11 @@ def _number(value: float | None, otherwise: str) -> str:
     return otherwise if value is None else f"{value:.3g}"
 
 
-def _listed(sign: str, words: Sequence[str], full: bool) -> list[str]:
-    shown = words if full else words[:MAX_ROWS]
+def _listed(sign: str, parts: Sequence[str], full: bool) -> list[str]:
+    shown = parts if full else parts[:MAX_ROWS]
     lines = [f"  {sign} {printable(each)}" for each in shown]
-    if len(shown) < len(words):
-        lines.append(f"  {sign} and {len(words) - len(shown):,} more (--full)")
+    if len(shown) < len(parts):
+        lines.append(f"  {sign} and {len(parts) - len(shown):,} more (--full)")
     return lines
 
 

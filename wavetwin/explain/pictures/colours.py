@@ -68,9 +68,9 @@ def heat(value: float, low: float, high: float) -> str:
     if not all(map(math.isfinite, (value, low, high))) or high < low:
         raise ValueError(f"no colour for {value} on a scale from {low} to {high}")
     share = 0.5 if high == low else (min(max(value, low), high) - low) / (high - low)
-    place = share * (len(_MAP) - 1)
-    first = min(int(place), len(_MAP) - 2)
-    return mixed(_MAP[first], _MAP[first + 1], place - first)
+    position = share * (len(_MAP) - 1)
+    first = min(int(position), len(_MAP) - 2)
+    return mixed(_MAP[first], _MAP[first + 1], position - first)
 
 
 def mixed(first: str, second: str, share: float) -> str:

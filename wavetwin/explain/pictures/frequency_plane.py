@@ -17,7 +17,7 @@ from wavetwin.explain.pictures.shapes import (
     Lines,
     Rectangle,
     Shape,
-    Words,
+    Text,
     hatch,
     text_width,
     wrapped,
@@ -89,7 +89,7 @@ def draw_frequency_plane(
     head = wrapped(title, side + _SIDE, _TITLE, bold=True)
     left, top = _MARGIN + _SIDE, _MARGIN + 20.0 * len(head) + 24.0
     shapes: list[Shape] = [
-        Words(_MARGIN, _MARGIN + _TITLE + 20.0 * number, line, _TITLE, INK, bold=True)
+        Text(_MARGIN, _MARGIN + _TITLE + 20.0 * number, line, _TITLE, INK, bold=True)
         for number, line in enumerate(head)
     ]
     plane = (left, top, left + side, top + side)
@@ -103,7 +103,7 @@ def draw_frequency_plane(
         for shape in _draw_cell(look, (x, y, x + cell, y + cell), size)
     ]
     # Shapes of a kind after each other share what they have in common in the file.
-    for kind in (Rectangle, Lines, Words):
+    for kind in (Rectangle, Lines, Text):
         shapes += [shape for shape in drawn if isinstance(shape, kind)]
     shapes += _axes(plane)
     bottom = plane[3] + 46.0
@@ -125,7 +125,7 @@ def _draw_cell(look: Cell, box: Box, size: float) -> Iterator[Shape]:
     for number, line in enumerate(lines):
         base = middle + (number - (len(lines) - 1) / 2) * 1.15 * size + 0.36 * size
         halo = look.fill if look.pattern is not None else None
-        yield Words((left + right) / 2, base, line, size, ink, "middle", halo=halo)
+        yield Text((left + right) / 2, base, line, size, ink, "middle", halo=halo)
 
 
 def _text_size(looks: Iterable[Cell], side: float) -> float:
@@ -149,11 +149,11 @@ def _axes(plane: Box) -> Iterator[Shape]:
     for step, label in enumerate(("-pi", "-pi/2", "0", "pi/2", "pi")):
         x, y = left + step * (right - left) / 4, top + step * (bottom - top) / 4
         yield Lines((((x, bottom), (x, bottom + 4)), ((left - 4, y), (left, y))), INK)
-        yield Words(x, bottom + 17, label, _SIZE, INK, "middle")
-        yield Words(left - 7, y + 0.36 * _SIZE, label, _SIZE, INK, "end")
+        yield Text(x, bottom + 17, label, _SIZE, INK, "middle")
+        yield Text(left - 7, y + 0.36 * _SIZE, label, _SIZE, INK, "end")
     name = "frequency, radians a pixel"
-    yield Words(left - 4 - _SIDE + 4, top - 12, f"vertical {name}, downwards", _SIZE, INK)
-    yield Words(middle[0], bottom + 34, f"horizontal {name}", _SIZE, INK, "middle")
+    yield Text(left - 4 - _SIDE + 4, top - 12, f"vertical {name}, downwards", _SIZE, INK)
+    yield Text(middle[0], bottom + 34, f"horizontal {name}", _SIZE, INK, "middle")
 
 
 def _legend_line(look: str | Cell, lines: Sequence[str], top: float) -> Iterator[Shape]:
@@ -164,4 +164,4 @@ def _legend_line(look: str | Cell, lines: Sequence[str], top: float) -> Iterator
         box = (_MARGIN, top, _MARGIN + 20, top + 16)
         yield from _draw_cell(Cell(sample.fill, pattern=sample.pattern), box, 1)
     for number, line in enumerate(lines):
-        yield Words(left, top + 12.5 + 19.0 * number, line, _SIZE, INK)
+        yield Text(left, top + 12.5 + 19.0 * number, line, _SIZE, INK)

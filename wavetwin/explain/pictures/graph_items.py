@@ -111,14 +111,14 @@ def _lines(part: Branch | Node | tuple[Branch, ...]) -> tuple[str, ...]:
 
 def _settings(node: Node) -> list[str]:
     """Return the attributes that tell a node from its like."""
-    words: list[str] = []
+    fragments: list[str] = []
     size = node.attributes.get("kernel_size", node.attributes.get("size"))
     if size is not None:
-        words.append(f"{size} x {size}")
+        fragments.append(f"{size} x {size}")
     if isinstance(node.operation, Packets):
-        words.append(f"{node.operation.transform}, {node.operation.levels} levels")
+        fragments.append(f"{node.operation.transform}, {node.operation.levels} levels")
     for name in ("stride", "step", "groups"):
         value = node.attributes.get(name, 1)
         if value != 1:
-            words.append(f"{name} {value}")
-    return words
+            fragments.append(f"{name} {value}")
+    return fragments

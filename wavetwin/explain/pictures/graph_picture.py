@@ -24,7 +24,7 @@ from wavetwin.explain.pictures.shapes import (
     Polygon,
     Rectangle,
     Shape,
-    Words,
+    Text,
     hatch,
     text_width,
 )
@@ -42,22 +42,22 @@ _ROLES: dict[str, Category] = {
 }
 
 
-def draw_graph(graph: ModuleGraph, *, full: bool = False, words: str = "as written") -> Drawing:
+def draw_graph(graph: ModuleGraph, *, full: bool = False, label: str = "as written") -> Drawing:
     """Return a picture of a model.
 
     Args:
         graph: as written, or after the passes.
         full: draw every node; otherwise a residual block is one box.
-        words: say in the title which graph it is.
+        label: say in the title which graph it is.
     """
     columns = [_Column(items) for items in _columns(graph_items(graph, full=full))]
     counts = graph.parameters
     title = (
-        f"{graph.name}, {words}: {len(graph.nodes)} nodes, {counts.total:,} parameters, "
+        f"{graph.name}, {label}: {len(graph.nodes)} nodes, {counts.total:,} parameters, "
         f"{graph.macs:,} MACs"
     )
     top = _MARGIN + 2 * _TITLE
-    shapes: list[Shape] = [Words(_MARGIN, _MARGIN + _TITLE, title, _TITLE, INK, bold=True)]
+    shapes: list[Shape] = [Text(_MARGIN, _MARGIN + _TITLE, title, _TITLE, INK, bold=True)]
     x = _MARGIN
     for column in columns:
         shapes += column.draw(x, top)
@@ -68,7 +68,7 @@ def draw_graph(graph: ModuleGraph, *, full: bool = False, words: str = "as writt
     for number, (look, meaning) in enumerate(meanings):
         line = bottom + number * (_LEADING + 6)
         shapes += _swatch(look, (_MARGIN, line, _MARGIN + 16, line + 14))
-        shapes.append(Words(_MARGIN + 24, line + 11, meaning, _SIZE, INK))
+        shapes.append(Text(_MARGIN + 24, line + 11, meaning, _SIZE, INK))
         width = max(width, _MARGIN + 24 + text_width(meaning, _SIZE))
     bottom += len(meanings) * (_LEADING + 6)
     return Drawing(width + _MARGIN, bottom + _MARGIN, title, tuple(shapes))
@@ -197,7 +197,7 @@ def _box(item: Item, x: float, y: float, width: float) -> Iterator[Shape]:
     for number, line in enumerate(item.lines):
         base = y + _PAD + _SIZE - 1 + _LEADING * number
         colour = INK if number == 0 else FAINT
-        yield Words(x + _STRIPE + _PAD, base, line, _SIZE, colour, bold=number == 0)
+        yield Text(x + _STRIPE + _PAD, base, line, _SIZE, colour, bold=number == 0)
 
 
 def _swatch(look: Category | None, box: tuple[float, float, float, float]) -> Iterator[Shape]:

@@ -116,8 +116,8 @@ def key_of(entries: Sequence[tuple[Look, str]], *, has_lines: bool = True) -> st
     items = [
         f'<li><svg viewBox="0 0 {width} 14" width="{width}" height="14" aria-hidden="true">'
         + (f'<path d="M2 7H42" {look.stroke}/>' if has_lines else "")
-        + f"{look.marker(width / 2, 7.0)}</svg>{escaped(words)}</li>"
-        for look, words in entries
+        + f"{look.marker(width / 2, 7.0)}</svg>{escaped(label)}</li>"
+        for look, label in entries
     ]
     return f'<ul class="key">{"".join(items)}</ul>'
 
@@ -169,9 +169,9 @@ def _axes(frame: _Frame, plot: LinePlot, ticks: Sequence[float]) -> Iterator[str
     )
 
 
-def _text(x: float, y: float, words: str, anchor: str) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text {place} fill="#1b1d20">{escaped(words)}</text>'
+def _text(x: float, y: float, label: str, anchor: str) -> str:
+    position = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {position} fill="#1b1d20">{escaped(label)}</text>'
 
 
 def _across_ticks(frame: _Frame) -> list[float]:
@@ -210,8 +210,8 @@ def _line(frame: _Frame, series: Series) -> Iterator[str]:
                 f'{high:.1f}h5" stroke="{look.colour}" stroke-width="1.1" fill="none"/>'
             )
     for piece in _pieces(series.points):
-        places = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in piece)
-        yield f'<polyline {look.stroke} points="{places}"/>'
+        positions = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in piece)
+        yield f'<polyline {look.stroke} points="{positions}"/>'
     finite = list(_finite(series))
     every = max(1, math.ceil(len(finite) / _MOST_MARKERS))
     # Each run begins at another point: lines that coincide show the markers of all.

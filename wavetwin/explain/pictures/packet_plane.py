@@ -28,17 +28,17 @@ def draw_packets(choice: PacketChoice, name: str) -> Drawing:
 
 
 def _cell(choice: PacketChoice, use: PacketUse) -> Cell:
-    words = [f"packet {use.number}"]
-    if not use.facts.is_lowpass:
-        words.append(f"waves at {orientation(use.facts, choice.levels):.0f} degrees")
+    parts = [f"packet {use.number}"]
+    if not use.info.is_lowpass:
+        parts.append(f"waves at {orientation(use.info, choice.levels):.0f} degrees")
     if use.band is None:
-        rule = kind(choice.transform, use.facts, choice.levels)
-        words.append("left out" + (f" ({rule})" if rule else ""))
-        return Cell(PAPER, str(use.number), ", ".join(words))
-    words.append(f"band {use.band}, group {use.group}, wavelet channels {use.channels}")
+        rule = kind(choice.transform, use.info, choice.levels)
+        parts.append("left out" + (f" ({rule})" if rule else ""))
+        return Cell(PAPER, str(use.number), ", ".join(parts))
+    parts.append(f"band {use.band}, group {use.group}, wavelet channels {use.channels}")
     look = category(use.band - 1)
     text = f"{use.number}\n{use.band}.{use.group}"
-    return Cell(look.fill, text, ", ".join(words), look.pattern)
+    return Cell(look.fill, text, ", ".join(parts), look.pattern)
 
 
 def _legend(uses: Sequence[PacketUse]) -> Iterator[tuple[Cell, str]]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from wavetwin.explain.pictures.colours import PAPER
-from wavetwin.explain.pictures.shapes import Drawing, Lines, Point, Polygon, Rectangle, Shape, Words
+from wavetwin.explain.pictures.shapes import Drawing, Lines, Point, Polygon, Rectangle, Shape, Text
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -46,18 +46,18 @@ def _draw(draw: ImageDraw, shape: Shape) -> None:
         _write(draw, shape)
 
 
-def _write(draw: ImageDraw, words: Words) -> None:
+def _write(draw: ImageDraw, label: Text) -> None:
     """Write a line; the font that Pillow brings has one weight, bold letters get a thin rim."""
     from PIL import ImageFont
 
     draw.text(
-        (SCALE * words.x, SCALE * words.y),
-        words.text,
-        words.colour,
-        ImageFont.load_default(SCALE * words.size),
-        anchor={"start": "ls", "middle": "ms", "end": "rs"}[words.anchor],
-        stroke_width=SCALE if words.halo else int(words.bold),
-        stroke_fill=words.halo or words.colour,
+        (SCALE * label.x, SCALE * label.y),
+        label.text,
+        label.colour,
+        ImageFont.load_default(SCALE * label.size),
+        anchor={"start": "ls", "middle": "ms", "end": "rs"}[label.anchor],
+        stroke_width=SCALE if label.halo else int(label.bold),
+        stroke_fill=label.halo or label.colour,
     )
 
 

@@ -59,7 +59,7 @@ class Polygon:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Text:
     """One line of text; y is that of its baseline."""
 
     x: float
@@ -80,7 +80,7 @@ class Words:
         return left, self.y - ASCENT * self.size, left + width, self.y + DESCENT * self.size
 
 
-Shape = Rectangle | Lines | Polygon | Words
+Shape = Rectangle | Lines | Polygon | Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,9 @@ class Drawing:
     shapes: tuple[Shape, ...]
 
     @property
-    def words(self) -> Iterator[Words]:
+    def label(self) -> Iterator[Text]:
         """Its texts."""
-        return (shape for shape in self.shapes if isinstance(shape, Words))
+        return (shape for shape in self.shapes if isinstance(shape, Text))
 
 
 _WIDTHS = {

@@ -73,7 +73,7 @@ def published_remarks(runs: Sequence[Run]) -> list[str]:
         "published flip rates and KL divergences are of images that were not normalised; a run's "
         "are normalised as in training unless its entry says `normalise: false`, and rows say which",
         "steps agree: at step s of both, the share of pairs of frames s pixels apart whose first "
-        "guesses differ, of images moved by up to 8 pixels; KL at k pixels of both is the mean of "
+        "predictions differ, of images moved by up to 8 pixels; KL at k pixels of both is the mean of "
         "KL(p_0 || p_k)",
         "the published training loss is as its code recorded it; a run's is the mean "
         "cross-entropy over the epoch",

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from wavetwin.explain.report.figures import (
     Figure,
-    normalised_words,
-    record_words,
-    split_words,
+    normalised_label,
+    record_label,
+    split_label,
 )
 from wavetwin.explain.report.image_values import image_values
-from wavetwin.explain.report.runs import Record, Run, read_operand
+from wavetwin.explain.report.runs import Record, Run, read_source
 from wavetwin.published import PublishedModel, find_published, published_models
 from wavetwin.runtime.evaluation.intervals import percentiles, resampled_means
 from wavetwin.runtime.evaluation.metrics import mfr_against
@@ -52,7 +52,7 @@ def read_baseline(text: str) -> Baseline:
         RunError: there is no such run or published model.
     """
     if not text.startswith(PUBLISHED):
-        return Baseline(read_operand(Path(text)))
+        return Baseline(read_source(Path(text)))
     model = find_published(text.removeprefix(PUBLISHED))
     if model is None:
         raise RunError(
@@ -91,10 +91,10 @@ def baseline_figures(run: Run, baseline: Baseline) -> list[Figure]:
             {name: {step: rates[name][step] for step in steps} for name in common},
             {name: {step: other[name][step] for step in steps} for name in common},
         )
-        words = f"{' + '.join(common)}, {_steps_in_words(steps)}"
-        name = f"mFR against {baseline.label}, {words}{kind}"
+        parts = f"{' + '.join(common)}, {_steps_label(steps)}"
+        name = f"mFR against {baseline.label}, {parts}{kind}"
         if isinstance(baseline.source, PublishedModel):
-            name += _published_words(next(iter(records.values()))["entry"])
+            name += _published_label(next(iter(records.values()))["entry"])
         interval = _interval(run, baseline, records, kind, common, steps, other)
         figures.append(Figure(name, value, interval, "percent"))
     if not figures:
@@ -112,7 +112,7 @@ def _check_dataset(run: Run, baseline: Baseline) -> None:
     if own is None and isinstance(source, PublishedModel):
         raise RunError(
             f"which data {run.label} was evaluated on is not known: there is no run",
-            "name a run or a book of scores as the baseline",
+            "name a run or a scores file of scores as the baseline",
         )
     if isinstance(source, PublishedModel) and own != source.dataset:
         there = [model.name for model in published_models().values() if model.dataset == own]
@@ -124,14 +124,14 @@ def _check_dataset(run: Run, baseline: Baseline) -> None:
         )
 
 
-def _published_words(entry: Mapping[str, Any]) -> str:
+def _published_label(entry: Mapping[str, Any]) -> str:
     """Return how the published images were treated otherwise, in brackets, or nothing."""
-    words: list[str] = []
+    parts: list[str] = []
     if entry["max_shift"] != PUBLISHED_SHIFT:
-        words.append(f"shifts to {PUBLISHED_SHIFT} px")
+        parts.append(f"shifts to {PUBLISHED_SHIFT} px")
     if entry.get("normalise", True):
-        words.append("not normalised")
-    return f" (published: {', '.join(words)})" if words else ""
+        parts.append("not normalised")
+    return f" (published: {', '.join(parts)})" if parts else ""
 
 
 def _families(run: Run) -> dict[str, dict[str, Record]]:
@@ -143,10 +143,10 @@ def _families(run: Run) -> dict[str, dict[str, Record]]:
             divide = entry.get("pixel_divide", 1)
             unit = "" if divide == 1 else f", by 1/{divide} px"
             kind = f", shifts to {entry['max_shift']} px{unit}"
-            kind += split_words(entry) + normalised_words(entry) + record_words(record)
+            kind += split_label(entry) + normalised_label(entry) + record_label(record)
             if entry["direction"] in DIRECTIONS:
                 families.setdefault(kind, {})[entry["direction"]] = record
-    order = {name: place for place, name in enumerate(DIRECTIONS)}
+    order = {name: position for position, name in enumerate(DIRECTIONS)}
     return {
         kind: dict(sorted(found.items(), key=lambda item: order[item[0]]))
         for kind, found in families.items()
@@ -176,7 +176,7 @@ def _baseline_rates(
     return rates
 
 
-def _steps_in_words(steps: Sequence[str]) -> str:
+def _steps_label(steps: Sequence[str]) -> str:
     if len(steps) == 1:
         return f"step {steps[0]}"
     if int(steps[-1]) - int(steps[0]) == len(steps) - 1:

@@ -85,8 +85,8 @@ def _epoch_seconds(run: Run) -> float | None:
 
 
 def _device(run: Run) -> str:
-    lives = run.manifest.get("lives") or []
-    machine = lives[-1].get("machine", {}) if lives else {}
+    sessions = run.manifest.get("lives") or []
+    machine = sessions[-1].get("machine", {}) if sessions else {}
     return str(machine.get("device_name") or machine.get("device") or "")
 
 

@@ -49,8 +49,8 @@ def curves_part(runs: Sequence[Run]) -> Part:
     rows = [row for _, run in trained for row in _last_values(run)]
     if rows:
         header = ["run", "epoch", "training loss", "training error", "validation loss"]
-        words = "Last and best epoch of each run; the best has the lowest validation top-1 error"
-        body.append(table(words, [*header, "validation error"], rows))
+        caption = "Last and best epoch of each run; the best has the lowest validation top-1 error"
+        body.append(table(caption, [*header, "validation error"], rows))
     remarks = [f"no epochs: {run.label}" for run in runs if not run.epochs]
     if published:
         remarks.append(

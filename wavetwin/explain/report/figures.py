@@ -13,10 +13,10 @@ __all__ = [
     "Form",
     "headline_figures",
     "in_form",
-    "normalised_words",
-    "record_words",
-    "shift_words",
-    "split_words",
+    "normalised_label",
+    "record_label",
+    "shift_label",
+    "split_label",
     "with_interval",
 ]
 
@@ -69,18 +69,18 @@ def headline_figures(record: Record) -> Iterator[Figure]:
     """Yield the figures of one entry that stand for all its scores."""
     entry, scores = record["entry"], record["scores"]
     intervals: dict[str, Any] = record.get("intervals") or {}
-    suffix = split_words(entry) + normalised_words(entry) + record_words(record)
+    suffix = split_label(entry) + normalised_label(entry) + record_label(record)
     if entry["mode"] in ("one_crop", "ten_crops"):
         crops = "" if entry["mode"] == "one_crop" else ", ten crops"
-        for guesses in (1, 5):
-            name = f"top{guesses}_error"
-            heading = f"top-{guesses} error{crops}{suffix}"
+        for predictions in (1, 5):
+            name = f"top{predictions}_error"
+            heading = f"top-{predictions} error{crops}{suffix}"
             yield Figure(heading, scores[name], intervals.get(name))
     elif "mean_flip_rate" in scores and entry["mode"] == "shifts":
-        heading = f"mean flip rate, {shift_words(entry)}{suffix}"
+        heading = f"mean flip rate, {shift_label(entry)}{suffix}"
         yield Figure(heading, scores["mean_flip_rate"], intervals.get("mean_flip_rate"))
     elif "kl_divergence" in scores:
-        heading = f"KL at the largest shift, {shift_words(entry)}{suffix}"
+        heading = f"KL at the largest shift, {shift_label(entry)}{suffix}"
         value, ends = scores["kl_divergence"][-1], intervals.get("kl_divergence", [None])[-1]
         if isinstance(value, list):
             value, ends = value[-1], None if ends is None else ends[-1]
@@ -90,43 +90,43 @@ def headline_figures(record: Record) -> Iterator[Figure]:
         for name, value in scores.items():
             if isinstance(value, float):
                 form: Form = "percent" if name in _IN_PERCENT else "rate"
-                words = name.upper().replace("MCE", "mCE") if form == "percent" else name
-                words = words.replace("MFR", "mFR").replace("MT5D", "mT5D").replace("_", " ")
-                yield Figure(f"{words}, {where}{suffix}", value, intervals.get(name), form)
+                label = name.upper().replace("MCE", "mCE") if form == "percent" else name
+                label = label.replace("MFR", "mFR").replace("MT5D", "mT5D").replace("_", " ")
+                yield Figure(f"{label}, {where}{suffix}", value, intervals.get(name), form)
 
 
-def shift_words(entry: dict[str, Any]) -> str:
+def shift_label(entry: dict[str, Any]) -> str:
     """Return where the images of an entry are moved, and how far."""
     divide = entry.get("pixel_divide", 1)
-    words = f"{entry['direction']} to {entry['max_shift']} px"
+    label = f"{entry['direction']} to {entry['max_shift']} px"
     if divide != 1:
-        words += f" by 1/{divide} px"
+        label += f" by 1/{divide} px"
     steps = entry.get("max_step")
     if steps is not None and steps != entry["max_shift"]:
-        words += f", steps to {steps}"
-    return words
+        label += f", steps to {steps}"
+    return label
 
 
-def split_words(entry: dict[str, Any]) -> str:
+def split_label(entry: dict[str, Any]) -> str:
     """Return `, validation`, or nothing for the test images."""
     split = entry.get("split") or "test"
     return "" if split == "test" else f", {split}"
 
 
-def normalised_words(entry: dict[str, Any]) -> str:
+def normalised_label(entry: dict[str, Any]) -> str:
     """Return `, not normalised` and `, resized in 8 bits`, of what an entry asks for."""
-    words = "" if entry.get("normalise", True) else ", not normalised"
-    return words + (", resized in 8 bits" if entry.get("resize") == "pil" else "")
+    label = "" if entry.get("normalise", True) else ", not normalised"
+    return label + (", resized in 8 bits" if entry.get("resize") == "pil" else "")
 
 
-def record_words(record: Record) -> str:
+def record_label(record: Record) -> str:
     """Return what a record is of, or nothing where it is of all images and the last weights.
 
     Headings have it, so that a trial and a result never stand in one column.
     """
     limit, weights = record.get("limit_batches"), record.get("checkpoint", "last")
-    words = "" if limit is None else f", {limit} batches only"
+    label = "" if limit is None else f", {limit} batches only"
     # Weights without a run are of no epoch.
     if weights not in ("last", None):
-        words += f", {weights} weights"
-    return words + (", without damaged images" if record.get("skipped") else "")
+        label += f", {weights} weights"
+    return label + (", without damaged images" if record.get("skipped") else "")

@@ -85,10 +85,10 @@ def _tile(tile: KernelTile) -> str:
     content = io.BytesIO()
     picture.convert("L" if _is_grey(tile) else "RGB").save(content, format="PNG", optimize=True)
     number, frequency = tile.label
-    words = f"Channel {number}: kernel and spectrum, largest at {frequency} radians a pixel"
+    caption = f"Channel {number}: kernel and spectrum, largest at {frequency} radians a pixel"
     return figure(
         f'<img src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}" '
-        f'width="{picture.width}" height="{picture.height}" alt="{html.escape(words)}">',
+        f'width="{picture.width}" height="{picture.height}" alt="{html.escape(caption)}">',
         f"{number}: {frequency}",
     )
 
@@ -102,9 +102,11 @@ def _plane(kernel: ResultingKernel, label: str) -> str:
     numbers: dict[int | None, int] = {}
     marks: list[str] = []
     frequencies = (kernel.centre_frequencies() / math.pi).tolist()
-    for place, band, is_complex in zip(frequencies, kernel.bands, kernel.is_complex, strict=True):
+    for position, band, is_complex in zip(
+        frequencies, kernel.bands, kernel.is_complex, strict=True
+    ):
         look = Look(numbers.setdefault(band, len(numbers)))
-        down, right = place
+        down, right = position
         signs = (1,) if is_complex else (1, -1)
         marks += [look.marker(_x(sign * right), _y(sign * down)) for sign in signs]
     title = escaped(f"Centre frequencies of {label}")

@@ -101,8 +101,8 @@ def _overview_part(
     for run in runs:
         marks = marks_of(run)
         if marks:
-            words = html.escape(f"{run.label}: {'; '.join(marks)}")
-            body.append(f'<p class="warning">{words}</p>')
+            label = html.escape(f"{run.label}: {'; '.join(marks)}")
+            body.append(f'<p class="warning">{label}</p>')
     for section in sections:
         body.append(f"<h3>{html.escape(section.title)}</h3>")
         body.append(section_html(section, has_heading=True))
@@ -133,8 +133,8 @@ def _differences_part(runs: Sequence[Run], compiler: CompilerParts) -> Part | No
         like = seen.setdefault(_but_for_the_seed(run), run)
         if like is not run:
             seed = "" if like.seed == run.seed else f", but for the seed, {run.seed}"
-            words = f"{run.label}: the same experiment as {like.label}{seed}"
-            body.append(f'<p class="note">{html.escape(words)}</p>')
+            label = f"{run.label}: the same experiment as {like.label}{seed}"
+            body.append(f'<p class="note">{html.escape(label)}</p>')
             continue
         body.append(f"<h3>{html.escape(f'From {first.label} to {run.label}')}</h3>")
         missing = [
@@ -144,8 +144,8 @@ def _differences_part(runs: Sequence[Run], compiler: CompilerParts) -> Part | No
             if not (each.folder / name).is_file()
         ]
         if missing:
-            words = html.escape(f"What differs cannot be told: {', '.join(missing)}")
-            body.append(f'<p class="note">{words}</p>')
+            label = html.escape(f"What differs cannot be told: {', '.join(missing)}")
+            body.append(f'<p class="note">{label}</p>')
         else:
             body.append(compiler.difference(first.folder, run.folder))
     return Part("differences", "What differs", "\n".join(body))

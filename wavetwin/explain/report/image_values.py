@@ -57,9 +57,9 @@ def _of_table(table: Mapping[str, Tensor], record: Record) -> ImageValues:
         divide = entry.get("pixel_divide", 1)
         for moves in range(1, max(rows, columns)):
             # Of a grid, the diagonal.
-            place = table["kl"][:, min(moves, rows - 1), min(moves, columns - 1)]
+            position = table["kl"][:, min(moves, rows - 1), min(moves, columns - 1)]
             name = f"KL at {moves / divide:g} px"
-            values[name], forms[name] = place.double(), "number"
+            values[name], forms[name] = position.double(), "number"
     elif entry["mode"] == "shifts":
         shares = {
             int(step): flip_shares(table["classes"], int(step))
@@ -69,9 +69,9 @@ def _of_table(table: Mapping[str, Tensor], record: Record) -> ImageValues:
         values |= {f"flip rate, step {step}": share for step, share in shares.items()}
         forms |= dict.fromkeys(values, "rate")
     else:
-        for guesses in (1, 5):
-            name = f"top-{guesses} error"
-            values[name], forms[name] = table[f"top{guesses}_wrong"].double(), "rate"
+        for predictions in (1, 5):
+            name = f"top-{predictions} error"
+            values[name], forms[name] = table[f"top{predictions}_wrong"].double(), "rate"
         if "loss" in table:
             values["loss"], forms["loss"] = table["loss"].double(), "number"
     return ImageValues(table["positions"], table["labels"], values, forms)

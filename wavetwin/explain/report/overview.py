@@ -88,12 +88,12 @@ def _one_of_each_seed(group: Sequence[Run]) -> tuple[list[Run], list[str]]:
 
 
 def _order_of_runs(run: Run) -> tuple[bool, str]:
-    lives = run.manifest.get("lives") or [{}]
-    return run.manifest["status"] == "finished", lives[0].get("started") or ""
+    sessions = run.manifest.get("lives") or [{}]
+    return run.manifest["status"] == "finished", sessions[0].get("started") or ""
 
 
 def run_figures(run: Run, baseline: Baseline | None) -> list[Figure]:
-    """Return the figures of a run that its row shows, in the battery's order."""
+    """Return the figures of a run that its row shows, in the evaluation suite's order."""
     figures = [figure for record in run.scores for figure in headline_figures(record)]
     return figures + (baseline_figures(run, baseline) if baseline is not None else [])
 
@@ -128,35 +128,35 @@ def _fixed_cells(run: Run) -> dict[str, str]:
 def _origin(run: Run) -> str:
     """Return where a run is from and what marks it."""
     manifest = run.manifest
-    words = [f"{run.label}: commit {manifest['commit'] or 'none'}", f"digest {manifest['digest']}"]
-    return "; ".join([*words, *marks_of(run)])
+    parts = [f"{run.label}: commit {manifest['commit'] or 'none'}", f"digest {manifest['digest']}"]
+    return "; ".join([*parts, *marks_of(run)])
 
 
 def marks_of(run: Run) -> list[str]:
     """Return what sets a run apart from a clean, whole one; empty for that."""
     manifest = run.manifest
-    words: list[str] = []
+    parts: list[str] = []
     if trial_mark(manifest):
-        words.append(trial_mark(manifest))
+        parts.append(trial_mark(manifest))
     if edit_mark(manifest):
-        words.append(f"{edit_mark(manifest)} ({EDIT_DIFFERENCE} of the run has the change)")
+        parts.append(f"{edit_mark(manifest)} ({EDIT_DIFFERENCE} of the run has the change)")
     if manifest["dirty"]:
-        words.append("built from uncommitted changes")
+        parts.append("built from uncommitted changes")
     drift = sorted({*manifest["drift"], *(d for record in run.scores for d in record["drift"])})
     if drift:
-        words.append("modified after the build: " + ", ".join(drift))
+        parts.append("modified after the build: " + ", ".join(drift))
     if manifest["status"] != "finished":
-        words.append(f"not finished ({manifest['status']})")
+        parts.append(f"not finished ({manifest['status']})")
     if manifest.get("bad_images"):
-        words.append(f"{len(manifest['bad_images'])} damaged images left out of training")
+        parts.append(f"{len(manifest['bad_images'])} damaged images left out of training")
     for marked, which in (
         ("some scores are of other weights than the last", _other_weights(run)),
         ("some scores are of a few batches only", _few_batches(run)),
         ("damaged images left out of some scores", _skipped(run)),
     ):
         if which:
-            words.append(f"{marked}: {which}")
-    return words
+            parts.append(f"{marked}: {which}")
+    return parts
 
 
 def _other_weights(run: Run) -> str:

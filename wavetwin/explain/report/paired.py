@@ -9,10 +9,10 @@ import torch
 
 from wavetwin.explain.report.figures import (
     in_form,
-    normalised_words,
-    record_words,
-    shift_words,
-    split_words,
+    normalised_label,
+    record_label,
+    shift_label,
+    split_label,
     with_interval,
 )
 from wavetwin.explain.report.image_values import ImageValues, image_values
@@ -39,20 +39,20 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
     left_out: list[str] = []
     for record in pairs[0][0].scores:
         found = [[_same_entry(run, record) for run in pair] for pair in pairs]
-        words = _entry_words(record)
+        label = _entry_label(record)
         if not all(each is not None for pair in found for each in pair):
-            left_out.append(f"{words}: not scored in every run")
+            left_out.append(f"{label}: not scored in every run")
             continue
-        rows_of_entry = _entry_rows(pairs, record, words)
+        rows_of_entry = _entry_rows(pairs, record, label)
         if rows_of_entry:
             rows += rows_of_entry
         else:
-            left_out.append(f"{words}: no predictions by image are kept")
+            left_out.append(f"{label}: no predictions by image are kept")
     if not rows:
         raise RunError(
-            f"'{first}' and '{second}' have no entry of the battery in common that keeps "
+            f"'{first}' and '{second}' have no entry of the evaluation suite in common that keeps "
             "predictions by image",
-            "evaluate both with the same battery",
+            "evaluate both with the same evaluation suite",
         )
     seeds = ", ".join(str(pair[0].seed) for pair in pairs)
     remarks = [
@@ -61,7 +61,7 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
         "95 % interval of the difference over images"
         + (" and seeds, drawn independently of each other" if len(pairs) > 1 else " (one seed)"),
         *remarks,
-        *(f"left out: {words}" for words in left_out),
+        *(f"left out: {label}" for label in left_out),
     ]
     header = ["entry", "measure", first, second, f"{second} - {first} [95 %]"]
     return Section(f"{second} against {first}, paired", header, rows, remarks)
@@ -84,7 +84,7 @@ def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], li
         sides.append(by_seed)
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
-        there = ", ".join(sorted({f"{run.name} ({_seed_words(run)})" for run in runs}))
+        there = ", ".join(sorted({f"{run.name} ({_seed_label(run)})" for run in runs}))
         raise RunError(
             f"no runs of '{first}' and '{second}' have a seed in common",
             f"--paired takes the names of two experiments; the runs are {there}",
@@ -98,7 +98,7 @@ def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], li
     return [(sides[0][seed], sides[1][seed]) for seed in common], remarks
 
 
-def _seed_words(run: Run) -> str:
+def _seed_label(run: Run) -> str:
     return "no seed" if run.seed is None else f"seed {run.seed}"
 
 
@@ -110,7 +110,7 @@ def _same_entry(run: Run, record: Record) -> Record | None:
     return None
 
 
-def _entry_rows(pairs: Sequence[Pair], record: Record, words: str) -> list[list[str]]:
+def _entry_rows(pairs: Sequence[Pair], record: Record, label: str) -> list[list[str]]:
     """Return a row a measure; none where a run keeps no predictions of the entry."""
     tables: list[list[ImageValues]] = [[], []]
     for pair in pairs:
@@ -128,7 +128,7 @@ def _entry_rows(pairs: Sequence[Pair], record: Record, words: str) -> list[list[
         difference = paired_interval(first, second, is_rate=form == "rate")
         rows.append(
             [
-                words,
+                label,
                 name,
                 in_form(float(first.mean()), form),
                 in_form(float(second.mean()), form),
@@ -151,8 +151,8 @@ def _check_same_images(
     reason = None
     if own["data"] != record["data"]:
         reason = "their data are not the same"
-    elif record_words(own) != record_words(record):
-        told = [record_words(each).removeprefix(", ") or "whole" for each in (record, own)]
+    elif record_label(own) != record_label(record):
+        told = [record_label(each).removeprefix(", ") or "whole" for each in (record, own)]
         reason = f"one evaluation is '{told[0]}', the other '{told[1]}'"
     elif tables and not torch.equal(tables[0].positions, found.positions):
         reason = "they were evaluated on other images"
@@ -160,15 +160,15 @@ def _check_same_images(
         reason = "their images have other labels"
     if reason is not None:
         raise RunError(
-            f"{reference.folder} and {run.folder} cannot be paired in {_entry_words(record)}: "
+            f"{reference.folder} and {run.folder} cannot be paired in {_entry_label(record)}: "
             f"{reason}",
             "evaluate both on the same images and with the same --weights, with evaluate.py --again",
         )
 
 
-def _entry_words(record: Record) -> str:
+def _entry_label(record: Record) -> str:
     entry = record["entry"]
-    words = entry["mode"].replace("_", " ")
+    label = entry["mode"].replace("_", " ")
     if entry["mode"] == "shifts":
-        words += f", {shift_words(entry)}"
-    return words + split_words(entry) + normalised_words(entry) + record_words(record)
+        label += f", {shift_label(entry)}"
+    return label + split_label(entry) + normalised_label(entry) + record_label(record)

@@ -10,9 +10,9 @@ from wavetwin.explain.report.baseline import PUBLISHED_SHIFT
 from wavetwin.explain.report.figures import (
     Form,
     in_form,
-    normalised_words,
-    record_words,
-    split_words,
+    normalised_label,
+    record_label,
+    split_label,
     with_interval,
 )
 from wavetwin.explain.report.overview import curve_of
@@ -52,7 +52,7 @@ def published_rows(run: Run, model: PublishedModel) -> Iterator[Row]:
     published = float(model.trainable_parameters)
     yield Row("trainable parameters", trainable, published, "count")
     yield from _training_rows(run, model)
-    # Errors come first, whatever the order of the battery.
+    # Errors come first, whatever the order of the evaluation suite.
     for record in run.scores:
         if record["entry"]["mode"] in ("one_crop", "ten_crops"):
             yield from _crop_rows(record, model)
@@ -93,21 +93,21 @@ def _crop_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
     for name in _ERRORS:
         published = model.error(mode, split, name)
         if published is not None:
-            words = f"{name[:3]}-{name[3]} error{crops}{split_words(entry)}"
-            words += normalised_words(entry) + record_words(record)
+            label = f"{name[:3]}-{name[3]} error{crops}{split_label(entry)}"
+            label += normalised_label(entry) + record_label(record)
             poster = _poster(model).get(prefix + name) if split == "test" else None
-            yield Row(words, record["scores"][name], published, "rate", intervals.get(name), poster)
+            yield Row(label, record["scores"][name], published, "rate", intervals.get(name), poster)
 
 
 def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
     entry, scores = record["entry"], record["scores"]
     intervals: dict[str, Any] = record.get("intervals") or {}
     split, direction = entry.get("split") or "test", entry["direction"]
-    how = normalised_words(entry)
-    words = f"{direction}{split_words(entry)}{how if 'normalised' in how else ', normalised' + how}"
+    how = normalised_label(entry)
+    label = f"{direction}{split_label(entry)}{how if 'normalised' in how else ', normalised' + how}"
     if entry["max_shift"] != PUBLISHED_SHIFT:
-        words += f", moved by up to {entry['max_shift']} px"
-    words += record_words(record)
+        label += f", moved by up to {entry['max_shift']} px"
+    label += record_label(record)
     divide = entry.get("pixel_divide", 1)
     if "kl_divergence" in scores:
         published = model.divergences(direction, split)
@@ -116,7 +116,7 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
         for pixels in range(1, entry["max_shift"] + 1):
             if SHIFT_UNIT * pixels < len(published) and not isinstance(values[0], list):
                 yield Row(
-                    f"KL at {pixels} px, {words}",
+                    f"KL at {pixels} px, {label}",
                     values[pixels * divide],
                     published[SHIFT_UNIT * pixels],
                     "number",
@@ -127,12 +127,12 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
         common = [step for step in scores["flip_rate"] if int(step) in published_rates]
         if set(map(str, published_rates)) == set(scores["flip_rate"]):
             mean = sum(published_rates.values()) / len(published_rates)
-            name = f"mean flip rate, {words}"
+            name = f"mean flip rate, {label}"
             interval = intervals.get("mean_flip_rate")
             yield Row(name, scores["mean_flip_rate"], mean, "rate", interval)
         for step in common:
             yield Row(
-                f"flip rate at step {step}, {words}",
+                f"flip rate at step {step}, {label}",
                 scores["flip_rate"][step],
                 published_rates[int(step)],
                 "rate",
@@ -142,24 +142,24 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
 
 def _corruption_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
     published = model.corruption_errors()
-    suffix = normalised_words(record["entry"]) + record_words(record)
+    suffix = normalised_label(record["entry"]) + record_label(record)
     for name, errors in record["scores"]["top1_error"].items():
         common = [step for step in errors if int(step) in published.get(name, {})]
         if common:
             own = sum(errors[step] for step in common) / len(common)
             other = sum(published[name][int(step)] for step in common) / len(common)
-            words = f"top-1 error, {name.replace('_', ' ')}, mean of severities {', '.join(common)}"
-            yield Row(words + suffix, own, other, "rate")
+            label = f"top-1 error, {name.replace('_', ' ')}, mean of severities {', '.join(common)}"
+            yield Row(label + suffix, own, other, "rate")
 
 
 def _perturbation_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
     published = model.perturbation_rates()
-    suffix = normalised_words(record["entry"]) + record_words(record)
+    suffix = normalised_label(record["entry"]) + record_label(record)
     intervals: dict[str, Any] = (record.get("intervals") or {}).get("flip_rate", {})
     for name, rate in record["scores"]["flip_rate"].items():
         if name in published:
-            words = f"flip rate between frames, {name.replace('_', ' ')}{suffix}"
-            yield Row(words, rate, published[name][1], "rate", intervals.get(name))
+            label = f"flip rate between frames, {name.replace('_', ' ')}{suffix}"
+            yield Row(label, rate, published[name][1], "rate", intervals.get(name))
 
 
 def _poster(model: PublishedModel) -> dict[str, float]:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from wavetwin.explain.html import facts, table
+from wavetwin.explain.html import info, table
 from wavetwin.explain.report.overview import marks_of
 from wavetwin.explain.report.page import Part
 from wavetwin.explain.report.runs import Run, build_of
@@ -57,15 +57,15 @@ def _of_run(number: int, run: Run) -> str:
     parts = [
         f'<h3 id="{run_anchor(number)}">{html.escape(run.label)}</h3>',
         marks,
-        facts(list(_facts(run, build))),
+        info(list(_info(run, build))),
         f"<pre><code>{html.escape(chr(10).join(_commands(run, build)))}</code></pre>",
-        _lives(run),
+        _sessions(run),
         _resolved_spec(run),
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _facts(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _info(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what is recorded of the run, name and value; what is not, is left out."""
     manifest, last = run.manifest, run.scores[-1] if run.scores else {}
     sources = {source.get("role"): source for source in manifest.get("sources") or []}
@@ -97,8 +97,11 @@ def _facts(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _version(source: dict[str, Any]) -> str:
-    words = [source.get("version"), f"commit {source['commit']}" if source.get("commit") else None]
-    return ", ".join(word for word in words if word)
+    fragments = [
+        source.get("version"),
+        f"commit {source['commit']}" if source.get("commit") else None,
+    ]
+    return ", ".join(word for word in fragments if word)
 
 
 def _listed(values: dict[str, Any]) -> str:
@@ -110,8 +113,8 @@ def _distinct(run: Run, name: str) -> str:
 
 
 def _machine(run: Run) -> str:
-    lives = run.manifest.get("lives") or []
-    machine = lives[-1].get("machine") or {} if lives else {}
+    sessions = run.manifest.get("lives") or []
+    machine = sessions[-1].get("machine") or {} if sessions else {}
     found = {name: machine[name] for name in _MACHINE if machine.get(name) is not None}
     return _listed({name.replace("_", " "): value for name, value in found.items()})
 
@@ -162,36 +165,36 @@ def _evaluations(run: Run, folder: str, by_slurm_script: bool) -> Iterator[tuple
         launch = Launch.from_record(record.get("launch"))
         if by_slurm_script and launch.launcher == "slurm.sh":
             continue
-        words: list[str] = []
+        fragments: list[str] = []
         if record.get("checkpoint", "last") != "last":
-            words += ["--weights", record["checkpoint"]]
+            fragments += ["--weights", record["checkpoint"]]
         if record.get("limit_batches") is not None:
-            words += ["--limit-batches", str(record["limit_batches"])]
-        yield tuple(evaluation_command(launch, folder, words))
+            fragments += ["--limit-batches", str(record["limit_batches"])]
+        yield tuple(evaluation_command(launch, folder, fragments))
 
 
 def _evaluate_weights(run: Run) -> str:
     last = run.scores[-1]
-    words = ["wavetwin", "evaluate", last["weights_file"], "--spec", last["spec"]]
+    fragments = ["wavetwin", "evaluate", last["weights_file"], "--spec", last["spec"]]
     if last.get("limit_batches") is not None:
-        words += ["--limit-batches", str(last["limit_batches"])]
-    return shlex.join([*words, *_settings(last.get("overrides") or [])])
+        fragments += ["--limit-batches", str(last["limit_batches"])]
+    return shlex.join([*fragments, *_settings(last.get("overrides") or [])])
 
 
-def _lives(run: Run) -> str:
-    lives = run.manifest.get("lives") or []
-    if len(lives) < 2:
+def _sessions(run: Run) -> str:
+    sessions = run.manifest.get("lives") or []
+    if len(sessions) < 2:
         return ""
     header = ["start", "ended", "outcome", "steps", "command"]
     rows = [
         [
-            str(life.get("started") or ""),
-            str(life.get("ended") or ""),
-            str(life.get("outcome") or ""),
-            f"{life.get('first_step')} to {life.get('last_step')}",
-            shlex.join(life.get("command") or []),
+            str(session.get("started") or ""),
+            str(session.get("ended") or ""),
+            str(session.get("outcome") or ""),
+            f"{session.get('first_step')} to {session.get('last_step')}",
+            shlex.join(session.get("command") or []),
         ]
-        for life in lives
+        for session in sessions
     ]
     return table(f"Times that training of {run.label} was started", header, rows, kind="words")
 

@@ -1,4 +1,4 @@
-"""What a report reads of one run folder, or of a book of scores of weights without a run."""
+"""What a report reads of one run folder, or of a scores file of scores of weights without a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wavetwin.runtime.process.json_files import read_json
 from wavetwin.runtime.training.records import read_lines
 from wavetwin.runtime.training.run_names import trial_mark
 
-__all__ = ["Record", "Run", "build_of", "graph_of", "is_operand", "read_operand", "read_run"]
+__all__ = ["Record", "Run", "build_of", "graph_of", "is_source", "read_run", "read_source"]
 
 _REMEDY = "name a folder below runs/, such as runs/<name>/<run>"
 _COPY_AGAIN = "copy it from the folder that the run was built in"
@@ -81,18 +81,18 @@ class Run:
         return next((part for part in word if part.startswith("limit")), "")
 
 
-def is_operand(path: Path) -> bool:
+def is_source(path: Path) -> bool:
     """Whether a path may be meant as a run or a scores file; a pattern of a shell finds others."""
     return not path.exists() or (path / "manifest.json").exists() or path.suffix == ".json"
 
 
-def read_operand(path: Path) -> Run:
-    """Read a run folder, or the book of scores that `wavetwin evaluate` wrote of some weights.
+def read_source(path: Path) -> Run:
+    """Read a run folder, or the scores file of scores that `wavetwin evaluate` wrote of some weights.
 
     Raises:
         RunError: it is neither, or a file of it is missing or damaged.
     """
-    return _read_book(path) if path.is_file() else read_run(path)
+    return _read_scores_file(path) if path.is_file() else read_run(path)
 
 
 def read_run(folder: Path) -> Run:
@@ -154,8 +154,8 @@ def build_of(run: Run) -> dict[str, Any]:
     return {} if run.plan is None or not file.is_file() else read_json(file)
 
 
-def _read_book(file: Path) -> Run:
-    """Read a book of `wavetwin evaluate`.
+def _read_scores_file(file: Path) -> Run:
+    """Read a scores file of `wavetwin evaluate`.
 
     Raises:
         RunError: it is a run's, or empty, or of several weights.
@@ -164,12 +164,12 @@ def _read_book(file: Path) -> Run:
     if not records or any(record.get("weights_file") is None for record in records):
         raise RunError(
             f"{file} has no scores of weights without a run",
-            "name a run's folder, or a book that `wavetwin evaluate` wrote",
+            "name a run's folder, or a scores file that `wavetwin evaluate` wrote",
         )
     if len({record["weights"] for record in records}) > 1:
         raise RunError(
             f"{file} has scores of several weights",
-            "evaluate each of them into a book of its own, with --out",
+            "evaluate each of them into a scores file of its own, with --out",
         )
     last = records[-1]
     known = ("digest", "training_digest", "model_digest", "commit", "dirty", "drift")

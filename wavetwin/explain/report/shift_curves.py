@@ -12,10 +12,10 @@ from wavetwin.explain.report.baseline import PUBLISHED_SHIFT
 from wavetwin.explain.report.curves import published_looks, run_key
 from wavetwin.explain.report.figures import (
     Form,
-    normalised_words,
-    record_words,
-    shift_words,
-    split_words,
+    normalised_label,
+    record_label,
+    shift_label,
+    split_label,
     with_interval,
 )
 from wavetwin.explain.report.page import Part, remarks_html, with_intervals
@@ -44,7 +44,7 @@ class _Family:
     """Curves that may stand in one plot: of one metric, and of images treated alike."""
 
     metric: str
-    words: str
+    caption: str
     direction: str
     split: str
     curves: list[_Curve]
@@ -59,12 +59,12 @@ def shifts_part(runs: Sequence[Run]) -> Part | None:
     figures: list[str] = []
     numbers: list[str] = []
     for family in families:
-        title = f"{_METRICS[family.metric][0]}, {family.words}"
+        title = f"{_METRICS[family.metric][0]}, {family.caption}"
         figures.append(figure(_draw(family, runs, published, title), title))
         numbers.append(_numbers(family, runs, title))
     remarks = [
         "bars and brackets: 95 % intervals over images",
-        "flip rate at a shift of s: the share of pairs of frames s apart whose first guesses differ; "
+        "flip rate at a shift of s: the share of pairs of frames s apart whose top predictions differ; "
         "KL at s: the mean over images of KL(p0 || ps), p0 the prediction for the unmoved image; "
         "of moves in both directions, the diagonal",
     ]
@@ -95,11 +95,11 @@ def _families(runs: Sequence[Run]) -> list[_Family]:
             metric = next((name for name in _METRICS if name in scores), None)
             if entry["mode"] != "shifts" or metric is None:
                 continue
-            words = shift_words(entry) + split_words(entry)
-            words += normalised_words(entry) + record_words(record)
+            caption = shift_label(entry) + split_label(entry)
+            caption += normalised_label(entry) + record_label(record)
             family = found.setdefault(
-                (metric, words),
-                _Family(metric, words, entry["direction"], entry.get("split") or "test", []),
+                (metric, caption),
+                _Family(metric, caption, entry["direction"], entry.get("split") or "test", []),
             )
             family.curves.append(_Curve(number, _points(record, metric)))
     return sorted(found.values(), key=lambda family: family.metric)
@@ -117,20 +117,20 @@ def _points(record: Record, metric: str) -> list[tuple[float, float, Sequence[fl
         ]
     return [
         (
-            place / divide,
-            _diagonal(value, place),
-            None if intervals is None else _of_grid(intervals[place], value, place),
+            position / divide,
+            _diagonal(value, position),
+            None if intervals is None else _of_grid(intervals[position], value, position),
         )
-        for place, value in enumerate(values)
+        for position, value in enumerate(values)
     ]
 
 
-def _diagonal(value: Any, place: int) -> float:
-    return float(value[place] if isinstance(value, list) else value)
+def _diagonal(value: Any, position: int) -> float:
+    return float(value[position] if isinstance(value, list) else value)
 
 
-def _of_grid(interval: Any, value: Any, place: int) -> Sequence[float] | None:
-    return interval[place] if isinstance(value, list) else interval
+def _of_grid(interval: Any, value: Any, position: int) -> Sequence[float] | None:
+    return interval[position] if isinstance(value, list) else interval
 
 
 def _draw(
@@ -163,7 +163,7 @@ def _published_points(model: PublishedModel, family: _Family) -> list[tuple[floa
         rates = model.flip_rates(family.direction, family.split)
         return [(float(step), rate) for step, rate in rates.items()]
     divergences = model.divergences(family.direction, family.split)
-    return [(place / SHIFT_UNIT, value) for place, value in enumerate(divergences)]
+    return [(position / SHIFT_UNIT, value) for position, value in enumerate(divergences)]
 
 
 def _numbers(family: _Family, runs: Sequence[Run], title: str) -> str:

@@ -16,7 +16,7 @@ from wavetwin.explain.report.html_report import CompilerParts, html_report
 from wavetwin.explain.report.overview import overview, seeds_section
 from wavetwin.explain.report.page import Section, as_markdown
 from wavetwin.explain.report.paired import paired_section
-from wavetwin.explain.report.runs import Run, is_operand, read_operand
+from wavetwin.explain.report.runs import Run, is_source, read_source
 from wavetwin.files.atomic import write_file
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.run_names import trial_mark
@@ -31,7 +31,7 @@ class ReportOptions:
     published: bool = False
     """The published figures of the same models and data sets (the page always has the models')."""
     baseline: str | None = None
-    """A run folder, a book of scores, or `published:NAME`: mean flip rates in percent of its."""
+    """A run folder, a scores file of scores, or `published:NAME`: mean flip rates in percent of its."""
     paired: tuple[str, str] | None = None
     """Two experiments: the second's scores minus the first's, seed by seed."""
     trials: bool = False
@@ -46,7 +46,7 @@ def report(runs: Sequence[Path], options: ReportOptions | None = None) -> str:
         options: what it has beside the table of runs.
 
     Raises:
-        RunError: an operand is neither, a file of it is damaged, or an option does not fit.
+        RunError: a source is neither, a file of it is damaged, or an option does not fit.
     """
     return as_markdown(_read(runs, options or ReportOptions()).markdown_sections())
 
@@ -118,11 +118,11 @@ class _Material:
 
 
 def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
-    named = [path for path in paths if is_operand(path)]
+    named = [path for path in paths if is_source(path)]
     left_out = [f"{_named(path)} is no run" for path in paths if path not in named]
     if not named:
         named, left_out = list(paths), []
-    runs = [read_operand(path) for path in named]
+    runs = [read_source(path) for path in named]
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     trials = [] if options.trials else [run for run in runs if trial_mark(run.manifest)]
     whole = [run for run in runs if run not in trials]

@@ -6,9 +6,9 @@ time. No torch is imported here, and nothing but the index is written.
 
 from __future__ import annotations
 
-from wavetwin.explain.runs.folders import RunFacts
+from wavetwin.explain.runs.folders import RunInfo
 from wavetwin.explain.runs.index import RunIndex, open_index
 from wavetwin.explain.runs.scores import Score
 from wavetwin.explain.runs.select import Filters, find_run, select_runs
 
-__all__ = ["Filters", "RunFacts", "RunIndex", "Score", "find_run", "open_index", "select_runs"]
+__all__ = ["Filters", "RunIndex", "RunInfo", "Score", "find_run", "open_index", "select_runs"]

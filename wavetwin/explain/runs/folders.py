@@ -13,7 +13,7 @@ from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.edits import edit_mark
 from wavetwin.runtime.training.run_names import trial_mark
 
-__all__ = ["RunFacts", "read_folder", "scan", "stamp_of"]
+__all__ = ["RunInfo", "read_folder", "scan", "stamp_of"]
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ _WATCHED = ("manifest.json", "scores.json", "metrics.jsonl", SPEC)
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunInfo:
     """What the index keeps of a run; None where the folder does not say."""
 
     path: str
@@ -112,7 +112,7 @@ def stamp_of(folder: Path) -> str:
     return " ".join(parts)
 
 
-def read_folder(path: str, folder: Path) -> RunFacts:
+def read_folder(path: str, folder: Path) -> RunInfo:
     """Read a run folder.
 
     Raises:
@@ -124,14 +124,14 @@ def read_folder(path: str, folder: Path) -> RunFacts:
         raise UnreadableRunError("manifest.json is not one of a run of this version of wavetwin")
     warnings: list[str] = []
     document = _read_spec(folder / SPEC, warnings)
-    lives: list[dict[str, Any]] = _member(manifest, "lives", list, [])
-    if not all(isinstance(life, dict) for life in cast("list[object]", lives)):
+    sessions: list[dict[str, Any]] = _member(manifest, "lives", list, [])
+    if not all(isinstance(session, dict) for session in cast("list[object]", sessions)):
         raise UnreadableRunError("manifest.json: 'lives' is not a list of mappings")
     counts: dict[str, Any] = _member(manifest, "parameters", dict, {})
     tags = cast("list[object]", document["tags"]) if _is_list(document.get("tags")) else []
     seconds = _optional(manifest, "training_seconds", (int, float))
     scores, score_marks = read_scores(folder / "scores.json")
-    return RunFacts(
+    return RunInfo(
         path=path,
         name=_member(manifest, "name", str),
         run=_member(manifest, "run", str),
@@ -149,8 +149,8 @@ def read_folder(path: str, folder: Path) -> RunFacts:
         macs=_optional(manifest, "macs", int),
         epochs=_count_epochs(folder / "metrics.jsonl"),
         training_seconds=None if seconds is None else float(seconds),
-        started=_optional(lives[0], "started", str) if lives else None,
-        ended=_optional(lives[-1], "ended", str) if lives else None,
+        started=_optional(sessions[0], "started", str) if sessions else None,
+        ended=_optional(sessions[-1], "ended", str) if sessions else None,
         tags=tuple(str(tag) for tag in tags),
         fields=dict(_flatten(document)),
         scores=tuple(scores),
@@ -241,7 +241,7 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         items = list(cast("dict[str, Any]", value).items())
     elif _is_list(value) and any(isinstance(item, dict | list) for item in value):
-        items = [(str(place), item) for place, item in enumerate(cast("list[Any]", value))]
+        items = [(str(position), item) for position, item in enumerate(cast("list[Any]", value))]
     else:
         yield name, value
         return

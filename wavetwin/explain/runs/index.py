@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from wavetwin.explain.runs.documents import UnreadableRunError
-from wavetwin.explain.runs.folders import RunFacts, read_folder, scan, stamp_of
+from wavetwin.explain.runs.folders import RunInfo, read_folder, scan, stamp_of
 from wavetwin.explain.runs.scores import Score
 from wavetwin.files.json_text import parse_json
 
@@ -69,7 +69,7 @@ class RunIndex:
         """
         known = dict(self._connection.execute("SELECT path, stamp FROM runs"))
         messages: list[str] = []
-        changed: list[tuple[str, RunFacts]] = []
+        changed: list[tuple[str, RunInfo]] = []
         gone: list[str] = []
         seen: set[str] = set()
         # Reading takes the time, and happens before anything is locked.
@@ -95,8 +95,8 @@ class RunIndex:
                     self._connection.execute("DELETE FROM runs")
                 for path in gone:
                     self._connection.execute("DELETE FROM runs WHERE path = ?", (path,))
-                for stamp, facts in changed:
-                    self._replace(stamp, facts)
+                for stamp, info in changed:
+                    self._replace(stamp, info)
         for path, text in self._connection.execute(
             "SELECT path, warnings FROM runs WHERE warnings != '[]' ORDER BY path"
         ):
@@ -134,7 +134,7 @@ class RunIndex:
         query = "SELECT name, value, low, high FROM scores WHERE path = ? ORDER BY position"
         return tuple(Score(*row) for row in self._connection.execute(query, (path,)))
 
-    def facts(self, path: str) -> RunFacts:
+    def info(self, path: str) -> RunInfo:
         """Return all that is known of a run.
 
         Raises:
@@ -150,33 +150,33 @@ class RunIndex:
             values[name] = tuple(parse_json(values[name]))
         tags = self._connection.execute("SELECT tag FROM tags WHERE path = ?", (path,))
         fields = self._connection.execute("SELECT field, value FROM fields WHERE path = ?", (path,))
-        return RunFacts(
+        return RunInfo(
             **values,
             tags=tuple(tag for (tag,) in tags),
             fields={field: parse_json(value) for field, value in fields},
             scores=self.scores(path),
         )
 
-    def _replace(self, stamp: str, facts: RunFacts) -> None:
+    def _replace(self, stamp: str, info: RunInfo) -> None:
         execute, many = self._connection.execute, self._connection.executemany
-        path = facts.path
+        path = info.path
         execute("DELETE FROM runs WHERE path = ?", (path,))
-        values: dict[str, Any] = {name: getattr(facts, name, None) for name in _COLUMNS}
+        values: dict[str, Any] = {name: getattr(info, name, None) for name in _COLUMNS}
         values |= {
-            "git_commit": facts.commit,
-            "marks": json.dumps(facts.marks),
-            "warnings": json.dumps(facts.warnings),
+            "git_commit": info.commit,
+            "marks": json.dumps(info.marks),
+            "warnings": json.dumps(info.warnings),
             "stamp": stamp,
         }
-        places = ", ".join(f":{name}" for name in values)
-        execute(f"INSERT INTO runs ({', '.join(values)}) VALUES ({places})", values)
-        tags = [(path, place, tag) for place, tag in enumerate(facts.tags)]
+        positions = ", ".join(f":{name}" for name in values)
+        execute(f"INSERT INTO runs ({', '.join(values)}) VALUES ({positions})", values)
+        tags = [(path, position, tag) for position, tag in enumerate(info.tags)]
         many("INSERT INTO tags VALUES (?, ?, ?)", tags)
-        fields = [(path, name, json.dumps(value)) for name, value in facts.fields.items()]
+        fields = [(path, name, json.dumps(value)) for name, value in info.fields.items()]
         many("INSERT INTO fields VALUES (?, ?, ?)", fields)
         scores = [
-            (path, place, score.name, score.value, score.low, score.high)
-            for place, score in enumerate(facts.scores)
+            (path, position, score.name, score.value, score.low, score.high)
+            for position, score in enumerate(info.scores)
         ]
         many("INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?)", scores)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from wavetwin.explain.runs.folders import RunFacts
+from wavetwin.explain.runs.folders import RunInfo
 from wavetwin.explain.runs.scores import Score
 from wavetwin.explain.runs.select import find_score
 from wavetwin.explain.start_command import built_folder, training_commands
@@ -22,7 +22,7 @@ ERROR = "one_crop.top1_error"
 """The score that a list shows of every run that has it."""
 
 
-def list_table(runs: Sequence[RunFacts], scores: Sequence[str] = ()) -> str:
+def list_table(runs: Sequence[RunInfo], scores: Sequence[str] = ()) -> str:
     """Return a line a run; `scores` are shown beside the error."""
     error = Score("one_crop.test.top1_error", 0.0, None, None)
     others = [name for name in scores if find_score(name, [error]) is None]
@@ -38,9 +38,9 @@ def list_table(runs: Sequence[RunFacts], scores: Sequence[str] = ()) -> str:
     return "\n".join(align(rows, right=range(2, 3 + len(columns)))) + "\n"
 
 
-def show_text(run: RunFacts, folder: Path) -> str:
+def show_text(run: RunInfo, folder: Path) -> str:
     """Return all about a run: facts, lives, scores, files, how to reproduce it."""
-    facts = [
+    info = [
         ("run", run.path),
         ("status", run.status),
         ("marks", ", ".join(run.marks) or "none"),
@@ -58,11 +58,11 @@ def show_text(run: RunFacts, folder: Path) -> str:
         ("started", run.started or ""),
         ("ended", run.ended or ""),
     ]
-    blocks = ["\n".join(align([fact for fact in facts if fact[1]]))]
+    blocks = ["\n".join(align([fact for fact in info if fact[1]]))]
     manifest = _document(folder / "manifest.json")
-    lives = _life_rows(manifest)
-    if lives:
-        rows = [["life", "steps", "started", "ended", "outcome", "device", "command"], *lives]
+    sessions = _session_rows(manifest)
+    if sessions:
+        rows = [["life", "steps", "started", "ended", "outcome", "device", "command"], *sessions]
         blocks.append("\n".join(align(rows)))
     if run.scores:
         rows = [["score", "value", "95 %"]]
@@ -79,7 +79,7 @@ def show_text(run: RunFacts, folder: Path) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def compare_table(runs: Sequence[RunFacts]) -> str:
+def compare_table(runs: Sequence[RunInfo]) -> str:
     """Return the facts and fields that differ, and the scores side by side."""
     document = compare_document(runs)
     blocks: list[str] = []
@@ -103,13 +103,13 @@ def compare_table(runs: Sequence[RunFacts]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def compare_document(runs: Sequence[RunFacts]) -> dict[str, Any]:
+def compare_document(runs: Sequence[RunInfo]) -> dict[str, Any]:
     """Return what `compare` shows, as JSON values: each row has a value a run, null for none."""
-    facts = {
+    info = {
         name: [getattr(run, name) for run in runs]
         for name in ("commit", "status", "epochs", "parameters", "macs", "training_seconds")
     }
-    facts["marks"] = [", ".join(run.marks) for run in runs]
+    info["marks"] = [", ".join(run.marks) for run in runs]
     fields = {
         name: [run.fields.get(name) for run in runs]
         for name in _union(run.fields for run in runs if run.fields)
@@ -118,7 +118,7 @@ def compare_document(runs: Sequence[RunFacts]) -> dict[str, Any]:
     names = _union([score.name for score in run.scores] for run in runs)
     return {
         "runs": [run.path for run in runs],
-        "facts": {name: values for name, values in facts.items() if _differ(values)},
+        "facts": {name: values for name, values in info.items() if _differ(values)},
         "fields": {name: values for name, values in fields.items() if _differ(values)},
         "scores": {
             name: [_score_document(find_score_exactly(name, run.scores)) for run in runs]
@@ -127,21 +127,21 @@ def compare_document(runs: Sequence[RunFacts]) -> dict[str, Any]:
     }
 
 
-def _column_title(run: RunFacts) -> str:
+def _column_title(run: RunInfo) -> str:
     mark = trial_mark({"limit_batches": run.limit_batches})
     return f"{run.path}, {mark}" if mark else run.path
 
 
-def run_document(run: RunFacts) -> dict[str, Any]:
+def run_document(run: RunInfo) -> dict[str, Any]:
     """Return a run as JSON values."""
     names = (
         "path", "name", "run", "status", "seed", "digest", "training_digest", "model_digest",
         "commit", "marks", "limit_batches", "parameters", "macs", "epochs", "training_seconds", "started", "ended",
         "tags",
     )  # fmt: skip
-    facts: dict[str, Any] = {name: getattr(run, name) for name in names}
+    info: dict[str, Any] = {name: getattr(run, name) for name in names}
     scores = {score.name: _score_document(score) for score in run.scores}
-    return facts | {"fields": dict(run.fields), "scores": scores}
+    return info | {"fields": dict(run.fields), "scores": scores}
 
 
 def find_score_exactly(name: str, scores: Iterable[Score]) -> Score | None:
@@ -194,19 +194,19 @@ def _document(file: Path) -> dict[str, Any]:
     return _mapping(document)
 
 
-def _life_rows(manifest: dict[str, Any]) -> list[list[str]]:
+def _session_rows(manifest: dict[str, Any]) -> list[list[str]]:
     rows: list[list[str]] = []
-    for number, life in enumerate(manifest.get("lives", []), 1):
-        machine = _mapping(life.get("machine"))
+    for number, session in enumerate(manifest.get("lives", []), 1):
+        machine = _mapping(session.get("machine"))
         rows.append(
             [
                 str(number),
-                f"{life.get('first_step')} to {life.get('last_step')}",
-                _text(life.get("started")),
-                _text(life.get("ended")),
-                _text(life.get("outcome")),
+                f"{session.get('first_step')} to {session.get('last_step')}",
+                _text(session.get("started")),
+                _text(session.get("ended")),
+                _text(session.get("outcome")),
                 _text(machine.get("device")),
-                _command(life),
+                _command(session),
             ]
         )
     return rows
@@ -220,12 +220,12 @@ def _files(folder: Path) -> list[str]:
     return align(rows, right=(1,)) if rows else []
 
 
-def _reproduce(run: RunFacts, build: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+def _reproduce(run: RunInfo, build: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     """Return commands that build and train the same again, or why there are none."""
     if run.commit is None:
         return ["the run is of no commit: it cannot be built again from its files alone"]
-    place = f"../at-{run.commit[:8]}"
-    lines = [f"git worktree add {place} {run.commit} && cd {place}"]
+    location = f"../at-{run.commit[:8]}"
+    lines = [f"git worktree add {location} {run.commit} && cd {location}"]
     if "dirty" in run.marks:
         lines.append("git apply PATCH  # inputs.patch of the folder that the run was built in")
     spec = build.get("spec")
@@ -238,9 +238,9 @@ def _reproduce(run: RunFacts, build: dict[str, Any], manifest: dict[str, Any]) -
     return lines
 
 
-def _command(life: dict[str, Any]) -> str:
-    words = life.get("command")
-    return shlex.join(map(str, cast("list[object]", words))) if isinstance(words, list) else ""
+def _command(session: dict[str, Any]) -> str:
+    label = session.get("command")
+    return shlex.join(map(str, cast("list[object]", label))) if isinstance(label, list) else ""
 
 
 def _mapping(value: Any) -> dict[str, Any]:

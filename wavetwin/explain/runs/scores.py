@@ -53,7 +53,7 @@ def read_scores(file: Path) -> tuple[list[Score], list[str]]:
             name = ".".join([_entry_name(entry), *special])
             scores = _score_values(name, record["scores"], intervals)
             found += [(rank, score) for score in scores]
-            marks += [words for words in special.values() if words not in marks]
+            marks += [label for label in special.values() if label not in marks]
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise UnreadableRunError(f"{file.name} is not as scores are: {error!r}") from error
     return [score for _, score in sorted(found, key=lambda item: item[0])], marks
@@ -105,5 +105,5 @@ def _score_values(name: str, value: Any, ends: Any) -> Iterator[Score]:
         for key, item in cast("dict[str, Any]", value).items():
             yield from _score_values(f"{name}.{key}", item, ends.get(key) if ends else None)
     elif isinstance(value, list):
-        for place, item in enumerate(cast("list[Any]", value)):
-            yield from _score_values(f"{name}.{place}", item, ends[place] if ends else None)
+        for position, item in enumerate(cast("list[Any]", value)):
+            yield from _score_values(f"{name}.{position}", item, ends[position] if ends else None)

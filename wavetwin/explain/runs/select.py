@@ -11,7 +11,7 @@ from typing import Any
 
 from wavetwin.compiler.parse.scalars import resolve_scalar
 from wavetwin.compiler.parse.suggest import nearest
-from wavetwin.explain.runs.folders import RunFacts
+from wavetwin.explain.runs.folders import RunInfo
 from wavetwin.explain.runs.index import RunIndex
 from wavetwin.explain.runs.scores import Score
 from wavetwin.runtime.process.errors import RunError
@@ -94,7 +94,7 @@ def parse_condition(text: str, *, wants_number: bool = False) -> Condition:
     return Condition(match[1], match[2], value)
 
 
-def select_runs(index: RunIndex, filters: Filters) -> list[RunFacts]:
+def select_runs(index: RunIndex, filters: Filters) -> list[RunInfo]:
     """Return the runs that fit every filter, sorted.
 
     Raises:
@@ -111,7 +111,7 @@ def select_runs(index: RunIndex, filters: Filters) -> list[RunFacts]:
     for name in wanted:
         _check_score(index, name)
     runs = [
-        index.facts(path)
+        index.info(path)
         for path in _paths(index, filters)
         if all(_field_holds(index, path, condition) for condition in fields)
     ]
@@ -131,7 +131,7 @@ def find_score(name: str, scores: Iterable[Score]) -> Score | None:
     return None
 
 
-def find_run(index: RunIndex, text: str, runs: Path) -> RunFacts:
+def find_run(index: RunIndex, text: str, runs: Path) -> RunInfo:
     """Return the run that a path, a name, or how one of them begins means.
 
     Raises:
@@ -143,14 +143,14 @@ def find_run(index: RunIndex, text: str, runs: Path) -> RunFacts:
         inside = folder.resolve()
         root = runs.resolve()
         if inside.is_relative_to(root) and inside.relative_to(root).as_posix() in paths:
-            return index.facts(inside.relative_to(root).as_posix())
+            return index.info(inside.relative_to(root).as_posix())
         if not inside.is_relative_to(root):
             raise RunError(
                 f"{folder} is not below {runs}", f"--runs {folder.absolute().parents[1]}"
             )
     word = text.strip("/")
-    known = [index.facts(path) for path in paths]
-    tests: tuple[Callable[[RunFacts], bool], ...] = (
+    known = [index.info(path) for path in paths]
+    tests: tuple[Callable[[RunInfo], bool], ...] = (
         lambda run: word == run.path,
         lambda run: word in (run.name, run.run),
         lambda run: run.path.startswith(word) or run.run.startswith(word),
@@ -192,7 +192,7 @@ def _field_holds(index: RunIndex, path: str, condition: Condition) -> bool:
     return condition.holds(value)
 
 
-def _score_holds(run: RunFacts, condition: Condition) -> bool:
+def _score_holds(run: RunInfo, condition: Condition) -> bool:
     score = find_score(condition.name, run.scores)
     return score is not None and condition.holds(score.value)
 
@@ -227,10 +227,10 @@ def _means(name: str, full: str) -> bool:
     return all(part in rest for part in wanted)
 
 
-def _sorted(runs: list[RunFacts], key: str, *, descending: bool) -> list[RunFacts]:
+def _sorted(runs: list[RunInfo], key: str, *, descending: bool) -> list[RunInfo]:
     """Sort; runs that lack the value come last either way."""
 
-    def value(run: RunFacts) -> Any:
+    def value(run: RunInfo) -> Any:
         if key in _SORT_FIELDS:
             return getattr(run, key)
         score = find_score(key, run.scores)
@@ -241,7 +241,7 @@ def _sorted(runs: list[RunFacts], key: str, *, descending: bool) -> list[RunFact
     return having + [run for run in runs if value(run) is None]
 
 
-def _digests(run: RunFacts) -> tuple[str, str, str]:
+def _digests(run: RunInfo) -> tuple[str, str, str]:
     return run.digest, run.training_digest, run.model_digest
 
 

@@ -167,8 +167,8 @@ def draw_panels(
     for panel, colours in zip(tile.panels, tile.strips, strict=True):
         _paste(picture, draw, panel, (x, y, side), Image.Resampling.NEAREST)
         for number, colour in enumerate(colours):
-            place = (x + number * strip, y + side, strip)
-            _paste(picture, draw, colour, place, Image.Resampling.BOX)
+            position = (x + number * strip, y + side, strip)
+            _paste(picture, draw, colour, position, Image.Resampling.BOX)
         x += side + 2
     _paste(picture, draw, tile.spectrum, (x, y, side), Image.Resampling.LANCZOS)
     # Ticks where the axes meet the frame: they show frequency 0 and hide nothing.
@@ -184,9 +184,9 @@ def _paste(
     picture: Image.Image,
     draw: ImageDraw.ImageDraw,
     pixels: Pixels,
-    place: tuple[int, int, int],
+    position: tuple[int, int, int],
     method: Image.Resampling,
 ) -> None:
-    x, y, side = place
+    x, y, side = position
     picture.paste(Image.fromarray(pixels).resize((side, side), method), (x, y))
     draw.rectangle((x, y, x + side - 1, y + side - 1), outline=FRAME)

@@ -35,8 +35,8 @@ def origin_table(compiled: Compiled, *, full: bool = False) -> str:
 
 
 def _origin(compiled: Compiled, path: Path, value: Any) -> str:
-    words = origin_of(compiled.loaded, path, value).text()
-    return f"{words}, by the file's name" if path == ("name",) and words == "default" else words
+    label = origin_of(compiled.loaded, path, value).text()
+    return f"{label}, by the file's name" if path == ("name",) and label == "default" else label
 
 
 def _value(value: Any, full: bool) -> str:

@@ -58,16 +58,16 @@ def _plane(choice: PacketChoice) -> list[str]:
 
 
 def _row(choice: PacketChoice, use: PacketUse) -> tuple[str, ...]:
-    down, right = centre(use.facts, choice.levels)
-    angle = "" if use.facts.is_lowpass else f"{orientation(use.facts, choice.levels):.0f}"
+    down, right = centre(use.info, choice.levels)
+    angle = "" if use.info.is_lowpass else f"{orientation(use.info, choice.levels):.0f}"
     return (
         str(use.number),
         f"{down:+z.2f}",
         f"{right:z.2f}",
         angle,
-        "" if use.facts.is_lowpass else str(use.facts.dyadic_band),
+        "" if use.info.is_lowpass else str(use.info.dyadic_band),
         str(use.band or "-"),
         str(use.group or "-"),
         use.channels,
-        kind(choice.transform, use.facts, choice.levels),
+        kind(choice.transform, use.info, choice.levels),
     )

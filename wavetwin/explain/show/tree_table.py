@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wavetwin.explain.model_tree import Alike, Branch, folded, model_tree
-from wavetwin.explain.show.place_letters import file_letters, short_places
+from wavetwin.explain.show.location_keys import file_keys, short_locations
 from wavetwin.explain.text_table import align
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
@@ -47,7 +47,7 @@ def tree_table(graph: ModuleGraph, *, full: bool = False) -> str:
         graph: of the model.
         full: write out branches that are alike, too.
     """
-    files = file_letters(place for node in graph for place in node.origin)
+    files = file_keys(location for node in graph for location in node.origin)
     rows: list[Row] = [HEADS]
     for member in model_tree(graph).members:
         rows += _rows(member, 0, files, full)
@@ -75,19 +75,19 @@ def _rows(
                 _shape(member),
                 _counts(member.parameters),
                 f"{member.macs:,}" if member.macs else "",
-                short_places(member.origin, files),
+                short_locations(member.origin, files),
             )
         ]
-    name, words, branch = "", "", member
+    name, label, branch = "", "", member
     if isinstance(member, Alike):
         branch = member.first
-        name, words = f"{member.names[0]}..{member.names[-1]}", f"each of {len(member.names)}"
+        name, label = f"{member.names[0]}..{member.names[-1]}", f"each of {len(member.names)}"
     assert isinstance(branch, Branch)
     *_, last = branch.nodes
     rows: list[Row] = [
         (
             margin + (name or branch.name),
-            words,
+            label,
             _shape(last),
             _counts(branch.parameters),
             f"{branch.macs:,}" if branch.macs else "",

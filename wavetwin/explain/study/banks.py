@@ -52,9 +52,9 @@ class GratingBank(nn.Module):
         self.stride = stride
         self.sigma = sigma
         self.radius = math.ceil(4 * sigma)
-        places = torch.arange(-self.radius, self.radius + 1, dtype=torch.float64)
-        window = torch.exp(-places.square() / (2 * sigma**2))
-        waves = torch.polar(window / window.sum(), frequencies.double()[..., None] * places)
+        positions = torch.arange(-self.radius, self.radius + 1, dtype=torch.float64)
+        window = torch.exp(-positions.square() / (2 * sigma**2))
+        waves = torch.polar(window / window.sum(), frequencies.double()[..., None] * positions)
         self.register_buffer("filters", torch.view_as_real(waves), persistent=False)
 
     @property
@@ -84,6 +84,6 @@ class GratingBank(nn.Module):
     def _matrix(self, taps: Tensor, size: int) -> Tensor:
         """Return what filters a line of `size` samples, (filters, outputs, size), zeros around it."""
         outputs = torch.arange(0, size, self.stride, device=taps.device)
-        place = torch.arange(size, device=taps.device) - outputs[:, None] + self.radius
-        inside = (place >= 0) & (place < taps.shape[1])
-        return taps[:, place.clamp(0, taps.shape[1] - 1)] * inside
+        position = torch.arange(size, device=taps.device) - outputs[:, None] + self.radius
+        inside = (position >= 0) & (position < taps.shape[1])
+        return taps[:, position.clamp(0, taps.shape[1] - 1)] * inside

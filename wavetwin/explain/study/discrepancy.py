@@ -11,7 +11,7 @@ from torch import Tensor
 from wavetwin.explain.study.banks import ComplexBank
 from wavetwin.explain.study.images import Batch, crop
 from wavetwin.explain.study.operators import apply_operators, squared_norm
-from wavetwin.explain.study.positions import PacketPlace
+from wavetwin.explain.study.positions import PacketPosition
 from wavetwin.explain.study.rows import Table, quantiles, rank_correlation
 from wavetwin.explain.study.theory import expected_discrepancy, spectrum_discrepancy
 from wavetwin.runtime.bank.shapes import Complex, Float
@@ -28,7 +28,7 @@ class Discrepancy:
     """Of the bank, in file names: `J2`."""
     stride: int
     """m, of the convolution before the maximum."""
-    places: tuple[PacketPlace, ...]
+    positions: tuple[PacketPosition, ...]
     per_image: Tensor
     """|RMax - CMod|^2 / |CMod|^2, (images, filters)."""
     theory: Tensor
@@ -48,24 +48,24 @@ class Discrepancy:
         which the modulus makes nothing; they would hide their class.
         """
         groups: dict[tuple[int, int], list[float]] = {}
-        for place, value in zip(self.places, self.mean.tolist(), strict=True):
-            if place.band > 0:
-                groups.setdefault(place.phase_class(self.stride), []).append(value)
+        for position, value in zip(self.positions, self.mean.tolist(), strict=True):
+            if position.band > 0:
+                groups.setdefault(position.phase_class(self.stride), []).append(value)
         return {key: sum(values) / len(values) for key, values in sorted(groups.items())}
 
     def table(self) -> Table:
         """Return a row a filter."""
         columns = (
-            *PLACE_COLUMNS,
+            *POSITION_COLUMNS,
             "discrepancy",
             "root",
             "theory_at_centre",
             "theory_over_spectrum",
         )
         rows = tuple(
-            (*place_cells(place), mean, mean**0.5, centre, spectrum)
-            for place, mean, centre, spectrum in zip(
-                self.places,
+            (*position_cells(position), mean, mean**0.5, centre, spectrum)
+            for position, mean, centre, spectrum in zip(
+                self.positions,
                 self.mean.tolist(),
                 self.theory.tolist(),
                 self.theory_of_spectrum.tolist(),
@@ -83,7 +83,7 @@ class Discrepancy:
             f"mean of class ({first}, {second})": value
             for (first, second), value in self.by_class().items()
         }
-        passing = passes_band(self.places)
+        passing = passes_band(self.positions)
         return {
             "median": median,
             "least": low,
@@ -98,7 +98,7 @@ class Discrepancy:
         }
 
 
-PLACE_COLUMNS = (
+POSITION_COLUMNS = (
     "filter",
     "orientation_degrees",
     "dyadic_band",
@@ -112,27 +112,27 @@ PLACE_COLUMNS = (
 """Of every table with a row a filter; frequencies in radians a pixel, as everywhere."""
 
 
-def place_cells(place: PacketPlace) -> tuple[int | float, ...]:
-    """Return a filter's entries in `PLACE_COLUMNS`."""
+def position_cells(position: PacketPosition) -> tuple[int | float, ...]:
+    """Return a filter's entries in `POSITION_COLUMNS`."""
     return (
-        place.number,
-        place.orientation,
-        place.band,
-        *place.cell,
-        *place.centre,
-        *place.centroid,
+        position.number,
+        position.orientation,
+        position.band,
+        *position.cell,
+        *position.centre,
+        *position.centroid,
     )
 
 
-def passes_band(places: tuple[PacketPlace, ...]) -> Tensor:
+def passes_band(positions: tuple[PacketPosition, ...]) -> Tensor:
     """Return for each filter whether it is no low-pass one, (filters,)."""
-    return torch.tensor([place.band > 0 for place in places])
+    return torch.tensor([position.band > 0 for position in positions])
 
 
 def measure_discrepancy(
     bank: ComplexBank,
     kernels: Complex[Tensor, "filters height width"],
-    places: tuple[PacketPlace, ...],
+    positions: tuple[PacketPosition, ...],
     batches: Iterable[Batch],
     *,
     label: str,
@@ -143,7 +143,7 @@ def measure_discrepancy(
     Args:
         bank: the filters, at the stride of the convolution.
         kernels: the same filters, for theory.
-        places: of the filters; theory at the centre is that of their cells.
+        positions: of the filters; theory at the centre is that of their cells.
         batches: the images.
         label: of the bank, for file names.
         border: output samples that are cut off on every side.
@@ -156,11 +156,13 @@ def measure_discrepancy(
         for batch in batches:
             outputs = apply_operators(bank, crop(batch.windows), border)
             found.append(ratio(outputs.rmax - outputs.cmod, outputs.cmod, batch.names))
-    centres = torch.tensor([place.centre for place in places], dtype=torch.float64).reshape(-1, 2)
+    centres = torch.tensor(
+        [position.centre for position in positions], dtype=torch.float64
+    ).reshape(-1, 2)
     return Discrepancy(
         label=label,
         stride=bank.stride,
-        places=places,
+        positions=positions,
         per_image=torch.cat(found).double().cpu(),
         theory=expected_discrepancy(centres * bank.stride),
         theory_of_spectrum=spectrum_discrepancy(kernels, bank.stride),

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wavetwin.explain.html import Html, as_html, facts, figure, render_page, table
+from wavetwin.explain.html import Html, as_html, figure, info, render_page, table
 from wavetwin.explain.pictures.svg import svg_file
 from wavetwin.explain.study.result import Picture, Result
 from wavetwin.explain.study.rows import Table
@@ -37,11 +37,13 @@ def check_folder(folder: Path, *, force: bool) -> None:
             cannot be made or written to.
     """
     # Asked of the outermost folder that is to be made: nothing is made before there is a result.
-    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not place.is_dir():
-        raise RunError(f"{place} is a file", "name another folder with --out")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise RunError(f"{place} may not be written to", "name another folder with --out")
+    position = next(
+        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
+    )
+    if not position.is_dir():
+        raise RunError(f"{position} is a file", "name another folder with --out")
+    if not os.access(position, os.W_OK | os.X_OK):
+        raise RunError(f"{position} may not be written to", "name another folder with --out")
     if not folder.exists():
         return
     if not any(folder.iterdir()):
@@ -156,7 +158,7 @@ def _shown(picture: Picture) -> str:
 
 
 def _table(content: Table) -> str:
-    header, *rows = content.words()
+    header, *rows = content.label()
     return table(content.caption, header, rows)
 
 
@@ -174,7 +176,7 @@ def _record(document: Mapping[str, Any]) -> str:
         ),
         ("versions", ", ".join(f"{name} {text}" for name, text in document["versions"].items())),
     ]
-    return facts(pairs)
+    return info(pairs)
 
 
 def _plain(value: Any) -> str:

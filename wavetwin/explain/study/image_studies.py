@@ -41,7 +41,7 @@ def study_discrepancy(options: ImageOptions) -> Result:
         measured = measure_discrepancy(
             each.bank,
             each.kernels,
-            each.places,
+            each.positions,
             images.batches(),
             label=each.label,
             border=each.border,
@@ -56,9 +56,9 @@ def study_discrepancy(options: ImageOptions) -> Result:
         )
     ]
     rows = tuple(
-        (measured.label, words, value, *_ends(measured.per_image, words, options.seed))
+        (measured.label, caption, value, *_ends(measured.per_image, caption, options.seed))
         for _, measured in found
-        for words, value in measured.figures().items()
+        for caption, value in measured.figures().items()
     )
     caption = f"RMax against CMod, {len(images.sources)} images, over the filters"
     return Result(
@@ -77,7 +77,7 @@ def study_discrepancy(options: ImageOptions) -> Result:
         tables=[measured.table() for _, measured in found],
         pictures=pictures,
         protocol=protocol(options, images, [each for each, _ in found]),
-        images=[source.facts() for source in images.sources],
+        images=[source.info() for source in images.sources],
     )
 
 
@@ -103,7 +103,7 @@ def study_stability(options: ImageOptions, direction: Direction, max_shift: int 
         last = max_shift or max(1, each.bank.stride - 1)
         measured = measure_stability(
             each.bank,
-            each.places,
+            each.positions,
             images.batches(),
             label=each.label,
             direction=direction,
@@ -112,9 +112,9 @@ def study_stability(options: ImageOptions, direction: Direction, max_shift: int 
         )
         found.append((each, measured))
     rows = tuple(
-        (measured.label, words, value)
+        (measured.label, caption, value)
         for _, measured in found
-        for words, value in measured.figures().items()
+        for caption, value in measured.figures().items()
     )
     correlations = Table("correlations", "Over the filters", ("bank", "figure", "value"), rows)
     return Result(
@@ -134,23 +134,23 @@ def study_stability(options: ImageOptions, direction: Direction, max_shift: int 
             "direction": direction,
             "shifts": {measured.label: list(measured.shifts) for _, measured in found},
         },
-        images=[source.facts() for source in images.sources],
+        images=[source.info() for source in images.sources],
     )
 
 
-def _ends(per_image: Tensor, words: str, seed: int) -> tuple[float, float]:
+def _ends(per_image: Tensor, caption: str, seed: int) -> tuple[float, float]:
     """Return the 95 % interval over images of the median over filters; NaN for other figures."""
-    if words != "median" or len(per_image) < 2:
+    if caption != "median" or len(per_image) < 2:
         return float("nan"), float("nan")
     medians = resampled_means(per_image, seed=seed).quantile(0.5, dim=1, keepdim=True)
     low, high = percentiles(medians)
     return float(low), float(high)
 
 
-def _plane(each: StudyBank, values: Tensor, name: str, words: str) -> Picture:
-    title = f"{words}, {each.words}"
+def _plane(each: StudyBank, values: Tensor, name: str, caption: str) -> Picture:
+    title = f"{caption}, {each.caption}"
     picture = heat_plane(
-        each.levels, each.places, values.tolist(), title=title, scale=_DISCREPANCY_SCALE
+        each.levels, each.positions, values.tolist(), title=title, scale=_DISCREPANCY_SCALE
     )
     return Picture(title, picture, f"{name}_{each.label}")
 
@@ -160,11 +160,15 @@ def _stability_pictures(found: Sequence[tuple[StudyBank, Stability]]) -> list[Pi
     pictures: list[Picture] = []
     for each, measured in found:
         first = measured.shifts[0]
-        for measure, words in (("rmax", "RMax"), ("cmod", "CMod"), ("plain", "Plain subsampling")):
-            title = f"{words}, {first} px {measured.direction}, {each.words}"
+        for measure, caption in (
+            ("rmax", "RMax"),
+            ("cmod", "CMod"),
+            ("plain", "Plain subsampling"),
+        ):
+            title = f"{caption}, {first} px {measured.direction}, {each.caption}"
             picture = heat_plane(
                 each.levels,
-                each.places,
+                each.positions,
                 measured.mean(measure, first).tolist(),
                 title=title,
                 scale=_STABILITY_SCALE,
@@ -176,17 +180,17 @@ def _stability_pictures(found: Sequence[tuple[StudyBank, Stability]]) -> list[Pi
 
 
 def _against_shift(each: StudyBank, measured: Stability) -> Picture:
-    title = f"Medians over the filters, {each.words}"
+    title = f"Medians over the filters, {each.caption}"
     series = [
         Series(
-            words,
+            caption,
             [
                 (float(shift), float(measured.mean(measure, shift).quantile(0.5)))
                 for shift in measured.shifts
             ],
             Look(number),
         )
-        for number, (measure, words) in enumerate(
+        for number, (measure, caption) in enumerate(
             (("rmax", "RMax"), ("cmod", "CMod"), ("plain", "plain subsampling"))
         )
     ]

@@ -52,7 +52,7 @@ class ImageSource:
     window: tuple[int, int, int] | None = None
     """Top, left and side in pixels; None: the middle of the image, resized."""
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """Return what a study records of the image.
 
         Raises:
@@ -63,8 +63,8 @@ class ImageSource:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise RunError(f"{self.file} cannot be read: {error.strerror or error}") from error
-        place = None if self.window is None else list(self.window)
-        return {"name": self.name, "file": self.file.name, "sha256": digest, "window": place}
+        position = None if self.window is None else list(self.window)
+        return {"name": self.name, "file": self.file.name, "sha256": digest, "window": position}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ __all__ = ["KernelOptions", "study_two_layers"]
 class KernelOptions:
     """What the command line says."""
 
-    operands: tuple[Path, Path]
+    sources: tuple[Path, Path]
     """Specs, built folders or runs."""
     weights: tuple[Path | None, Path | None]
     """Of each; None: a run's last ones, or else the initial ones."""
@@ -38,24 +38,24 @@ class KernelOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class _Operand:
+class _Source:
     layer: FirstLayer
     untrained: FirstLayer | None
     """The same layer as training begins; None where `layer` is that."""
-    facts: Mapping[str, Any]
+    info: Mapping[str, Any]
 
 
 def study_two_layers(options: KernelOptions) -> Result:
     """Compare two first layers.
 
     Raises:
-        RunError: an operand is none, weights are of another model, or SciPy is not installed.
+        RunError: a source is none, weights are of another model, or SciPy is not installed.
         CompileError: a spec is at fault.
     """
     both = [
-        _read(operand, weights, key)
-        for operand, weights, key in zip(
-            options.operands, options.weights, options.state_dicts, strict=True
+        _read(source, weights, key)
+        for source, weights, key in zip(
+            options.sources, options.weights, options.state_dicts, strict=True
         )
     ]
     untrained = {
@@ -86,34 +86,34 @@ def study_two_layers(options: KernelOptions) -> Result:
             "random_kernels": "independent normal weights, as many as the second layer has",
             "strides": [study.first.stride, study.second.stride],
         },
-        inputs=[each.facts for each in both],
+        inputs=[each.info for each in both],
     )
 
 
-def _read(operand: Path, weights: Path | None, key: str | None) -> _Operand:
+def _read(source: Path, weights: Path | None, key: str | None) -> _Source:
     """Return a first layer of a spec, a built folder or a run."""
     trial = ""
-    if operand.is_dir():
-        graph, plan, project = _read_folder(operand)
-        trial = trial_mark(read_json(operand / "manifest.json"))
-        last = find_last(operand / "checkpoints")
+    if source.is_dir():
+        graph, plan, project = _read_folder(source)
+        trial = trial_mark(read_json(source / "manifest.json"))
+        last = find_last(source / "checkpoints")
         weights = weights or (None if last is None else last / WEIGHTS)
     else:
-        compiled = compile_spec(operand)
+        compiled = compile_spec(source)
         graph, plan, project = compiled.graph, compiled.plan, compiled.project
     initial = initial_layer(graph, plan, project)
     name = f"{plan.name}, {trial}" if trial else plan.name
-    facts = {"name": name, "model_digest": plan.model_digest}
+    info = {"name": name, "model_digest": plan.model_digest}
     if weights is None:
         if key is not None:
             raise RunError(
-                f"{operand}: there is no weights file whose state dict {key} could be taken",
+                f"{source}: there is no weights file whose state dict {key} could be taken",
                 "name it by --first-weights or --second-weights",
             )
-        return _Operand(initial, None, {**facts, "weights": f"initial, seed {plan.seed}"})
+        return _Source(initial, None, {**info, "weights": f"initial, seed {plan.seed}"})
     layer = trained_layer(graph, plan, weights, key)
-    facts |= {"weights": weights.name, "weights_sha256": layer.weights_sha256}
-    return _Operand(layer, initial, facts)
+    info |= {"weights": weights.name, "weights_sha256": layer.weights_sha256}
+    return _Source(layer, initial, info)
 
 
 def _read_folder(folder: Path) -> tuple[ModuleGraph, TrainingPlan, Path]:

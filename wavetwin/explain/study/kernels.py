@@ -68,7 +68,7 @@ class KernelStudy:
         rows = tuple(
             (
                 each.name,
-                words,
+                label,
                 similarity.mean,
                 similarity.median,
                 similarity.matched_share,
@@ -76,7 +76,7 @@ class KernelStudy:
                 each.energy_kept,
             )
             for each in self.comparisons
-            for words, similarity in (
+            for label, similarity in (
                 ("real", each.by_phase),
                 ("analytic", each.without_phase),
             )
@@ -96,8 +96,8 @@ class KernelStudy:
     def _pairs(self) -> Table:
         main = self.comparisons[0]
         rows = tuple(
-            (words, *pair)
-            for words, similarity in (
+            (label, *pair)
+            for label, similarity in (
                 ("real", main.by_phase),
                 ("analytic", main.without_phase),
             )

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 from wavetwin.explain.pictures.colours import heat
 from wavetwin.explain.pictures.frequency_plane import Cell, frequency_plane
-from wavetwin.explain.study.positions import PacketPlace
+from wavetwin.explain.study.positions import PacketPosition
 
 __all__ = ["heat_plane"]
 
 
 def heat_plane(
     levels: int,
-    places: Sequence[PacketPlace],
+    positions: Sequence[PacketPosition],
     values: Sequence[float],
     *,
     title: str,
@@ -28,7 +28,7 @@ def heat_plane(
 
     Args:
         levels: J of the packets whose cells the filters have.
-        places: of the filters.
+        positions: of the filters.
         values: one a filter, not negative.
         title: above the plane.
         scale: the values of the legend, rising; the ends of the colours are 0 and the last, and
@@ -36,12 +36,12 @@ def heat_plane(
     """
     top = math.sqrt(scale[-1])
     cells = {
-        place.number: Cell(
+        position.number: Cell(
             heat(math.sqrt(value), 0.0, top),
             text=_short(value),
-            title=f"filter {place.number}: {value:z.4f}, {place.orientation:.0f} degrees",
+            title=f"filter {position.number}: {value:z.4f}, {position.orientation:.0f} degrees",
         )
-        for place, value in zip(places, values, strict=True)
+        for position, value in zip(positions, values, strict=True)
     }
     legend = [(heat(math.sqrt(value), 0.0, top), _legend(value, scale)) for value in scale]
     return frequency_plane(levels, cells, title=title, legend=legend)

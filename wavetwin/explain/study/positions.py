@@ -13,14 +13,14 @@ from wavetwin.explain.study.theory import wrap
 from wavetwin.runtime.bank.filters import packet_kernels
 from wavetwin.runtime.bank.shapes import Complex, Float
 
-__all__ = ["PacketPlace", "centroids", "packet_places"]
+__all__ = ["PacketPosition", "centroids", "packet_positions"]
 
 _POINTS = 256
 """Frequencies in each direction that energies are measured on."""
 
 
 @dataclass(frozen=True, slots=True)
-class PacketPlace:
+class PacketPosition:
     """One packet; frequencies are (vertical, horizontal) in radians per pixel."""
 
     number: int
@@ -52,12 +52,12 @@ class PacketPlace:
         return low, high
 
 
-def packet_places(levels: int, filters: str) -> tuple[PacketPlace, ...]:
+def packet_positions(levels: int, filters: str) -> tuple[PacketPosition, ...]:
     """Return the place of every dual-tree packet, in packet order."""
     size = math.pi / 2**levels
     measured = centroids(packet_kernels(levels, filters))
     return tuple(
-        PacketPlace(
+        PacketPosition(
             number=number,
             band=_band(number % 4**levels, levels),
             cell=cell,

@@ -36,7 +36,7 @@ class Table:
         writer.writerows(self.rows)
         return text.getvalue()
 
-    def words(self, digits: int = 3) -> list[list[str]]:
+    def label(self, digits: int = 3) -> list[list[str]]:
         """Return header and rows for people, fractions with so many digits."""
         return [list(self.columns), *([_word(v, digits) for v in row] for row in self.rows)]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from wavetwin.explain.study.banks import BORDER, ComplexBank, GratingBank
 from wavetwin.explain.study.images import SIZE, Batch, ImageSource, find_images, read_batches
 from wavetwin.explain.study.photographs import bundled_photographs
-from wavetwin.explain.study.positions import PacketPlace, packet_places
+from wavetwin.explain.study.positions import PacketPosition, packet_positions
 from wavetwin.runtime.bank.filters import QSHIFT_FILTERS, packet_kernels
 from wavetwin.runtime.layers import DualTreePackets
 from wavetwin.runtime.process.devices import open_device
@@ -50,12 +50,12 @@ class StudyBank:
     bank: ComplexBank
     kernels: Tensor
     """Of the same filters, (filters, height, width), complex."""
-    places: tuple[PacketPlace, ...]
+    positions: tuple[PacketPosition, ...]
     border: int
     """Output samples that are cut off on every side."""
 
     @property
-    def words(self) -> str:
+    def caption(self) -> str:
         """What the bank is, for titles."""
         kind = "gratings, " if isinstance(self.bank, GratingBank) else ""
         return f"{kind}J = {self.levels}, m = {self.bank.stride}"
@@ -101,13 +101,13 @@ def make_banks(options: ImageOptions, images: StudyImages) -> Iterator[StudyBank
         raise RunError(f"no filters {options.filters!r}", f"one of {', '.join(QSHIFT_FILTERS)}")
     for levels in options.levels:
         stride = 2 ** (levels - 1)
-        places = packet_places(levels, options.filters)
+        positions = packet_positions(levels, options.filters)
         if options.gratings is None:
             kernels = packet_kernels(levels, options.filters)
             bank = DualTreePackets(levels, stride, options.filters)
             border, label = BORDER, f"J{levels}"
         else:
-            centres = torch.tensor([place.centre for place in places], dtype=torch.float64)
+            centres = torch.tensor([position.centre for position in positions], dtype=torch.float64)
             bank = GratingBank(centres, options.gratings, stride)
             kernels, border = bank.kernels(), bank.border
             label = f"gratings_J{levels}"
@@ -117,7 +117,7 @@ def make_banks(options: ImageOptions, images: StudyImages) -> Iterator[StudyBank
                 "choose a smaller --gratings, or fewer --levels",
             )
         bank = bank.to(images.device, images.dtype)
-        yield StudyBank(label, levels, bank, kernels, places, border)
+        yield StudyBank(label, levels, bank, kernels, positions, border)
 
 
 def protocol(

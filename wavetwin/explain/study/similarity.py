@@ -96,8 +96,8 @@ def best_windows(kernels: Float[Tensor, "channels height width"] | Tensor, side:
     sums = F.avg_pool2d(energy.unsqueeze(1), side, stride=1)
     best = sums.flatten(1).argmax(1).tolist()
     cut: list[Tensor] = []
-    for kernel, place in zip(padded, best, strict=True):
-        top, left = divmod(place, sums.shape[-1])
+    for kernel, position in zip(padded, best, strict=True):
+        top, left = divmod(position, sums.shape[-1])
         cut.append(kernel[top : top + side, left : left + side])
     windows = torch.stack(cut)
     return Windows(windows, windows.abs().square().sum((1, 2)) / totals)

@@ -9,7 +9,7 @@ from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.parse.project import expand_specs
 from wavetwin.explain.pictures.line_plot import LinePlot, Look, Series, draw_plot
 from wavetwin.explain.report.overview import curve_of
-from wavetwin.explain.report.runs import Run, is_operand, read_run
+from wavetwin.explain.report.runs import Run, is_source, read_run
 from wavetwin.explain.study.result import Picture, Result
 from wavetwin.explain.study.rows import Table
 from wavetwin.explain.study.sparse import layer_of, sparse_table
@@ -32,7 +32,7 @@ def study_sparse(specs: Sequence[Path], runs: Sequence[Path], with_trials: bool 
         RunError: a folder is no run, or has no validation errors.
     """
     compiled = [compile_spec(spec) for spec in expand_specs(specs)]
-    named = [folder for folder in runs if is_operand(folder)] or list(runs)
+    named = [folder for folder in runs if is_source(folder)] or list(runs)
     read = [read_run(folder) for folder in named]
     trials = [] if with_trials else [run for run in read if trial_mark(run.manifest)]
     read = [run for run in read if run not in trials]
@@ -45,7 +45,7 @@ def study_sparse(specs: Sequence[Path], runs: Sequence[Path], with_trials: bool 
             "The first layer is everything before the first pooling's norm and activation. A frozen "
             "layer keeps its initial weights, or those of `stem.initial_weights`: two questions, "
             "which a study asks apart.",
-            *(f"Left out: {words}" for words in left_out),
+            *(f"Left out: {caption}" for caption in left_out),
         ),
         summaries=[sparse_table([layer_of(each.graph) for each in compiled])],
         tables=[_curves_table(read)] if read else [],

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from wavetwin.explain.study.banks import ComplexBank
-from wavetwin.explain.study.discrepancy import PLACE_COLUMNS, passes_band, place_cells, ratio
+from wavetwin.explain.study.discrepancy import POSITION_COLUMNS, passes_band, position_cells, ratio
 from wavetwin.explain.study.images import Batch, crop
 from wavetwin.explain.study.operators import Outputs, apply_operators
-from wavetwin.explain.study.positions import PacketPlace
+from wavetwin.explain.study.positions import PacketPosition
 from wavetwin.explain.study.rows import Table, quantiles, rank_correlation
 
 __all__ = ["DIRECTIONS", "MEASURES", "Direction", "Stability", "measure_stability"]
@@ -47,7 +47,7 @@ class Stability:
     shifts: tuple[int, ...]
     """Pixels. From m on, the shifted image is nearer to another sample: CMod then moves, and max
     pooling, which looks around, changes more slowly."""
-    places: tuple[PacketPlace, ...]
+    positions: tuple[PacketPosition, ...]
     per_image: dict[tuple[str, int], Tensor]
     """By measure and shift, (images, filters)."""
     discrepancy: Tensor
@@ -60,15 +60,15 @@ class Stability:
     def table(self) -> Table:
         """Return a row a filter and shift."""
         rows = tuple(
-            (*place_cells(place), shift, shift / (2 * self.stride), *values)
+            (*position_cells(position), shift, shift / (2 * self.stride), *values)
             for shift in self.shifts
-            for place, *values in zip(
-                self.places,
+            for position, *values in zip(
+                self.positions,
                 *(self.mean(measure, shift).tolist() for measure in MEASURES),
                 strict=True,
             )
         )
-        columns = (*PLACE_COLUMNS, "shift", "shift_by_2m", *MEASURES)
+        columns = (*POSITION_COLUMNS, "shift", "shift_by_2m", *MEASURES)
         caption = f"Change under {self.direction} shifts, {self.label}, m = {self.stride}"
         return Table(f"stability_{self.label}", caption, columns, rows)
 
@@ -79,11 +79,11 @@ class Stability:
                 self.label,
                 shift,
                 shift / (2 * self.stride),
-                words,
+                caption,
                 *quantiles(self.mean(measure, shift), (0.5, 0.1, 0.9)),
             )
             for shift in self.shifts
-            for measure, words in MEASURES.items()
+            for measure, caption in MEASURES.items()
         )
         columns = ("bank", "shift", "shift by 2m", "of", "median", "10 %", "90 %")
         caption = f"Over the filters, {self.direction} shifts in pixels"
@@ -91,7 +91,7 @@ class Stability:
 
     def figures(self) -> dict[str, float]:
         """Return what stands for all filters at the smallest shift, by the words for it."""
-        first, passing = self.shifts[0], passes_band(self.places)
+        first, passing = self.shifts[0], passes_band(self.positions)
         return {
             f"rank correlation of RMax at {first} px with the discrepancy, without low-pass": (
                 rank_correlation(self.mean("rmax", first)[passing], self.discrepancy[passing])
@@ -101,7 +101,7 @@ class Stability:
 
 def measure_stability(
     bank: ComplexBank,
-    places: tuple[PacketPlace, ...],
+    positions: tuple[PacketPosition, ...],
     batches: Iterable[Batch],
     *,
     label: str,
@@ -133,7 +133,7 @@ def measure_stability(
         stride=bank.stride,
         direction=direction,
         shifts=tuple(shifts),
-        places=places,
+        positions=positions,
         per_image={key: torch.cat(values).double().cpu() for key, values in found.items()},
         discrepancy=torch.cat(discrepancies).double().cpu().mean(0),
     )

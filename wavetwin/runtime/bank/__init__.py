@@ -5,7 +5,7 @@ correlation of many channels (`bands`); the sums and differences that make compl
 trees, the selection and the mixing are one matrix after them (`slots`).
 """
 
-from wavetwin.runtime.bank.info import BankFacts
+from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.mixed import mixed_packets
 
-__all__ = ["BankFacts", "mixed_packets"]
+__all__ = ["BankInfo", "mixed_packets"]

@@ -13,37 +13,35 @@ import torch
 from torch import Tensor
 
 from wavetwin.runtime.bank.derivative import compute, gradients
-from wavetwin.runtime.bank.info import BankFacts
+from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.layout import make_plan
 
 
-def pack_facts(facts: BankFacts) -> tuple[list[int], list[int], list[int]]:
-    """Return the facts, without the filters' name, as an operator takes them: see `unpack_facts`."""
-    bands = [number for band in facts.bands for number in band]
-    numbers = [facts.levels, facts.step, *facts.starts, facts.out_height, facts.out_width]
-    return list(facts.packets), bands, [*numbers, int(facts.is_complex)]
+def pack_info(info: BankInfo) -> tuple[list[int], list[int], list[int]]:
+    """Return the facts, without the filters' name, as an operator takes them: see `unpack_info`."""
+    bands = [number for band in info.bands for number in band]
+    numbers = [info.levels, info.step, *info.starts, info.out_height, info.out_width]
+    return list(info.packets), bands, [*numbers, int(info.is_complex)]
 
 
-def unpack_facts(
-    filters: str, packets: list[int], bands: list[int], numbers: list[int]
-) -> BankFacts:
-    """Return the facts that `pack_facts` packed."""
+def unpack_info(filters: str, packets: list[int], bands: list[int], numbers: list[int]) -> BankInfo:
+    """Return the facts that `pack_info` packed."""
     levels, step, top, left, height, width, is_complex = numbers
     triples = zip(bands[0::3], bands[1::3], bands[2::3], strict=True)
-    return BankFacts(
+    return BankInfo(
         levels, filters, tuple(packets), tuple(triples), step, (top, left), height, width,
         bool(is_complex),
     )  # fmt: skip
 
 
 # Schemas are written out: torch infers none from annotations that a test's hook wraps.
-_FACTS = "str filters, int[] packets, int[] bands, int[] numbers"
+_INFO = "str filters, int[] packets, int[] bands, int[] numbers"
 
 
 @torch.library.custom_op(
     "wavetwin::mixed_packets",
     mutates_args=(),
-    schema=f"(Tensor x, Tensor weights, Tensor? colour, {_FACTS}) -> Tensor",
+    schema=f"(Tensor x, Tensor weights, Tensor? colour, {_INFO}) -> Tensor",
 )
 def mixed_packets_op(
     x: Tensor,
@@ -55,8 +53,8 @@ def mixed_packets_op(
     numbers: list[int],
 ) -> Tensor:
     """Return (batch, out_height, out_width, parts * outputs)."""
-    facts = unpack_facts(filters, packets, bands, numbers)
-    plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, x.device)
+    info = unpack_info(filters, packets, bands, numbers)
+    plan = make_plan(info, x.shape[2], x.shape[3], x.dtype, x.device)
     return torch.cat(compute(x, weights, colour, plan, ())[0], dim=3)
 
 
@@ -71,7 +69,7 @@ def _(x: Tensor, *inputs: Any) -> Tensor:
 @torch.library.custom_op(
     "wavetwin::mixed_packets_backward",
     mutates_args=(),
-    schema=f"(Tensor gradient, Tensor x, Tensor weights, Tensor? colour, {_FACTS}, bool[] needed) "
+    schema=f"(Tensor gradient, Tensor x, Tensor weights, Tensor? colour, {_INFO}, bool[] needed) "
     "-> Tensor[]",
 )
 def mixed_packets_backward_op(
@@ -86,12 +84,12 @@ def mixed_packets_backward_op(
     needed: list[bool],
 ) -> list[Tensor]:
     """Return the gradients that are needed of x, weights and colour, in this order."""
-    facts = unpack_facts(filters, packets, bands, numbers)
-    plan = make_plan(facts, x.shape[2], x.shape[3], x.dtype, x.device)
+    info = unpack_info(filters, packets, bands, numbers)
+    plan = make_plan(info, x.shape[2], x.shape[3], x.dtype, x.device)
     of_x, of_weights, of_colour = needed
     nothing: list[dict[Hashable, Tensor]] = [{} for _ in range(plan.chunks(x.shape[0]))]
     found = gradients(
-        gradient.chunk(facts.parts, dim=3), x, weights, colour, plan, nothing, (of_x, of_weights, of_colour)
+        gradient.chunk(info.parts, dim=3), x, weights, colour, plan, nothing, (of_x, of_weights, of_colour)
     )  # fmt: skip
     wanted = zip(found, needed, strict=True)
     return [value for value, is_needed in wanted if is_needed and value is not None]
@@ -111,12 +109,12 @@ def _(gradient: Tensor, *inputs: Any) -> list[Tensor]:
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs[:3])
-    ctx.facts = inputs[3:]
+    ctx.info = inputs[3:]
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     needed = [bool(is_needed) for is_needed in ctx.needs_input_grad[:3]]
-    found = iter(mixed_packets_backward_op(gradient, *ctx.saved_tensors, *ctx.facts, needed))
+    found = iter(mixed_packets_backward_op(gradient, *ctx.saved_tensors, *ctx.info, needed))
     return *(next(found) if is_needed else None for is_needed in needed), None, None, None, None
 
 

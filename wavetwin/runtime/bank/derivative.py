@@ -221,7 +221,7 @@ class MixedMaps(torch.autograd.Function):
         ctx.kept_names = [list(values) for values in kept]
         flat = [value for values in kept for value in values.values()]
         ctx.save_for_backward(x, weights, colour, *flat)
-        return (result[0], result[1]) if plan.facts.is_complex else result[0]
+        return (result[0], result[1]) if plan.info.is_complex else result[0]
 
     @staticmethod
     def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:

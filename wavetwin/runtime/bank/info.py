@@ -8,7 +8,7 @@ from wavetwin.runtime.bank.filters import QSHIFT_FILTERS, check_bank
 
 
 @dataclass(frozen=True)
-class BankFacts:
+class BankInfo:
     """Kept, mixed and subsampled dual-tree packets of one channel; hashable.
 
     Raises:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from wavetwin.runtime.bank.bands import AxisBands, axis_bands
 from wavetwin.runtime.bank.eager import tracing_paused
-from wavetwin.runtime.bank.info import BankFacts
+from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.slots import make_slots
 
 ROW_BLOCK = 16
@@ -44,7 +44,7 @@ class TilePlan:
 class BankPlan:
     """Geometry and constants; lanes, trees, filters and slots as in `wavetwin.runtime.bank.slots`."""
 
-    facts: BankFacts
+    info: BankInfo
     lanes: int
     trees: int
     tiles: tuple[TilePlan, ...]
@@ -102,19 +102,19 @@ class BankPlan:
 
 
 def make_plan(
-    facts: BankFacts, height: int, width: int, dtype: torch.dtype, device: torch.device
+    info: BankInfo, height: int, width: int, dtype: torch.dtype, device: torch.device
 ) -> BankPlan:
     """Return the plan for images of a size; the last 64 are kept.
 
     On a CPU an axis is cut in blocks. Elsewhere each pass is one product with a Toeplitz matrix: more
     multiplications, but few launches, and no convolution that might round to TF32.
     """
-    return build_plan(facts, height, width, dtype, device, device.type == "cpu")
+    return build_plan(info, height, width, dtype, device, device.type == "cpu")
 
 
 @functools.lru_cache(maxsize=64)
 def build_plan(
-    facts: BankFacts,
+    info: BankInfo,
     height: int,
     width: int,
     dtype: torch.dtype,
@@ -136,17 +136,17 @@ def build_plan(
         torch.inference_mode(False),
         torch.no_grad(),
     ):
-        slots = make_slots(facts)
+        slots = make_slots(info)
         lanes, trees, taps = slots.rows.shape
-        per_row, per_column = max(1, ROW_BLOCK // facts.step), trees * min(2, len(slots.tiles))
-        top, left = facts.starts
+        per_row, per_column = max(1, ROW_BLOCK // info.step), trees * min(2, len(slots.tiles))
+        top, left = info.starts
         rows = axis_bands(
-            slots.rows.reshape(1, lanes * trees, taps), left, facts.step, facts.out_width,
-            per_row if is_banded else facts.out_width,
+            slots.rows.reshape(1, lanes * trees, taps), left, info.step, info.out_width,
+            per_row if is_banded else info.out_width,
         )  # fmt: skip
         columns = axis_bands(
-            slots.columns, top, facts.step, facts.out_height,
-            per_column if is_banded else facts.out_height,
+            slots.columns, top, info.step, info.out_height,
+            per_column if is_banded else info.out_height,
         )  # fmt: skip
         _check_window(rows, width)
         _check_window(columns, height)
@@ -161,7 +161,7 @@ def build_plan(
             return value.to(device=device, dtype=dtype).contiguous()
 
         return BankPlan(
-            facts=facts,
+            info=info,
             lanes=lanes,
             trees=trees,
             tiles=tuple(
@@ -183,7 +183,7 @@ def build_plan(
             num_blocks=num_blocks,
             zero_blocks=(before, columns.total_blocks - before - num_blocks),
             row_kernel=constant(rows.kernels[0].flatten(0, 1).unsqueeze(2)),
-            weight_index=_weight_index(facts).to(device),
+            weight_index=_weight_index(info).to(device),
         )
 
 
@@ -204,14 +204,14 @@ def _read_blocks(bands: AxisBands, size: int) -> tuple[int, int]:
     return first, max(1, -(-(min(size, end) - first) // bands.block))
 
 
-def _weight_index(facts: BankFacts) -> Tensor:
-    places: list[int] = []
+def _weight_index(info: BankInfo) -> Tensor:
+    positions: list[int] = []
     first_output, first_input = 0, 0
-    for inputs, outputs, groups in facts.bands:
+    for inputs, outputs, groups in info.bands:
         per_group, of_group = inputs // groups, outputs // groups
         for output in range(outputs):
             start = first_input + output // of_group * per_group
-            row = (first_output + output) * len(facts.packets)
-            places += range(row + start, row + start + per_group)
+            row = (first_output + output) * len(info.packets)
+            positions += range(row + start, row + start + per_group)
         first_output, first_input = first_output + outputs, first_input + inputs
-    return torch.tensor(places, device="cpu")
+    return torch.tensor(positions, device="cpu")

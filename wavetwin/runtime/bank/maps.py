@@ -33,18 +33,18 @@ def luminance_weights(of_y: Tensor, x: Tensor) -> Tensor:
 
 def mixing_matrices(weights: Tensor, plan: BankPlan) -> list[Tensor]:
     """Return per tile (parts * outputs, slots), of the weights of all bands, flattened and joined."""
-    facts = plan.facts
-    dense = weights.new_zeros(facts.outputs * len(facts.packets))
-    dense = dense.index_copy(0, plan.weight_index, weights).view(facts.outputs, -1)
+    info = plan.info
+    dense = weights.new_zeros(info.outputs * len(info.packets))
+    dense = dense.index_copy(0, plan.weight_index, weights).view(info.outputs, -1)
     return [torch.matmul(dense[tile.outputs], tile.packets).flatten(0, 1) for tile in plan.tiles]
 
 
 def mixing_weights(matrices: list[Tensor], plan: BankPlan) -> Tensor:
     """The adjoint of `mixing_matrices`."""
-    facts = plan.facts
-    dense = matrices[0].new_zeros(facts.outputs, len(facts.packets))
+    info = plan.info
+    dense = matrices[0].new_zeros(info.outputs, len(info.packets))
     for matrix, tile in zip(matrices, plan.tiles, strict=True):
-        by_part = matrix.view(facts.parts, -1, matrix.shape[1])
+        by_part = matrix.view(info.parts, -1, matrix.shape[1])
         dense[tile.outputs] += torch.matmul(by_part, tile.packets.transpose(1, 2)).sum(0)
     return dense.flatten().index_select(0, plan.weight_index)
 
@@ -183,26 +183,26 @@ def unmix_matrix(gradient: Tensor, slots: Tensor, tile: TilePlan, plan: BankPlan
 
 def join_tiles(mixed: list[Tensor], plan: BankPlan) -> list[Tensor]:
     """Return per part (batch, out_height, out_width, outputs): the kept pixels, tiles added up."""
-    facts = plan.facts
+    info = plan.info
     kept = [
-        tile[:, plan.skip : plan.skip + facts.out_height, : facts.out_width].chunk(facts.parts, 3)
+        tile[:, plan.skip : plan.skip + info.out_height, : info.out_width].chunk(info.parts, 3)
         for tile in mixed
     ]
     if len(plan.tiles) == 1:
         return [part.contiguous() for part in kept[0]]
-    return [_add_tiles([tile[part] for tile in kept], plan) for part in range(facts.parts)]
+    return [_add_tiles([tile[part] for tile in kept], plan) for part in range(info.parts)]
 
 
 def _add_tiles(tiles: list[Tensor], plan: BankPlan) -> Tensor:
     """Add tiles, each at its outputs, out of place where autograd follows."""
     if torch.is_grad_enabled():
-        places = [tile.outputs for tile in plan.tiles]
+        offsets = [tile.outputs for tile in plan.tiles]
         padded = [
-            F.pad(tile, (place.start, plan.facts.outputs - place.stop))
-            for tile, place in zip(tiles, places, strict=True)
+            F.pad(tile, (offset.start, plan.info.outputs - offset.stop))
+            for tile, offset in zip(tiles, offsets, strict=True)
         ]
         return torch.stack(padded).sum(0)
-    result = tiles[0].new_empty(*tiles[0].shape[:3], plan.facts.outputs)
+    result = tiles[0].new_empty(*tiles[0].shape[:3], plan.info.outputs)
     filled = 0
     by_start = sorted(zip(plan.tiles, tiles, strict=True), key=lambda pair: pair[0].outputs.start)
     for tile, values in by_start:
@@ -220,9 +220,9 @@ def split_tiles(gradients: list[Tensor], plan: BankPlan) -> list[Tensor]:
 
     Per tile (batch, blocks, wide, positions * maps); of a single block (batch, high, wide, maps).
     """
-    facts = plan.facts
-    below = plan.high - plan.skip - facts.out_height
-    margins = (0, 0, 0, plan.wide - facts.out_width, plan.skip, below)
+    info = plan.info
+    below = plan.high - plan.skip - info.out_height
+    margins = (0, 0, 0, plan.wide - info.out_width, plan.skip, below)
     tiles: list[Tensor] = []
     for tile in plan.tiles:
         taken = [gradient[..., tile.outputs] for gradient in gradients]

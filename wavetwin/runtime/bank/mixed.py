@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_facts
+from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_info
 from wavetwin.runtime.bank.derivative import KEPT_BYTES, MixedMaps, mixed_maps
 from wavetwin.runtime.bank.eager import is_eager, plain_shape
-from wavetwin.runtime.bank.info import BankFacts
+from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.layout import make_plan
 from wavetwin.runtime.bank.shapes import Float
 
@@ -19,7 +19,7 @@ from wavetwin.runtime.bank.shapes import Float
 def mixed_packets(
     x: Float[Tensor, "batch colours height width"],
     weights: Sequence[Tensor],
-    facts: BankFacts,
+    info: BankInfo,
     colour: Float[Tensor, "1 colours 1 1"] | None = None,
     *,
     saves_memory: bool = False,
@@ -39,7 +39,7 @@ def mixed_packets(
     Args:
         x: the image; one channel where `colour` is None.
         weights: per band (outputs, inputs / groups, 1, 1), of the type of `x` or of float32.
-        facts: what is computed; `out_height` and `out_width` fit the image.
+        info: what is computed; `out_height` and `out_width` fit the image.
         colour: weights of the colours in the luminance.
         saves_memory: keep only the inputs for the backward pass and compute the rest again.
 
@@ -50,7 +50,7 @@ def mixed_packets(
     channels = 1 if colour is None else colour.numel()
     if plain_shape(x)[1] != channels:
         raise ValueError(f"{x.shape[1]} channels, and weights for {channels}")
-    expected = [(out, inputs // groups) for inputs, out, groups in facts.bands]
+    expected = [(out, inputs // groups) for inputs, out, groups in info.bands]
     if [plain_shape(weight)[:2] for weight in weights] != expected:
         raise ValueError(
             f"mixing weights {[tuple(weight.shape) for weight in weights]}: {expected}"
@@ -63,12 +63,12 @@ def mixed_packets(
     with torch.autocast(device, enabled=False):
         flat = torch.cat([weight.flatten() for weight in weights]).to(wide)
         parts = _parts(
-            x.to(wide), flat, colour if colour is None else colour.to(wide), facts, saves_memory
+            x.to(wide), flat, colour if colour is None else colour.to(wide), info, saves_memory
         )
     images = [part.permute(0, 3, 1, 2).to(result_type) for part in parts]
     if not is_channels_last:
         images = [image.contiguous() for image in images]
-    return (images[0], images[1]) if facts.is_complex else images[0]
+    return (images[0], images[1]) if info.is_complex else images[0]
 
 
 def _is_channels_last(x: Tensor) -> bool:
@@ -81,21 +81,21 @@ def _is_channels_last(x: Tensor) -> bool:
 
 
 def _parts(
-    x: Tensor, weights: Tensor, colour: Tensor | None, facts: BankFacts, saves_memory: bool
+    x: Tensor, weights: Tensor, colour: Tensor | None, info: BankInfo, saves_memory: bool
 ) -> Sequence[Tensor]:
     """Return one or two of (batch, out_height, out_width, outputs), in the type of `x`."""
     batch, _, height, width = plain_shape(x)
     if batch == 0:
         # An image of zeros is computed and left out: without any, weights would have no derivative.
         one = F.pad(x, (0, 0, 0, 0, 0, 0, 0, 1))
-        return [part[:0] for part in _parts(one, weights, colour, facts, saves_memory)]
+        return [part[:0] for part in _parts(one, weights, colour, info, saves_memory)]
     if torch.compiler.is_exporting():
-        plan = make_plan(facts, height, width, x.dtype, torch.device(x.device))
+        plan = make_plan(info, height, width, x.dtype, torch.device(x.device))
         return mixed_maps(x, weights, colour, plan)
     if torch.compiler.is_compiling():
-        packed = mixed_packets_op(x, weights, colour, facts.filters, *pack_facts(facts))
-        return packed.chunk(facts.parts, dim=3)
-    plan = make_plan(facts, height, width, x.dtype, x.device)
+        packed = mixed_packets_op(x, weights, colour, info.filters, *pack_info(info))
+        return packed.chunk(info.parts, dim=3)
+    plan = make_plan(info, height, width, x.dtype, x.device)
     if not is_eager():
         return mixed_maps(x, weights, colour, plan)
     keeps = torch.is_grad_enabled() and not saves_memory

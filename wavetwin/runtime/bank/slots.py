@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from wavetwin.runtime.bank.filters import conjugation_signs, fixed_filters, packet_paths
-from wavetwin.runtime.bank.info import BankFacts
+from wavetwin.runtime.bank.info import BankInfo
 
 MIN_TILE_PATHS = 4
 """Paths in either direction below which a tile is too small for the convolution kernels."""
@@ -49,41 +49,41 @@ class Slots:
     tiles: tuple[Tile, ...]
 
 
-def make_slots(facts: BankFacts) -> Slots:
+def make_slots(info: BankInfo) -> Slots:
     """Return tiles that hold the kept packets.
 
     They are the quadrants of the first stage where these are large enough: published twins keep
     nothing of one of them, and take few outputs from two. Else all is one tile.
     """
-    filters = fixed_filters("dtcwpt", facts.filters, facts.levels)
-    paths = _kept_paths(facts)
-    down = _groups({vertical for vertical, _ in paths}, facts.levels)
-    across = _groups({horizontal for _, horizontal in paths}, facts.levels)
+    filters = fixed_filters("dtcwpt", info.filters, info.levels)
+    paths = _kept_paths(info)
+    down = _groups({vertical for vertical, _ in paths}, info.levels)
+    across = _groups({horizontal for _, horizontal in paths}, info.levels)
     if min(map(len, (*down, *across))) < MIN_TILE_PATHS:
         down, across = [list(chain(*down))], [list(chain(*across))]
     # Complex packets have the trees among the paths of each group, real parts an axis for them.
-    rows = [_of_paths(filters, group, facts.is_complex).transpose(0, 1) for group in across]
-    columns = [_of_paths(filters, group, facts.is_complex) for group in down]
+    rows = [_of_paths(filters, group, info.is_complex).transpose(0, 1) for group in across]
+    columns = [_of_paths(filters, group, info.is_complex) for group in down]
     tiles: list[Tile] = []
     first_lane = 0
     for row_group, row_paths in zip(rows, across, strict=True):
         lanes = slice(first_lane, first_lane + len(row_group))
         first_lane, first_filter = lanes.stop, 0
         for column_group, column_paths in zip(columns, down, strict=True):
-            places = slice(first_filter, first_filter + column_group.shape[1])
-            first_filter = places.stop
-            outputs = _outputs(facts, paths, column_paths, row_paths)
+            positions = slice(first_filter, first_filter + column_group.shape[1])
+            first_filter = positions.stop
+            outputs = _outputs(info, paths, column_paths, row_paths)
             if outputs is not None:
-                packets = _packets(facts, paths, column_paths, row_paths)
-                tiles.append(Tile(lanes, places, outputs, packets))
+                packets = _packets(info, paths, column_paths, row_paths)
+                tiles.append(Tile(lanes, positions, outputs, packets))
     return Slots(torch.cat(rows), torch.cat(columns, dim=1), tuple(tiles))
 
 
-def _kept_paths(facts: BankFacts) -> list[tuple[int, int]]:
+def _kept_paths(info: BankInfo) -> list[tuple[int, int]]:
     """Return the vertical and the horizontal path of every kept packet."""
-    vertical, horizontal = (paths.tolist() for paths in packet_paths(facts.levels))
-    per_half = 4**facts.levels
-    return [(vertical[p % per_half], horizontal[p % per_half]) for p in facts.packets]
+    vertical, horizontal = (paths.tolist() for paths in packet_paths(info.levels))
+    per_half = 4**info.levels
+    return [(vertical[p % per_half], horizontal[p % per_half]) for p in info.packets]
 
 
 def _groups(paths: set[int], levels: int) -> list[list[int]]:
@@ -99,15 +99,17 @@ def _of_paths(filters: Tensor, paths: list[int], is_complex: bool) -> Tensor:
 
 
 def _outputs(
-    facts: BankFacts, paths: list[tuple[int, int]], down: list[int], across: list[int]
+    info: BankInfo, paths: list[tuple[int, int]], down: list[int], across: list[int]
 ) -> slice | None:
     """Return the outputs that take packets of a rectangle of paths, with those between them."""
     taken: list[int] = []
     first_input, first_output = 0, 0
-    for inputs, outputs, groups in facts.bands:
-        for place, (vertical, horizontal) in enumerate(paths[first_input : first_input + inputs]):
+    for inputs, outputs, groups in info.bands:
+        for position, (vertical, horizontal) in enumerate(
+            paths[first_input : first_input + inputs]
+        ):
             if vertical in down and horizontal in across:
-                group = place // (inputs // groups)
+                group = position // (inputs // groups)
                 start = first_output + group * (outputs // groups)
                 taken += [start, start + outputs // groups - 1]
         first_input, first_output = first_input + inputs, first_output + outputs
@@ -115,21 +117,21 @@ def _outputs(
 
 
 def _packets(
-    facts: BankFacts, paths: list[tuple[int, int]], down: list[int], across: list[int]
+    info: BankInfo, paths: list[tuple[int, int]], down: list[int], across: list[int]
 ) -> Tensor:
     """Return a tile's (parts, packets, slots)."""
-    signs = conjugation_signs(fixed_filters("dtcwpt", facts.filters, facts.levels))
+    signs = conjugation_signs(fixed_filters("dtcwpt", info.filters, info.levels))
     shape = (len(paths), len(across), len(down))
     aa, bb, ba, ab = (torch.zeros(shape, dtype=torch.float64, device="cpu") for _ in range(4))
-    for row, (packet, (vertical, horizontal)) in enumerate(zip(facts.packets, paths, strict=True)):
+    for row, (packet, (vertical, horizontal)) in enumerate(zip(info.packets, paths, strict=True)):
         if vertical not in down or horizontal not in across:
             continue
-        place = (row, across.index(horizontal), down.index(vertical))
-        half = 1.0 if packet >= 4**facts.levels else -1.0
+        position = (row, across.index(horizontal), down.index(vertical))
+        half = 1.0 if packet >= 4**info.levels else -1.0
         sign = float(signs[packet])
-        aa[place], bb[place] = 1.0, half
-        ba[place], ab[place] = sign, -half * sign
-    if not facts.is_complex:
+        aa[position], bb[position] = 1.0, half
+        ba[position], ab[position] = sign, -half * sign
+    if not info.is_complex:
         return torch.stack((aa, bb), dim=2).reshape(1, len(paths), -1)
     zero = torch.zeros_like(aa)
     # Lanes (tree, path), then the vertical filters (tree, path).

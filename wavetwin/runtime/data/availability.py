@@ -28,7 +28,7 @@ from wavetwin.runtime.data.readers import find_images
 from wavetwin.runtime.data.root import ROOT_REMEDY
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["HOW_TO_GET", "Presence", "look_for"]
+__all__ = ["HOW_TO_GET", "Availability", "look_for"]
 
 _IMAGENET = (
     "image-net.org, ILSVRC2012, asks for an account: ILSVRC2012_img_train.tar, "
@@ -68,7 +68,7 @@ _CHUNK = 64
 
 
 @dataclass
-class Presence:
+class Availability:
     """What `look_for` found."""
 
     found: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Presence:
         return not (self.missing or self.differences or self.damaged)
 
 
-def look_for(data: DataPlan, root: Path | None, *, verify: bool = False) -> Presence:
+def look_for(data: DataPlan, root: Path | None, *, verify: bool = False) -> Availability:
     """Return what the data root has of a plan's data set.
 
     Args:
@@ -103,41 +103,41 @@ def look_for(data: DataPlan, root: Path | None, *, verify: bool = False) -> Pres
         root: the data root; None where none is known.
         verify: compare checksums and decode every image.
     """
-    presence = Presence()
+    availability = Availability()
     if root is None and data.dataset != "digits":
-        presence.missing.append(f"no data root is known: {ROOT_REMEDY}")
-        return presence
+        availability.missing.append(f"no data root is known: {ROOT_REMEDY}")
+        return availability
     if root is not None:
-        _look_for_files(data.dataset, root, presence)
-    if presence.missing:
-        return presence
+        _look_for_files(data.dataset, root, availability)
+    if availability.missing:
+        return availability
     official = Official(allow_other=True, checks_sums=verify)
     try:
         found = find_images(data, root, official)
-        places = set_aside(found, data, official)
+        positions = set_aside(found, data, official)
     except RunError as error:
-        presence.missing.append(error.headline)
-        presence.remedy = error.remedy
-        return presence
+        availability.missing.append(error.headline)
+        availability.remedy = error.remedy
+        return availability
     if found.no_training is not None:
-        presence.missing.append(found.no_training.headline)
-        presence.remedy = found.no_training.remedy
+        availability.missing.append(found.no_training.headline)
+        availability.remedy = found.no_training.remedy
     for part in (found.train, found.test, found.validation):
         if isinstance(part, FileList):
-            presence.found.append(str(part.folder))
-    presence.differences += official.notes
+            availability.found.append(str(part.folder))
+    availability.differences += official.notes
     if isinstance(found.train, FileList):
-        presence.class_names = found.train.class_names
-    presence.pairs = list(_pairs(found, data, presence.class_names))
+        availability.class_names = found.train.class_names
+    availability.pairs = list(_pairs(found, data, availability.class_names))
     own = len(found.validation) if found.validation is not None else 0
-    presence.counts = {
-        "train": len(places.train),
-        "validation": own if places.validation is None else len(places.validation),
+    availability.counts = {
+        "train": len(positions.train),
+        "validation": own if positions.validation is None else len(positions.validation),
         "test": len(found.test.labels),
     }
     if verify:
-        presence.damaged += _decode_all(found, data.channels)
-    return presence
+        availability.damaged += _decode_all(found, data.channels)
+    return availability
 
 
 def _pairs(found: Found, data: DataPlan, names: Sequence[str] | None) -> Iterator[str]:
@@ -155,26 +155,26 @@ def _pairs(found: Found, data: DataPlan, names: Sequence[str] | None) -> Iterato
             yield "..."
 
 
-def _look_for_files(dataset: str, root: Path, presence: Presence) -> None:
+def _look_for_files(dataset: str, root: Path, availability: Availability) -> None:
     if dataset in IDX_FOLDERS:
         raw = root / IDX_FOLDERS[dataset] / "raw"
         for name in IDX_NAMES:
             file = find_idx(raw, name)
             if file is None:
-                presence.missing.append(f"{raw / name} (or .gz)")
+                availability.missing.append(f"{raw / name} (or .gz)")
             else:
-                presence.found.append(str(file))
+                availability.found.append(str(file))
     elif dataset in CIFAR_FILES:
         names = CIFAR_FILES[dataset]
         folder, archive = root / names.folder, root / names.archive
         if folder.is_dir():
             for name in (*names.train, names.test):
                 there = (folder / name).is_file()
-                (presence.found if there else presence.missing).append(str(folder / name))
+                (availability.found if there else availability.missing).append(str(folder / name))
         elif archive.is_file():
-            presence.found.append(str(archive))
+            availability.found.append(str(archive))
         else:
-            presence.missing.append(f"{folder} (or {archive})")
+            availability.missing.append(f"{folder} (or {archive})")
 
 
 def _decode_all(found: Found, channels: int) -> Iterator[str]:

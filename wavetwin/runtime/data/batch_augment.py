@@ -131,11 +131,11 @@ def _weights(start: Tensor, length: Tensor, stored: int, size: int) -> Tensor:
     A triangle about the result's place, as wide as the step between results where that is more
     than a sample; only samples of the window count.
     """
-    places = torch.arange(stored, dtype=torch.float32, device=start.device)
+    positions = torch.arange(stored, dtype=torch.float32, device=start.device)
     results = torch.arange(size, dtype=torch.float32, device=start.device) + 0.5
     scale = (length / size).to(torch.float32)[:, None, None]
-    inside = (places >= start[:, None]) & (places < (start + length)[:, None])
-    distance = (places - start[:, None] + 0.5)[:, None] - scale * results[:, None]
+    inside = (positions >= start[:, None]) & (positions < (start + length)[:, None])
+    distance = (positions - start[:, None] + 0.5)[:, None] - scale * results[:, None]
     weights = (1 - distance.abs() / scale.clamp_min(1)).clamp_min(0) * inside[:, None]
     return weights / weights.sum(-1, keepdim=True)
 
@@ -146,8 +146,8 @@ def _pad_crop(images: Tensor, top: Tensor, left: Tensor) -> Tensor:
     margin = max(1, size // 8)
     padded = functional.pad(images, (margin,) * 4)
     every = padded.unfold(2, size, 1).unfold(3, size, 1)
-    places = 2 * margin + 1
-    tops, lefts = (top * places).long(), (left * places).long()
+    positions = 2 * margin + 1
+    tops, lefts = (top * positions).long(), (left * positions).long()
     batch = torch.arange(len(images), device=images.device)
     return every[batch, :, tops.to(images.device), lefts.to(images.device)]
 

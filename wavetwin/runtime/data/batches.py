@@ -40,10 +40,10 @@ def training_loader(
     source = images.source
     if isinstance(source, TensorImages):
         change = BatchAugment(name, size, seed, epoch, len(source.labels))
-        for places in batches:
-            indices = images.indices[places]
+        for positions in batches:
+            indices = images.indices[positions]
             changed = change(source.load(indices.tolist()), indices, source.maximum)
-            yield Batch(changed, source.labels[indices], places)
+            yield Batch(changed, source.labels[indices], positions)
         return
 
     def transform(image: Tensor, index: int) -> Tensor:
@@ -61,10 +61,10 @@ def evaluation_loader(
     """Yield batches of these places in a split through a transform that draws nothing."""
     source = images.source
     if isinstance(source, TensorImages):
-        for places in batches:
-            indices = images.indices[places]
+        for positions in batches:
+            indices = images.indices[positions]
             values = source.load(indices.tolist()).to(torch.float32) / source.maximum
-            yield Batch(transform(values), source.labels[indices], places)
+            yield Batch(transform(values), source.labels[indices], positions)
         return
     yield from _read(images, batches, lambda image, index: transform(image), loading)
 

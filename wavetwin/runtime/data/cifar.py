@@ -56,17 +56,17 @@ def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
         RunError: a file is missing, damaged, hostile or not the official one.
     """
     files = CIFAR_FILES[data.dataset]
-    place = need_root(data.dataset, root)
+    location = need_root(data.dataset, root)
     wanted = (*files.train, files.test)
-    if (place / files.folder).is_dir():
-        contents = _read_folder(place / files.folder, wanted)
-        prefix = str(place / files.folder)
-    elif (place / files.archive).is_file():
-        contents = _read_archive(place / files.archive, files.folder, wanted)
-        prefix = f"{place / files.archive}: {files.folder}"
+    if (location / files.folder).is_dir():
+        contents = _read_folder(location / files.folder, wanted)
+        prefix = str(location / files.folder)
+    elif (location / files.archive).is_file():
+        contents = _read_archive(location / files.archive, files.folder, wanted)
+        prefix = f"{location / files.archive}: {files.folder}"
     else:
         raise RunError(
-            f"'{data.dataset}' is not there: no {files.folder} and no {files.archive} in {place}",
+            f"'{data.dataset}' is not there: no {files.folder} and no {files.archive} in {location}",
             f"put the official archive {files.archive} (python version) there, unpacked or not, "
             f"or {ROOT_REMEDY}",
         )

@@ -70,8 +70,8 @@ def number_classes(
         RunError: a class has no folder, a folder has no class, or nothing says which is which.
     """
     if known is None and official is not None and set(map(_plain, names)) == set(official):
-        places = {name: number for number, name in enumerate(official)}
-        return {name: places[_plain(name)] for name in names}
+        positions = {name: number for number, name in enumerate(official)}
+        return {name: positions[_plain(name)] for name in names}
     if known is None:
         return _by_number(folder, names, num_classes)
     numbers = {name: number for number, name in enumerate(known)}

@@ -75,7 +75,7 @@ class Found:
     validation: FileList | None = None
     """Only where the disk has validation images of its own."""
     train_per_class: int | None = None
-    """How many images of each class train, after those that are set aside; None: all."""
+    """How many images of each class train, after those that are held out; None: all."""
     no_training: RunError | None = None
     """Why there are no training images, where the test set alone is there."""
 

@@ -131,8 +131,8 @@ class ExperimentData:
             RunError: as `training_batches`; or the split has no images.
         """
         images = self.split(split)
-        places = torch.arange(len(images)).split(batch_size or self.plan.batch_size)
-        own = places[: self.limit_batches][rank::processes]
+        positions = torch.arange(len(images)).split(batch_size or self.plan.batch_size)
+        own = positions[: self.limit_batches][rank::processes]
         yield from evaluation_loader(images, own, transform, self.loading)
 
     def num_images(self, split: str) -> int:
@@ -184,12 +184,12 @@ def load_data(
         raise ValueError(f"on_bad_image is {on_bad_image!r}, neither 'stop' nor 'skip'")
     data, official = plan.data, Official(allow_other_data)
     found = find_images(data, find_data_root(data_root), official)
-    places = set_aside(found, data, official)
+    positions = set_aside(found, data, official)
     sources = open_sources(found, data.channels)
     parts = [sources.train.fingerprint, sources.test.fingerprint]
     parts += [sources.validation.fingerprint] if sources.validation is not None else []
     fingerprint = hashlib.sha256(" ".join(parts).encode()).hexdigest()
-    train, validation, test = make_splits(sources, places)
+    train, validation, test = make_splits(sources, positions)
     on_cuda = device is not None and device.type == "cuda"
     in_memory = _in_memory(sources)
     num_bytes = sum(source.images.nbytes for source in in_memory)

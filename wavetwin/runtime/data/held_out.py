@@ -11,11 +11,11 @@ from wavetwin.runtime.data.detected import FileList, Found, shown
 from wavetwin.runtime.data.official import TEST_IMAGES, Official
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["Places", "set_aside"]
+__all__ = ["SplitPositions", "set_aside"]
 
 
 @dataclass(frozen=True)
-class Places:
+class SplitPositions:
     """Places in the training images, int64, ascending."""
 
     train: np.ndarray
@@ -23,7 +23,7 @@ class Places:
     """None where the disk has validation images of its own."""
 
 
-def set_aside(found: Found, data: DataPlan, official: Official) -> Places:
+def set_aside(found: Found, data: DataPlan, official: Official) -> SplitPositions:
     """Return the places of training and validation images: the first N, or N of each class.
 
     Raises:
@@ -33,7 +33,7 @@ def set_aside(found: Found, data: DataPlan, official: Official) -> Places:
     labels = found.train.labels
     if found.no_training is not None:
         _check(found, data, None, official)
-        return Places(labels, labels)
+        return SplitPositions(labels, labels)
     if data.validation_per_class:
         validates, trains = _by_class(found, data, official)
     else:
@@ -46,7 +46,7 @@ def set_aside(found: Found, data: DataPlan, official: Official) -> Places:
         )
     train = trains.nonzero()[0]
     _check(found, data, len(train), official)
-    return Places(train, validates.nonzero()[0] if found.validation is None else None)
+    return SplitPositions(train, validates.nonzero()[0] if found.validation is None else None)
 
 
 def _by_class(found: Found, data: DataPlan, official: Official) -> tuple[np.ndarray, np.ndarray]:
@@ -54,8 +54,8 @@ def _by_class(found: Found, data: DataPlan, official: Official) -> tuple[np.ndar
     labels, wanted = found.train.labels, found.train_per_class
     counts = np.bincount(labels, minlength=data.num_classes)
     order = labels.argsort(kind="stable")
-    place = np.empty_like(labels)
-    place[order] = np.arange(len(labels)) - (counts.cumsum() - counts)[labels[order]]
+    position = np.empty_like(labels)
+    position[order] = np.arange(len(labels)) - (counts.cumsum() - counts)[labels[order]]
     if data.validation > 0:
         used_up = _named(found, counts, (counts > 0) & (counts <= data.validation))
         if used_up:
@@ -63,7 +63,7 @@ def _by_class(found: Found, data: DataPlan, official: Official) -> tuple[np.ndar
                 f"data.validation {data.validation} leaves no training images of {shown(used_up)}",
                 "set a smaller number, or add images of these classes",
             )
-    validates = place < data.validation
+    validates = position < data.validation
     if wanted is None:
         return validates, ~validates
     short = _named(found, counts, (counts > 0) & (counts < data.validation + wanted))
@@ -73,7 +73,7 @@ def _by_class(found: Found, data: DataPlan, official: Official) -> tuple[np.ndar
             f"there are fewer of {shown(short)}",
             "unpack the training archive again",
         )
-    return validates, ~validates & (place < data.validation + wanted)
+    return validates, ~validates & (position < data.validation + wanted)
 
 
 def _named(found: Found, counts: np.ndarray, chosen: np.ndarray) -> list[str]:

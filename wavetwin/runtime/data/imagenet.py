@@ -56,11 +56,11 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
     Raises:
         RunError: a folder, class or list is missing, or a list cannot be understood.
     """
-    place = need_root(data.dataset, root)
-    folder = find_imagenet(place)
+    location = need_root(data.dataset, root)
+    folder = find_imagenet(location)
     if folder is None or not is_folder(folder / "val"):
         missing = "train" if folder is None else "val"
-        looked = ", ".join(str(place / name / missing) for name in IMAGENET_FOLDERS)
+        looked = ", ".join(str(location / name / missing) for name in IMAGENET_FOLDERS)
         raise RunError(
             f"'{data.dataset}' is not there: none of {looked}",
             "`wavetwin data prepare imagenet --from DIR` unpacks the official archives there; or "
@@ -73,7 +73,7 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
             f"{folder / 'val'} is flat and {folder / 'train'} is not there: nothing names the classes",
             "move the images into class folders, or unpack the training archive",
         )
-    chosen = _choose_classes(data, place, folder, every, official)
+    chosen = _choose_classes(data, location, folder, every, official)
     if not has_train:
         return no_training_images(folder / "train", _list_test(folder, chosen))
     _compare_sets(data, folder, every, chosen)
@@ -99,8 +99,8 @@ def _choose_classes(
     user's.
     """
     if data.dataset in SUBSETS:
-        places = dict.fromkeys((root / f"{data.dataset}.txt", folder / f"{data.dataset}.txt"))
-        file = next((place for place in places if place.is_file()), None)
+        locations = dict.fromkeys((root / f"{data.dataset}.txt", folder / f"{data.dataset}.txt"))
+        file = next((location for location in locations if location.is_file()), None)
         if file is None:
             chosen = every[: data.num_classes]
         else:

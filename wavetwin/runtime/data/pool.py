@@ -55,13 +55,13 @@ class _Fetcher(Dataset[_Fetched]):
     transform: FileTransform
     skips_bad: bool
 
-    def __getitems__(self, places: Sequence[int]) -> _Fetched:
+    def __getitems__(self, offsets: Sequence[int]) -> _Fetched:
         results: list[Tensor] = []
         kept: list[int] = []
         bad: list[tuple[str, str]] = []
         error: tuple[str, str | None] | None = None
-        for place in places:
-            index = int(self.images.indices[place])
+        for offset in offsets:
+            index = int(self.images.indices[offset])
             try:
                 (image,) = self.source.load([index])
             except BadImageError as damage:
@@ -83,7 +83,7 @@ class _Fetcher(Dataset[_Fetched]):
                 file = self.source.files[index]
                 error = f"{file} ({width} x {height} pixels) cannot be cropped: {reason}", None
                 break
-            kept.append(place)
+            kept.append(offset)
         if error is not None:
             return _Fetched(Batch(torch.zeros(0), torch.zeros(0), torch.zeros(0)), bad, error)
         images = torch.stack(results) if results else self._nothing()

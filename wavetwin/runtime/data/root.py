@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["ROOT_REMEDY", "RootPlace", "find_data_root", "need_root", "root_places"]
+__all__ = ["ROOT_REMEDY", "RootLocation", "find_data_root", "need_root", "root_locations"]
 
 ROOT_REMEDY = (
     "say where the data lie with --data-root, the environment variable WAVETWIN_DATA, or "
@@ -19,7 +19,7 @@ ROOT_REMEDY = (
 
 
 @dataclass(frozen=True, slots=True)
-class RootPlace:
+class RootLocation:
     """One of the places that may name the data root."""
 
     name: str
@@ -28,9 +28,9 @@ class RootPlace:
     was_asked: bool = True
 
 
-def root_places(
+def root_locations(
     argument: Path | None, environment: Mapping[str, str] | None = None
-) -> list[RootPlace]:
+) -> list[RootLocation]:
     """Return the command line, the environment and the user's file: the first that names one wins.
 
     The file is read only where the others name none.
@@ -48,9 +48,9 @@ def root_places(
     is_asked = line is None and variable is None
     in_file = _read_config(file) if is_asked else None
     return [
-        RootPlace("--data-root", line),
-        RootPlace("WAVETWIN_DATA", variable),
-        RootPlace(str(file), in_file, is_asked),
+        RootLocation("--data-root", line),
+        RootLocation("WAVETWIN_DATA", variable),
+        RootLocation(str(file), in_file, is_asked),
     ]
 
 
@@ -62,8 +62,8 @@ def find_data_root(
     Raises:
         RunError: the user's file cannot be read or has a data_root that is not a text.
     """
-    places = root_places(argument, environment)
-    return next((place.root for place in places if place.root is not None), None)
+    locations = root_locations(argument, environment)
+    return next((location.root for location in locations if location.root is not None), None)
 
 
 def need_root(dataset: str, root: Path | None) -> Path:

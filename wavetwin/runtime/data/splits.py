@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from wavetwin.runtime.data.held_out import Places
+from wavetwin.runtime.data.held_out import SplitPositions
 from wavetwin.runtime.data.sources import ImageSet, ImageSource, SourcePair
 
 __all__ = ["make_splits", "whole"]
@@ -15,11 +15,13 @@ def whole(source: ImageSource) -> ImageSet:
     return ImageSet(source, torch.arange(len(source.labels)))
 
 
-def make_splits(sources: SourcePair, places: Places) -> tuple[ImageSet, ImageSet, ImageSet]:
+def make_splits(
+    sources: SourcePair, positions: SplitPositions
+) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Return training, validation and test images."""
-    train = ImageSet(sources.train, torch.from_numpy(places.train))
-    if places.validation is not None:
-        validation = ImageSet(sources.train, torch.from_numpy(places.validation))
+    train = ImageSet(sources.train, torch.from_numpy(positions.train))
+    if positions.validation is not None:
+        validation = ImageSet(sources.train, torch.from_numpy(positions.validation))
     else:
         assert sources.validation is not None
         validation = whole(sources.validation)

@@ -22,7 +22,7 @@ from wavetwin.runtime.evaluation.baselines import (
     PUBLISHED_ERRORS,
     SEVERITIES,
 )
-from wavetwin.runtime.evaluation.crops import guesses
+from wavetwin.runtime.evaluation.crops import predictions
 from wavetwin.runtime.evaluation.entry_files import (
     CorruptedSet,
     combined_fingerprint,
@@ -78,7 +78,7 @@ def _score(run: Evaluation, name: str, images: CorruptedSet) -> _Scored:
     data = replace(run.data, test=whole(source))
 
     def measure(images: Tensor, labels: Tensor) -> Table:
-        return {"wrong": guesses(run.predict(images), labels)["top1_wrong"]}
+        return {"wrong": predictions(run.predict(images), labels)["top1_wrong"]}
 
     label = f"{run.entry.root}/{name}"
     table = run.collect(

@@ -19,7 +19,7 @@ def evaluate_one_crop(run: Evaluation) -> Evaluated:
     def measure(images: Tensor, labels: Tensor) -> Table:
         logits = run.predict(images)
         loss = functional.cross_entropy(logits, labels, reduction="none")
-        return guesses(logits, labels) | {"loss": loss}
+        return predictions(logits, labels) | {"loss": loss}
 
     table = run.collect(lambda x: fit(x, run.size, run.entry.resize), measure)
     return run.finish({"loss": table["loss"]} | errors(table), table, no_rates=("loss",))
@@ -39,14 +39,14 @@ def evaluate_ten_crops(run: Evaluation) -> Evaluated:
     def measure(images: Tensor, labels: Tensor) -> Table:
         # Crop by crop: ten times the batch may not fit where the batch does.
         each = [run.predict(crop).softmax(-1) for crop in images.unbind(1)]
-        return guesses(torch.stack(each).mean(0), labels)
+        return predictions(torch.stack(each).mean(0), labels)
 
     table = run.collect(crops, measure)
     return run.finish(errors(table), table)
 
 
-def guesses(scores: Tensor, labels: Tensor) -> Table:
-    """Return first guesses (int32) and whether the first and the first five are wrong (uint8)."""
+def predictions(scores: Tensor, labels: Tensor) -> Table:
+    """Return top predictions (int32) and whether the first and the first five are wrong (uint8)."""
     return {
         "classes": scores.argmax(1).to(torch.int32),
         "top1_wrong": are_wrong(scores, labels, 1).to(torch.uint8),

@@ -1,4 +1,4 @@
-"""Which record of an entry counts, where a book has several; torch is not imported here."""
+"""Which record of an entry counts, where a scores file has several; torch is not imported here."""
 
 from __future__ import annotations
 

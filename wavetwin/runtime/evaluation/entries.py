@@ -1,4 +1,4 @@
-"""The evaluation battery: one entry at a time, on one process or several."""
+"""The evaluation suite: one entry at a time, on one process or several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wavetwin.runtime.evaluation.corruptions import evaluate_corruptions
 from wavetwin.runtime.evaluation.crops import evaluate_one_crop, evaluate_ten_crops
 from wavetwin.runtime.evaluation.per_image import Baseline, Evaluated, Evaluation, describe
 from wavetwin.runtime.evaluation.perturbations import evaluate_perturbations
-from wavetwin.runtime.evaluation.scores_file import ScoreBook
+from wavetwin.runtime.evaluation.scores_file import ScoresFile
 from wavetwin.runtime.evaluation.shifts import evaluate_shifts
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.processes import ALONE, Processes
@@ -25,7 +25,7 @@ __all__ = [
     "MODES",
     "Baseline",
     "Evaluated",
-    "ScoreBook",
+    "ScoresFile",
     "describe",
     "evaluate_entry",
     "score_one_crop",
@@ -58,7 +58,7 @@ def evaluate_entry(
     Batches are as with one process, whatever their number. The model is left in evaluation mode.
 
     Args:
-        entry: of the plan's battery.
+        entry: of the plan's evaluation suite.
         model: maps images to logits, on the device.
         data: the experiment's.
         device: where the model is.
@@ -138,13 +138,13 @@ def summarise(evaluated: Evaluated) -> str:
 
     Of scores by type and severity the mean of each type is shown; of a grid, its last shift.
     """
-    words = list(_shown_scores(evaluated.scores, evaluated.intervals))
-    words.append(f"{evaluated.images} images")
+    parts = list(_shown_scores(evaluated.scores, evaluated.intervals))
+    parts.append(f"{evaluated.images} images")
     if evaluated.limit_batches is not None:
-        words.append(f"{evaluated.limit_batches} batches only")
+        parts.append(f"{evaluated.limit_batches} batches only")
     if evaluated.skipped:
-        words.append(f"{evaluated.skipped} damaged images left out")
-    return ", ".join(words)
+        parts.append(f"{evaluated.skipped} damaged images left out")
+    return ", ".join(parts)
 
 
 def _shown_scores(scores: dict[str, Any], intervals: dict[str, Any]) -> Iterator[str]:

@@ -22,20 +22,20 @@ FlipRates = Mapping[str, Mapping[str, float]]
 """Flip rate at each step, by direction; steps are texts, as in scores.json."""
 
 
-def are_wrong(scores: Tensor, labels: Tensor, guesses: int) -> Tensor:
-    """Return for which images (bool, (images,)) the class is not among the first guesses.
+def are_wrong(scores: Tensor, labels: Tensor, predictions: int) -> Tensor:
+    """Return for which images (bool, (images,)) the class is not among the top predictions.
 
-    With fewer classes than guesses none is wrong.
+    With fewer classes than predictions none is wrong.
     """
-    if guesses == 1:
+    if predictions == 1:
         # Among equal scores topk may choose another one than argmax, which flips are counted with.
         return scores.argmax(1) != labels
-    best = scores.topk(min(guesses, scores.shape[1]), dim=1).indices
+    best = scores.topk(min(predictions, scores.shape[1]), dim=1).indices
     return ~(best == labels.unsqueeze(1)).any(1)
 
 
 def flips(classes: Tensor, step: int) -> tuple[Tensor, int]:
-    """Count each image's pairs of frames `step` apart whose first guesses differ.
+    """Count each image's pairs of frames `step` apart whose top predictions differ.
 
     `classes` is (images, rows, columns): frames moved down along rows, to the right along columns.
     A line of frames has one row or one column; a grid is compared along both. Returns int64

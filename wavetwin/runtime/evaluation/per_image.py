@@ -41,7 +41,7 @@ Intervals = dict[str, Any]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What one entry of the battery gives."""
+    """What one entry of the evaluation suite gives."""
 
     scores: Scores
     intervals: Intervals
@@ -126,7 +126,7 @@ class Evaluation:
     def predict(self, images: Tensor) -> Tensor:
         """Return logits in float32 for images in [0, 1].
 
-        First guesses of what is not a number are always the same class, and would look stable.
+        First predictions of what is not a number are always the same class, and would look stable.
 
         Raises:
             RunError: a logit is not a finite number.
@@ -250,16 +250,16 @@ def score_means(
 
 def describe(entry: EvaluationPlan) -> str:
     """Return an entry in words."""
-    words = [entry.mode.replace("_", " "), entry.root or entry.split or "test"]
+    parts = [entry.mode.replace("_", " "), entry.root or entry.split or "test"]
     if entry.mode == "shifts":
         unit = f"/{entry.pixel_divide}" if entry.pixel_divide not in (None, 1) else ""
-        words += [str(entry.direction), str(entry.metric).replace("_", " ")]
-        words.append(f"up to {entry.max_shift} px{unit and f' by 1{unit} px'}")
+        parts += [str(entry.direction), str(entry.metric).replace("_", " ")]
+        parts.append(f"up to {entry.max_shift} px{unit and f' by 1{unit} px'}")
     if not entry.normalise:
-        words.append("not normalised")
+        parts.append("not normalised")
     if entry.resize == "pil":
-        words.append("resized in 8 bits")
-    return ", ".join(words)
+        parts.append("resized in 8 bits")
+    return ", ".join(parts)
 
 
 def join_tables(pieces: Sequence[Table]) -> Table:

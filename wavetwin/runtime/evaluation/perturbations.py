@@ -1,10 +1,10 @@
 """Stability on perturbation videos in ImageNet-P's layout: `<perturbation>/<class>/<video>`.
 
 Definitions are those of Hendrycks and Dietterich 2019, arXiv:1903.12261. The flip rate is the share
-of pairs of frames whose first guesses differ: consecutive frames, or, where the perturbation is
+of pairs of frames whose top predictions differ: consecutive frames, or, where the perturbation is
 noise (frames are then independent), each frame and the first one. The top-5 distance of two frames
-is the sum over the first five guesses of one, i = 1..5, of |min(s(i), 6) - i|, where s(i) is the
-place of that guess in the other frame's ranking. Both are averaged over a video's pairs, then over
+is the sum over the first five predictions of one, i = 1..5, of |min(s(i), 6) - i|, where s(i) is the
+place of that prediction in the other frame's ranking. Both are averaged over a video's pairs, then over
 the videos.
 """
 
@@ -32,7 +32,7 @@ from wavetwin.runtime.process.progress import ProgressReport
 
 __all__ = ["evaluate_perturbations", "judge_video"]
 
-GUESSES = 5
+PREDICTIONS = 5
 _USUAL_FRAMES = 31
 """Of ImageNet-P's videos: how many are read at once goes by it."""
 
@@ -63,16 +63,16 @@ def evaluate_perturbations(run: Evaluation) -> Evaluated:
 def judge_video(best: Tensor, *, is_noise: bool) -> tuple[float, float]:
     """Return a video's flip rate and mean top-5 distance.
 
-    `best` is (frames, guesses): each frame's first guesses, five where there are as many classes.
+    `best` is (frames, predictions): each frame's top predictions, five where there are as many classes.
     """
     later = best[1:]
     earlier = best[:1].expand_as(later) if is_noise else best[:-1]
     flip_rate = float((earlier[:, 0] != later[:, 0]).double().mean())
-    guesses = best.shape[1]
+    predictions = best.shape[1]
     equal = earlier.unsqueeze(2) == later.unsqueeze(1)
-    # A guess that is not among the others' first ones has the place after them.
-    places = torch.where(equal.any(2), equal.int().argmax(2), guesses)
-    distance = (places - torch.arange(guesses)).abs().sum(1).double().mean()
+    # A prediction that is not among the others' first ones has the place after them.
+    offsets = torch.where(equal.any(2), equal.int().argmax(2), predictions)
+    distance = (offsets - torch.arange(predictions)).abs().sum(1).double().mean()
     return flip_rate, float(distance)
 
 
@@ -143,11 +143,11 @@ def _own_part(
                 elif video.failure is not None:
                     _skip(run, videos[video.position], video.failure)
             if read:
-                best = _best_guesses(run, torch.cat([_fit(run, frames) for _, frames in read]))
-                for (position, frames), guesses in zip(
+                best = _best_predictions(run, torch.cat([_fit(run, frames) for _, frames in read]))
+                for (position, frames), predictions in zip(
                     read, best.split([len(frames) for _, frames in read]), strict=True
                 ):
-                    flip_rate, distance = judge_video(guesses, is_noise="noise" in name)
+                    flip_rate, distance = judge_video(predictions, is_noise="noise" in name)
                     own.positions.append(position)
                     own.flip_rates.append(flip_rate)
                     own.distances.append(distance)
@@ -161,14 +161,14 @@ def _fit(run: Evaluation, frames: Tensor) -> Tensor:
     return fit(frames.float() / 255, run.size, run.entry.resize)
 
 
-def _best_guesses(run: Evaluation, frames: Tensor) -> Tensor:
-    """Return the first guesses, best first, (frames, guesses) on the CPU."""
+def _best_predictions(run: Evaluation, frames: Tensor) -> Tensor:
+    """Return the top predictions, best first, (frames, predictions) on the CPU."""
     best: list[Tensor] = []
     for part in frames.split(run.batch_size):
         logits = run.predict(part.to(run.device, non_blocking=True))
         # Stable, so that the order of equal scores is that of the classes.
         order = logits.sort(dim=1, descending=True, stable=True).indices
-        best.append(order[:, :GUESSES].cpu())
+        best.append(order[:, :PREDICTIONS].cpu())
     return torch.cat(best)
 
 

@@ -1,4 +1,4 @@
-"""The score book: a file that evaluations are added to and nothing is ever taken from.
+"""The scores file: a file that evaluations are added to and nothing is ever taken from.
 
 A second evaluation of an entry adds a second record; `current_records` says which one counts.
 The per-image tables that the scores are means of lie beside the file, one for each record, so that
@@ -45,16 +45,16 @@ from wavetwin.runtime.training.run_names import trial_mark
 from wavetwin.runtime.training.saved_state import NO_DIGESTS, check_weights
 
 __all__ = [
-    "ScoreBook",
+    "ScoresFile",
     "add_record",
     "current_records",
-    "data_facts",
+    "data_info",
     "find_weights",
     "read_scores",
 ]
 
 LOCK_WAIT_SECONDS = 30.0
-"""Another process holds the book for as long as it takes to write a table."""
+"""Another process holds the scores file for as long as it takes to write a table."""
 _SAME = ("weights", "data", "build_manifest_sha256", "limit_batches", "checkpoint")
 """What a record must have in common with this evaluation to make it superfluous."""
 
@@ -62,7 +62,7 @@ _OF_RECORD = ("entry", "scores")
 """What every record has had in every version."""
 
 
-class ScoreBook:
+class ScoresFile:
     """`scores.json` of a run, with `predictions/` beside it."""
 
     def __init__(
@@ -95,14 +95,14 @@ class ScoreBook:
         self._data, self._data_root = data, data_root
         self._file = run / "scores.json"
         drift = {*manifest["drift"], *provenance.drift}
-        self._facts = {
+        self._info = {
             "digest": plan.digest,
             "training_digest": plan.training_digest,
             "commit": manifest["commit"],
             "dirty": manifest["dirty"],
             "drift": sorted(drift | {f"data-changed: {note}" for note in data.data_notes}),
             "build_manifest_sha256": provenance.manifest_sha256,
-            **data_facts(data),
+            **data_info(data),
             "checkpoint": weights,
             "epochs": self.epochs,
             "trained_limit_batches": manifest.get("limit_batches"),
@@ -154,8 +154,8 @@ class ScoreBook:
         if self._trial and processes.is_first:
             say(f"the run is a {self._trial}: its scores are no result")
         load_weights_bytes(model, content, self.weights)
-        self._facts["weights"] = digest
-        self._facts["launch"] = launch_info(processes.count)
+        self._info["weights"] = digest
+        self._info["launch"] = launch_info(processes.count)
 
     def has(self, entry: EvaluationPlan) -> bool:
         """Whether the entry was scored with the same weights, data, files and build.
@@ -165,15 +165,15 @@ class ScoreBook:
         `load_weights`.
 
         Raises:
-            RunError: the book is damaged.
+            RunError: the scores file is damaged.
         """
         key = entry_key(entry)
-        skips_bad, facts = self._data.loading.skips_bad, self._known_facts()
+        skips_bad, info = self._data.loading.skips_bad, self._known_info()
         found = [
             record
             for record in read_scores(self._file)
             if record["entry"] == key
-            and all(record.get(name) == facts[name] for name in _SAME)
+            and all(record.get(name) == info[name] for name in _SAME)
             and (skips_bad or not record.get("skipped"))
         ]
         if not found:
@@ -189,25 +189,25 @@ class ScoreBook:
         """Add the record of an entry, and the file of its per-image table; after `load_weights`.
 
         Raises:
-            RunError: it cannot be written, or another process holds the book for too long.
+            RunError: it cannot be written, or another process holds the scores file for too long.
         """
-        add_record(self._file, entry, evaluated, self._known_facts())
+        add_record(self._file, entry, evaluated, self._known_info())
 
-    def _known_facts(self) -> dict[str, Any]:
-        if "weights" not in self._facts:
+    def _known_info(self) -> dict[str, Any]:
+        if "weights" not in self._info:
             raise RuntimeError("load_weights comes first: records name the weights' bytes")
-        return self._facts
+        return self._info
 
 
 def add_record(
-    file: Path, entry: EvaluationPlan, evaluated: Evaluated, facts: Mapping[str, Any]
+    file: Path, entry: EvaluationPlan, evaluated: Evaluated, info: Mapping[str, Any]
 ) -> Record:
-    """Add one record to a book, made where there is none, and return it.
+    """Add one record to a scores file, made where there is none, and return it.
 
     The table is written first, so that a kill leaves no record without one.
 
     Raises:
-        RunError: it cannot be written, or another process holds the book for too long.
+        RunError: it cannot be written, or another process holds the scores file for too long.
     """
     with locked(file):
         records = read_scores(file)
@@ -219,7 +219,7 @@ def add_record(
             "images": evaluated.images,
             "skipped": evaluated.skipped,
             "files": evaluated.fingerprint,
-            **facts,
+            **info,
             "date": now(),
         }
         if evaluated.per_image:
@@ -236,18 +236,18 @@ def add_record(
 
 
 def read_scores(file: Path) -> list[Record]:
-    """Return the records of a book, the oldest first; none where there is no file.
+    """Return the records of a scores file, the oldest first; none where there is no file.
 
     Raises:
-        RunError: it is damaged, or no book of scores.
+        RunError: it is damaged, or no scores file of scores.
     """
     if not file.is_file():
         return []
     document: Any = read_json(file)
-    is_book = isinstance(document, dict) and document.get("wavetwin_scores") == 1
-    if not is_book or not isinstance(document.get("scores"), list):
+    is_scores_file = isinstance(document, dict) and document.get("wavetwin_scores") == 1
+    if not is_scores_file or not isinstance(document.get("scores"), list):
         raise RunError(
-            f"{file} is no book of scores of this version of wavetwin",
+            f"{file} is no scores file of scores of this version of wavetwin",
             "move it away; scores are never written over it",
         )
     for number, record in enumerate(document["scores"], start=1):
@@ -305,7 +305,7 @@ def _find_saved(
     return file, _epoch_of(file), digests.get(file.name)
 
 
-def data_facts(data: ExperimentData) -> dict[str, Any]:
+def data_info(data: ExperimentData) -> dict[str, Any]:
     """Return what a record says about the images."""
     return {"data": data.fingerprint, "limit_batches": data.limit_batches}
 
@@ -330,7 +330,7 @@ def _epoch_of(file: Path) -> int:
 
 
 def _tables_of(file: Path) -> str:
-    """Return the folder of the tables: of a run `predictions`, elsewhere named as the book."""
+    """Return the folder of the tables: of a run `predictions`, elsewhere named as the scores file."""
     return "predictions" if file.name == "scores.json" else f"{file.stem}.predictions"
 
 
@@ -343,7 +343,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Keep other processes from adding to a book meanwhile."""
+    """Keep other processes from adding to a scores file meanwhile."""
     path = file.with_name(f"{file.name}.lock")
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -16,9 +16,9 @@ from wavetwin.runtime.data.transforms import fit, resize
 from wavetwin.runtime.evaluation.metrics import divergence_from_first, flip_shares
 from wavetwin.runtime.evaluation.per_image import Evaluated, Evaluation, Table
 
-__all__ = ["evaluate_shifts", "shift_places"]
+__all__ = ["evaluate_shifts", "shift_positions"]
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """Top and left of a window."""
 
 
@@ -28,15 +28,17 @@ def evaluate_shifts(run: Evaluation) -> Evaluated:
     assert entry.max_shift is not None
     divide = entry.pixel_divide or 1
     moves = entry.max_shift * divide
-    grid = shift_places(entry.direction or "horizontal", moves)
-    places = [place for row in grid for place in row]
+    grid = shift_positions(entry.direction or "horizontal", moves)
+    positions = [position for row in grid for position in row]
     is_divergence = entry.metric == "kl_divergence"
 
     def measure(images: Tensor, labels: Tensor) -> Table:
         parts: list[Tensor] = []
         reference: Tensor | None = None
-        for part in torch.split(torch.arange(len(places)), max(1, run.batch_size // len(images))):
-            logits = _predict_windows(run, images, [places[i] for i in part.tolist()], divide)
+        for part in torch.split(
+            torch.arange(len(positions)), max(1, run.batch_size // len(images))
+        ):
+            logits = _predict_windows(run, images, [positions[i] for i in part.tolist()], divide)
             if not is_divergence:
                 parts.append(logits.argmax(-1).to(torch.int32))
                 continue
@@ -57,7 +59,7 @@ def evaluate_shifts(run: Evaluation) -> Evaluated:
     return _flip_rates(run, table, min(entry.max_step or entry.max_shift, moves))
 
 
-def shift_places(direction: str, moves: int) -> list[list[Place]]:
+def shift_positions(direction: str, moves: int) -> list[list[Position]]:
     """Return rows of (top, left) of the windows, each one sample further than the one before.
 
     `both` is the grid of all moves down and to the right.
@@ -75,16 +77,16 @@ def shift_places(direction: str, moves: int) -> list[list[Place]]:
 
 
 def _predict_windows(
-    run: Evaluation, images: Tensor, places: Sequence[Place], divide: int
+    run: Evaluation, images: Tensor, positions: Sequence[Position], divide: int
 ) -> Tensor:
     """Return logits (images, places, classes) of windows of enlarged images, in one pass."""
     side = divide * run.size
     windows = torch.stack(
-        [images[..., top : top + side, left : left + side] for top, left in places], dim=1
+        [images[..., top : top + side, left : left + side] for top, left in positions], dim=1
     )
     change = resize_in_8_bits if run.entry.resize == "pil" else resize
     logits = run.predict(change(windows.flatten(0, 1), run.size, run.size))
-    return logits.reshape(len(images), len(places), -1)
+    return logits.reshape(len(images), len(positions), -1)
 
 
 def _flip_rates(run: Evaluation, table: Table, max_step: int) -> Evaluated:

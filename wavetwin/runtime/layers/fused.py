@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wavetwin.runtime.bank import BankFacts, mixed_packets
+from wavetwin.runtime.bank import BankInfo, mixed_packets
 from wavetwin.runtime.bank.eager import plain_shape
 from wavetwin.runtime.bank.filters import bank_padding, qshift_taps
 from wavetwin.runtime.bank.shapes import Float
@@ -176,12 +176,12 @@ class MixedPackets(Layer):
         if image.is_meta or torch.compiler.is_exporting() or not self._is_as_made():
             return self._one_after_the_other(image, like)
         before = self.colour.weight if isinstance(self.colour, ColourMixing) else None
-        facts = self._facts(image, like)
+        info = self._info(image, like)
         weights = self.mixing.tensors("weight")
         batch = image.shape[0]
         if self.colours != 1:
             image = image.flatten(0, 1).unsqueeze(1)
-        mixed = mixed_packets(image, weights, facts, before, saves_memory=self.saves_memory)
+        mixed = mixed_packets(image, weights, info, before, saves_memory=self.saves_memory)
         if isinstance(mixed, tuple):
             return self._finish(mixed[0], batch), self._finish(mixed[1], batch)
         return self._finish(mixed, batch)
@@ -205,7 +205,7 @@ class MixedPackets(Layer):
             )
         )
 
-    def _facts(self, image: Tensor, like: Tensor | None) -> BankFacts:
+    def _info(self, image: Tensor, like: Tensor | None) -> BankInfo:
         pixels = plain_shape(image)[-2:]
         sizes = [self.grid.size(size) for size in pixels]
         window = sizes if like is None else list(plain_shape(like)[-2:])
@@ -214,7 +214,7 @@ class MixedPackets(Layer):
         starts = [self.grid.start(*pair) for pair in zip(pixels, window, strict=True)]
         step = self.subsample.step
         height, width = (-(-size // step) for size in window)
-        return BankFacts(
+        return BankInfo(
             levels=self.packets.levels,
             filters=self.packets.filter_name,
             packets=self.numbers,

@@ -108,5 +108,5 @@ def _size(x: Tensor | Parts) -> tuple[int, int]:
 
 
 def _smaller(first: int, second: int) -> int:
-    """Return the minimum; under torch.export's symbolic sizes without a guess which one it is."""
+    """Return the minimum; under torch.export's symbolic sizes without a prediction which one it is."""
     return cast("int", torch.sym_min(first, second))

@@ -43,8 +43,8 @@ class Frozen:
 
     def command(self, script: str) -> str:
         """Return the shell command that runs a script of the copy."""
-        words = [str(self.folder / script), "--runs", str(self.runs)]
-        command = f"python {' '.join(map(shlex.quote, words))}"
+        argv = [str(self.folder / script), "--runs", str(self.runs)]
+        command = f"python {' '.join(map(shlex.quote, argv))}"
         if self.package_folder is None:
             return command
         return f"PYTHONPATH={shlex.quote(str(self.package_folder))} {command}"
@@ -160,14 +160,14 @@ def _check_copy(contents: Mapping[str, bytes], target: Path) -> None:
         )
 
 
-def _main(words: Sequence[str]) -> int:
-    if not words or words[0].startswith("-"):
+def _main(argv: Sequence[str]) -> int:
+    if not argv or argv[0].startswith("-"):
         raise RunError(
             "the built folder is not named",
             "python -m wavetwin.runtime.process.freeze FOLDER [options of train.py]",
         )
-    arguments = parse_arguments("options of train.py", training=True, arguments=words[1:])
-    frozen = freeze(Path(words[0]), arguments.runs, arguments.allow_drift)
+    arguments = parse_arguments("options of train.py", training=True, arguments=argv[1:])
+    frozen = freeze(Path(argv[0]), arguments.runs, arguments.allow_drift)
     complain(f"frozen; to run it:\n  {frozen.command('train.py')}\n")
     hand_over(f"{frozen.folder}\n")
     return 0

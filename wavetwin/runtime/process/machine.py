@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-__all__ = ["launch_info", "machine_facts"]
+__all__ = ["launch_info", "machine_info"]
 
 
-def machine_facts(device: torch.device) -> dict[str, Any]:
+def machine_info(device: torch.device) -> dict[str, Any]:
     """Return what the numbers and times of a run depend on."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {

@@ -34,7 +34,7 @@ def save_failed_batch(
     folder = run / "failed"
     folder.mkdir(exist_ok=True)
     file = folder / f"step-{fault.step:06d}-rank{processes.rank}.safetensors"
-    facts = {
+    info = {
         "not_finite": fault.kind,
         "epoch": epoch + 1,
         "step": fault.step,
@@ -44,5 +44,5 @@ def save_failed_batch(
         "bad_images": data.bad_images,
     }
     tensors = {"images": data.normalise(images), "labels": labels, "positions": positions}
-    write_weights(file, tensors, {"failed_batch": json.dumps(facts)})
+    write_weights(file, tensors, {"failed_batch": json.dumps(info)})
     return file

@@ -143,16 +143,18 @@ def _check_data(plan: TrainingPlan, arguments: ScriptArguments) -> Iterator[Find
     if root is None:
         yield Finding("fail", "data", f"no data root is known: {ROOT_REMEDY}")
         return
-    places = _data_places(name)
-    found = next((root / place for place in places if (root / place).exists()), None)
+    locations = _data_locations(name)
+    found = next((root / location for location in locations if (root / location).exists()), None)
     if found is None:
-        text = f"{root} has no {' and no '.join(places)}; `wavetwin data check` says how to get it"
+        text = (
+            f"{root} has no {' and no '.join(locations)}; `wavetwin data check` says how to get it"
+        )
         yield Finding("fail", "data", text)
     else:
         yield Finding("ok", "data", f"{name} in {found}; its files are checked when the run starts")
 
 
-def _data_places(name: str) -> tuple[str, ...]:
+def _data_locations(name: str) -> tuple[str, ...]:
     """Return what lies in a data root, one of them; the readers look closer when a run starts."""
     from wavetwin.runtime.data.cifar import CIFAR_FILES
     from wavetwin.runtime.data.idx import IDX_FOLDERS
@@ -217,10 +219,10 @@ def _check_space(
     state = weights + copies * _FLOAT_BYTES * counts.trainable
     snapshots = plan.epochs // plan.checkpoint_every
     needed = _STATES_AT_ONCE * state + snapshots * weights
-    place = _nearest_existing(runs_folder(folder, arguments.runs))
-    free = shutil.disk_usage(place).free
+    location = _nearest_existing(runs_folder(folder, arguments.runs))
+    free = shutil.disk_usage(location).free
     text = (
-        f"{free / 1e6:,.0f} MB free for {place}, about {needed / 1e6:,.1f} MB needed for states and "
+        f"{free / 1e6:,.0f} MB free for {location}, about {needed / 1e6:,.1f} MB needed for states and "
         f"{snapshots} snapshots (quotas are not looked at)"
     )
     return Finding("ok" if free > needed else "fail", "space", text)
@@ -253,16 +255,16 @@ def _nearest_existing(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
-def _main(words: Sequence[str]) -> int:
-    wants_status = list(words[:1]) == ["--status"]
-    words = words[1:] if wants_status else words
-    if not words or words[0].startswith("-"):
+def _main(argv: Sequence[str]) -> int:
+    wants_status = list(argv[:1]) == ["--status"]
+    argv = argv[1:] if wants_status else argv
+    if not argv or argv[0].startswith("-"):
         raise RunError(
             "the built folder is not named",
             "python -m wavetwin.runtime.training.preflight [--status] FOLDER [options of train.py]",
         )
-    folder = Path(words[0]).absolute()
-    arguments = parse_arguments("options of train.py", training=True, arguments=words[1:])
+    folder = Path(argv[0]).absolute()
+    arguments = parse_arguments("options of train.py", training=True, arguments=argv[1:])
     if wants_status:
         say(run_status(folder, arguments) + "\n")
         return 0

@@ -1,7 +1,7 @@
 """Run folders: where a run lies, what it is of, who works on it, and its lives.
 
 `runs/<name>/<first 8 of the training digest>-s<seed>/` has no time in its name, so that a requeued
-job finds it again. `manifest.json` says what runs, on what, since when; one entry of `lives` for
+job finds it again. `manifest.json` says what runs, on what, since when; one entry of `sessions` for
 each time that the script was started.
 """
 
@@ -33,7 +33,7 @@ from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data.class_record import CLASS_NAMES, recorded_names
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError, is_full
 from wavetwin.runtime.process.json_files import now, read_json, write_json
-from wavetwin.runtime.process.machine import launch_info, machine_facts
+from wavetwin.runtime.process.machine import launch_info, machine_info
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.scripts import ScriptArguments, runs_folder
 from wavetwin.runtime.training.checkpoint import describe_last, find_last
@@ -115,29 +115,29 @@ class RunFolder:
         """Record that the script starts after `step` steps; return warnings for the user."""
         if self._lock is None:
             return []
-        lives: list[dict[str, Any]] = self.manifest["lives"]
+        sessions: list[dict[str, Any]] = self.manifest["lives"]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *self.provenance.drift})
-        machine = machine_facts(device) | launch_info(processes)
+        machine = machine_info(device) | launch_info(processes)
         warnings: list[str] = []
         built_with = self.provenance.manifest.get("versions", {}).get("torch")
         differs = built_with and version_difference(built_with, str(torch.__version__))
         if differs:
             warnings.append(f"built with torch {differs[0]}, this is {differs[1]}")
-        if lives:
-            self._close_life(lives[-1])
+        if sessions:
+            self._close_session(sessions[-1])
             for key in ("torch", "device", "threads"):
-                old, new = str(lives[-1]["machine"].get(key)), str(machine[key])
+                old, new = str(sessions[-1]["machine"].get(key)), str(machine[key])
                 if version_difference(old, new):
                     warnings.append(
                         f"{key} was {old} and is {new}: the last bits of the weights may differ"
                     )
-            old = lives[-1]["machine"].get("processes", 1)
+            old = sessions[-1]["machine"].get("processes", 1)
             if old != processes:
                 warnings.append(
                     f"there were {old} processes and are {processes}: batches are divided in "
                     "another way, so that running statistics and dropout differ from now on"
                 )
-        lives.append(
+        sessions.append(
             {
                 "first_step": step + 1,
                 "last_step": step,
@@ -182,7 +182,7 @@ class RunFolder:
         Raises:
             RunError: a session of this run ended with a saved state.
         """
-        ended = [life["outcome"] for life in self.manifest["lives"]]
+        ended = [session["outcome"] for session in self.manifest["lives"]]
         if "stopped" in ended or "finished" in ended:
             raise RunError(
                 f"{self.checkpoints} has no state, and the run has saved one",
@@ -198,9 +198,9 @@ class RunFolder:
         """Record how this life ended: `finished`, `stopped` (a signal) or `failed`."""
         if self._lock is None:
             return
-        life = self.manifest["lives"][-1]
-        life["last_step"] = max(life["last_step"], self._marked_step())
-        life["ended"], life["outcome"] = now(), outcome
+        session = self.manifest["lives"][-1]
+        session["last_step"] = max(session["last_step"], self._marked_step())
+        session["ended"], session["outcome"] = now(), outcome
         self.manifest["status"] = outcome
         self.manifest["training_seconds"] = round(training_seconds, 3)
         self.write_manifest()
@@ -217,10 +217,10 @@ class RunFolder:
         if self._lock is not None:
             os.close(self._lock)
 
-    def _close_life(self, life: dict[str, Any]) -> None:
-        if life["outcome"] == "running":
-            life["last_step"] = max(life["last_step"], self._marked_step())
-            life["outcome"] = "killed"
+    def _close_session(self, session: dict[str, Any]) -> None:
+        if session["outcome"] == "running":
+            session["last_step"] = max(session["last_step"], self._marked_step())
+            session["outcome"] = "killed"
 
     def _marked_step(self) -> int:
         if self._steps is None:

@@ -45,7 +45,7 @@ class RunningMetrics:
         """Steps counted since the last `drain`: the same on all processes."""
 
     def add_part(self, step: int, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add one part of the batch of a step (from 1): its mean loss and its wrong guesses."""
+        """Add one part of the batch of a step (from 1): its mean loss and its wrong predictions."""
         images = len(labels)
         wrong = (logits.detach().argmax(1) != labels).sum()
         values = torch.stack((loss.detach().float() * images, wrong.float()))

@@ -57,7 +57,7 @@ from wavetwin.runtime.training.training_batches import (
     check_lambdas,
     check_parts,
     memory_format,
-    stand_in_images,
+    placeholder_images,
 )
 
 __all__ = ["TrainingRun"]
@@ -207,15 +207,15 @@ class TrainingRun:
             if total == 0:
                 self._finish_step(0)
                 continue
-            is_stand_in = len(labels) == 0
-            if is_stand_in:
-                images, labels = stand_in_images(self.plan)
+            is_placeholder = len(labels) == 0
+            if is_placeholder:
+                images, labels = placeholder_images(self.plan)
             images = self.data.normalise(images.to(self.device, non_blocking=True))
             yield TrainingBatch(
                 images.contiguous(memory_format=memory_format(self.plan)),
                 labels.to(self.device, non_blocking=True),
                 int(total),
-                is_stand_in,
+                is_placeholder,
             )
         self.processes.share_buffers(self.model)
 
@@ -225,18 +225,18 @@ class TrainingRun:
         images, labels = (
             tensor.chunk(self.plan.accumulate) for tensor in (batch.images, batch.labels)
         )
-        kept = [buffer.clone() for buffer in self.model.buffers()] if batch.is_stand_in else []
+        kept = [buffer.clone() for buffer in self.model.buffers()] if batch.is_placeholder else []
         for number, (part, part_labels) in enumerate(zip(images, labels, strict=True), 1):
-            weight = 0.0 if batch.is_stand_in else len(part) / batch.total * count
+            weight = 0.0 if batch.is_placeholder else len(part) / batch.total * count
             is_last = number == len(images)
             with self._exchange(is_last):
-                yield Part(part, part_labels, weight, batch.is_stand_in)
+                yield Part(part, part_labels, weight, batch.is_placeholder)
         for buffer, value in zip(self.model.buffers(), kept, strict=bool(kept)):
             buffer.copy_(value)  # black images leave no trace in running statistics
 
     def record(self, loss: Tensor, logits: Tensor, part: Part) -> None:
-        """Add one part's mean loss and wrong guesses to the running metrics."""
-        if not part.is_stand_in:
+        """Add one part's mean loss and wrong predictions to the running metrics."""
+        if not part.is_placeholder:
             self._metrics.add_part(self.total_steps + 1, loss, logits, part.labels)
 
     def record_penalty(self, penalty: Tensor) -> None:
@@ -270,7 +270,7 @@ class TrainingRun:
         self.progress.advance(images, note)
         if at_interval:
             self._write_interval()
-        is_due, stop = self.processes.any(int(self._is_checkpoint_due()), self._told_to_stop)
+        is_due, stop = self.processes.any(int(self._is_checkpoint_due()), self._asked_to_stop)
         if is_due:
             self.save()
         if stop:
@@ -280,7 +280,7 @@ class TrainingRun:
     def validation(self) -> Iterator[None]:
         """Save, then let a signal end the script at once: nothing is lost while scores are made."""
         self.save()
-        (stop,) = self.processes.any(self._told_to_stop)
+        (stop,) = self.processes.any(self._asked_to_stop)
         if stop:
             self._leave(stop)
         self._is_validating = True
@@ -324,7 +324,7 @@ class TrainingRun:
                 self._keep(save_best(self.run.checkpoints, self.model, self.epoch))
         self.run.note_bad_images(self.processes.gather(self.data.bad_images))
         self.save()
-        (stop,) = self.processes.any(self._told_to_stop)
+        (stop,) = self.processes.any(self._asked_to_stop)
         if stop:
             self._stop(stop)
 
@@ -409,10 +409,10 @@ class TrainingRun:
         self._kept[name] = digest
 
     def _check_same_state(self) -> None:
-        places = self.processes.gather((self.epoch, self.step))
-        if len(set(places)) > 1:
+        positions = self.processes.gather((self.epoch, self.step))
+        if len(set(positions)) > 1:
             raise RunError(
-                f"the processes see other states in {self.run.checkpoints}: (epoch, step) {places}",
+                f"the processes see other states in {self.run.checkpoints}: (epoch, step) {positions}",
                 "all machines of a run need one shared folder for runs: --runs names it",
             )
 
@@ -467,7 +467,7 @@ class TrainingRun:
         return self.processes.is_first and late
 
     @property
-    def _told_to_stop(self) -> int:
+    def _asked_to_stop(self) -> int:
         """The signal to stop by; SIGPIPE where nobody takes the output any more, 0 for none."""
         return self._signal or (signal.SIGPIPE if self.progress.lost is not None else 0)
 

@@ -11,7 +11,7 @@ from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.process.errors import RunError
 
-_STAND_IN_IMAGES = 2
+_PLACEHOLDER_IMAGES = 2
 """In a part: of one image a batch norm may have no variance."""
 
 
@@ -44,7 +44,7 @@ class TrainingBatch:
     labels: Tensor
     total: int
     """Images of the whole batch, over all processes."""
-    is_stand_in: bool = False
+    is_placeholder: bool = False
     """There was no image for this process: it goes along with black ones that count nothing."""
 
 
@@ -57,12 +57,12 @@ class Part:
     weight: float
     """Factor of its mean loss, such that the gradients of all parts and processes average to the
     gradient of the whole batch's mean loss."""
-    is_stand_in: bool
+    is_placeholder: bool
 
 
-def stand_in_images(plan: TrainingPlan) -> tuple[Tensor, Tensor]:
+def placeholder_images(plan: TrainingPlan) -> tuple[Tensor, Tensor]:
     """Return black images and labels for a process that has none of a batch, some for each part."""
-    size, number = plan.data.image_size, _STAND_IN_IMAGES * plan.accumulate
+    size, number = plan.data.image_size, _PLACEHOLDER_IMAGES * plan.accumulate
     images = torch.zeros(number, plan.data.channels, size, size)
     return images, torch.zeros(number, dtype=torch.int64)
 

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator
 
 from wavetwin.compiler.schema import NAME_PATTERN, NAME_RULE, ExperimentSpec
-from wavetwin.compiler.validate.checks.rule import Facts, Rule, reads
+from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 
 
 @reads("lint", "lint.allow", "lint.allow.*", "lint.allow.*.reason")
-def check_reasons(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_reasons(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A warning is allowed for a reason."""
     for position, entry in enumerate(() if spec.lint is None else spec.lint.allow):
         if not entry.reason.strip():
-            yield facts.clash(
+            yield context.conflict(
                 "reason-is-empty",
                 f"the rule {entry.rule} is allowed without a reason",
                 [f"lint.allow.{position}.reason"],
@@ -24,9 +24,9 @@ def check_reasons(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("name")
-def check_name_of_file(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_name_of_file(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A spec that writes no name takes its file's, which has to be one."""
-    stem = facts.loaded.path.stem
+    stem = context.loaded.path.stem
     if spec.name is not None or re.fullmatch(NAME_PATTERN, stem):
         return
     legal = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem)[:56].lstrip("_.-").rstrip("-")
@@ -36,7 +36,7 @@ def check_name_of_file(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnosti
     yield Diagnostic(
         "bad-name",
         f"the spec writes no name, and its file's, {stem!r}, cannot be one",
-        subject=facts.loaded.display_path,
+        subject=context.loaded.display_path,
         help=f"write `name: {legal}` in it, or rename the file; {NAME_RULE}",
     )
 

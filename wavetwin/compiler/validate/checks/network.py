@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.validate.checks.rule import Facts, Rule, reads
+from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
@@ -44,14 +44,14 @@ def channel_paths(spec: ExperimentSpec) -> list[str]:
 
 
 @reads(*_CHANNELS)
-def check_channels(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_channels(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The stem has the width of the architecture's first layer, and at least one channel."""
     width = ARCHITECTURES[spec.backbone.arch].first_layer_width
     free, wavelet = num_free_channels(spec), num_wavelet_channels(spec)
     paths = channel_paths(spec)
     if width is None:
         if free + wavelet == 0:
-            yield facts.clash(
+            yield context.conflict(
                 "stem-is-empty",
                 "the first layer has no channels",
                 [*paths, "backbone.arch"],
@@ -60,7 +60,7 @@ def check_channels(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         return
     if free + wavelet == width:
         return
-    yield facts.clash(
+    yield context.conflict(
         "channels-do-not-add-up",
         f"the stem gives {free + wavelet} channels, {spec.backbone.arch}'s first layer has {width}",
         [*paths, "backbone.arch"],
@@ -86,7 +86,7 @@ def _repair_channels(spec: ExperimentSpec, width: int) -> str:
 
 
 @reads("backbone.arch", "stem.free_channels", "stem.wavelet", "stem.initial_weights.channels")
-def check_initial_weights(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_initial_weights(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """There is one initial channel for each free one."""
     initial = spec.stem.initial_weights
     if initial is None:
@@ -94,7 +94,7 @@ def check_initial_weights(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagno
     free = num_free_channels(spec)
     default = {"stem.free_channels": ARCHITECTURES[spec.backbone.arch].first_layer_width}
     if free == 0:
-        yield facts.clash(
+        yield context.conflict(
             "initial-weights-do-not-fit",
             "initial_weights are for free channels, and there are none",
             ["stem.initial_weights", "stem.free_channels"],
@@ -102,7 +102,7 @@ def check_initial_weights(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagno
             default_values=default,
         )
     elif initial.channels is not None and len(initial.channels) != free:
-        yield facts.clash(
+        yield context.conflict(
             "initial-weights-do-not-fit",
             f"initial_weights names {len(initial.channels)} channels for {free} free channels",
             ["stem.initial_weights.channels", "stem.free_channels"],
@@ -112,10 +112,10 @@ def check_initial_weights(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagno
 
 
 @reads("backbone.arch", "stem.norm")
-def check_norm(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_norm(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only `sequential` chooses what its first pooling begins with."""
     if spec.stem.norm is not None and spec.backbone.arch != "sequential":
-        yield facts.clash(
+        yield context.conflict(
             "norm-needs-sequential",
             f"the norm after {spec.backbone.arch}'s first layer is the architecture's",
             ["stem.norm", "backbone.arch"],
@@ -124,10 +124,10 @@ def check_norm(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("backbone.arch", "backbone.downsampling")
-def check_downsampling(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_downsampling(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only trunks that the language knows by name can blur."""
     if spec.backbone.arch == "sequential" and spec.backbone.downsampling != "strided":
-        yield facts.clash(
+        yield context.conflict(
             "downsampling-needs-trunk",
             f"a sequential trunk has no {spec.backbone.downsampling} downsampling",
             ["backbone.downsampling", "backbone.arch"],
@@ -136,18 +136,18 @@ def check_downsampling(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnosti
 
 
 @reads("backbone.arch", "backbone.layers")
-def check_has_layers(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_has_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """`sequential` has layers, nothing else has."""
     is_sequential = spec.backbone.arch == "sequential"
     if is_sequential and not spec.backbone.layers:
-        yield facts.clash(
+        yield context.conflict(
             "layers-missing",
             "a sequential backbone needs layers",
             ["backbone.layers", "backbone.arch"],
             help="end them with `- flatten: {}` and `- linear: {}`",
         )
     if spec.backbone.layers and not is_sequential:
-        yield facts.clash(
+        yield context.conflict(
             "layers-need-sequential",
             f"{spec.backbone.arch} has its own layers",
             ["backbone.layers", "backbone.arch"],
@@ -156,14 +156,14 @@ def check_has_layers(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]
 
 
 @reads("backbone.arch", "backbone.layers", "backbone.layers.*")
-def check_layers(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Each item is one layer; a pooling's fields go together."""
     for position, layer in enumerate(spec.backbone.layers):
         path = f"backbone.layers.{position}"
         kinds = [kind for kind in type(layer).model_fields if getattr(layer, kind) is not None]
         if len(kinds) != 1:
             written = "no layer" if not kinds else " and ".join(kinds)
-            yield facts.clash(
+            yield context.conflict(
                 "not-one-layer",
                 f"an item of backbone.layers is one layer, this one has {written}",
                 [path],
@@ -177,14 +177,14 @@ def check_layers(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         if pool.kind == "global_average":
             for name in ("kernel_size", "stride", "padding"):
                 if getattr(pool, name) is not None:
-                    yield facts.clash(
+                    yield context.conflict(
                         "field-does-not-apply",
                         f"global_average covers the whole map and has no {name}",
                         [f"{path}.pool.{name}", f"{path}.pool.kind"],
                         help=f"remove {name}",
                     )
         elif (pool.padding or 0) > (pool.kernel_size or 2) // 2:
-            yield facts.clash(
+            yield context.conflict(
                 "padding-too-large",
                 f"a pooling's padding is at most half its window, not {pool.padding}"
                 f" of {pool.kernel_size or 2}",
@@ -194,14 +194,14 @@ def check_layers(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("backbone.arch", "backbone.layers", "backbone.layers.*", "data.dataset", "data.num_classes")
-def check_last_layer(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_last_layer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The last layer of `sequential` gives one number for each class."""
     if spec.backbone.arch != "sequential" or not spec.backbone.layers:
         return
     position = len(spec.backbone.layers) - 1
     last = spec.backbone.layers[position].linear
     if last is None:
-        yield facts.clash(
+        yield context.conflict(
             "last-layer-not-linear",
             "the last layer has to give the classes",
             [f"backbone.layers.{position}"],
@@ -210,7 +210,7 @@ def check_last_layer(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]
         return
     classes = spec.data.num_classes or DATASETS[spec.data.dataset].num_classes
     if last.features is not None and classes is not None and last.features != classes:
-        yield facts.clash(
+        yield context.conflict(
             "last-layer-not-classes",
             f"the last layer gives {last.features} values for {classes} classes",
             [f"backbone.layers.{position}.linear.features", "data.num_classes", "data.dataset"],
@@ -235,11 +235,13 @@ def pooled_sets(spec: ExperimentSpec) -> list[tuple[str, int, list[str]]]:
 
 
 @reads(*_CHANNELS, "pooling.free", "pooling.wavelet")
-def check_adaptive_blur_channels(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_adaptive_blur_channels(
+    spec: ExperimentSpec, context: CheckContext
+) -> Iterator[Diagnostic]:
     """An adaptive blur has a kernel for each 8 channels."""
     for kind, channels, paths in pooled_sets(spec):
         if kind == "max_adaptive_blur" and channels % 8:
-            yield facts.clash(
+            yield context.conflict(
                 "adaptive-blur-channels",
                 f"an adaptive blur pools {channels} channels, which 8 does not divide",
                 paths,
@@ -251,7 +253,7 @@ def check_adaptive_blur_channels(spec: ExperimentSpec, facts: Facts) -> Iterator
 
 
 @reads("backbone.downsampling", "pooling.free", "pooling.wavelet", "pooling.blur_size")
-def check_adaptive_blur_size(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_adaptive_blur_size(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """An adaptive blur's window has a centre."""
     if spec.pooling.blur_size % 2:
         return
@@ -265,7 +267,7 @@ def check_adaptive_blur_size(spec: ExperimentSpec, facts: Facts) -> Iterator[Dia
         if value in ("max_adaptive_blur", "adaptive_blur")
     ]
     if users:
-        yield facts.clash(
+        yield context.conflict(
             "adaptive-blur-size",
             f"an adaptive blur has an odd size, not {spec.pooling.blur_size}",
             ["pooling.blur_size", *users],
@@ -274,19 +276,19 @@ def check_adaptive_blur_size(spec: ExperimentSpec, facts: Facts) -> Iterator[Dia
 
 
 @reads("backbone.arch", "pooling.free", "pooling.wavelet", "pooling.max_kernel")
-def check_max_kernel(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_max_kernel(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The smaller window is a variant of the blurring poolings of ResNets."""
     if spec.pooling.max_kernel == 3:
         return
     if spec.backbone.arch == "alexnet":
-        yield facts.clash(
+        yield context.conflict(
             "max-kernel-without-blur",
             "max_kernel is for the blurring first pooling of a ResNet, not for alexnet",
             ["pooling.max_kernel", "backbone.arch"],
             help="remove pooling.max_kernel",
         )
     elif spec.pooling.free not in _BLURRING and spec.pooling.wavelet not in _BLURRING:
-        yield facts.clash(
+        yield context.conflict(
             "max-kernel-without-blur",
             "max_kernel is for a first pooling that blurs, and none does",
             ["pooling.max_kernel", "pooling.free", "pooling.wavelet"],
@@ -295,13 +297,13 @@ def check_max_kernel(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]
 
 
 @reads(*_CHANNELS, "pooling.free", "pooling.wavelet")
-def check_poolings_mix(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_poolings_mix(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """In AlexNet the two kinds of maximum have different steps."""
     if spec.backbone.arch != "alexnet":
         return
     kinds = {kind for kind, _, _ in pooled_sets(spec)}
     if "max" in kinds and kinds & set(_BLURRING):
-        yield facts.clash(
+        yield context.conflict(
             "poolings-do-not-mix",
             "alexnet's blurring and plain poolings take different steps and cannot be joined",
             ["pooling.free", "pooling.wavelet", "backbone.arch"],
@@ -310,10 +312,10 @@ def check_poolings_mix(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnosti
 
 
 @reads("pooling.wavelet", "stem.wavelet")
-def check_wavelet_pooling(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_wavelet_pooling(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only wavelet channels have a pooling of wavelet channels."""
     if spec.pooling.wavelet is not None and spec.stem.wavelet is None:
-        yield facts.clash(
+        yield context.conflict(
             "wavelet-pooling-without-wavelet",
             f"pooling.wavelet is {spec.pooling.wavelet}, and there are no wavelet channels",
             ["pooling.wavelet", "stem.wavelet"],
@@ -322,13 +324,13 @@ def check_wavelet_pooling(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagno
 
 
 @reads("pooling.wavelet", "stem.wavelet", "stem.wavelet.transform")
-def check_modulus(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_modulus(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A modulus is of complex numbers."""
     wavelet, pooling = spec.stem.wavelet, spec.pooling.wavelet
     if wavelet is None or wavelet.transform == "dtcwpt" or pooling is None:
         return
     if pooling.startswith("modulus"):
-        yield facts.clash(
+        yield context.conflict(
             "modulus-needs-dtcwpt",
             f"{pooling} needs complex packets, those of {wavelet.transform} are real",
             ["pooling.wavelet", "stem.wavelet.transform"],
@@ -337,20 +339,20 @@ def check_modulus(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("backbone.arch", "stem.norm", "stem.wavelet", "pooling.wavelet", "pooling.initial_bias")
-def check_initial_bias(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_initial_bias(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only a modulus that no norm follows has a bias of its own."""
     pooling = spec.pooling
     if pooling.initial_bias == "uniform":
         return
     if spec.stem.wavelet is None or not (pooling.wavelet or "").startswith("modulus"):
-        yield facts.clash(
+        yield context.conflict(
             "field-does-not-apply",
             "initial_bias is of the bias after a modulus, and no modulus is taken",
             ["pooling.initial_bias", "pooling.wavelet"],
             help="remove pooling.initial_bias",
         )
     elif (spec.stem.norm or ARCHITECTURES[spec.backbone.arch].norm) == "batch":
-        yield facts.clash(
+        yield context.conflict(
             "field-does-not-apply",
             "initial_bias is of the bias after a modulus, and a norm takes its place here",
             ["pooling.initial_bias", "stem.norm", "backbone.arch"],

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.validate.conflict import clash
+from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CheckContext:
     """What a rule may ask beside the spec's values: where they were set."""
 
     loaded: LoadedSpec
@@ -27,7 +27,7 @@ class Facts:
             _holds(path, pattern.split(".")) for pattern in patterns for path in self.unreliable
         )
 
-    def clash(
+    def conflict(
         self,
         code: str,
         headline: str,
@@ -36,10 +36,12 @@ class Facts:
         default_values: Mapping[str, object] | None = None,
     ) -> Diagnostic:
         """Return an error about the values at some key paths."""
-        return clash(self.loaded, code, headline, paths, help=help, default_values=default_values)
+        return conflict(
+            self.loaded, code, headline, paths, help=help, default_values=default_values
+        )
 
 
-Check = Callable[[ExperimentSpec, Facts], Iterable[Diagnostic]]
+Check = Callable[[ExperimentSpec, CheckContext], Iterable[Diagnostic]]
 
 
 @dataclass(frozen=True, slots=True)

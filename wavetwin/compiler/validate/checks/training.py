@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.parse.suggest import join_words
+from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.validate.checks.rule import Facts, Rule, reads
+from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.datasets import DATASETS, VALIDATION_BESIDE
 
@@ -29,7 +29,7 @@ _EVALUATION_FIELDS = {
 
 
 def _inapplicable(
-    facts: Facts,
+    context: CheckContext,
     section: str,
     chosen_by: str,
     chosen: str,
@@ -39,9 +39,9 @@ def _inapplicable(
     """Report the fields that the chosen kind does not have."""
     for name, kinds in fields.items():
         if getattr(values, name) is not None and chosen not in kinds:
-            yield facts.clash(
+            yield context.conflict(
                 "field-does-not-apply",
-                f"{name} is a field of {join_words(kinds, 'and')}, not of {chosen}",
+                f"{name} is a field of {join_texts(kinds, 'and')}, not of {chosen}",
                 [f"{section}.{name}", f"{section}.{chosen_by}"],
                 help=f"set {section}.{name} to null"
                 if not section.startswith("evaluation")
@@ -50,24 +50,24 @@ def _inapplicable(
 
 
 def num_validation_images(spec: ExperimentSpec) -> int:
-    """Return the images set aside (per class for folders), filled in as `resolve` does."""
-    facts = DATASETS[spec.data.dataset]
-    return facts.validation if spec.data.validation is None else spec.data.validation
+    """Return the images held out (per class for folders), filled in as `resolve` does."""
+    context = DATASETS[spec.data.dataset]
+    return context.validation if spec.data.validation is None else spec.data.validation
 
 
 @reads("data.dataset", "data.num_classes")
-def check_num_classes(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_num_classes(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The number of classes is given where it is unknown, and right where it is known."""
     known, given = DATASETS[spec.data.dataset].num_classes, spec.data.num_classes
     if known is None and given is None:
-        yield facts.clash(
+        yield context.conflict(
             "num-classes-missing",
             f"the number of classes of {spec.data.dataset} is not known",
             ["data.num_classes", "data.dataset"],
             help="add data.num_classes",
         )
     elif known is not None and given not in (None, known):
-        yield facts.clash(
+        yield context.conflict(
             "num-classes-wrong",
             f"{spec.data.dataset} has {known} classes, not {given}",
             ["data.num_classes", "data.dataset"],
@@ -77,7 +77,7 @@ def check_num_classes(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic
 
 
 @reads("data.dataset", "data.num_classes", "data.validation")
-def check_validation(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Some images are left to train on."""
     dataset = DATASETS[spec.data.dataset]
     if spec.data.validation is None or dataset.training_images is None:
@@ -87,7 +87,7 @@ def check_validation(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]
     classes = (dataset.num_classes or 1) if dataset.per_class else 1
     if spec.data.validation * classes >= dataset.training_images:
         per_class = f" in each of {classes} classes" if dataset.per_class else ""
-        yield facts.clash(
+        yield context.conflict(
             "no-training-images",
             f"validation sets aside {spec.data.validation} images{per_class}, and"
             f" {spec.data.dataset} has {dataset.training_images} training images",
@@ -97,12 +97,12 @@ def check_validation(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]
 
 
 @reads("data.dataset", "data.validation", "training.schedule.name")
-def check_plateau(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_plateau(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A plateau is one of the validation loss."""
     if spec.training.schedule.name == "plateau" and num_validation_images(spec) == 0:
-        yield facts.clash(
+        yield context.conflict(
             "no-validation-images",
-            "the schedule plateau follows the validation loss, and no images are set aside",
+            "the schedule plateau follows the validation loss, and no images are held out",
             ["data.validation", "training.schedule.name"],
             help="set data.validation above 0, or choose another schedule",
             default_values={"data.validation": 0},
@@ -110,15 +110,15 @@ def check_plateau(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("data.dataset", "data.validation", "evaluation", "evaluation.*.split")
-def check_validation_split(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_validation_split(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A split that is evaluated has images."""
     if num_validation_images(spec):
         return
     for position, entry in enumerate(spec.evaluation):
         if entry.split == "validation":
-            yield facts.clash(
+            yield context.conflict(
                 "no-validation-images",
-                "the evaluation asks for the validation images, and none are set aside",
+                "the evaluation asks for the validation images, and none are held out",
                 ["data.validation", f"evaluation.{position}.split"],
                 help="set data.validation above 0, or evaluate another split",
                 default_values={"data.validation": 0},
@@ -126,13 +126,13 @@ def check_validation_split(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagn
 
 
 @reads("training.batch_size", "training.accumulate")
-def check_accumulate(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_accumulate(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A batch splits into equal parts."""
     batch, parts = spec.training.batch_size, spec.training.accumulate
     if batch % parts:
         lower, upper = batch // parts * parts, (batch // parts + 1) * parts
         sizes = [str(size) for size in (lower, upper) if size]
-        yield facts.clash(
+        yield context.conflict(
             "batch-does-not-divide",
             f"a batch of {batch} images does not split into {parts} equal parts",
             ["training.batch_size", "training.accumulate"],
@@ -141,14 +141,14 @@ def check_accumulate(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]
 
 
 @reads("training.optimizer.name", *(f"training.optimizer.{name}" for name in _OPTIMIZER_FIELDS))
-def check_optimizer(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_optimizer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The optimiser's fields are its own."""
     optimizer = spec.training.optimizer
     yield from _inapplicable(
-        facts, "training.optimizer", "name", optimizer.name, optimizer, _OPTIMIZER_FIELDS
+        context, "training.optimizer", "name", optimizer.name, optimizer, _OPTIMIZER_FIELDS
     )
     if optimizer.name == "sgd" and optimizer.nesterov and optimizer.momentum == 0:
-        yield facts.clash(
+        yield context.conflict(
             "nesterov-without-momentum",
             "nesterov looks ahead along the momentum, which is 0",
             ["training.optimizer.nesterov", "training.optimizer.momentum"],
@@ -160,15 +160,15 @@ def check_optimizer(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
     "training.schedule.name",
     *(f"training.schedule.{name}" for name in _SCHEDULE_FIELDS),
 )
-def check_schedule(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_schedule(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The schedule's fields are its own; milestones increase."""
     schedule = spec.training.schedule
     section = "training.schedule"
-    yield from _inapplicable(facts, section, "name", schedule.name, schedule, _SCHEDULE_FIELDS)
+    yield from _inapplicable(context, section, "name", schedule.name, schedule, _SCHEDULE_FIELDS)
     if schedule.name != "milestones":
         return
     if schedule.milestones is None:
-        yield facts.clash(
+        yield context.conflict(
             "milestones-missing",
             "the schedule milestones needs its milestones",
             [f"{section}.milestones", f"{section}.name"],
@@ -179,7 +179,7 @@ def check_schedule(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         zip(schedule.milestones, schedule.milestones[1:], strict=False)
     ):
         if after <= before:
-            yield facts.clash(
+            yield context.conflict(
                 "milestones-do-not-increase",
                 f"milestones increase, {after} comes after {before}",
                 [f"{section}.milestones.{index}", f"{section}.milestones.{index + 1}"],
@@ -187,11 +187,11 @@ def check_schedule(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("training.schedule.warmup_epochs", "training.epochs")
-def check_warmup(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_warmup(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The warm-up ends before the training."""
     warmup = spec.training.schedule.warmup_epochs
     if warmup and warmup >= spec.training.epochs:
-        yield facts.clash(
+        yield context.conflict(
             "warmup-too-long",
             f"a warm-up of {warmup} epochs does not end within {spec.training.epochs} epochs",
             ["training.schedule.warmup_epochs", "training.epochs"],
@@ -202,13 +202,13 @@ def check_warmup(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("evaluation", "evaluation.*", "evaluation.*.mode")
-def check_evaluation(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_evaluation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """An entry's fields are those of its mode."""
     for position, entry in enumerate(spec.evaluation):
         section = f"evaluation.{position}"
-        yield from _inapplicable(facts, section, "mode", entry.mode, entry, _EVALUATION_FIELDS)
+        yield from _inapplicable(context, section, "mode", entry.mode, entry, _EVALUATION_FIELDS)
         if entry.metric == "kl_divergence" and entry.max_step is not None:
-            yield facts.clash(
+            yield context.conflict(
                 "field-does-not-apply",
                 "max_step is a field of flip_rate, not of kl_divergence",
                 [f"{section}.max_step", f"{section}.metric"],
@@ -223,7 +223,7 @@ def check_evaluation(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]
     "evaluation.*.pixel_divide",
     "evaluation.*.max_step",
 )
-def check_max_step(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_max_step(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Frames that are compared exist."""
     for position, entry in enumerate(spec.evaluation):
         if entry.mode != "shifts" or entry.max_step is None:
@@ -231,7 +231,7 @@ def check_max_step(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         max_shift, divide = entry.max_shift or 8, entry.pixel_divide or 1
         if entry.max_step > max_shift * divide:
             section = f"evaluation.{position}"
-            yield facts.clash(
+            yield context.conflict(
                 "max-step-too-large",
                 f"frames {entry.max_step} steps apart do not exist: there are"
                 f" {max_shift * divide} steps in {max_shift} pixels",

@@ -12,7 +12,7 @@ from wavetwin.compiler.schema import (
     ExperimentSpec,
     WaveletSpec,
 )
-from wavetwin.compiler.validate.checks.rule import Facts, Rule, reads
+from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.compiler.validate.keep import exclude_rules
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import default_stride
@@ -60,19 +60,19 @@ def _left_out(transform: str, levels: int, rules: tuple[ExcludeRule, ...]) -> fr
 
 
 @reads(*_PACKETS[3:])
-def check_keep_entries(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_keep_entries(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """An entry of `keep` says its packets in one way."""
     for position, entry in enumerate(spec.stem.wavelet.keep if spec.stem.wavelet else ()):
         path = f"{_KEEP}.{position}"
         if entry.packets is not None and entry.band is not None:
-            yield facts.clash(
+            yield context.conflict(
                 "packets-or-band",
                 "an entry of keep has packets or a band, not both",
                 [f"{path}.packets", f"{path}.band"],
                 help="remove one of the two",
             )
         elif entry.packets is None and entry.band is None:
-            yield facts.clash(
+            yield context.conflict(
                 "packets-or-band",
                 "an entry of keep needs packets or a band",
                 [path],
@@ -81,7 +81,7 @@ def check_keep_entries(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnosti
 
 
 @reads(*_PACKETS)
-def check_bands(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_bands(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Dyadic bands exist, are named once and hold packets."""
     wavelet = spec.stem.wavelet
     if wavelet is None:
@@ -92,21 +92,21 @@ def check_bands(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
             continue
         path = f"{_KEEP}.{position}.band"
         if entry.band > wavelet.levels:
-            yield facts.clash(
+            yield context.conflict(
                 "band-out-of-range",
                 f"there is no band {entry.band} with {wavelet.levels} levels",
                 [path, "stem.wavelet.levels"],
                 help=f"bands are numbered from 1 (the last stage's) to {wavelet.levels}",
             )
         elif entry.band in first:
-            yield facts.clash(
+            yield context.conflict(
                 "band-kept-twice",
                 f"band {entry.band} is kept twice",
                 [f"{_KEEP}.{first[entry.band]}.band", path],
                 help="name each band once, or give packets",
             )
         elif not kept_packets(wavelet, position):
-            yield facts.clash(
+            yield context.conflict(
                 "band-is-empty",
                 f"the rules of exclude leave nothing of band {entry.band}",
                 [path, "stem.wavelet.exclude"],
@@ -116,7 +116,7 @@ def check_bands(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("stem.wavelet.exclude", *_PACKETS[3:])
-def check_exclude(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_exclude(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Rules are for bands: a list of packets says all itself."""
     wavelet = spec.stem.wavelet
     if wavelet is None or not exclude_rules(wavelet):
@@ -127,7 +127,7 @@ def check_exclude(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         if entry.packets is not None
     ]
     if paths:
-        yield facts.clash(
+        yield context.conflict(
             "exclude-with-packets",
             "exclude is for dyadic bands, and keep gives packets",
             ["stem.wavelet.exclude", *paths],
@@ -136,7 +136,7 @@ def check_exclude(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads(*_PACKETS)
-def check_packets_exist(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_packets_exist(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Packets exist at these levels; said once for each entry of `keep`."""
     wavelet = spec.stem.wavelet
     if wavelet is None:
@@ -148,7 +148,7 @@ def check_packets_exist(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnost
             continue
         more = f" (and {len(absent) - 1} more of this entry)" if len(absent) > 1 else ""
         levels = f"{wavelet.levels} level" + ("" if wavelet.levels == 1 else "s")
-        yield facts.clash(
+        yield context.conflict(
             "packet-out-of-range",
             f"there is no packet {entry.packets[absent[0]]}{more}: {wavelet.transform} with {levels}"
             f" has {count}, from 0 to {count - 1}",
@@ -161,7 +161,7 @@ def check_packets_exist(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnost
 
 
 @reads(*_PACKETS)
-def check_packets_once(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_packets_once(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Packets are kept once; a band that is kept twice is another rule's."""
     wavelet = spec.stem.wavelet
     first: dict[int, tuple[str, bool]] = {}
@@ -172,7 +172,7 @@ def check_packets_once(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnosti
             path = f"{_KEEP}.{position}." + (f"packets.{index}" if is_listed else "band")
             earlier, earlier_is_listed = first.setdefault(number, (path, is_listed))
             if earlier != path and (is_listed or earlier_is_listed):
-                yield facts.clash(
+                yield context.conflict(
                     "packet-kept-twice",
                     f"packet {number} is kept twice",
                     [earlier, path],
@@ -181,7 +181,7 @@ def check_packets_once(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnosti
 
 
 @reads(*_PACKETS, "stem.wavelet.keep.*.groups", "stem.wavelet.keep.*.channels")
-def check_groups(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_groups(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A mixing's groups divide what goes in and what comes out."""
     wavelet = spec.stem.wavelet
     if wavelet is None:
@@ -192,8 +192,8 @@ def check_groups(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
             continue
         path = f"{_KEEP}.{position}"
         uneven = [
-            words
-            for words, count in (
+            label
+            for label, count in (
                 (f"{len(packets)} packets", len(packets)),
                 (f"{entry.channels} channels", entry.channels),
             )
@@ -205,7 +205,7 @@ def check_groups(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
                 for group in range(1, min(len(packets), entry.channels) + 1)
                 if len(packets) % group == 0 and entry.channels % group == 0
             ]
-            yield facts.clash(
+            yield context.conflict(
                 "groups-do-not-divide",
                 f"{entry.groups} groups do not divide {' and '.join(uneven)}",
                 [
@@ -218,14 +218,14 @@ def check_groups(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("stem.wavelet.regularisation", _KEEP)
-def check_regularisation(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_regularisation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """There is one lambda for each band, or one for all."""
     wavelet = spec.stem.wavelet
     if wavelet is None or not isinstance(wavelet.regularisation, tuple):
         return
     num_lambdas, num_bands = len(wavelet.regularisation), len(wavelet.keep)
     if num_lambdas != num_bands:
-        yield facts.clash(
+        yield context.conflict(
             "lambdas-do-not-match",
             f"regularisation has {num_lambdas} values for {num_bands} bands",
             ["stem.wavelet.regularisation", _KEEP],
@@ -234,7 +234,7 @@ def check_regularisation(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnos
 
 
 @reads("stem.wavelet.filters", "stem.wavelet.transform")
-def check_filters(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_filters(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The filters are ones that the transform takes."""
     wavelet = spec.stem.wavelet
     if wavelet is None:
@@ -242,7 +242,7 @@ def check_filters(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
     known = known_filters(wavelet.transform)
     if wavelet.filters not in known:
         fallback = "name a wavelet of PyWavelets, for example db4"
-        yield facts.clash(
+        yield context.conflict(
             "unknown-filters",
             f"{wavelet.transform} has no filters '{wavelet.filters}'",
             ["stem.wavelet.filters", "stem.wavelet.transform"],
@@ -251,7 +251,7 @@ def check_filters(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("stem.wavelet", "stem.stride", "stem.wavelet.levels", "backbone.arch", "pooling.free")
-def check_stride(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_stride(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A packet transform halves the resolution once a level, and may stop halving earlier."""
     wavelet = spec.stem.wavelet
     if wavelet is None:
@@ -262,7 +262,7 @@ def check_stride(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         else spec.stem.stride
     )
     if stride & (stride - 1):
-        yield facts.clash(
+        yield context.conflict(
             "stride-not-power-of-two",
             f"wavelet channels have a stride of 1, 2, 4, 8 or 16, not {stride}",
             ["stem.stride"],
@@ -270,7 +270,7 @@ def check_stride(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
         )
     elif stride > 2**wavelet.levels:
         levels = stride.bit_length() - 1
-        yield facts.clash(
+        yield context.conflict(
             "stride-too-large",
             f"a transform of {wavelet.levels} level{'s' * (wavelet.levels > 1)} has a stride of at "
             f"most {2**wavelet.levels}, not {stride}",
@@ -282,13 +282,13 @@ def check_stride(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
 
 
 @reads("stem.wavelet", "stem.wavelet.color_mixing", "data.dataset")
-def check_color_mixing(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnostic]:
+def check_color_mixing(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Colours are mixed where there are colours; initial weights are those of one map."""
     wavelet = spec.stem.wavelet
     if wavelet is None or wavelet.color_mixing is None:
         return
     if DATASETS[spec.data.dataset].channels == 1:
-        yield facts.clash(
+        yield context.conflict(
             "color-mixing-without-color",
             f"the images of {spec.data.dataset} have one channel, there is no colour to mix",
             ["stem.wavelet.color_mixing", "data.dataset"],
@@ -297,7 +297,7 @@ def check_color_mixing(spec: ExperimentSpec, facts: Facts) -> Iterator[Diagnosti
     mixing = wavelet.color_mixing
     if isinstance(mixing, ColorMixingSpec) and mixing.position == "after" and mixing.initial:
         path = "stem.wavelet.color_mixing"
-        yield facts.clash(
+        yield context.conflict(
             "field-does-not-apply",
             "initial is for a colour mixing before the packets, this one comes after",
             [f"{path}.initial", f"{path}.position"],

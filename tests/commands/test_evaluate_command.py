@@ -1,0 +1,155 @@
+"""`wavetwin evaluate`: weights from anywhere, a spec, and a scores file of scores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import wavetwin
+from tests.commands.test_cli import make_repository
+from wavetwin.commands import cli
+
+SPEC = """\
+wavetwin: 1
+name: tiny
+backbone:
+  arch: sequential
+  layers:
+    - flatten: {}
+    - linear: {}
+stem: {free_channels: 8, kernel_size: 3, stride: 2, norm: batch}
+data: {dataset: digits, image_size: 12}
+training: {batch_size: 100}
+evaluation:
+  - {mode: one_crop}
+  - {mode: shifts, direction: diagonal, max_shift: 2}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ".wavetwin.toml").touch()
+    (tmp_path / "tiny.yaml").write_text(SPEC, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    model = wavetwin.build_model(wavetwin.compile("tiny.yaml"))
+    save_file(model.state_dict(), tmp_path / "tiny.safetensors")
+    return tmp_path
+
+
+def test_scores_are_added_beside_the_weights(project: Path, capsys: pytest.CaptureFixture[str]):
+    make_repository(project)
+    arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml", "--device", "cpu"]
+    assert cli.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("one crop, test: loss ")
+    assert lines[1].startswith("shifts, test, diagonal, flip rate, up to 2 px: flip rate 1: ")
+    assert lines[2] == "scores: tiny.safetensors.scores.json"
+    scores_file = project / "tiny.safetensors.scores.json"
+    records = json.loads(scores_file.read_text(encoding="utf-8"))["scores"]
+    weights = hashlib.sha256((project / "tiny.safetensors").read_bytes()).hexdigest()
+    compiled = wavetwin.compile("tiny.yaml")
+    for record in records:
+        assert (record["weights"], record["digest"]) == (weights, compiled.digest)
+        assert (record["spec"], record["images"]) == ("tiny.yaml", 360)
+        assert len(record["commit"]) == 40
+        assert len(record["data"]) == 64
+        table = load_file(project / record["predictions"])
+        assert len(table["positions"]) == 360
+    # A second time adds; the earlier records stay as they were.
+    assert cli.main([*arguments, "--set", "evaluation=[{mode: one_crop}]"]) == 0
+    again = json.loads(scores_file.read_text(encoding="utf-8"))["scores"]
+    assert again[:2] == records
+    assert again[2]["scores"] == records[0]["scores"]
+    assert again[2]["overrides"] == ["evaluation=[{mode: one_crop}]"]
+
+
+def test_without_a_repository_there_is_no_commit(project: Path):
+    arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml", "--limit-batches", "1"]
+    assert cli.main([*arguments, "--out", "book.json"]) == 0
+    records = json.loads((project / "book.json").read_text(encoding="utf-8"))["scores"]
+    assert [record["commit"] for record in records] == [None, None]
+    assert [record["images"] for record in records] == [100, 100]
+    assert all((project / record["predictions"]).is_file() for record in records)
+
+
+def test_weights_of_another_model_are_refused(project: Path, capsys: pytest.CaptureFixture[str]):
+    tensors = load_file(project / "tiny.safetensors")
+    name = next(name for name in tensors if tensors[name].shape[:1] == (10,))
+    save_file(tensors | {name: torch.zeros(11, *tensors[name].shape[1:])}, "other.safetensors")
+    assert cli.main(["evaluate", "other.safetensors", "--spec", "tiny.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert "the weights are not those of tiny (other.safetensors)" in error
+    assert not Path("other.safetensors.scores.json").exists()
+    del tensors[name]
+    save_file(tensors, "less.safetensors")
+    assert cli.main(["evaluate", "less.safetensors", "--spec", "tiny.yaml"]) == 2
+    assert f"missing: {name}" in capsys.readouterr().err
+
+
+def test_faults_are_said_before_anything_is_computed(
+    project: Path, capsys: pytest.CaptureFixture[str]
+):
+    arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml"]
+    (project / "scores.json").write_text('{"a": 1}', encoding="utf-8")
+    assert cli.main([*arguments, "--out", "scores.json"]) == 2
+    assert "scores.json is no scores file of scores" in capsys.readouterr().err
+    assert (project / "scores.json").read_text(encoding="utf-8") == '{"a": 1}'
+    assert cli.main([*arguments, "--out", "nowhere/scores.json"]) == 2
+    assert "there is no folder nowhere" in capsys.readouterr().err
+    assert cli.main(["evaluate", "nothing.safetensors", "--spec", "tiny.yaml"]) == 2
+    assert "nothing.safetensors is not there" in capsys.readouterr().err
+
+
+def test_entry_that_fails_leaves_the_others(project: Path, capsys: pytest.CaptureFixture[str]):
+    suite = "evaluation=[{mode: corruptions, root: imagenet-c}, {mode: one_crop}]"
+    arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml", "--data-root", "."]
+    assert cli.main([*arguments, "--set", suite]) == 2
+    assert "corruptions, imagenet-c: imagenet-c is not there" in capsys.readouterr().err
+    scores_file = project / "tiny.safetensors.scores.json"
+    records = json.loads(scores_file.read_text(encoding="utf-8"))["scores"]
+    assert [record["entry"]["mode"] for record in records] == ["one_crop"]
+
+
+def test_baseline_is_a_book(project: Path, capsys: pytest.CaptureFixture[str]):
+    frame = Image.new("L", (12, 12))
+    for number in range(10):
+        video = project / "p/tilt" / str(number) / "a"
+        video.mkdir(parents=True)
+        for position in range(4):
+            frame.putpixel(((5 * number + position) % 12, (7 * position) % 12), 255)
+            frame.save(video / f"{position}.png")
+    arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml", "--data-root", "."]
+    arguments += ["--set", "evaluation=[{mode: perturbations, root: p}]"]
+    assert cli.main([*arguments, "--out", "first.json"]) == 0
+    assert cli.main([*arguments, "--out", "second.json", "--baseline", "first.json"]) == 0
+    (record,) = json.loads((project / "second.json").read_text(encoding="utf-8"))["scores"]
+    assert record["scores"]["mfr"] == pytest.approx(100)
+    assert record["scores"]["mt5d"] == pytest.approx(100)
+    assert record["scores"]["baseline"] == f"first.json, weights {record['weights'][:12]}"
+    # Scores of a few batches are no baseline, and do not hide those of all.
+    assert cli.main([*arguments, "--out", "few.json", "--limit-batches", "1"]) == 0
+    capsys.readouterr()
+    assert cli.main([*arguments, "--baseline", "few.json"]) == 2
+    assert "those that are there are of a few batches" in capsys.readouterr().err
+    assert cli.main([*arguments, "--out", "first.json", "--limit-batches", "1"]) == 0
+    assert cli.main([*arguments, "--out", "third.json", "--baseline", "first.json"]) == 0
+    (third,) = json.loads((project / "third.json").read_text(encoding="utf-8"))["scores"]
+    assert third["scores"] == record["scores"]
+    # Nor are those of other files.
+    frame.save(project / "p/tilt/3/a/9.png")
+    capsys.readouterr()
+    assert cli.main([*arguments, "--out", "fourth.json", "--baseline", "first.json"]) == 2
+    assert "'perturbations, p' in first.json are of other files" in capsys.readouterr().err
+    assert not (project / "fourth.json").exists()
+    arguments[-1] = "evaluation=[{mode: one_crop}]"
+    assert cli.main([*arguments, "--baseline", "first.json"]) == 2
+    assert "--baseline is for corruptions and perturbations" in capsys.readouterr().err
+    arguments[-1] = "evaluation=[{mode: perturbations, root: q}]"
+    assert cli.main([*arguments, "--baseline", "first.json"]) == 2
+    assert "first.json has no scores of 'perturbations, q'" in capsys.readouterr().err

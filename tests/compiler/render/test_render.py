@@ -1,0 +1,241 @@
+"""Rendering: the same bytes for the same inputs, whatever the texts in them."""
+
+import json
+import os
+import py_compile
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.shipped import ROOT, SPECS, spec_of
+from wavetwin.compiler.compiled import Compiled, compile_spec
+from wavetwin.compiler.render.files import comment, render, shell_word, table_cell
+from wavetwin.compiler.render.spec_yaml import dump_spec
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.package import sha256_of
+from wavetwin.provenance.record import Provenance, collect_provenance
+
+NAMES = (
+    "model.py",
+    "train.py",
+    "evaluate.py",
+    "slurm.sh",
+    "MODEL.md",
+    "spec.lock.yaml",
+    "graph.json",
+    "plan.json",
+    "manifest.json",
+)
+SMALL = """
+wavetwin: 1
+name: {name}
+summary: {summary}
+backbone: {{arch: sequential, layers: [{{flatten: {{}}}}, {{linear: {{}}}}]}}
+stem: {{free_channels: 4, kernel_size: 3, stride: 2}}
+data: {{dataset: digits}}
+"""
+HOSTILE = (
+    "quotes \" and ' and \"\"\" and '''",
+    "back\\slashes \\n \\u0041 \\",
+    "$HOME `id` $(id) ; rm -rf / & | > <",
+    "two\nlines\r\nand\ttabs\x85 next\u2028separated",
+    "{{ 7 * 7 }} {% raw %} {# x #}",
+    "| table * _cell_ [link](x) <b>",
+    "\u202edroW\u202c wide \uff08 accents \xe9\xdf",
+    "# not a comment */ --> #SBATCH --account=x",
+)
+
+
+def no_git(compiled: Compiled) -> Provenance:
+    return collect_provenance(compiled.files, compiled.project, GitState(), no_git=True)
+
+
+def render_spec(path: Path, *overrides: str) -> dict[str, bytes]:
+    compiled = compile_spec(path, overrides)
+    return render(compiled, no_git(compiled))
+
+
+def write_small(folder: Path, name: str = "small", summary: str = "s") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "small.yaml"
+    text = SMALL.format(name=json.dumps(name), summary=json.dumps(summary))
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_every_spec_renders_twice_the_same(path: Path) -> None:
+    files = render_spec(path)
+    assert tuple(files) == NAMES
+    assert files == render_spec(path)
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["files"] == {
+        name: sha256_of(content) for name, content in sorted(files.items()) if name != NAMES[-1]
+    }
+    for name, content in files.items():
+        assert content.endswith(b"\n"), name
+        assert not content.endswith(b"\n\n"), name
+        assert b"\r" not in content, name
+        assert str(ROOT).encode() not in content, name
+        assert not re.search(rb"[ \t]+$", content, re.MULTILINE), name
+
+
+def test_documents_read_back() -> None:
+    compiled = compile_spec(spec_of("AwyI_mod"))
+    files = render(compiled, no_git(compiled))
+    assert ModuleGraph.from_text(files["graph.json"].decode()) == compiled.graph
+    assert TrainingPlan.from_text(files["plan.json"].decode()) == compiled.plan
+
+
+SCRIPT = """
+import hashlib, sys
+from pathlib import Path
+from tests.compiler.render.test_render import render_spec
+for name, content in render_spec(Path(sys.argv[1])).items():
+    print(name, hashlib.sha256(content).hexdigest())
+"""
+
+
+def test_the_surroundings_do_not_matter(tmp_path: Path) -> None:
+    outputs: set[str] = set()
+    for number, (seed, locale, zone) in enumerate(
+        [("0", "C", "UTC"), ("1", "C.UTF-8", "Asia/Tokyo"), ("77", "POSIX", "America/New_York")]
+    ):
+        path = write_small(tmp_path / f"a folder {number}", summary="caf\xe9 \u4e2d")
+        environment = os.environ | {
+            "PYTHONHASHSEED": seed,
+            "LC_ALL": locale,
+            "TZ": zone,
+            "HOME": str(tmp_path / str(number)),
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": str(40 + number),
+        }
+        result = subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(path)],
+            cwd=path.parent,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr.decode()
+        outputs.add(result.stdout.decode())
+    assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("summary", HOSTILE)
+def test_hostile_texts_stay_texts(summary: str, tmp_path: Path) -> None:
+    path = write_small(tmp_path / "path with spaces", name="a.b-c_", summary=summary)
+    files = render_spec(path)
+    assert "{{ 7 * 7 }}" not in summary or b"49" not in files["model.py"].split(b"\n")[0]
+    for name in ("model.py", "train.py", "evaluate.py"):
+        script = tmp_path / name
+        script.write_bytes(files[name])
+        py_compile.compile(str(script), cfile=str(tmp_path / "out.pyc"), doraise=True)
+        first = files[name].decode().split("\n")[0]
+        assert first == f"# a.b-c_: {comment(summary)}"
+    subprocess.run(["bash", "-n"], input=files["slurm.sh"], check=True, capture_output=True)
+    shell = files["slurm.sh"].decode().split("\n")
+    assert [line for line in shell if line.startswith("#SBATCH --account")] == []
+    lock = tmp_path / "again.yaml"
+    lock.write_bytes(files["spec.lock.yaml"])
+    assert compile_spec(lock).spec.summary == summary
+
+
+def test_ruff_has_nothing_to_say(tmp_path: Path) -> None:
+    for path in SPECS:
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        for name, content in render_spec(path).items():
+            if name.endswith(".py"):
+                (folder / name).write_bytes(content)
+    # Where a checkout builds, wavetwin is first-party.
+    config = tmp_path / "ruff.toml"
+    config.write_text(
+        f'extend = "{ROOT / "pyproject.toml"}"\n[lint.isort]\nknown-first-party = ["wavetwin"]\n',
+        encoding="utf-8",
+    )
+    for command in (["check"], ["format", "--check"]):
+        result = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "ruff",
+                *command,
+                "--no-cache",
+                "--config",
+                str(config),
+                str(tmp_path),
+            ],
+            capture_output=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout.decode()
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_the_lock_is_a_spec_of_the_same_digests(path: Path, tmp_path: Path) -> None:
+    compiled = compile_spec(path)
+    files = render(compiled, no_git(compiled))
+    lock = tmp_path / "spec.lock.yaml"
+    lock.write_bytes(files["spec.lock.yaml"])
+    again = compile_spec(lock)
+    assert again.name == compiled.name
+    assert again.resolved == compiled.resolved
+    assert again.digest == compiled.digest
+    second = render(again, no_git(again))
+    assert second["spec.lock.yaml"] == files["spec.lock.yaml"]
+    assert second["plan.json"] == files["plan.json"]
+    # Built at the same place from its own lock, everything but where values were set is the same.
+    without_origin = [replace(node, origin=()) for node in again.graph]
+    assert without_origin == [replace(node, origin=()) for node in compiled.graph]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1e-05, 1e22, 0.1, 1.0, 5e-324, 1e16, 123456.789, 0.00032, 0, -3, True, False],
+)
+def test_scalars_read_back(value: object) -> None:
+    from ruamel.yaml import YAML
+
+    (line,) = dump_spec({"a": value}).splitlines()
+    for version in ("1.1", "1.2"):
+        yaml = YAML(typ="safe", pure=True)
+        read = yaml.load(f"%YAML {version}\n---\n{line}\n")["a"]
+        assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [*HOSTILE, "", " ", "no", "NULL", "~", "1e3", "1_000", "2020-01-01", "a: b", "- a", "0x1"],
+)
+def test_texts_read_back(value: str) -> None:
+    from ruamel.yaml import YAML
+
+    text = dump_spec({"a": value, "b": [value], "c": [{"d": value}]})
+    for version in ("1.1", "1.2"):
+        yaml = YAML(typ="safe", pure=True)
+        read = yaml.load(f"%YAML {version}\n---\n{text}")
+        assert read == {"a": value, "b": [value], "c": [{"d": value}]}
+
+
+def test_long_lists_are_wrapped() -> None:
+    text = dump_spec({"packets": list(range(200)), "nested": {"empty": [], "none": {}}})
+    assert max(map(len, text.splitlines())) <= 100
+    with pytest.raises(TypeError):
+        dump_spec({"a": None})
+
+
+def test_filters() -> None:
+    assert comment("a\nb\x00\u202e\xe9") == "a b\\x00\\u202e\xe9"
+    for text in HOSTILE:
+        result = subprocess.run(
+            ["sh", "-c", f"printf %s {shell_word(text)}"], capture_output=True, check=True
+        )
+        assert result.stdout.decode() == comment(text)
+    assert table_cell("a|b_c _d_ <e>") == "a\\|b_c \\_d\\_ \\<e\\>"

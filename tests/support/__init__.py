@@ -1,0 +1,1 @@
+"""What tests share: small specs, runs, files and oracles."""

@@ -1,0 +1,43 @@
+"""The specs that this repository ships, and the published facts about them."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import GOLDEN, ROOT
+from wavetwin.compiler.compiled import Compiled, compile_spec
+from wavetwin.compiler.parse.compose import SourceCache
+
+SPECS = tuple(
+    sorted(
+        path
+        for path in (ROOT / "specs").glob("**/*.yaml")
+        if "base" not in path.relative_to(ROOT).parts
+    )
+)
+"""Every spec that can be built."""
+
+SPEC_IDS = tuple(path.stem for path in SPECS)
+
+
+def published() -> dict[str, dict[str, Any]]:
+    """Parameters and hyper-parameters of the 35 published classifiers."""
+    text = (GOLDEN / "published.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def spec_of(name: str) -> Path:
+    """Return the shipped spec of this name."""
+    return next(path for path in SPECS if path.stem == name)
+
+
+_SOURCES = SourceCache(ROOT)
+
+
+@cache
+def compiled_once(path: Path, *overrides: str) -> Compiled:
+    """Return a shipped spec compiled: each file is read, and each spec compiled, once a process."""
+    return compile_spec(path, overrides, ROOT, _SOURCES)
