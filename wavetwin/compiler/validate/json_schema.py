@@ -69,9 +69,10 @@ def _complete(name: str, model: dict[str, Any], descriptions: dict[str, str]) ->
 
 def _descriptions() -> dict[str, dict[str, str]]:
     """Return the docstring under each field of each model."""
-    tree = ast.parse(Path(schema.__file__).read_text(encoding="utf-8"))
     found: dict[str, dict[str, str]] = {}
-    for statement in tree.body:
+    files = sorted(Path(schema.__file__).parent.glob("*.py"))
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    for statement in (each for tree in trees for each in tree.body):
         if not isinstance(statement, ast.ClassDef):
             continue
         fields = found.setdefault(statement.name, {})

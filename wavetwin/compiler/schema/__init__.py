@@ -1,0 +1,131 @@
+"""The spec language, version 1, as closed models: every field, its range and its default.
+
+The language's rule for what is absent: `null` removes an inherited value, so no field here takes
+null from a file; `None` as a default means "resolve fills it in from the architecture or the data
+set". Rules that join several fields are in `validate`. The description of each field is its
+docstring; the JSON Schema that editors read is made from these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from wavetwin.compiler.schema.data import DatasetName, DataSpec
+from wavetwin.compiler.schema.evaluation import EvaluationSpec
+from wavetwin.compiler.schema.labels import (
+    Fraction,
+    LintAllowSpec,
+    LintRuleName,
+    LintSpec,
+    PublishedSpec,
+)
+from wavetwin.compiler.schema.model import NAME_PATTERN, NAME_RULE, SpecModel, scalar_or_list
+from wavetwin.compiler.schema.network import (
+    Architecture,
+    BackboneSpec,
+    ColorMixingSpec,
+    ConvLayer,
+    Downsampling,
+    DropoutLayer,
+    ExcludeRule,
+    FlattenLayer,
+    FreePooling,
+    InitialWeightsSpec,
+    KeepSpec,
+    Lambda,
+    LinearLayer,
+    NormLayer,
+    PoolingSpec,
+    PoolLayer,
+    ReluLayer,
+    SequentialLayer,
+    StemSpec,
+    WaveletPooling,
+    WaveletSpec,
+)
+from wavetwin.compiler.schema.training import OptimizerSpec, ScheduleSpec, TrainingSpec
+
+__all__ = [
+    "LANGUAGE_VERSION",
+    "NAME_PATTERN",
+    "NAME_RULE",
+    "Architecture",
+    "BackboneSpec",
+    "ColorMixingSpec",
+    "ConvLayer",
+    "DataSpec",
+    "DatasetName",
+    "Downsampling",
+    "DropoutLayer",
+    "EvaluationSpec",
+    "ExcludeRule",
+    "ExperimentSpec",
+    "FlattenLayer",
+    "Fraction",
+    "FreePooling",
+    "InitialWeightsSpec",
+    "KeepSpec",
+    "Lambda",
+    "LinearLayer",
+    "LintAllowSpec",
+    "LintRuleName",
+    "LintSpec",
+    "NormLayer",
+    "OptimizerSpec",
+    "PoolLayer",
+    "PoolingSpec",
+    "PublishedSpec",
+    "ReluLayer",
+    "ScheduleSpec",
+    "SequentialLayer",
+    "SpecModel",
+    "StemSpec",
+    "TrainingSpec",
+    "WaveletPooling",
+    "WaveletSpec",
+]
+
+LANGUAGE_VERSION = 1
+
+
+class ExperimentSpec(SpecModel):
+    """A spec: what a model is, how it is trained and how it is judged."""
+
+    wavetwin: Literal[1]
+    """Version of the spec language."""
+    extends: Annotated[
+        Annotated[str, Field(min_length=1), Tag("scalar")]
+        | Annotated[
+            tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False), Tag("list")
+        ],
+        Discriminator(scalar_or_list),
+    ] = ()
+    """Parents: paths relative to this file, inside the project; later ones win."""
+    name: str | None = Field(default=None, pattern=NAME_PATTERN)
+    """Label of the experiment and of what is built; default: the file's stem."""
+    summary: str | None = Field(default=None, max_length=500)
+    """One line about the experiment."""
+    tags: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = Field(
+        default=(), max_length=64, strict=False
+    )
+    """Words to find the experiment by."""
+    backbone: BackboneSpec
+    """The network around the stem."""
+    stem: StemSpec = Field(default_factory=StemSpec)
+    """The first layer."""
+    pooling: PoolingSpec = Field(default_factory=PoolingSpec)
+    """The first pooling."""
+    data: DataSpec
+    """The images."""
+    training: TrainingSpec = Field(default_factory=TrainingSpec)
+    """How the model is trained."""
+    evaluation: tuple[EvaluationSpec, ...] = Field(
+        default_factory=lambda: (EvaluationSpec(mode="one_crop"),), max_length=256, strict=False
+    )
+    """The evaluation suite, in order."""
+    published: PublishedSpec | None = None
+    """Figures from the literature to compare with."""
+    lint: LintSpec | None = None
+    """Warnings that are left out."""

@@ -1,0 +1,41 @@
+"""Data: the images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from wavetwin.compiler.schema.model import SpecModel
+
+DatasetName = Literal[
+    "imagenet",
+    "imagenet100",
+    "imagenet20",
+    "imagenet_t100",
+    "cifar10",
+    "cifar100",
+    "tiny_imagenet",
+    "mnist",
+    "fashion_mnist",
+    "digits",
+    "folder",
+]
+
+
+class DataSpec(SpecModel):
+    """The images."""
+
+    dataset: DatasetName
+    """Data set."""
+    num_classes: int | None = Field(default=None, ge=2, le=1000000)
+    """Number of classes; known for named sets, required for `folder`."""
+    image_size: int | None = Field(default=None, ge=4, le=4096)
+    """Height and width of what the network sees, in pixels; default: the data set's usual one."""
+    augmentation: Literal["crop_flip", "pad_crop_flip", "pad_crop", "none"] | None = None
+    """Random changes of training images; default: the data set's usual ones."""
+    normalise: Literal["dataset", "imagenet", "none"] | None = None
+    """Whose mean and standard deviation images are normalised with; default: `imagenet` for colour
+    images, `dataset` for images of one channel."""
+    validation: int | None = Field(default=None, ge=0, le=10000000)
+    """Training images held out (per class for folders of images); default: the data set's."""

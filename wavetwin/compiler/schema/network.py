@@ -1,0 +1,230 @@
+"""Network: the backbone, the first layer and the first pooling."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from wavetwin.compiler.schema.model import SpecModel, scalar_or_list
+
+Architecture = Literal["alexnet", "resnet18", "resnet34", "resnet50", "resnet101", "sequential"]
+FreePooling = Literal["max", "max_blur", "max_adaptive_blur"]
+WaveletPooling = Literal["max", "max_blur", "max_adaptive_blur", "modulus", "modulus_blur"]
+Downsampling = Literal["strided", "blur", "adaptive_blur"]
+ExcludeRule = Literal["lowpass", "edges", "diagonal"]
+
+
+class ConvLayer(SpecModel):
+    """A convolution of a `sequential` backbone."""
+
+    channels: int = Field(ge=1, le=65536)
+    """Output channels."""
+    kernel_size: int = Field(default=3, ge=1, le=63)
+    """Height and width of the kernel."""
+    stride: int = Field(default=1, ge=1, le=16)
+    """Step in both directions."""
+    padding: int | None = Field(default=None, ge=0, le=63)
+    """Zeros added on each side; default: (kernel_size - 1) // 2."""
+    groups: int = Field(default=1, ge=1, le=65536)
+    """Groups of channels that do not see each other."""
+    bias: bool = True
+    """Whether each output channel has a bias."""
+
+
+class NormLayer(SpecModel):
+    """A normalisation of a `sequential` backbone."""
+
+    kind: Literal["batch"] = "batch"
+    """Batch normalisation is the only kind of version 1."""
+
+
+class ReluLayer(SpecModel):
+    """A rectified linear unit of a `sequential` backbone; it has no fields."""
+
+
+class PoolLayer(SpecModel):
+    """A pooling of a `sequential` backbone."""
+
+    kind: Literal["max", "average", "global_average"] = "max"
+    """`global_average` averages over the whole map and takes no sizes."""
+    kernel_size: int | None = Field(default=None, ge=1, le=63)
+    """Height and width of the window; default: 2."""
+    stride: int | None = Field(default=None, ge=1, le=63)
+    """Step in both directions; default: the window's size."""
+    padding: int | None = Field(default=None, ge=0, le=31)
+    """Margin on each side, at most half the window; default: 0."""
+
+
+class DropoutLayer(SpecModel):
+    """Dropout of a `sequential` backbone."""
+
+    probability: float = Field(default=0.5, ge=0.0, lt=1.0)
+    """Probability that a value is set to zero in training."""
+
+
+class FlattenLayer(SpecModel):
+    """Maps to one vector per image; it has no fields."""
+
+
+class LinearLayer(SpecModel):
+    """A fully connected layer of a `sequential` backbone."""
+
+    features: int | None = Field(default=None, ge=1, le=1048576)
+    """Outputs; default: the number of classes."""
+    bias: bool = True
+    """Whether each output has a bias."""
+
+
+class SequentialLayer(SpecModel):
+    """One layer of a `sequential` backbone: a mapping with exactly one of these keys."""
+
+    conv: ConvLayer | None = None
+    """Convolution."""
+    norm: NormLayer | None = None
+    """Normalisation."""
+    relu: ReluLayer | None = None
+    """Rectified linear unit."""
+    pool: PoolLayer | None = None
+    """Pooling."""
+    dropout: DropoutLayer | None = None
+    """Dropout."""
+    flatten: FlattenLayer | None = None
+    """Flattening."""
+    linear: LinearLayer | None = None
+    """Fully connected layer."""
+
+
+class BackboneSpec(SpecModel):
+    """The network around the stem."""
+
+    arch: Architecture
+    """Architecture."""
+    downsampling: Downsampling = "strided"
+    """How the trunk reduces resolution after the first pooling."""
+    layers: tuple[SequentialLayer, ...] = Field(default=(), max_length=1000, strict=False)
+    """Layers after the stem and its pooling; for `sequential` only."""
+
+
+class InitialWeightsSpec(SpecModel):
+    """Where the free channels start from."""
+
+    checkpoint: str = Field(min_length=1, max_length=4096)
+    """Path of a weights file, relative to the project root."""
+    channels: tuple[Annotated[int, Field(ge=0, le=65535)], ...] | None = Field(
+        default=None, min_length=1, strict=False
+    )
+    """Channels of the file's first layer, one per free channel; default: the first ones."""
+
+
+class ColorMixingSpec(SpecModel):
+    """The linear map from colour to luminance of the wavelet channels."""
+
+    position: Literal["before", "after"] = "before"
+    """Before the packets (one map for all) or after the mixing (one map per output channel)."""
+    initial: tuple[float, float, float] | None = Field(default=None, strict=False)
+    """Initial weights of red, green, blue, of a mixing before; default: the architecture's."""
+    trainable: bool = True
+    """Whether training changes the weights."""
+
+
+class KeepSpec(SpecModel):
+    """One band of kept packets and the mixing that maps them to output channels."""
+
+    packets: tuple[Annotated[int, Field(ge=0, le=131071)], ...] | None = Field(
+        default=None, min_length=1, strict=False
+    )
+    """Packet numbers, in order (numerics.md section 1). Either this or `band`."""
+    band: int | None = Field(default=None, ge=1, le=8)
+    """A dyadic band: 1 is the last stage's. Either this or `packets`."""
+    channels: int = Field(ge=1, le=65536)
+    """Output channels of the band."""
+    groups: int = Field(default=1, ge=1, le=65536)
+    """Groups of the mixing; divides both the packets and the channels."""
+
+
+def _scalar_or_mapping(value: object) -> str:
+    return "mapping" if isinstance(value, dict | ColorMixingSpec) else "scalar"
+
+
+Lambda = Annotated[float, Field(ge=0.0, le=1e6)]
+
+
+class WaveletSpec(SpecModel):
+    """The wavelet channels of the stem."""
+
+    transform: Literal["dtcwpt", "wpt"] = "dtcwpt"
+    """Dual-tree complex wavelet packets, or separable real wavelet packets."""
+    levels: int = Field(ge=1, le=4)
+    """Decomposition levels J of the packet transform."""
+    filters: str = Field(default="qshift_a", min_length=1, max_length=64)
+    """A q-shift name (dtcwpt) or a PyWavelets name (wpt)."""
+    trainable_filters: bool = False
+    """Whether training changes the transform's taps, shared by all stages."""
+    padding_mode: Literal["zeros"] = "zeros"
+    """What lies outside the image."""
+    color_mixing: (
+        Annotated[
+            Annotated[Literal["before", "after"], Tag("scalar")]
+            | Annotated[ColorMixingSpec, Tag("mapping")],
+            Discriminator(_scalar_or_mapping),
+        ]
+        | None
+    ) = None
+    """`before`, `after` or a mapping; absent for images of one channel."""
+    keep: tuple[KeepSpec, ...] = Field(min_length=1, max_length=64, strict=False)
+    """Kept packets, in bands; the order is that of the output channels."""
+    exclude: Annotated[
+        Annotated[ExcludeRule, Tag("scalar")]
+        | Annotated[tuple[ExcludeRule, ...], Field(strict=False), Tag("list")],
+        Discriminator(scalar_or_list),
+    ] = ()
+    """Rules for what the dyadic bands of `keep` leave out."""
+    regularisation: (
+        Annotated[
+            Annotated[Lambda, Tag("scalar")]
+            | Annotated[tuple[Lambda, ...], Field(strict=False), Tag("list")],
+            Discriminator(scalar_or_list),
+        ]
+        | None
+    ) = None
+    """Lambda of each band's L1/Linf penalty, or one for all; absent: none."""
+
+
+class StemSpec(SpecModel):
+    """The first layer."""
+
+    free_channels: int | None = Field(default=None, ge=0, le=65536)
+    """Freely trained output channels; default: all of the architecture's first layer."""
+    kernel_size: int | None = Field(default=None, ge=1, le=63)
+    """Of the free convolution; default: the architecture's."""
+    stride: int | None = Field(default=None, ge=1, le=16)
+    """Of free and wavelet channels; default: the architecture's, 2 in AlexNet where `pooling.free`
+    blurs."""
+    padding: int | None = Field(default=None, ge=0, le=63)
+    """Of the free convolution; default: the architecture's, (kernel_size - 1) // 2 for another
+    kernel size."""
+    norm: Literal["batch", "none"] | None = None
+    """What the first pooling begins with; for `sequential` only, elsewhere the architecture's."""
+    frozen: bool = False
+    """The whole first layer keeps its initial (or loaded) weights."""
+    initial_weights: InitialWeightsSpec | None = None
+    """Where the free channels start from; absent: random."""
+    wavelet: WaveletSpec | None = None
+    """The wavelet channels; absent: a plain CNN."""
+
+
+class PoolingSpec(SpecModel):
+    """The first pooling."""
+
+    free: FreePooling = "max"
+    """The free channels' pooling."""
+    wavelet: WaveletPooling | None = None
+    """The wavelet channels' pooling; default: `free`'s."""
+    blur_size: int = Field(default=3, ge=2, le=7)
+    """Size of the blurring filter, wherever something blurs."""
+    max_kernel: Literal[2, 3] = 3
+    """Window of the maximum in the blurring first pooling of a ResNet."""
+    initial_bias: Literal["uniform", "zeros"] = "uniform"
+    """What the bias after the modulus starts from, where no norm follows it (AlexNet): between -1 and
+    1 as in the published models, or 0."""
