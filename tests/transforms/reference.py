@@ -30,7 +30,7 @@ def image(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 def relative_error(actual: Tensor, expected: Tensor | np.ndarray) -> float:
     """Return the largest deviation, relative to the largest value expected."""
-    actual, wanted = actual.detach(), torch.as_tensor(expected)
+    actual, wanted = actual.detach(), torch.as_tensor(expected).detach()
     assert actual.shape == wanted.shape, (actual.shape, wanted.shape)
     return float((actual - wanted).abs().max() / wanted.abs().max().clamp(min=1e-300))
 

@@ -5,6 +5,25 @@ these. Filters are constants (buffers outside of the state dict, exact in float6
 by hand that torch can differentiate, trace and compile.
 """
 
+from wavetwin.runtime.layers.scattering import Scattering2d, ScatteringPath
+from wavetwin.runtime.layers.wavelet_pool import WaveletPool2d
+from wavetwin.transforms.blur import BlurPool2d
+from wavetwin.transforms.dtcwt import DTCWT2d, DualTreeCoefficients, DualTreeParts, IDTCWT2d
 from wavetwin.transforms.dwt import DWT2d, IDWT2d, WaveletCoefficients
+from wavetwin.transforms.swt import ISWT2d, SWT2d
 
-__all__ = ["DWT2d", "IDWT2d", "WaveletCoefficients"]
+__all__ = [
+    "BlurPool2d",
+    "DTCWT2d",
+    "DWT2d",
+    "DualTreeCoefficients",
+    "DualTreeParts",
+    "IDTCWT2d",
+    "IDWT2d",
+    "ISWT2d",
+    "SWT2d",
+    "Scattering2d",
+    "ScatteringPath",
+    "WaveletCoefficients",
+    "WaveletPool2d",
+]

@@ -121,12 +121,46 @@ def synthesise_undecimated(
     return maps.reshape(batch, channels, *maps.shape[2:])
 
 
-def crop(x: Tensor, height: int, width: int) -> Tensor:
-    """Return the first rows and columns of maps."""
+def band_gains(
+    filters: Float[Tensor, "2 taps"], levels: int, normalise: str
+) -> Float[Tensor, " 2"]:
+    """Return what the last level's low-pass and high-pass are multiplied by, in each direction.
+
+    Args:
+        filters: of analysis, float64.
+        levels: how often the approximation is split with PyWavelets' gain before and by them.
+        normalise: `orthonormal`, `dc` (a low-pass of sum sqrt(2) has gain 1 through all levels), or
+            `unit_variance` (white noise keeps its variance in every band).
+    """
+    if normalise == "orthonormal":
+        return filters.new_ones(2)
+    if normalise == "dc":
+        return filters.new_full((2,), 2 ** (-levels / 2))
+    before = filters.new_ones(1)
+    for level in range(levels - 1):
+        before = _cascade(before, filters[0], 2**level)
+    whole = [_cascade(before, row, 2 ** (levels - 1)) for row in filters]
+    return torch.stack([1 / row.norm() for row in whole])
+
+
+def _cascade(first: Tensor, second: Tensor, step: int) -> Tensor:
+    """Return the filter that filters by `first`, then by `second` at every `step`-th sample."""
+    spread = second.new_zeros(step * (len(second) - 1) + 1)
+    spread[::step] = second
+    padding = len(spread) - 1
+    return F.conv1d(first.view(1, 1, -1), spread.flip(0).view(1, 1, -1), padding=padding).flatten()
+
+
+def crop(x: Tensor, height: int, width: int, is_centred: bool = False) -> Tensor:
+    """Return the first rows and columns of maps, or those in the middle."""
+    top, left = 0, 0
+    if is_centred:
+        top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
     if not torch.compiler.is_compiling():
-        return x[:, :, :height, :width]
+        return x[:, :, top : top + height, left : left + width]
     # A slice asks whether anything is cut, and a trace would hold for that answer only.
-    rows, columns = (torch.arange(n, device=x.device) for n in (height, width))
+    rows = torch.arange(height, device=x.device) + top
+    columns = torch.arange(width, device=x.device) + left
     return x.index_select(2, rows).index_select(3, columns)
 
 
