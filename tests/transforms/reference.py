@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pywt
 import torch
 from torch import Tensor
 
-SYSTEMS = Path(__file__).parents[1] / "golden/systems"
+from tests.support.paths import GOLDEN
+
+SYSTEMS = GOLDEN / "systems"
 
 
 @functools.cache

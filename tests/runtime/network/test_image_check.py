@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.shipped import ROOT
 from torch import Tensor, nn
 
 import wavetwin
 from tests.compiler.render.test_model_py import load_model_py
+from tests.support.paths import ROOT
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
 from wavetwin.runtime.network.build import build_module
