@@ -8,7 +8,7 @@ open; what it cannot build, or a spec cannot say, is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,18 +34,75 @@ _WAVELET_POOLINGS: dict[str, _WaveletPooling] = {
 _DEFAULT_BLUR_SIZE = 3
 
 
+def _band(band: int, channels: int, groups: int) -> dict[str, Any]:
+    return {"band": band, "channels": channels, "groups": groups}
+
+
+def _packets(packets: list[int], channels: int, groups: int) -> dict[str, Any]:
+    return {"packets": packets, "channels": channels, "groups": groups}
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What the reference has for a family of networks."""
+
+    plural: str
+    free_channels: int
+    """Of the twins, for which the bands are known."""
+    levels: int
+    bands: Mapping[str, Any]
+    """`keep` and `exclude` of the twins."""
+    bands_without_edges: Mapping[str, Any] | None = None
+    """The same with `Ex`, where that is known."""
+    has_ablations: bool = False
+    has_large_kernels: bool = False
+    takes_size_without_blur: bool = True
+    """Whether a blur's size is taken, and without effect, where nothing blurs."""
+    has_one_blur_size: bool = True
+    """Whether a twin without a size blurs first pooling and trunk alike."""
+    takes_small_max: bool = False
+
+
+_ALEXNETS = _Family(
+    "AlexNets",
+    free_channels=32,
+    levels=3,
+    bands={
+        "exclude": ["lowpass", "diagonal"],
+        "keep": [_band(1, 6, 6), _band(2, 18, 6), _band(3, 8, 4)],
+    },
+    has_large_kernels=True,
+    takes_size_without_blur=False,
+    has_one_blur_size=False,
+)
+_RESNETS = _Family(
+    "ResNets",
+    free_channels=40,
+    levels=2,
+    bands={"exclude": ["lowpass"], "keep": [_band(1, 12, 6), _band(2, 12, 6)]},
+    bands_without_edges={
+        "keep": [
+            _packets([1, 2, 19, 17, 18, 3], 12, 6),
+            _packets([5, 23, 10, 27], 4, 4),
+            _packets([31], 2, 1),
+            _packets([7, 21, 11, 26], 4, 4),
+            _packets([15], 2, 1),
+        ]
+    },
+    has_ablations=True,
+    takes_small_max=True,
+)
+"""Sources: numerics.md sections 2 and 4."""
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """What an architecture's name says."""
 
     arch: str
+    family: _Family
     blur: Blur
     is_twin: bool
-
-    @property
-    def is_alexnet(self) -> bool:
-        """Whether it is an AlexNet, and no ResNet."""
-        return self.arch == "alexnet"
 
 
 def _networks() -> dict[str, Network]:
@@ -55,10 +112,10 @@ def _networks() -> dict[str, Network]:
             # There is no AlexNet with the adaptive blur.
             if blur != "adaptive_blur":
                 prefix = "DtCwpt" if twin else ""
-                networks[f"{prefix}{maker}AlexNet"] = Network("alexnet", blur, twin)
+                networks[f"{prefix}{maker}AlexNet"] = Network("alexnet", _ALEXNETS, blur, twin)
             for depth in (18, 34, 50, 101):
                 parts = ["dtcwpt"] * twin + [maker.lower()] * bool(maker) + [f"resnet{depth}"]
-                networks["_".join(parts)] = Network(f"resnet{depth}", blur, twin)
+                networks["_".join(parts)] = Network(f"resnet{depth}", _RESNETS, blur, twin)
     return networks
 
 
@@ -182,14 +239,14 @@ def misfits(network: Network, config: Configuration) -> Iterator[str]:
     if config.free_channels is None:
         yield from _misfits_of_cnn(network, config)
     else:
-        known = 32 if network.is_alexnet else 40
+        known = network.family.free_channels
         if config.free_channels != known:
             yield (
                 f"the wavelet channels' bands are known for Ft{known} and not for "
                 f"Ft{config.free_channels}: write the spec by hand"
             )
-        if network.is_alexnet and config.excludes_edges:
-            yield "Ex is for ResNets"
+        if config.excludes_edges and network.family.bands_without_edges is None:
+            yield f"Ex is for {_RESNETS.plural}"
         if config.has_large_kernel or config.has_large_stride or config.is_frozen:
             yield "Ks20, Str4 and Frozen are of networks without wavelet channels"
     yield from _misfits_of_blur(network, config)
@@ -197,29 +254,31 @@ def misfits(network: Network, config: Configuration) -> Iterator[str]:
 
 def _misfits_of_blur(network: Network, config: Configuration) -> Iterator[str]:
     is_twin = config.free_channels is not None
-    if config.is_ablation and network.is_alexnet:
+    if config.is_ablation and not network.family.has_ablations:
         yield "an ablation is of a ResNet"
     if config.is_ablation and config.blur_size is None:
         yield "an ablation is of a blur, and there is no size: the published ones have Bf3"
-    if config.blur_size is None and network.is_alexnet and network.blur != "none" and is_twin:
+    blurs_alike = network.blur == "none" or network.family.has_one_blur_size
+    if config.blur_size is None and is_twin and not blurs_alike:
         yield (
             "without Bf the reference blurs this twin's first pooling with 4 taps and its trunk with "
             "3, which a spec cannot say: the published models have Bf3"
         )
     if config.blur_size is not None:
-        if network.is_alexnet and network.blur == "none":
+        if network.blur == "none" and not network.family.takes_size_without_blur:
             yield "Bf is for architectures that blur"
         if not 2 <= config.blur_size <= 7:
             yield "a blur has from 2 to 7 taps"
         elif config.blur_size % 2 == 0 and "adaptive" in str(network_fields(network, config)):
             yield "an adaptive blur has an odd size"
-    if config.takes_small_max and (network.is_alexnet or (is_twin and network.blur == "none")):
+    can_be_small = network.family.takes_small_max and not (is_twin and network.blur == "none")
+    if config.takes_small_max and not can_be_small:
         yield "K2 is for ResNets that blur"
 
 
 def _misfits_of_cnn(network: Network, config: Configuration) -> Iterator[str]:
     if network.is_twin:
-        yield f"a twin needs its free channels: Ft{32 if network.is_alexnet else 40}"
+        yield f"a twin needs its free channels: Ft{network.family.free_channels}"
         return
     for word, is_given in (
         ("Y", config.mixes_colors_before),
@@ -228,8 +287,8 @@ def _misfits_of_cnn(network: Network, config: Configuration) -> Iterator[str]:
     ):
         if is_given:
             yield f"{word} is for wavelet channels, and there are none"
-    if config.has_large_kernel and not network.is_alexnet:
-        yield "Ks20 is for AlexNets"
+    if config.has_large_kernel and not network.family.has_large_kernels:
+        yield f"Ks20 is for {_ALEXNETS.plural}"
     if config.has_large_stride:
         yield (
             "Str4 takes the first of two blurs from the first pooling of a ZhangAlexNet, which a spec "
@@ -273,7 +332,7 @@ def network_fields(network: Network, config: Configuration) -> dict[str, Any]:
         stem["free_channels"] = config.free_channels
         stem["wavelet"] = {
             "transform": "dtcwpt",
-            "levels": 3 if network.is_alexnet else 2,
+            "levels": network.family.levels,
             "filters": "qshift_a",
             "color_mixing": "before" if config.mixes_colors_before else "after",
             **bands(network, config),
@@ -295,30 +354,8 @@ def network_fields(network: Network, config: Configuration) -> dict[str, Any]:
 
 def bands(network: Network, config: Configuration) -> dict[str, Any]:
     """Return the kept packets and their mixing (numerics.md section 2)."""
-    if network.is_alexnet:
-        return {
-            "exclude": ["lowpass", "diagonal"],
-            "keep": [_band(1, 6, 6), _band(2, 18, 6), _band(3, 8, 4)],
-        }
-    if config.excludes_edges:
-        return {
-            "keep": [
-                _packets([1, 2, 19, 17, 18, 3], 12, 6),
-                _packets([5, 23, 10, 27], 4, 4),
-                _packets([31], 2, 1),
-                _packets([7, 21, 11, 26], 4, 4),
-                _packets([15], 2, 1),
-            ]
-        }
-    return {"exclude": ["lowpass"], "keep": [_band(1, 12, 6), _band(2, 12, 6)]}
-
-
-def _band(band: int, channels: int, groups: int) -> dict[str, Any]:
-    return {"band": band, "channels": channels, "groups": groups}
-
-
-def _packets(packets: list[int], channels: int, groups: int) -> dict[str, Any]:
-    return {"packets": packets, "channels": channels, "groups": groups}
+    edges = network.family.bands_without_edges if config.excludes_edges else None
+    return dict(edges or network.family.bands)
 
 
 def _pooling(network: Network, config: Configuration) -> dict[str, Any]:

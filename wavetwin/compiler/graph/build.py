@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.graph.builder import GraphBuilder, Origins
+from wavetwin.compiler.graph.listed_layers import listed_layers
 from wavetwin.compiler.graph.pooling import add_pool
 from wavetwin.compiler.graph.stem import add_stem
-from wavetwin.compiler.graph.trunks import (
-    add_alexnet_trunk,
-    add_resnet_trunk,
-    add_sequential_trunk,
-)
 from wavetwin.compiler.resolve.spec import ResolvedSpec
+from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.ir.architecture import TrunkOptions
 from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.builder import GraphBuilder, Origins
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
-from wavetwin.ir.operations import Input
+from wavetwin.ir.operations import AdaptiveBlur, BlurPool, Input, Operation
+
+_TRUNK_GROUPS = 8
+"""Of an adaptive blur (numerics.md section 3)."""
 
 
 def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -> ModuleGraph:
@@ -25,7 +26,7 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
             small for all the subsampling.
     """
     spec = resolved.spec
-    metadata = ARCHITECTURES[spec.backbone.arch]
+    architecture = ARCHITECTURES[spec.backbone.arch]
     builder = GraphBuilder(resolved.name, origins)
     size = spec.data.image_size or 0
     channels = DATASETS[spec.data.dataset].channels
@@ -34,13 +35,21 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
         Input(shape=(channels, size, size)),
         fields=("data.dataset", "data.image_size"),
     )
-    stem = add_stem(builder, spec, metadata, image)
-    pooled = add_pool(builder, spec, metadata, stem)
-    num_classes = spec.data.num_classes or 0
-    if metadata.family == "alexnet":
-        add_alexnet_trunk(builder, spec, pooled, num_classes)
-    elif metadata.family == "resnet":
-        add_resnet_trunk(builder, spec, metadata, pooled, num_classes)
-    else:
-        add_sequential_trunk(builder, spec, pooled, num_classes)
+    stem = add_stem(builder, spec, architecture, image)
+    pooled = add_pool(builder, spec, architecture, stem)
+    options = TrunkOptions(
+        spec.data.num_classes or 0, _trunk_blur(spec), tuple(listed_layers(spec))
+    )
+    architecture.add_trunk(builder, options, pooled)
     return builder.graph()
+
+
+def _trunk_blur(spec: ExperimentSpec) -> Operation | None:
+    size = spec.pooling.blur_size
+    match spec.backbone.downsampling:
+        case "strided":
+            return None
+        case "blur":
+            return BlurPool(size=size, stride=2)
+        case "adaptive_blur":
+            return AdaptiveBlur(size=size, stride=2, groups=_TRUNK_GROUPS, normalise="joint")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.graph.builder import (
+from collections.abc import Sequence
+
+from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.ir.architecture import Architecture
+from wavetwin.ir.builder import (
     NORM_EPS,
     NORM_MOMENTUM,
     GraphBuilder,
     add_batch_norm,
-    add_blur,
     crop_and_concat,
 )
-from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.ir.backbones import BackboneMetadata
 from wavetwin.ir.operations import (
+    AdaptiveBlur,
     Bias,
+    BlurPool,
     Deinterleave,
     EnergyNorm,
     MaxPool,
@@ -23,10 +26,11 @@ from wavetwin.ir.operations import (
     Subsample,
 )
 
+_CHANNELS_PER_GROUP = 8
+"""Of an adaptive blur (numerics.md section 3)."""
 
-def add_pool(
-    builder: GraphBuilder, spec: ExperimentSpec, metadata: BackboneMetadata, stem: str
-) -> str:
+
+def add_pool(builder: GraphBuilder, spec: ExperimentSpec, metadata: Architecture, stem: str) -> str:
     """Add the first pooling and return its last node's id."""
     pooling = spec.pooling
     free_channels = spec.stem.free_channels or 0
@@ -60,7 +64,7 @@ def add_pool(
 def _add_real_pool(
     builder: GraphBuilder,
     spec: ExperimentSpec,
-    metadata: BackboneMetadata,
+    metadata: Architecture,
     prefix: str,
     current: str,
     kind: str,
@@ -72,18 +76,20 @@ def _add_real_pool(
     if norm == "batch":
         current = add_batch_norm(builder, f"{prefix}.norm", current)
     current = builder.add(f"{prefix}.relu", Relu(), current)
-    if metadata.family == "alexnet":
+    size, padding = metadata.pooling_kernel_size, metadata.pooling_padding
+    if metadata.splits_stride:
         if kind == "max":
-            return builder.add(f"{prefix}.max", _maximum(3, 2, 0), current, fields=fields)
+            return builder.add(f"{prefix}.max", _maximum(size, 2, padding), current, fields=fields)
         current = add_blur(builder, spec, f"{prefix}.blur1", current, kind, fields)
-        current = builder.add(f"{prefix}.max", _maximum(3, 1, 0), current, fields=fields)
+        current = builder.add(f"{prefix}.max", _maximum(size, 1, padding), current, fields=fields)
         return add_blur(builder, spec, f"{prefix}.blur2", current, kind, fields)
     if kind == "max":
-        return builder.add(f"{prefix}.max", _maximum(3, 2, 1), current, fields=fields)
-    kernel = spec.pooling.max_kernel
+        return builder.add(f"{prefix}.max", _maximum(size, 2, padding), current, fields=fields)
+    if metadata.takes_smaller_window and spec.pooling.max_kernel < size:
+        size, padding = spec.pooling.max_kernel, 0
     current = builder.add(
         f"{prefix}.max",
-        _maximum(kernel, 1, 1 if kernel == 3 else 0),
+        _maximum(size, 1, padding),
         current,
         fields=(*fields, "pooling.max_kernel"),
     )
@@ -95,12 +101,11 @@ def _maximum(kernel_size: int, stride: int, padding: int) -> MaxPool:
 
 
 def _add_modulus_pool(
-    builder: GraphBuilder, spec: ExperimentSpec, metadata: BackboneMetadata, current: str
+    builder: GraphBuilder, spec: ExperimentSpec, metadata: Architecture, current: str
 ) -> str:
     """Keep the samples that the free channels' pooling keeps, modulus, norm or bias, ReLU."""
     blurs = spec.pooling.wavelet == "modulus_blur"
-    # AlexNet's blurring pooling subsamples twice.
-    step = 4 if metadata.family == "alexnet" and spec.pooling.free != "max" else 2
+    step = 4 if metadata.splits_stride and spec.pooling.free != "max" else 2
     fields = ("pooling.wavelet",)
     current = builder.add("pool.wavelet.complex", Deinterleave(), current, fields=fields)
     current = builder.add(
@@ -121,3 +126,21 @@ def _add_modulus_pool(
     if blurs:
         current = add_blur(builder, spec, "pool.wavelet.blur", current, "max_blur", fields)
     return current
+
+
+def add_blur(
+    builder: GraphBuilder,
+    spec: ExperimentSpec,
+    node_id: str,
+    current: str,
+    kind: str,
+    fields: Sequence[str],
+) -> str:
+    """Blur by two, binomial or adaptive; adaptive ones take a group per eight channels."""
+    size = spec.pooling.blur_size
+    fields = (*fields, "pooling.blur_size")
+    if kind == "max_blur":
+        return builder.add(node_id, BlurPool(size=size, stride=2), current, fields=fields)
+    groups = builder.shape(current)[0] // _CHANNELS_PER_GROUP
+    blur = AdaptiveBlur(size=size, stride=2, groups=groups, normalise="joint")
+    return builder.add(node_id, blur, current, fields=fields)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.graph.builder import GraphBuilder, crop_and_concat
 from wavetwin.compiler.schema import ColorMixingSpec, ExperimentSpec, WaveletSpec
-from wavetwin.ir.backbones import BackboneMetadata
+from wavetwin.ir.architecture import Architecture
+from wavetwin.ir.builder import GraphBuilder, crop_and_concat
 from wavetwin.ir.operations import (
-    KAIMING,
     ColourMixing,
     ColourMixingAfter,
     Conv2d,
@@ -19,7 +18,7 @@ from wavetwin.ir.operations import (
 
 
 def add_stem(
-    builder: GraphBuilder, spec: ExperimentSpec, metadata: BackboneMetadata, image: str
+    builder: GraphBuilder, spec: ExperimentSpec, metadata: Architecture, image: str
 ) -> str:
     """Add the first layer and return its last node's id."""
     stem = spec.stem
@@ -27,7 +26,6 @@ def add_stem(
     norm = stem.norm or metadata.norm
     free = None
     if free_channels:
-        standard = stem.wavelet is None and metadata.family == "resnet"
         assert stem.kernel_size is not None, "resolve fills it in"
         assert stem.stride is not None, "resolve fills it in"
         assert stem.padding is not None, "resolve fills it in"
@@ -37,8 +35,8 @@ def add_stem(
             stride=stem.stride,
             padding=stem.padding,
             groups=1,
-            bias=norm == "none",
-            initial=KAIMING if standard else "default",
+            bias=norm == "none" or metadata.has_bias_before_norm,
+            initial=metadata.first_layer_initial if stem.wavelet is None else "default",
             frozen=stem.frozen,
         )
         fields = ("free_channels", "kernel_size", "stride", "frozen")

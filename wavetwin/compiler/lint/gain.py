@@ -53,7 +53,7 @@ def static_gain(context: LintContext) -> Iterator[Diagnostic]:
         help=f"leave {_packets_text(low)} out of keep, or "
         + (
             "set stem.norm to batch"
-            if context.spec.backbone.arch == "sequential"
+            if context.architecture.lists_layers
             else "choose an architecture with norms"
         ),
     )
@@ -98,7 +98,7 @@ def joint_blur_without_norm(context: LintContext) -> Iterator[Diagnostic]:
             help=f"set {_adaptive_fields(context, fields[0])}, or "
             + (
                 "let backbone.layers begin with a norm"
-                if context.spec.backbone.arch == "sequential"
+                if context.architecture.lists_layers
                 else "choose an architecture with norms"
             ),
         )

@@ -92,7 +92,7 @@ def _repair(context: LintContext, node: Node, window: SlidingWindow, sizes: tupl
         for more in range(window.padding + 1, window.kernel_size // 2 + 1)
         if not any(window.unread(size, more) for size in sizes)
     ]
-    is_chosen = node.section == "stem" or context.spec.backbone.arch == "sequential"
+    is_chosen = node.section == "stem" or context.architecture.lists_layers
     return f"set its padding to {enough[0]}, or {other}" if enough and is_chosen else other
 
 

@@ -11,6 +11,8 @@ from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec, LintRuleName
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.architecture import Architecture
+from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
@@ -26,6 +28,11 @@ class LintContext:
     graph: ModuleGraph
     """As written."""
     plan: TrainingPlan
+
+    @property
+    def architecture(self) -> Architecture:
+        """The backbone's."""
+        return ARCHITECTURES[self.spec.backbone.arch]
 
     @cached_property
     def reaches_output_unnormed(self) -> frozenset[str]:
@@ -58,21 +65,11 @@ class LintContext:
         if parts[0] == "pool":
             kind = "pooling.wavelet" if parts[1] == "wavelet" else "pooling.free"
             return [kind, "pooling.blur_size"] if node.operation.is_blur else [kind]
-        if self.spec.backbone.arch == "sequential":
-            return [f"backbone.layers.{self._layer(parts[1])}"]
+        if self.architecture.lists_layers:
+            return [f"backbone.layers.{self.graph.section('trunk').index(node)}"]
         if node.operation.is_blur:
             return ["backbone.downsampling", "pooling.blur_size"]
         return ["backbone.arch"]
-
-    def _layer(self, name: str) -> int:
-        """Return the place in `backbone.layers` of a node such as `pool2`, the second pooling."""
-        kind = name.rstrip("0123456789")
-        locations = [
-            location
-            for location, layer in enumerate(self.spec.backbone.layers)
-            if getattr(layer, kind) is not None
-        ]
-        return locations[int(name.removeprefix(kind)) - 1]
 
     def _value(self, path: str) -> object:
         """Return the value of a field that nothing sets."""

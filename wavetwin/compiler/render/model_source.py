@@ -9,12 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wavetwin.compiler.render.block_source import (
-    ClassSource,
-    is_residual_stage,
-    stage_lines,
-    write_block,
-)
+from wavetwin.compiler.render.block_source import ClassSource, StagesSource, write_stages
 from wavetwin.compiler.render.model_text import (
     BRANCHES,
     WIDTH,
@@ -79,6 +74,8 @@ class _Item:
     nodes: list[Node]
     inputs: tuple[str, ...]
     is_container: bool
+    stage: Sequence[str] | None = None
+    """Of a container whose parts are all blocks of one class: the lines that make it."""
 
     @property
     def output(self) -> Node:
@@ -100,30 +97,20 @@ class _Writer:
     def write_class(self, prefix: str, freeze: bool = True) -> str:
         """Add the class of a container, its parts' classes first; return its name."""
         nodes = [node for node in self.graph if node.id.startswith(f"{prefix}.")]
-        name, title = _TITLES[prefix]
+        name, title = _title(prefix)
         sources = self._in_order(_outer_inputs(nodes))
         results = self._results(nodes)
         takes_classes = prefix == "trunk" and self.classifier is not None
         owners = _owners(nodes)
         all_frozen = bool(owners) and all(_is_frozen(owner) for owner in owners)
         init: list[str] = []
-        if prefix == "trunk" and is_residual_stage(nodes):
-            block = write_block(nodes, self.graph)
-            self.classes.append(block)
-            self.layers.update(block.layers)
-            init += stage_lines(nodes, self.graph, block.name)
-            forward = [
-                *(f"x = self.{stage}(x)" for stage in _stages(nodes)),
-                *self._forward(
-                    self._items(prefix, [n for n in nodes if "layer" not in n.id]), "x", results
-                ),
-            ]
-            items = self._items(prefix, [node for node in nodes if "layer" not in node.id])
-            init += self._init(prefix, items, freeze and not all_frozen)
-        else:
-            items = self._items(prefix, nodes)
-            init += self._init(prefix, items, freeze and not all_frozen)
-            forward = self._forward(items, "image" if prefix == "stem" else "x", results)
+        stages = write_stages(prefix, nodes, self.graph)
+        if stages is not None:
+            self.classes.append(stages.block)
+            self.layers.update(stages.block.layers)
+        items = self._items(prefix, nodes, stages)
+        init += self._init(prefix, items, freeze and not all_frozen)
+        forward = self._forward(items, "image" if prefix == "stem" else "x", results)
         if freeze and all_frozen:
             init.append("self.requires_grad_(False)")
         source = ClassSource(
@@ -163,7 +150,9 @@ class _Writer:
         users = self.graph.users[node.id]
         return node.is_complex and not (users and all(map(self._is_early_real, users)))
 
-    def _items(self, prefix: str, nodes: Sequence[Node]) -> list[_Item]:
+    def _items(
+        self, prefix: str, nodes: Sequence[Node], stages: StagesSource | None
+    ) -> list[_Item]:
         items: list[_Item] = []
         for node in nodes:
             child, _, rest = node.id.removeprefix(f"{prefix}.").partition(".")
@@ -176,6 +165,7 @@ class _Writer:
         for item in items:
             if item.is_container:
                 item.inputs = tuple(self._skip(source) for source in _outer_inputs(item.nodes))
+                item.stage = stages.lines.get(item.name) if stages is not None else None
         return items
 
     def _is_early_real(self, node: Node) -> bool:
@@ -214,9 +204,12 @@ class _Writer:
         lines: list[str] = []
         frozen: list[str] = []
         for item in items:
+            if item.stage is not None:
+                lines += item.stage
+                continue
             if item.is_container:
                 self.write_class(f"{prefix}.{item.name}", freeze)
-                lines.append(f"self.{item.name} = {_TITLES[f'{prefix}.{item.name}'][0]}()")
+                lines.append(f"self.{item.name} = {_title(f'{prefix}.{item.name}')[0]}()")
                 continue
             node = item.output
             if self._is_joined_crop(node) or isinstance(node.operation, Add):
@@ -259,7 +252,7 @@ class _Writer:
             sources = self._in_order(outer)
             names = {node.id: name for node, name in zip(sources, BRANCHES, strict=True)}
             first = [f"{', '.join(BRANCHES)} = {argument}"]
-        lines: list[tuple[str, str, Node]] = []
+        lines: list[tuple[str, str, _Item]] = []
         for index, item in enumerate(items):
             sources = [names[source] for source in item.inputs]
             later = {source for other in items[index + 1 :] for source in other.inputs}
@@ -271,16 +264,18 @@ class _Writer:
                 and item.output.operation.is_written_around
                 and previous is not None
                 and previous[0] == target
-                and previous[2].id == item.inputs[0]
+                and previous[2].output.id == item.inputs[0]
                 and len(previous[1]) < 60
             ):
                 expression = f"self.{item.name}({previous[1]})"
                 lines.pop()
             names[item.output.id] = target
-            lines.append((target, expression, item.output))
+            lines.append((target, expression, item))
         written = [
-            self._with_shape(f"{target} = {expression}", output)
-            for target, expression, output in lines
+            self._with_shape(f"{target} = {expression}", item.output)
+            if item.stage is None
+            else f"{target} = {expression}"
+            for target, expression, item in lines
         ]
         if len(results) == 1:
             return [*first, *written[:-1], f"return {lines[-1][1]}"]
@@ -330,6 +325,7 @@ def _is_frozen(node: Node) -> bool:
     return node.operation.is_frozen
 
 
-def _stages(nodes: Sequence[Node]) -> list[str]:
-    names = (node.id.split(".")[1] for node in nodes if "layer" in node.id)
-    return list(dict.fromkeys(names))
+def _title(path: str) -> tuple[str, str]:
+    """Return the name of a container's class and what its docstring begins with."""
+    known = _TITLES.get(path)
+    return known or ("".join(part.capitalize() for part in path.split(".")), f"The part `{path}`")

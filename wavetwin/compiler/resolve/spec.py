@@ -25,7 +25,8 @@ from wavetwin.compiler.schema import (
     WaveletSpec,
 )
 from wavetwin.compiler.validate.keep import expand_keep
-from wavetwin.ir.backbones import ARCHITECTURES, BackboneMetadata, default_stride
+from wavetwin.ir.architecture import Architecture
+from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
 
 LATER_TRAINING_FIELDS: dict[str, Any] = {"memory_format": "contiguous"}
@@ -51,14 +52,14 @@ class ResolvedSpec:
 
 def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
     """Fill in a valid spec; `default_name` is its file's stem."""
-    metadata = ARCHITECTURES[spec.backbone.arch]
+    architecture = ARCHITECTURES[spec.backbone.arch]
     name = spec.name or default_name
     data = _resolve_data(spec.data)
     filled = spec.model_copy(
         update={
             "extends": (),
             "name": name,
-            "stem": _resolve_stem(spec, metadata),
+            "stem": _resolve_stem(spec, architecture),
             "pooling": _resolve_pooling(spec),
             "data": data,
             "training": spec.training.model_copy(
@@ -125,18 +126,20 @@ def _without_later_defaults(section: dict[str, Any], later: dict[str, Any]) -> d
     return {key: value for key, value in section.items() if key not in later or value != later[key]}
 
 
-def _resolve_stem(spec: ExperimentSpec, metadata: BackboneMetadata) -> StemSpec:
+def _resolve_stem(spec: ExperimentSpec, architecture: Architecture) -> StemSpec:
     stem = spec.stem
-    kernel_size = stem.kernel_size or metadata.kernel_size
-    stride = stem.stride or default_stride(spec.backbone.arch, spec.pooling.free != "max")
+    kernel_size = stem.kernel_size or architecture.kernel_size
+    stride = stem.stride or architecture.default_stride(spec.pooling.free != "max")
     padding = stem.padding
     if padding is None:
         padding = (
-            metadata.padding if kernel_size == metadata.kernel_size else (kernel_size - 1) // 2
+            architecture.padding
+            if kernel_size == architecture.kernel_size
+            else (kernel_size - 1) // 2
         )
     free_channels = stem.free_channels
     if free_channels is None:
-        free_channels = metadata.first_layer_width or 0
+        free_channels = architecture.first_layer_width or 0
     initial = stem.initial_weights
     if initial is not None and initial.channels is None:
         initial = initial.model_copy(update={"channels": tuple(range(free_channels))})
@@ -147,17 +150,17 @@ def _resolve_stem(spec: ExperimentSpec, metadata: BackboneMetadata) -> StemSpec:
             "stride": stride,
             "padding": padding,
             # Elsewhere the architecture decides, and the field may not be given.
-            "norm": (stem.norm or metadata.norm) if metadata.family == "sequential" else None,
+            "norm": (stem.norm or architecture.norm) if architecture.lists_layers else None,
             "initial_weights": initial,
             "wavelet": None
             if stem.wavelet is None
-            else _resolve_wavelet(stem.wavelet, metadata, DATASETS[spec.data.dataset].channels),
+            else _resolve_wavelet(stem.wavelet, architecture, DATASETS[spec.data.dataset].channels),
         }
     )
 
 
 def _resolve_wavelet(
-    wavelet: WaveletSpec, metadata: BackboneMetadata, channels: int
+    wavelet: WaveletSpec, architecture: Architecture, channels: int
 ) -> WaveletSpec:
     mixing = wavelet.color_mixing
     if channels == 1:
@@ -166,7 +169,7 @@ def _resolve_wavelet(
         if not isinstance(mixing, ColorMixingSpec):
             mixing = ColorMixingSpec(position=mixing or "before")
         if mixing.position == "before" and mixing.initial is None:
-            mixing = mixing.model_copy(update={"initial": metadata.colour_initial})
+            mixing = mixing.model_copy(update={"initial": architecture.colour_initial})
     regularisation = wavelet.regularisation
     if isinstance(regularisation, float):
         regularisation = (regularisation,) * len(wavelet.keep)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from wavetwin.compiler.schema.model import SpecModel, scalar_or_list
+from wavetwin.ir.backbones import ARCHITECTURES
 
-Architecture = Literal["alexnet", "resnet18", "resnet34", "resnet50", "resnet101", "sequential"]
+if TYPE_CHECKING:
+    Architecture = str
+else:
+    Architecture = Literal[tuple(ARCHITECTURES)]
 FreePooling = Literal["max", "max_blur", "max_adaptive_blur"]
 WaveletPooling = Literal["max", "max_blur", "max_adaptive_blur", "modulus", "modulus_blur"]
 Downsampling = Literal["strided", "blur", "adaptive_blur"]

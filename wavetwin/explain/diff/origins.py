@@ -133,8 +133,8 @@ def _blur_decides_stride(loaded: LoadedSpec) -> bool:
     """Whether the architecture's first stride is another one where the first pooling blurs."""
     node = find_node(loaded.tree, ("backbone", "arch"))
     assert node is not None, "validate asks for an architecture"
-    info = ARCHITECTURES[str(node.value)]
-    return info.stride != info.blurring_stride
+    architecture = ARCHITECTURES[str(node.value)]
+    return architecture.stride != architecture.blurring_stride
 
 
 def _joined(locations: list[str]) -> str:

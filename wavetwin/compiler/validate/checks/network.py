@@ -114,7 +114,7 @@ def check_initial_weights(spec: ExperimentSpec, context: CheckContext) -> Iterat
 @reads("backbone.arch", "stem.norm")
 def check_norm(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only `sequential` chooses what its first pooling begins with."""
-    if spec.stem.norm is not None and spec.backbone.arch != "sequential":
+    if spec.stem.norm is not None and not ARCHITECTURES[spec.backbone.arch].lists_layers:
         yield context.conflict(
             "norm-needs-sequential",
             f"the norm after {spec.backbone.arch}'s first layer is the architecture's",
@@ -126,10 +126,10 @@ def check_norm(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnost
 @reads("backbone.arch", "backbone.downsampling")
 def check_downsampling(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only trunks that the language knows by name can blur."""
-    if spec.backbone.arch == "sequential" and spec.backbone.downsampling != "strided":
+    if ARCHITECTURES[spec.backbone.arch].lists_layers and spec.backbone.downsampling != "strided":
         yield context.conflict(
             "downsampling-needs-trunk",
-            f"a sequential trunk has no {spec.backbone.downsampling} downsampling",
+            f"a {spec.backbone.arch} trunk has no {spec.backbone.downsampling} downsampling",
             ["backbone.downsampling", "backbone.arch"],
             help="remove backbone.downsampling; the layers say how the resolution is reduced",
         )
@@ -138,15 +138,15 @@ def check_downsampling(spec: ExperimentSpec, context: CheckContext) -> Iterator[
 @reads("backbone.arch", "backbone.layers")
 def check_has_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """`sequential` has layers, nothing else has."""
-    is_sequential = spec.backbone.arch == "sequential"
-    if is_sequential and not spec.backbone.layers:
+    lists_layers = ARCHITECTURES[spec.backbone.arch].lists_layers
+    if lists_layers and not spec.backbone.layers:
         yield context.conflict(
             "layers-missing",
-            "a sequential backbone needs layers",
+            f"a {spec.backbone.arch} backbone needs layers",
             ["backbone.layers", "backbone.arch"],
             help="end them with `- flatten: {}` and `- linear: {}`",
         )
-    if spec.backbone.layers and not is_sequential:
+    if spec.backbone.layers and not lists_layers:
         yield context.conflict(
             "layers-need-sequential",
             f"{spec.backbone.arch} has its own layers",
@@ -196,7 +196,7 @@ def check_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
 @reads("backbone.arch", "backbone.layers", "backbone.layers.*", "data.dataset", "data.num_classes")
 def check_last_layer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The last layer of `sequential` gives one number for each class."""
-    if spec.backbone.arch != "sequential" or not spec.backbone.layers:
+    if not ARCHITECTURES[spec.backbone.arch].lists_layers or not spec.backbone.layers:
         return
     position = len(spec.backbone.layers) - 1
     last = spec.backbone.layers[position].linear
@@ -280,10 +280,11 @@ def check_max_kernel(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
     """The smaller window is a variant of the blurring poolings of ResNets."""
     if spec.pooling.max_kernel == 3:
         return
-    if spec.backbone.arch == "alexnet":
+    if not ARCHITECTURES[spec.backbone.arch].takes_smaller_window:
         yield context.conflict(
             "max-kernel-without-blur",
-            "max_kernel is for the blurring first pooling of a ResNet, not for alexnet",
+            "max_kernel is for the blurring first pooling of a ResNet, not for "
+            f"{spec.backbone.arch}",
             ["pooling.max_kernel", "backbone.arch"],
             help="remove pooling.max_kernel",
         )
@@ -298,14 +299,15 @@ def check_max_kernel(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
 
 @reads(*_CHANNELS, "pooling.free", "pooling.wavelet")
 def check_poolings_mix(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """In AlexNet the two kinds of maximum have different steps."""
-    if spec.backbone.arch != "alexnet":
+    """Where blurs take over a part of the first stride, the two kinds of maximum have other steps."""
+    if not ARCHITECTURES[spec.backbone.arch].splits_stride:
         return
     kinds = {kind for kind, _, _ in pooled_sets(spec)}
     if "max" in kinds and kinds & set(_BLURRING):
         yield context.conflict(
             "poolings-do-not-mix",
-            "alexnet's blurring and plain poolings take different steps and cannot be joined",
+            f"{spec.backbone.arch}'s blurring and plain poolings take different steps and cannot be "
+            "joined",
             ["pooling.free", "pooling.wavelet", "backbone.arch"],
             help="let both blur, or neither",
         )

@@ -15,7 +15,7 @@ from wavetwin.compiler.schema import (
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.compiler.validate.keep import exclude_rules
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.ir.backbones import default_stride
+from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.packets import dyadic_band, excluded, num_packets
 from wavetwin.ir.wavelets import known_filters
@@ -257,7 +257,7 @@ def check_stride(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
     if wavelet is None:
         return
     stride = (
-        default_stride(spec.backbone.arch, spec.pooling.free != "max")
+        ARCHITECTURES[spec.backbone.arch].default_stride(spec.pooling.free != "max")
         if spec.stem.stride is None
         else spec.stem.stride
     )

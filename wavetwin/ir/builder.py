@@ -1,28 +1,18 @@
-"""The builder that makes graphs node by node, and the groups of nodes that several parts use."""
+"""Builder: makes graphs node by node; and the groups of nodes that several parts use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node, make_node
-from wavetwin.ir.operations import (
-    AdaptiveBlur,
-    BatchNorm,
-    BlurPool,
-    Concat,
-    Conv2d,
-    Crop,
-    Linear,
-    Operation,
-)
+from wavetwin.ir.operations import BatchNorm, Concat, Conv2d, Crop, Linear, Operation
+
+__all__ = ["NORM_EPS", "NORM_MOMENTUM", "GraphBuilder", "Origins", "add_batch_norm", "add_conv"]
+__all__ += ["add_linear", "batch_norm", "crop_and_concat"]
 
 NORM_EPS = 1e-5
 NORM_MOMENTUM = 0.1
-ADAPTIVE_CHANNELS_PER_GROUP = 8
-"""Of the first pooling's adaptive blur (numerics.md section 3)."""
-ADAPTIVE_TRUNK_GROUPS = 8
 
 Origins = Callable[[str], str | None]
 """From a field's key path to the `path:line` that set it; None for a default."""
@@ -48,9 +38,7 @@ class GraphBuilder:
         Raises:
             ShapeError: the operation has no output for these inputs.
         """
-        locations = dict.fromkeys(
-            location for field in fields if (location := self._origins(field))
-        )
+        locations = dict.fromkeys(line for field in fields if (line := self._origins(field)))
         self._nodes[node_id] = make_node(
             node_id, operation, [self._nodes[source] for source in inputs], tuple(locations)
         )
@@ -63,25 +51,6 @@ class GraphBuilder:
     def graph(self) -> ModuleGraph:
         """Return the graph of what was added, in that order."""
         return ModuleGraph(self.name, tuple(self._nodes.values()))
-
-
-def add_blur(
-    builder: GraphBuilder,
-    spec: ExperimentSpec,
-    node_id: str,
-    current: str,
-    kind: str,
-    fields: Sequence[str],
-    groups: int | None = None,
-) -> str:
-    """Blur by two, binomial or adaptive; adaptive ones take a group per eight channels."""
-    size = spec.pooling.blur_size
-    fields = (*fields, "pooling.blur_size")
-    if kind in ("max_blur", "blur"):
-        return builder.add(node_id, BlurPool(size=size, stride=2), current, fields=fields)
-    groups = groups or builder.shape(current)[0] // ADAPTIVE_CHANNELS_PER_GROUP
-    blur = AdaptiveBlur(size=size, stride=2, groups=groups, normalise="joint")
-    return builder.add(node_id, blur, current, fields=fields)
 
 
 def add_batch_norm(builder: GraphBuilder, node_id: str, current: str) -> str:
@@ -122,10 +91,15 @@ def add_conv(
 
 
 def add_linear(
-    builder: GraphBuilder, node_id: str, current: str, features: int, fields: Sequence[str]
+    builder: GraphBuilder,
+    node_id: str,
+    current: str,
+    features: int,
+    fields: Sequence[str],
+    initial: str = "default",
 ) -> str:
     """Add a fully connected layer and return its id."""
-    linear = Linear(features=features, bias=True, initial="default")
+    linear = Linear(features=features, bias=True, initial=initial)
     return builder.add(node_id, linear, current, fields=fields)
 
 

@@ -1,0 +1,116 @@
+"""Architecture: what a backbone that the language knows by name is.
+
+A family of backbones is one module of `wavetwin.ir.backbones`: a class derived from `Architecture`, and
+a row for each of its members. Everybody else asks the fields.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from wavetwin.ir.builder import GraphBuilder
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import Operation, Shape
+
+__all__ = ["Architecture", "ListedLayer", "NoForeignNamesError", "TrunkOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLayer:
+    """A layer that a spec lists itself."""
+
+    kind: str
+    """Its key in the list, from which its node is named."""
+    operation: Callable[[Shape], Operation]
+    """From the shape of what it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkOptions:
+    """What a spec says of a trunk."""
+
+    num_classes: int
+    blur: Operation | None
+    """What blurs by two behind a layer of stride 1; None: the layer itself has a stride of 2."""
+    layers: tuple[ListedLayer, ...] = ()
+    """Where the spec lists them."""
+
+    def add_blur(
+        self, builder: GraphBuilder, node_id: str, source: str, fields: Sequence[str]
+    ) -> str:
+        """Add what blurs behind a layer, where anything does, and return the last node's id."""
+        if self.blur is None:
+            return source
+        return builder.add(node_id, self.blur, source, fields=(*fields, "pooling.blur_size"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture(ABC):
+    """What a spec need not say, the trunk, and what others call its weights."""
+
+    family: ClassVar[str]
+    """For people, a plural: `ResNets`."""
+
+    name: str
+    """In the spec language."""
+    first_layer_width: int | None
+    """Output channels of the first layer; None where the spec says it."""
+    kernel_size: int
+    """Of the first convolution."""
+    stride: int
+    """Of the first convolution where the first pooling does not blur."""
+    blurring_stride: int
+    """Of the first convolution where `pooling.free` blurs: AlexNet then moves half of the step into
+    a blur."""
+    padding: int
+    """Of the first convolution with this kernel size."""
+    norm: Literal["batch", "none"]
+    """What the first pooling begins with."""
+    colour_initial: tuple[float, float, float]
+    """Initial weights of the colour mixing before the packets (numerics.md section 2)."""
+    pooling_kernel_size: int = 3
+    """Window of the maximum in the first pooling."""
+    pooling_padding: int
+    """Margin of that maximum; with the smaller window of `pooling.max_kernel` it has none."""
+    takes_smaller_window: bool = False
+    """Whether the maximum before a blur may have a window of 2 (`pooling.max_kernel`)."""
+    splits_stride: bool = False
+    """Whether a first pooling that blurs takes over half of the first stride, and blurs before its
+    maximum, too."""
+    has_bias_before_norm: bool = False
+    """Whether the first convolution has a bias although a norm follows it."""
+    first_layer_initial: str = "default"
+    """How the first convolution begins in a network without wavelet channels."""
+    lists_layers: bool = False
+    """Whether the spec lists the trunk's layers, and says what the first pooling begins with."""
+
+    def default_stride(self, blurs: bool) -> int:
+        """Return the first layer's stride where the spec does not say it.
+
+        Args:
+            blurs: whether the free channels' first pooling blurs.
+        """
+        return self.blurring_stride if blurs else self.stride
+
+    @abstractmethod
+    def add_trunk(self, builder: GraphBuilder, options: TrunkOptions, source: str) -> None:
+        """Add everything after the first pooling, `source`; the last node gives the classes.
+
+        Raises:
+            ShapeError: a layer has no output for what it reads.
+        """
+
+    def module_names(self, graph: ModuleGraph) -> dict[str, str]:
+        """Return what others call the module of every node, with the final dot, by the node's id.
+
+        Raises:
+            NoForeignNamesError: nobody else has such a network; the message says why.
+        """
+        raise NoForeignNamesError(f"{graph.name}: nobody else names the layers of {self.family}")
+
+
+class NoForeignNamesError(ValueError):
+    """No implementation but this one has such a network."""

@@ -1,0 +1,57 @@
+"""The backbones that the language knows by name: a module a family, found by being here.
+
+A module of this package has `ARCHITECTURES`, a tuple of rows (docs/adding.md).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import cast
+
+from wavetwin.ir.architecture import Architecture, TrunkOptions
+from wavetwin.ir.builder import GraphBuilder
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.node import ShapeError
+from wavetwin.ir.operations import Blur, Input, Linear
+
+__all__ = ["ARCHITECTURES", "find_architecture"]
+
+
+def _find() -> dict[str, Architecture]:
+    found: dict[str, Architecture] = {}
+    for module in sorted(each.name for each in iter_modules(__path__)):
+        rows = import_module(f"{__name__}.{module}").ARCHITECTURES
+        for row in cast("tuple[Architecture, ...]", rows):
+            assert row.name not in found, row.name
+            found[row.name] = row
+    return found
+
+
+ARCHITECTURES = _find()
+"""By their names. Sources: torchvision's models; numerics.md sections 2 and 3 for what the twins
+change."""
+
+
+def find_architecture(graph: ModuleGraph) -> Architecture | None:
+    """Return the architecture whose trunk a graph, as written, has; None where the spec lists it."""
+    trunk = {node.id: node.operation for node in graph.section("trunk")}
+    blur = graph.find(Blur, "trunk")
+    linear = graph.all_of(Linear, "trunk")
+    if not linear:
+        return None
+    options = TrunkOptions(linear[-1].operation.features, blur and blur.operation)
+    pooled = graph.section_outputs["pool"][-1]
+    for architecture in ARCHITECTURES.values():
+        if architecture.lists_layers:
+            continue
+        builder = GraphBuilder(graph.name, lambda field: None)
+        source = builder.add("input", Input(shape=pooled.output_shape))
+        try:
+            architecture.add_trunk(builder, options, source)
+        except ShapeError:
+            continue
+        own = {node.id: node.operation for node in builder.graph().section("trunk")}
+        if own == trunk:
+            return architecture
+    return None
