@@ -25,7 +25,8 @@ __version__ = "{version}"
 __standalone__ = True
 __all__ = ["__version__"]
 '''
-_STARTED_MODULE = re.compile(r"(?:-m|start_module) (wavetwin(?:\.\w+)+)")
+_STARTED_MODULE = re.compile(r"-m (wavetwin(?:\.\w+)+)|/(wavetwin(?:/\w+)+)\.py")
+"""By its name, or by its path."""
 
 
 def standalone_files(files: Mapping[str, bytes], package: Package) -> dict[str, bytes]:
@@ -42,7 +43,8 @@ def standalone_files(files: Mapping[str, bytes], package: Package) -> dict[str, 
             for imported in _imports_of(content.decode()):
                 waiting += _resolve(*imported, modules, package)
         elif file.endswith(".sh"):
-            waiting += _STARTED_MODULE.findall(content.decode())
+            for name, path in _STARTED_MODULE.findall(content.decode()):
+                waiting.append(name or path.replace("/", "."))
     needed: set[str] = set()
     while waiting:
         name = waiting.pop()

@@ -368,6 +368,29 @@ def test_a_cancelled_job_that_still_loads_is_not_queued_again(cluster: Cluster) 
     assert cluster.notes("scontrol") == []
 
 
+def test_a_signal_while_the_launcher_loads_is_not_lost(cluster: Cluster) -> None:
+    cluster.placeholder_scripts()
+    slow = cluster.log.parent / "bin/slow-python"
+    slow.write_text(
+        '#!/bin/sh\ntouch "$STUB_LOADS"\nsleep 0.5\nexec python "$@"\n', encoding="utf-8"
+    )
+    slow.chmod(0o755)
+    loads = cluster.log.parent / "loads"
+    process = cluster.start(PYTHON="slow-python", STUB_LOADS=str(loads))
+    deadline = time.monotonic() + 30
+    while not loads.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "told to stop before training" in errors
+    assert cluster.notes("srun") == []
+    assert cluster.label("scontrol") == [["requeue", "7"]]
+
+
 def test_a_job_that_starts_again_resumes(cluster: Cluster) -> None:
     cluster.placeholder_scripts()
     code, errors = cluster.run("--new", "--device", "cpu", SLURM_RESTART_COUNT="1")
