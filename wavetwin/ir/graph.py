@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypedDict, TypeVar, cast
 
+from wavetwin.files.json_form import check_form
 from wavetwin.files.json_text import parse_json
-from wavetwin.ir.node import Node, node_from_json, node_to_json
+from wavetwin.ir.node import Node, NodeDocument, node_from_json, node_to_json, output_shape
 from wavetwin.ir.operations import (
     Call,
     ColourMixing,
@@ -60,6 +61,37 @@ class PassRecord:
     bytes_before: int = 0
     """Of all activations, per image in float32."""
     bytes_after: int = 0
+
+
+class GraphDocument(TypedDict):
+    """The whole of graph.json."""
+
+    name: str
+    nodes: list[NodeDocument]
+    passes: list[PassRecord]
+
+
+def _check_wiring(nodes: Sequence[Node]) -> None:
+    """Hold the nodes of a document against each other and against their operations.
+
+    Raises:
+        ValueError: an input is no earlier node, or a shape is not what the operation gives.
+    """
+    if not nodes or nodes[0].inputs:
+        raise ValueError("its first node is no image")
+    known: dict[str, Node] = {}
+    for node in nodes:
+        missing = [source for source in node.inputs if source not in known]
+        if missing:
+            raise ValueError(f"{node.id} reads {missing[0]!r}, which is not before it")
+        if node.id in known:
+            raise ValueError(f"{node.id} is there twice")
+        shape = output_shape(node, [known[source] for source in node.inputs])
+        if shape != node.output_shape:
+            raise ValueError(
+                f"{node.id}: its shape is {shape}, and {node.output_shape} is recorded"
+            )
+        known[node.id] = node
 
 
 @dataclass(frozen=True)
@@ -231,16 +263,19 @@ class ModuleGraph:
         """Read a document written by `to_json`.
 
         Raises:
-            ValueError: the document is of another kind or version.
+            ValueError: the document is of another kind or version, or damaged.
         """
         if document.get("wavetwin_graph") != GRAPH_VERSION:
             raise ValueError(
                 f"not a module graph of version {GRAPH_VERSION}: "
                 f"wavetwin_graph is {document.get('wavetwin_graph')!r}"
             )
+        check_form(document, GraphDocument)
+        nodes = tuple(node_from_json(node) for node in document["nodes"])
+        _check_wiring(nodes)
         return ModuleGraph(
             name=document["name"],
-            nodes=tuple(node_from_json(node) for node in document["nodes"]),
+            nodes=nodes,
             passes=tuple(PassRecord(**record) for record in document["passes"]),
         )
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, cast
+from typing import Any, NotRequired, TypedDict, cast
 
+from wavetwin.files.json_form import check_form
 from wavetwin.ir.operations import OPERATIONS, Attribute, Operation, ParameterCounts, UnfitError
 
-__all__ = ["Node", "ShapeError", "complete", "make_node", "node_from_json", "node_to_json"]
+__all__ = [
+    "Node",
+    "NodeDocument",
+    "ShapeError",
+    "complete",
+    "make_node",
+    "node_from_json",
+    "node_to_json",
+]
 
 FLOAT_BYTES = 4
 
 
-class ShapeError(Exception):
+class ShapeError(ValueError):
     """An operation has no output for its input: says which node and why."""
 
     def __init__(self, node_id: str, reason: str) -> None:
@@ -122,6 +131,28 @@ def make_node(
     )
 
 
+def output_shape(node: Node, inputs: Sequence[Node]) -> tuple[int, ...]:
+    """Return the shape that a node's operation gives for these inputs, of a document that may be damaged.
+
+    Raises:
+        ShapeError: there is none.
+    """
+    operation = node.operation
+    least, most = operation.inputs
+    shapes = [each.output_shape for each in inputs]
+    if len(inputs) < least or (most is not None and len(inputs) > most):
+        raise ShapeError(node.id, f"{operation.op} does not take {len(inputs)} inputs")
+    if operation.works_on_maps and any(len(shape) != 3 for shape in shapes):
+        raise ShapeError(node.id, f"{operation.op} works on maps")
+    try:
+        return operation.output(*shapes)
+    except UnfitError as unfit:
+        raise ShapeError(node.id, str(unfit)) from None
+    except (ArithmeticError, LookupError, ValueError) as error:
+        # Of attributes that no operation has been made with: a stride of 0, unknown filters.
+        raise ShapeError(node.id, f"its attributes give no shape: {error!r}") from None
+
+
 def complete(node: Node, inputs: Sequence[Node]) -> Node:
     """Return the node with everything computed anew from its operation and inputs.
 
@@ -153,12 +184,28 @@ def node_to_json(node: Node) -> dict[str, Any]:
     }
 
 
+class NodeDocument(TypedDict):
+    """One node in graph.json."""
+
+    id: str
+    op: str
+    inputs: list[str]
+    attributes: dict[str, Any]
+    output_shape: list[int]
+    complex: bool
+    parameters: ParameterCounts
+    macs: int
+    elementwise: int
+    activation_bytes: int
+    origin: list[str]
+    parts: NotRequired[list[NodeDocument]]
+
+
 def node_from_json(document: Mapping[str, Any]) -> Node:
-    """Read what `node_to_json` wrote.
+    """Read what `node_to_json` wrote; its form was compared with `NodeDocument`.
 
     Raises:
         ValueError: the operation is unknown, or has other attributes.
-        KeyError, TypeError: the document is of another form.
     """
     return Node(
         id=document["id"],
@@ -187,6 +234,7 @@ def _operation(node_id: str, op: str, attributes: Mapping[str, Any]) -> Operatio
         raise ValueError(f"{node_id}: {op} has no attribute {missing!r}")
     for unknown in [name for name in attributes if name not in names]:
         raise ValueError(f"{node_id}: {op} knows no attribute {unknown!r}")
+    check_form(attributes, kind, f"{node_id}.attributes")
     try:
         return kind(**{key: _frozen(value) for key, value in attributes.items()})
     except ValueError as error:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+from wavetwin.files.json_form import check_form
 from wavetwin.files.json_text import parse_json
 
 PLAN_VERSION = 1
@@ -139,13 +140,14 @@ class TrainingPlan:
         """Read a document written by `to_json`.
 
         Raises:
-            ValueError: the document is of another kind or version.
+            ValueError: the document is of another kind or version, or damaged.
         """
         if document.get("wavetwin_plan") != PLAN_VERSION:
             raise ValueError(
                 f"not a training plan of version {PLAN_VERSION}: "
                 f"wavetwin_plan is {document.get('wavetwin_plan')!r}"
             )
+        check_form(document, TrainingPlan)
         values: dict[str, Any] = {
             key: _frozen(value) for key, value in document.items() if key != "wavetwin_plan"
         }

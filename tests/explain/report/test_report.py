@@ -162,7 +162,7 @@ def test_a_seed_counts_once_in_the_means(tmp_path: Path) -> None:
             [record(ONE_CROP, ERRORS | {"top1_error": error})],
             suffix=suffix,
             status=status,
-            sessions=[{"started": f"{days[suffix]}T00:00:00+00:00"}],
+            lives=[{"started": f"{days[suffix]}T00:00:00+00:00"}],
         )
         for seed, suffix, error, status in (
             (0, "-3", 0.9, "failed"),
@@ -476,14 +476,18 @@ def test_command_takes_every_option(
 @pytest.mark.parametrize(
     ("file", "document", "label"),
     [
-        ("manifest.json", [], r"manifest\.json cannot be read: it is no JSON object"),
-        ("manifest.json", {"wavetwin_run": 1}, r"manifest\.json is damaged: it has no name"),
-        ("plan.json", [], r"plan\.json cannot be read: it is no JSON object"),
-        ("plan.json", {"name": "m"}, r"plan\.json is damaged: it has no model_digest, data"),
-        ("build.json", [], r"build\.json cannot be read: it is no JSON object"),
-        ("graph.json", {"wavetwin_graph": 1, "name": "m", "nodes": [], "passes": []}, "no nodes"),
-        ("scores.json", {"wavetwin_scores": 1, "scores": [{}]}, "record 1 of .* has no entry"),
-        ("scores.json", {"wavetwin_scores": 1, "scores": [3]}, "record 1 of .* has no entry"),
+        ("manifest.json", [], r"manifest\.json is damaged: the document: an object is needed"),
+        ("manifest.json", {"wavetwin_run": 1}, r"manifest\.json is damaged: name is missing"),
+        ("plan.json", [], r"plan\.json is damaged: the document: an object is needed"),
+        ("plan.json", {"name": "m"}, r"plan\.json is damaged: data is missing"),
+        ("build.json", [], r"build\.json is damaged: the document: an object is needed"),
+        (
+            "graph.json",
+            {"wavetwin_graph": 1, "name": "m", "nodes": [], "passes": []},
+            "its first node is no image",
+        ),
+        ("scores.json", {"wavetwin_scores": 1, "scores": [{}]}, r"scores\[0\]\.entry is missing"),
+        ("scores.json", {"wavetwin_scores": 1, "scores": [3]}, r"scores\[0\]: an object is needed"),
     ],
 )
 def test_damaged_documents(tmp_path: Path, file: str, document: object, label: str) -> None:
@@ -504,10 +508,10 @@ def test_folder_that_is_no_run(tmp_path: Path) -> None:
         report([run.parent / "00000008-s8"])
     damaged = write_run(tmp_path, plan_of(9))
     (damaged / "metrics.jsonl").write_text('{"kind": \n', encoding="utf-8")
-    with pytest.raises(RunError, match=r"metrics\.jsonl cannot be read"):
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged: line"):
         report([damaged])
     (damaged / "metrics.jsonl").write_text("[1]\n", encoding="utf-8")
-    with pytest.raises(RunError, match=r"metrics\.jsonl cannot be read"):
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged: line"):
         report([damaged])
     good = write_run(tmp_path, plan_of(10))
     (tmp_path / "file").touch()

@@ -217,7 +217,7 @@ def test_a_run_without_weights_says_so(tmp_path: Path, twin: Compiled) -> None:
     page = page_of([run], tmp_path)
     assert "No first layer is shown: the run has no weights yet" in page.text
     (run / "graph.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(RunError, match=r"graph\.json cannot be read"):
+    with pytest.raises(RunError, match=r"graph\.json is damaged"):
         page_of([run], tmp_path)
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.support.plans import ONE_CROP, make_plan, shifts
+from tests.support.run_files import run_manifest
 from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.evaluation.entries import Evaluated, ScoresFile, evaluate_entry
@@ -25,11 +26,7 @@ from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.training.checkpoint import save_best, save_snapshot, save_state
 
-MANIFEST: dict[str, Any] = {
-    "commit": "c" * 40,
-    "dirty": False,
-    "drift": ["script-modified: train.py"],
-}
+MANIFEST = run_manifest(make_plan()) | {"drift": ["script-modified: train.py"]}
 CPU = torch.device("cpu")
 SHIFTS = shifts("horizontal", "flip_rate", 2)
 
@@ -59,7 +56,13 @@ def scores_file(
 
 def evaluated(error: float = 0.25) -> Evaluated:
     table = {"positions": torch.arange(4), "top1_wrong": torch.tensor([1, 0, 0, 0]).byte()}
-    return Evaluated({"top1_error": error}, {"top1_error": [0.0, 0.5]}, table, 4)
+    scores = {
+        "top1_error": error,
+        "top5_error": 0.0,
+        "flip_rate": {"1": 0.5},
+        "mean_flip_rate": 0.5,
+    }
+    return Evaluated(scores, {"top1_error": [0.0, 0.5]}, table, 4)
 
 
 def test_records_say_what_they_are_of(run: Path):
@@ -239,7 +242,7 @@ def test_weights_are_chosen_by_name(run: Path):
 
 
 def test_books_of_earlier_versions_are_read_and_added_to(run: Path):
-    old = {"entry": {"mode": "one_crop"}, "scores": {"top1_error": 0.5, "images": 4}}
+    old = {"entry": {"mode": "one_crop"}, "scores": {"top1_error": 0.5, "top5_error": 0.0}}
     (run / "scores.json").write_text(json.dumps({"wavetwin_scores": 1, "scores": [old]}))
     scores = scores_file(run)
     assert not scores.has(ONE_CROP)

@@ -160,7 +160,7 @@ def _baseline_rates(
     if isinstance(source, Run):
         found = _families(source).get(kind, {})
         for name in found.keys() & records.keys():
-            if found[name]["data"] != records[name]["data"]:
+            if found[name].get("data") != records[name].get("data"):
                 raise RunError(
                     f"{baseline.label} was evaluated on other data than the runs beside it",
                     "name a baseline that was evaluated on the same images",

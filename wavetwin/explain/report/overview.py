@@ -142,7 +142,9 @@ def marks_of(run: Run) -> list[str]:
         parts.append(f"{edit_mark(manifest)} ({EDIT_DIFFERENCE} of the run has the change)")
     if manifest["dirty"]:
         parts.append("built from uncommitted changes")
-    drift = sorted({*manifest["drift"], *(d for record in run.scores for d in record["drift"])})
+    drift = sorted(
+        {*manifest["drift"], *(d for record in run.scores for d in record.get("drift", []))}
+    )
     if drift:
         parts.append("modified after the build: " + ", ".join(drift))
     if manifest["status"] != "finished":
@@ -164,9 +166,9 @@ def _other_weights(run: Run) -> str:
         return ""
     last = run.epochs[-1]["epoch"] if run.epochs else 0
     found = {
-        f"{record.get('checkpoint', 'last')} after epoch {record['epochs']}"
+        f"{record.get('checkpoint', 'last')} after epoch {record.get('epochs')}"
         for record in run.scores
-        if record["epochs"] != last or record.get("checkpoint", "last") != "last"
+        if record.get("epochs") not in (last, None) or record.get("checkpoint", "last") != "last"
     }
     return ", ".join(sorted(found))
 

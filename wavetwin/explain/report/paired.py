@@ -149,7 +149,7 @@ def _check_same_images(
     found: ImageValues,
 ) -> None:
     reason = None
-    if own["data"] != record["data"]:
+    if own.get("data") != record.get("data"):
         reason = "their data are not the same"
     elif record_label(own) != record_label(record):
         told = [record_label(each).removeprefix(", ") or "whole" for each in (record, own)]

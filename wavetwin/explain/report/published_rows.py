@@ -114,7 +114,8 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
         ends = intervals.get("kl_divergence")
         values = scores["kl_divergence"]
         for pixels in range(1, entry["max_shift"] + 1):
-            if SHIFT_UNIT * pixels < len(published) and not isinstance(values[0], list):
+            is_known = SHIFT_UNIT * pixels < len(published) and pixels * divide < len(values)
+            if is_known and not isinstance(values[0], list):
                 yield Row(
                     f"KL at {pixels} px, {label}",
                     values[pixels * divide],
@@ -143,7 +144,7 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
 def _corruption_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
     published = model.corruption_errors()
     suffix = normalised_label(record["entry"]) + record_label(record)
-    for name, errors in record["scores"]["top1_error"].items():
+    for name, errors in record["scores"].get("top1_error", {}).items():
         common = [step for step in errors if int(step) in published.get(name, {})]
         if common:
             own = sum(errors[step] for step in common) / len(common)
@@ -156,7 +157,7 @@ def _perturbation_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
     published = model.perturbation_rates()
     suffix = normalised_label(record["entry"]) + record_label(record)
     intervals: dict[str, Any] = (record.get("intervals") or {}).get("flip_rate", {})
-    for name, rate in record["scores"]["flip_rate"].items():
+    for name, rate in record["scores"].get("flip_rate", {}).items():
         if name in published:
             label = f"flip rate between frames, {name.replace('_', ' ')}{suffix}"
             yield Row(label, rate, published[name][1], "rate", intervals.get(name))

@@ -166,7 +166,7 @@ def _evaluations(run: Run, folder: str, by_slurm_script: bool) -> Iterator[tuple
         if by_slurm_script and launch.launcher == "slurm.sh":
             continue
         fragments: list[str] = []
-        if record.get("checkpoint", "last") != "last":
+        if record.get("checkpoint") not in ("last", None):
             fragments += ["--weights", record["checkpoint"]]
         if record.get("limit_batches") is not None:
             fragments += ["--limit-batches", str(record["limit_batches"])]

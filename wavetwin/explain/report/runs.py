@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wavetwin.files.json_form import FormError, check_form
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.evaluation.current_scores import Record, current_records
+from wavetwin.runtime.evaluation.score_records import check_scores_of_weights
 from wavetwin.runtime.evaluation.scores_file import read_scores
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.json_files import read_json
 from wavetwin.runtime.training.records import read_lines
+from wavetwin.runtime.training.run_documents import BuildRecord, EpochLine, RunManifest
 from wavetwin.runtime.training.run_names import trial_mark
 
 __all__ = ["Record", "Run", "build_of", "graph_of", "is_source", "read_run", "read_source"]
 
 _REMEDY = "name a folder below runs/, such as runs/<name>/<run>"
 _COPY_AGAIN = "copy it from the folder that the run was built in"
-_OF_MANIFEST = (
-    "name", "run", "status", "digest", "training_digest", "seed", "commit", "dirty", "drift",
-    "build_manifest_sha256", "parameters", "macs", "training_seconds",
-)  # fmt: skip
-_OF_PLAN = ("name", "model_digest", "data", "evaluation")
-"""What a report cannot do without."""
 
 
 @dataclass(frozen=True)
@@ -106,24 +103,29 @@ def read_run(folder: Path) -> Run:
     manifest = read_json(folder / "manifest.json")
     if manifest.get("wavetwin_run") != 1:
         raise RunError(f"{folder} is not a run of this version of wavetwin", _REMEDY)
-    _check_fields(folder / "manifest.json", manifest, _OF_MANIFEST)
+    manifest = read_json(folder / "manifest.json", RunManifest, _COPY_AGAIN)
     if not (folder / "plan.json").is_file():
         raise RunError(f"{folder} is not whole: it has no plan.json", _COPY_AGAIN)
-    plan = read_json(folder / "plan.json")
-    _check_fields(folder / "plan.json", plan, _OF_PLAN)
-    metrics = folder / "metrics.jsonl"
-    try:
-        epochs = [line for line in read_lines(metrics) if line["kind"] == "epoch"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise RunError(f"{metrics} cannot be read: {error}") from error
+    plan = read_json(folder / "plan.json", TrainingPlan, _COPY_AGAIN)
+    epochs = _read_epochs(folder / "metrics.jsonl")
     scores = current_records(read_scores(folder / "scores.json"))
     return Run(folder, manifest, plan, scores, epochs)
 
 
-def _check_fields(file: Path, document: dict[str, Any], fields: tuple[str, ...]) -> None:
-    missing = [name for name in fields if name not in document]
-    if missing:
-        raise RunError(f"{file} is damaged: it has no {', '.join(missing)}", _COPY_AGAIN)
+def _read_epochs(file: Path) -> list[dict[str, Any]]:
+    """Return the lines that close an epoch."""
+    epochs: list[dict[str, Any]] = []
+    count = 0
+    try:
+        for line in read_lines(file):
+            check_form(line, dict[str, Any])
+            if line.get("kind") == "epoch":
+                check_form(line, EpochLine)
+                epochs.append(line)
+            count += 1
+    except ValueError as error:
+        raise RunError(f"{file} is damaged: line {count + 1}: {error}", _COPY_AGAIN) from error
+    return epochs
 
 
 def graph_of(run: Run) -> ModuleGraph | None:
@@ -136,12 +138,9 @@ def graph_of(run: Run) -> ModuleGraph | None:
     if run.plan is None or not file.is_file():
         return None
     try:
-        graph = ModuleGraph.from_json(read_json(file))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{file} cannot be read: {error}", _COPY_AGAIN) from error
-    if not graph.nodes:
-        raise RunError(f"{file} is damaged: it has no nodes", _COPY_AGAIN)
-    return graph
+        return ModuleGraph.from_json(read_json(file, remedy=_COPY_AGAIN))
+    except ValueError as error:
+        raise RunError(f"{file} is damaged: {error}", _COPY_AGAIN) from error
 
 
 def build_of(run: Run) -> dict[str, Any]:
@@ -151,7 +150,9 @@ def build_of(run: Run) -> dict[str, Any]:
         RunError: the file is damaged.
     """
     file = run.folder / "build.json"
-    return {} if run.plan is None or not file.is_file() else read_json(file)
+    if run.plan is None or not file.is_file():
+        return {}
+    return read_json(file, BuildRecord, _COPY_AGAIN)
 
 
 def _read_scores_file(file: Path) -> Run:
@@ -166,6 +167,11 @@ def _read_scores_file(file: Path) -> Run:
             f"{file} has no scores of weights without a run",
             "name a run's folder, or a scores file that `wavetwin evaluate` wrote",
         )
+    for number, record in enumerate(records):
+        try:
+            check_scores_of_weights(record, number)
+        except FormError as error:
+            raise RunError(f"{file} is damaged: {error}", "evaluate the weights again") from error
     if len({record["weights"] for record in records}) > 1:
         raise RunError(
             f"{file} has scores of several weights",

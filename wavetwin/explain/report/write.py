@@ -16,7 +16,7 @@ from wavetwin.explain.report.html_report import CompilerParts, html_report
 from wavetwin.explain.report.overview import overview, seeds_section
 from wavetwin.explain.report.page import Section, as_markdown
 from wavetwin.explain.report.paired import paired_section
-from wavetwin.explain.report.runs import Run, is_source, read_source
+from wavetwin.explain.report.runs import Run, build_of, graph_of, is_source, read_source
 from wavetwin.files.atomic import write_file
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.run_names import trial_mark
@@ -122,7 +122,7 @@ def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
     left_out = [f"{_named(path)} is no run" for path in paths if path not in named]
     if not named:
         named, left_out = list(paths), []
-    runs = [read_source(path) for path in named]
+    runs = _read_whole(named, left_out)
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     trials = [] if options.trials else [run for run in runs if trial_mark(run.manifest)]
     whole = [run for run in runs if run not in trials]
@@ -146,6 +146,30 @@ def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
     if options.paired is not None:
         compared.append(paired_section(whole, *options.paired))
     return _Material(runs, options, baseline, compared, left_out)
+
+
+def _read_whole(paths: Sequence[Path], left_out: list[str]) -> list[Run]:
+    """Return the runs that can be read; what is wrong with the others is added to what is left out.
+
+    Raises:
+        RunError: no one can be read: of the first.
+    """
+    runs: list[Run] = []
+    faults: list[RunError] = []
+    for path in paths:
+        try:
+            run = read_source(path)
+            # Pages read them later: what is damaged is found here, where the run can be left out.
+            graph_of(run)
+            build_of(run)
+        except RunError as error:
+            faults.append(error)
+            left_out.append(f"{_named(path)}: {error.headline}; {error.remedy or 'copy it again'}")
+        else:
+            runs.append(run)
+    if not runs:
+        raise faults[0]
+    return runs
 
 
 def _is_trial(baseline: Baseline | None) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from wavetwin.explain.runs.documents import UnreadableRunError, check_text, read_json
+from wavetwin.explain.runs.documents import UnreadableRunError
 from wavetwin.runtime.evaluation.current_scores import current_records
+from wavetwin.runtime.evaluation.score_records import read_records
 
 __all__ = ["Score", "read_scores"]
 
@@ -39,23 +40,21 @@ def read_scores(file: Path) -> tuple[list[Score], list[str]]:
     Raises:
         UnreadableRunError: the file is damaged.
     """
-    if not file.is_file():
-        return [], []
-    document = read_json(file)
     marks: list[str] = []
     found: list[tuple[tuple[bool, bool], Score]] = []
     try:
-        for record in current_records(document["scores"]):
-            entry = record["entry"]
-            rank = ((entry.get("split") or "test") != "test", entry["mode"] != "one_crop")
-            intervals = record.get("intervals") or {}
-            special = dict(_specialities(record))
-            name = ".".join([_entry_name(entry), *special])
-            scores = _score_values(name, record["scores"], intervals)
-            found += [(rank, score) for score in scores]
-            marks += [label for label in special.values() if label not in marks]
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        raise UnreadableRunError(f"{file.name} is not as scores are: {error!r}") from error
+        records = current_records(read_records(file))
+    except (OSError, ValueError) as error:
+        raise UnreadableRunError(f"{file.name} cannot be read: {error}") from error
+    for record in records:
+        entry = record["entry"]
+        rank = ((entry.get("split") or "test") != "test", entry["mode"] != "one_crop")
+        intervals = record.get("intervals") or {}
+        special = dict(_specialities(record))
+        name = ".".join([_entry_name(entry), *special])
+        scores = _score_values(name, record["scores"], intervals)
+        found += [(rank, score) for score in scores]
+        marks += [label for label in special.values() if label not in marks]
     return [score for _, score in sorted(found, key=lambda item: item[0])], marks
 
 
@@ -64,8 +63,7 @@ def _specialities(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     limit, weights = record.get("limit_batches"), record.get("checkpoint", "last")
     if limit is not None:
         yield f"limit_{limit}", f"scores of {limit} batches"
-    if weights != "last":
-        check_text(weights)
+    if weights not in ("last", None):
         yield weights, f"scores of {weights} weights"
     if record.get("skipped"):
         yield "skipped", "scores without damaged images"
@@ -96,7 +94,6 @@ def _score_values(name: str, value: Any, ends: Any) -> Iterator[Score]:
     if isinstance(value, bool):
         return
     if isinstance(value, int | float):
-        check_text(name)
         if not math.isfinite(value):
             return
         low, high = ends or (None, None)

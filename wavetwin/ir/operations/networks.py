@@ -280,7 +280,8 @@ class Add(Operation, op="add"):
 
     def output(self, *shapes: Shape) -> Shape:
         """Return the terms' shape."""
-        assert shapes[0] == shapes[1], "a sum's terms have one shape"
+        if shapes[0] != shapes[1]:
+            raise UnfitError("the terms of a sum have one shape")
         return shapes[0]
 
     def elementwise(self, out: Shape, *shapes: Shape) -> int:

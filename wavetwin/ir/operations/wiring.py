@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from wavetwin.ir.operations.operation import Call, Operation, Shape
+from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,8 @@ class Concat(Operation, op="concat"):
 
     def output(self, *shapes: Shape) -> Shape:
         """Return the sum of the channels."""
-        assert len({shape[1:] for shape in shapes}) == 1, "concatenated maps have one size"
+        if len({shape[1:] for shape in shapes}) != 1:
+            raise UnfitError("concatenated maps have one size")
         return sum(shape[0] for shape in shapes), *shapes[0][1:]
 
     def layer(self, x: Shape, out: Shape) -> Call:

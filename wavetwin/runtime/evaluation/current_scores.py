@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+
+from wavetwin.runtime.evaluation.score_records import Record
 
 __all__ = ["Record", "current_records"]
-
-Record = dict[str, Any]
-"""One record of scores.json."""
 
 
 def current_records(records: Iterable[Record]) -> list[Record]:

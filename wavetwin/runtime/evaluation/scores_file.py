@@ -21,6 +21,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from wavetwin.files.json_form import FormError
 from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
 from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data import ExperimentData
@@ -28,6 +29,7 @@ from wavetwin.runtime.data.class_record import check_class_order
 from wavetwin.runtime.evaluation.current_scores import Record, current_records
 from wavetwin.runtime.evaluation.entry_files import entry_fingerprint
 from wavetwin.runtime.evaluation.per_image import Evaluated
+from wavetwin.runtime.evaluation.score_records import read_records
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.json_files import now, read_json, write_json
 from wavetwin.runtime.process.machine import launch_info
@@ -41,6 +43,7 @@ from wavetwin.runtime.training.checkpoint import (
     load_weights_bytes,
     write_weights,
 )
+from wavetwin.runtime.training.run_documents import DAMAGED, RunManifest
 from wavetwin.runtime.training.run_names import trial_mark
 from wavetwin.runtime.training.saved_state import NO_DIGESTS, check_weights
 
@@ -57,9 +60,6 @@ LOCK_WAIT_SECONDS = 30.0
 """Another process holds the scores file for as long as it takes to write a table."""
 _SAME = ("weights", "data", "build_manifest_sha256", "limit_batches", "checkpoint")
 """What a record must have in common with this evaluation to make it superfluous."""
-
-_OF_RECORD = ("entry", "scores")
-"""What every record has had in every version."""
 
 
 class ScoresFile:
@@ -87,7 +87,7 @@ class ScoresFile:
         Raises:
             RunError: there are no such weights, or a file is damaged.
         """
-        manifest = read_json(run / "manifest.json")
+        manifest = read_json(run / "manifest.json", RunManifest, DAMAGED)
         check_class_order(manifest, data.class_names, run)
         self.weights, self.epochs = find_weights(run, weights)
         self._run, self._name = run, weights
@@ -239,25 +239,15 @@ def read_scores(file: Path) -> list[Record]:
     """Return the records of a scores file, the oldest first; none where there is no file.
 
     Raises:
-        RunError: it is damaged, or no scores file of scores.
+        RunError: it is damaged, or no scores file.
     """
-    if not file.is_file():
-        return []
-    document: Any = read_json(file)
-    is_scores_file = isinstance(document, dict) and document.get("wavetwin_scores") == 1
-    if not is_scores_file or not isinstance(document.get("scores"), list):
-        raise RunError(
-            f"{file} is no scores file of scores of this version of wavetwin",
-            "move it away; scores are never written over it",
-        )
-    for number, record in enumerate(document["scores"], start=1):
-        missing = [key for key in _OF_RECORD if not isinstance(record, dict) or key not in record]
-        if missing:
-            raise RunError(
-                f"record {number} of {file} has no {missing[0]}: the file was edited",
-                "bring back the file as it was, or move it away and evaluate again",
-            )
-    return document["scores"]
+    remedy = "bring back the file as it was, or move it away and evaluate again"
+    try:
+        return read_records(file)
+    except FormError as error:
+        raise RunError(f"{file} is damaged: {error}", remedy) from error
+    except ValueError as error:
+        raise RunError(f"{file} cannot be read: {error}", remedy) from error
 
 
 def find_weights(run: Path, name: str) -> tuple[Path, int]:

@@ -8,24 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from wavetwin.files.atomic import sync, write_file
+from wavetwin.files.json_form import FormError, check_form
 from wavetwin.files.json_text import parse_json
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["now", "read_json", "write_json"]
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, form: Any = dict[str, Any], remedy: str | None = None) -> dict[str, Any]:
     """Return a document.
 
+    Args:
+        file: the document's.
+        form: the annotation that it is held against.
+        remedy: what to do where it is damaged.
+
     Raises:
-        RunError: it is damaged.
+        RunError: it is damaged, or of another form.
     """
     try:
         document = parse_json(file.read_text(encoding="utf-8"))
+        check_form(document, form)
+    except FormError as error:
+        raise RunError(f"{file} is damaged: {error}", remedy) from error
     except ValueError as error:
-        raise RunError(f"{file} cannot be read: {error}") from error
-    if not isinstance(document, dict):
-        raise RunError(f"{file} cannot be read: it is no JSON object")
+        raise RunError(f"{file} cannot be read: {error}", remedy) from error
     return document
 
 

@@ -37,6 +37,7 @@ from wavetwin.runtime.process.machine import launch_info, machine_info
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.scripts import ScriptArguments, runs_folder
 from wavetwin.runtime.training.checkpoint import describe_last, find_last
+from wavetwin.runtime.training.run_documents import DAMAGED, RunManifest
 from wavetwin.runtime.training.run_names import find_runs, run_number, run_stem
 
 __all__ = ["RunFolder", "find_run", "find_runs", "run_stem"]
@@ -339,7 +340,7 @@ def _lock(path: Path) -> int:
 def _existing_manifest(path: Path, plan: TrainingPlan) -> dict[str, Any] | None:
     if not (path / MANIFEST).is_file():
         return None
-    manifest = read_json(path / MANIFEST)
+    manifest = read_json(path / MANIFEST, RunManifest, DAMAGED)
     if manifest["training_digest"] != plan.training_digest:
         raise RunError(
             f"{path} is a run of another training: its digest is "
