@@ -103,6 +103,7 @@ CHECK_CODES: dict[str, str] = {
     "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
     "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
+    "packets-above-kernel": "A packet's filter is many times as long as the free kernel beside it.",
     "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
     "reason-is-empty": "A warning is allowed without a reason.",
     "unused-allowance": "A warning is allowed that the spec does not give rise to.",

@@ -71,6 +71,8 @@ class Architecture(ABC):
     """What the first pooling begins with."""
     colour_initial: tuple[float, float, float]
     """Initial weights of the colour mixing before the packets (numerics.md section 2)."""
+    pooling: str = "max"
+    """What `pooling.free` is where the spec does not say it."""
     pooling_kernel_size: int = 3
     """Window of the maximum in the first pooling."""
     pooling_padding: int

@@ -161,11 +161,11 @@ def test_names_and_shapes_of_the_shipped_specs(path: Path) -> None:
     compare_names(compile_spec(path))
 
 
-# ResNet-101 has ResNet-50's blocks, only more of them.
+# ResNet-101 has ResNet-50's blocks, only more of them; a VGG has more than 100 million parameters.
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, marks=pytest.mark.slow) if path.stem.startswith("R101") else path
+        pytest.param(path, marks=pytest.mark.slow) if path.stem.startswith(("R101", "V1")) else path
         for path in SPECS
     ],
     ids=lambda path: path.stem,

@@ -19,6 +19,7 @@ from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.diagnostics import CompileError
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.image_sizes import find_image_sizes
 from wavetwin.runtime.layers import CropToPackets, MixedPackets
 from wavetwin.runtime.network.build import GraphError, build_module, initialise
 
@@ -98,8 +99,9 @@ def compare_passes(
         node.section == "trunk" and node.op == "max_blur_pool" for node in compiled.optimised_graph
     )
     if with_features:
-        # All of an AlexNet's subsampling leaves nothing of smaller images.
-        sizes = ((95, 102),)
+        # All of a trunk's subsampling leaves nothing of smaller images.
+        smallest = find_image_sizes(graph).smallest
+        sizes = ((smallest, smallest + 7),)
     written = filled(first_layers(graph, with_features))
     state = {name: value.clone() for name, value in written.state_dict().items()}
     generator = torch.Generator().manual_seed(3)

@@ -9,6 +9,9 @@ from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Conv2d, Packets, SlidingWindow
 
+MOST_KERNELS_PER_PACKET = 8
+"""In the published twins a packet's filter is 4.3 and 6 times as long as the free kernel."""
+
 
 @lint_rule("map-below-filter", "WT006")
 def map_below_filter(context: LintContext) -> Iterator[Diagnostic]:
@@ -30,6 +33,27 @@ def map_below_filter(context: LintContext) -> Iterator[Diagnostic]:
             [*fields, "data.image_size"],
             help=_larger_map(context, ids[0], taps),
         )
+
+
+@lint_rule("packets-above-kernel", "no number")
+def packets_above_kernel(context: LintContext) -> Iterator[Diagnostic]:
+    """A packet's filter is many times as long as the free channels' kernel beside it."""
+    stem = context.spec.stem
+    packets = context.graph.find(Packets)
+    if packets is None or not stem.free_channels or not stem.kernel_size:
+        return
+    taps = packets.operation.taps
+    if taps is None or taps <= MOST_KERNELS_PER_PACKET * stem.kernel_size:
+        return
+    yield context.warn(
+        "packets-above-kernel",
+        f"a packet's filter has {taps} taps and the free channels' kernel {stem.kernel_size}: wavelet and "
+        f"free channels see patches of very different sizes ({taps / stem.kernel_size:.3g} to 1)",
+        ["stem.wavelet.levels", "stem.wavelet.filters", "stem.kernel_size"],
+        help="set stem.wavelet.levels to 1"
+        if packets.operation.levels > 1
+        else "choose shorter stem.wavelet.filters",
+    )
 
 
 def _larger_map(context: LintContext, node_id: str, taps: int) -> str:
@@ -96,4 +120,4 @@ def _repair(context: LintContext, node: Node, window: SlidingWindow, sizes: tupl
     return f"set its padding to {enough[0]}, or {other}" if enough and is_chosen else other
 
 
-GEOMETRY_RULES: tuple[LintRule, ...] = (map_below_filter, samples_dropped)
+GEOMETRY_RULES: tuple[LintRule, ...] = (map_below_filter, packets_above_kernel, samples_dropped)

@@ -24,11 +24,14 @@ from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import (
     KAIMING,
+    NORMAL,
     Add,
     Call,
     Concat,
+    Conv2d,
     Crop,
     KeepPackets,
+    Linear,
     PacketBank,
     PacketMixing,
     Packets,
@@ -64,6 +67,10 @@ class ModelSource:
     """Whether a linear layer follows the number of classes."""
     kaiming: str | None
     """Whose convolutions are drawn anew: `self`, `self.trunk`, or None."""
+    kaiming_biases: bool = False
+    """Whether these convolutions have biases."""
+    draws_linear: bool = False
+    """Whether linear layers are drawn anew, too."""
 
 
 @dataclass(slots=True)
@@ -296,6 +303,7 @@ def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
     writer = _Writer(graph, lambdas, graph.classifier)
     for section in ("stem", "pool", "trunk"):
         writer.write_class(section)
+    convolutions = [found.operation for found in graph.all_of(Conv2d)]
     drawn = {node.section for node in graph if node.operation.initial_law == KAIMING}
     return ModelSource(
         classes=tuple(writer.classes),
@@ -306,6 +314,10 @@ def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
         num_classes=plan.data.num_classes,
         takes_num_classes=graph.classifier is not None,
         kaiming="self" if "stem" in drawn else "self.trunk" if drawn else None,
+        kaiming_biases=any(
+            operation.bias for operation in convolutions if operation.initial == KAIMING
+        ),
+        draws_linear=any(found.operation.initial == NORMAL for found in graph.all_of(Linear)),
     )
 
 

@@ -10,6 +10,7 @@ from wavetwin.compiler.schema.model import SpecModel
 
 LintRuleName = Literal[
     "map-below-filter",
+    "packets-above-kernel",
     "samples-dropped",
     "static-gain",
     "no-regularisation",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from wavetwin.ir.operations.blurs import AdaptiveBlur, Blur, BlurPool, MaxBlurPool
 from wavetwin.ir.operations.networks import (
     KAIMING,
+    NORMAL,
     AdaptiveAveragePool,
     Add,
     AveragePool,
@@ -56,6 +57,7 @@ from wavetwin.ir.operations.wiring import (
 
 __all__ = [
     "KAIMING",
+    "NORMAL",
     "OPERATIONS",
     "AdaptiveAveragePool",
     "AdaptiveBlur",

@@ -9,7 +9,10 @@ from typing import ClassVar
 from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 
 KAIMING = "kaiming_normal_fan_out"
-"""Of `initial`: normal with a variance of 2 by fan out, as residual networks begin."""
+"""Of `initial`: normal with a variance of 2 by fan out, as residual networks begin, with biases of 0."""
+NORMAL = "normal"
+"""Of `initial`: normal with a standard deviation of 0.01, as VGG's linear layers begin, with biases
+of 0."""
 
 
 @dataclass(frozen=True, kw_only=True)

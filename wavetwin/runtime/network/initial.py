@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wavetwin.ir.node import Node
-from wavetwin.ir.operations import KAIMING
+from wavetwin.ir.operations import KAIMING, NORMAL
 from wavetwin.runtime.layers import AdaptiveBlur, ChannelBias, ColourMixingAfter, PacketMixing
 
 Generators = Callable[[str], torch.Generator | None]
@@ -19,21 +19,20 @@ Generators = Callable[[str], torch.Generator | None]
 def initialise_module(module: nn.Module, node: Node, generators: Generators) -> None:
     """Set a node's parameters and running statistics to their initial values.
 
-    Convolutions, mixings and linear layers draw as torch's layers do, or kaiming normal with fan out
-    where the node says so; an adaptive blur's convolution is kaiming normal, and the bias after a
+    Convolutions, mixings and linear layers draw as torch's layers do, or from the normal law that the
+    node says, with biases of 0; an adaptive blur's convolution is kaiming normal, and the bias after a
     modulus uniform between -1 and 1; everything else begins with constants. Buffers that are
     constants of the layer are not touched.
     """
     if any(parameter.is_meta for parameter in module.parameters()):
         return
-    kaiming = node.operation.initial_law == KAIMING
     if isinstance(module, nn.Conv2d | nn.Linear | ColourMixingAfter):
-        _draw_layer(module, "", kaiming, generators)
+        _draw_layer(module, "", node.operation.initial_law, generators)
     elif isinstance(module, PacketMixing):
         for band, conv in module.named_children():
-            _draw_layer(conv, f"{band}.", False, generators)
+            _draw_layer(conv, f"{band}.", None, generators)
     elif isinstance(module, AdaptiveBlur):
-        _draw_layer(module.conv, "conv.", True, generators)
+        _draw_layer(module.conv, "conv.", KAIMING, generators)
         module.norm.reset_parameters()
     elif isinstance(module, ChannelBias) and module.initial == "uniform":
         _draw_uniform(module.bias, 1.0, generators("bias"))
@@ -43,19 +42,28 @@ def initialise_module(module: nn.Module, node: Node, generators: Generators) -> 
         reset()
 
 
-def _draw_layer(module: nn.Module, prefix: str, kaiming: bool, generators: Generators) -> None:
-    """Draw `weight` (outputs, inputs / groups, ...) and `bias`, in float32."""
+_DEVIATIONS: dict[str, Callable[[torch.Size], float]] = {
+    KAIMING: lambda shape: math.sqrt(2 / (shape[0] * math.prod(shape[2:]))),
+    NORMAL: lambda shape: 0.01,
+}
+"""Of the normal laws: from the weight's shape to its standard deviation."""
+
+
+def _draw_layer(module: nn.Module, prefix: str, law: str | None, generators: Generators) -> None:
+    """Set `weight` (outputs, inputs / groups, ...) and `bias`; draws are in float32."""
     weight = module.get_parameter("weight")
     bound = 1 / math.sqrt(math.prod(weight.shape[1:]))
-    deviation = math.sqrt(2 / (weight.shape[0] * math.prod(weight.shape[2:])))
+    deviation = _DEVIATIONS.get(law or "")
     for name, parameter in module.named_parameters(recurse=False):
-        generator = generators(f"{prefix}{name}")
-        if kaiming and name == "weight":
+        if deviation is None:
+            _draw_uniform(parameter, bound, generators(f"{prefix}{name}"))
+        elif parameter is weight:
+            generator = generators(f"{prefix}{name}")
             with torch.no_grad():
                 values = _undrawn(parameter, generator)
-                parameter.copy_(values.normal_(0, deviation, generator=generator))
+                parameter.copy_(values.normal_(0, deviation(weight.shape), generator=generator))
         else:
-            _draw_uniform(parameter, bound, generator)
+            nn.init.zeros_(parameter)
 
 
 def _draw_uniform(parameter: Tensor, bound: float, generator: torch.Generator | None) -> None:
