@@ -31,7 +31,7 @@ from typing import Any, TextIO
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from wavetwin.commands.build import BuildOptions, build_specs, check_specs
+from wavetwin.commands.specs import BuildOptions, build_specs, check_specs
 from wavetwin.diagnostics import CompileError, render_json, render_text
 
 ROOT = Path(__file__).parents[1]

@@ -81,7 +81,7 @@ def test_importing_and_compiling_imports_no_torch() -> None:
 
 
 def test_each_file_is_parsed_once_in_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wavetwin.commands.build import compile_specs
+    from wavetwin.commands.specs import compile_specs
     from wavetwin.compiler.parse import compose
 
     parsed: list[str] = []

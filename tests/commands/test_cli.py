@@ -265,7 +265,7 @@ def test_a_report_of_something_else(project: Path, capsys: pytest.CaptureFixture
 def test_our_own_faults_exit_with_3(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("wavetwin.commands.build.check_specs", lambda *_: 1 / 0)
+    monkeypatch.setattr("wavetwin.commands.specs.check_specs", lambda *_: 1 / 0)
     assert cli.main(["check", "a.yaml"]) == 3
     assert "internal-error" in capsys.readouterr().err
 
@@ -274,7 +274,7 @@ def test_an_interrupt_exits_with_130(project: Path, monkeypatch: pytest.MonkeyPa
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wavetwin.commands.build.check_specs", interrupt)
+    monkeypatch.setattr("wavetwin.commands.specs.check_specs", interrupt)
     assert cli.main(["check", "a.yaml"]) == 130
 
 

@@ -21,7 +21,7 @@ from tests.support.data_files import (
 )
 from tests.support.plans import ONE_CROP, make_plan
 from wavetwin.commands import cli
-from wavetwin.commands.data import check_data
+from wavetwin.commands.data_check import check_data
 from wavetwin.ir.plan import EvaluationPlan
 from wavetwin.runtime.data.availability import look_for
 from wavetwin.runtime.data.official import MNIST_RAW, TEST_IMAGES

@@ -19,7 +19,7 @@ from tests.support.html_pages import Page
 from tests.support.run_files import ONE_CROP, record, write_run
 from tests.support.shipped import ROOT, spec_of
 from wavetwin.commands import cli
-from wavetwin.commands.diff import diff_fragment
+from wavetwin.commands.diff_answer import diff_fragment
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.explain.diff.several import Several

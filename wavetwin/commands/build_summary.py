@@ -11,7 +11,7 @@ from wavetwin.explain.show.tree_table import model_table
 from wavetwin.explain.text_table import align, quoted, shown
 
 if TYPE_CHECKING:
-    from wavetwin.commands.build import Built
+    from wavetwin.commands.specs import Built
 
 
 def build_summary(built: Sequence[Built], current: Path, uses_git: bool = False) -> str:

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import wavetwin
+from wavetwin.commands.arguments import add_overrides, add_state_dict, count, positive
+from wavetwin.commands.output import compile_one, path_or_none
 from wavetwin.compiler.compiled import Compiled
+from wavetwin.diagnostics.terminal import say
 from wavetwin.ir.plan import EvaluationPlan
 from wavetwin.provenance.git_state import GitState
 from wavetwin.provenance.record import Provenance, collect_provenance
 from wavetwin.runtime.process.errors import RunError
 
 if TYPE_CHECKING:
+    import argparse
+
     from torch import nn
 
     from wavetwin.runtime.data import ExperimentData
@@ -44,6 +49,72 @@ class EvaluateOptions:
 def default_scores_file(weights: Path) -> Path:
     """Return where the scores of a weights file go."""
     return weights.with_name(f"{weights.name}.scores.json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", help="of safetensors, torch.save or Lightning"
+    )
+    add_state_dict(parser)
+    parser.add_argument("--spec", metavar="SPEC", required=True, help="the model's spec")
+    add_overrides(parser, "override a field of the spec")
+    parser.add_argument(
+        "--out",
+        metavar="FILE.json",
+        help="the scores file that scores are added to; default: WEIGHTS.scores.json",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE.json",
+        help="a scores file of another model's scores: mCE, mFR and mT5D are relative to these",
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: auto")
+    parser.add_argument("--data-root", metavar="DIR", help="where the data sets lie")
+    parser.add_argument(
+        "--workers", type=count, metavar="N", help="processes that read image files"
+    )
+    parser.add_argument(
+        "--limit-batches", type=positive, metavar="N", help="try out: N batches an entry"
+    )
+    parser.add_argument(
+        "--on-bad-image",
+        choices=("stop", "skip"),
+        default="stop",
+        help="what a damaged image does; default: stop",
+    )
+    parser.add_argument(
+        "--allow-other-data",
+        action="store_true",
+        help="take files that are not the official ones, and mark the scores",
+    )
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Evaluate a weights file and say where its scores are.
+
+    Raises:
+        CompileError: the spec is at fault.
+        RunError: as of `evaluate_weights`.
+    """
+    compiled, code = compile_one(options, options.spec)
+    wanted = EvaluateOptions(
+        out=path_or_none(options.out),
+        device=options.device,
+        data_root=path_or_none(options.data_root),
+        workers=options.workers,
+        limit_batches=options.limit_batches,
+        on_bad_image=options.on_bad_image,
+        allow_other_data=options.allow_other_data,
+        baseline=path_or_none(options.baseline),
+        state_dict=options.state_dict,
+    )
+    scores_file = evaluate_weights(
+        Path(options.weights), compiled, wanted, lambda line: say(f"{line}\n")
+    )
+    say(f"scores: {scores_file}\n")
+    return code
 
 
 def evaluate_weights(

@@ -18,7 +18,7 @@ from wavetwin.provenance.git_command import run_git
 from wavetwin.provenance.git_state import GitState
 
 if TYPE_CHECKING:
-    from wavetwin.commands.build import Built
+    from wavetwin.commands.specs import Built
 
 __all__ = ["ignore_offer"]
 

@@ -1,26 +1,73 @@
-"""`wavetwin report`: the runtime reads the runs, the compiler says what differs between them."""
+"""`wavetwin report`: show runs in one page; the compiler says what differs between them."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from wavetwin.commands.arguments import add_trials
+from wavetwin.commands.output import FINE
 from wavetwin.diagnostics import CompileError
+from wavetwin.diagnostics.terminal import say
 from wavetwin.explain.pictures.colours import heat
 from wavetwin.explain.pictures.frequency_plane import Cell, frequency_plane
-from wavetwin.explain.report import CompilerParts, PacketWeights, ReportOptions, write_report
 
-__all__ = ["draw_packets", "report_command"]
+if TYPE_CHECKING:
+    import argparse
+
+    from wavetwin.explain.report import PacketWeights
+
+__all__ = ["add_arguments", "draw_packets", "execute"]
 
 
-def report_command(runs: Sequence[Path], output: Path, options: ReportOptions) -> str:
-    """Write the report of run folders and books of scores; return its Markdown.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="run folders, or scores files of `wavetwin evaluate`"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="report.html",
+        help="FILE.html, or FILE.md for its tables as Markdown; default: report.html",
+    )
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="in the Markdown, too, and with the published tables of the data set",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="mean flip rates in percent of this run's, or of published:NAME",
+    )
+    parser.add_argument(
+        "--paired",
+        metavar=("FIRST", "SECOND"),
+        nargs=2,
+        help="the second experiment's scores minus the first's, paired by seed and image",
+    )
+    add_trials(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Write the report, and print its Markdown and where it is.
 
     Raises:
         RunError: see `wavetwin.explain.report.write_report`.
     """
-    return write_report(runs, output, options, CompilerParts(_difference, draw_packets))
+    from wavetwin.explain.report import CompilerParts, ReportOptions, write_report
+
+    output = Path(options.output)
+    paired = None if options.paired is None else (options.paired[0], options.paired[1])
+    wanted = ReportOptions(options.published, options.baseline, paired, options.trials)
+    parts = CompilerParts(_difference, draw_packets)
+    say(write_report([Path(run) for run in options.runs], output, wanted, parts))
+    say(f"\nreport: {output}\n")
+    return FINE
 
 
 def draw_packets(packets: PacketWeights, title: str) -> str:
@@ -43,7 +90,7 @@ def draw_packets(packets: PacketWeights, title: str) -> str:
 
 def _difference(first: Path, second: Path) -> str:
     """Return what differs between two runs; where a spec no longer compiles, that it does not."""
-    from wavetwin.commands.diff import diff_fragment
+    from wavetwin.commands.diff_answer import diff_fragment
 
     try:
         return diff_fragment(first, second, level=4)

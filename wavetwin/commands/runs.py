@@ -1,13 +1,16 @@
-"""`wavetwin runs`: what each action answers."""
+"""`wavetwin runs`: list, show and compare runs, by an index of their folders."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wavetwin.commands.arguments import add_format, add_trials
+from wavetwin.commands.output import FINE
 from wavetwin.compiler.parse.project import find_project
-from wavetwin.diagnostics.terminal import as_json
+from wavetwin.diagnostics.terminal import as_json, complain, say
 from wavetwin.explain.runs.index import RunIndex, open_index
 from wavetwin.explain.runs.listing import (
     compare_document,
@@ -23,42 +26,113 @@ from wavetwin.runtime.training.run_names import trial_mark
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["Answer", "runs_command"]
+Opened = tuple[RunIndex, list[str]]
+"""An index of runs, and what opening it has to say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes to standard output, and what to standard error."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's actions."""
+    kinds = parser.add_subparsers(title="what to do", required=True, metavar="ACTION")
 
-    text: str
-    messages: str
+    def action(
+        name: str, text: str, execute: Callable[[argparse.Namespace], int], *, prints_json: bool
+    ) -> argparse.ArgumentParser:
+        added = kinds.add_parser(name, help=text, description=text)
+        added.add_argument("--project", metavar="DIR", help="the project's root folder")
+        added.add_argument("--runs", metavar="DIR", help="default: runs/ of the project")
+        if prints_json:
+            added.add_argument("--json", action="store_true", help="JSON on standard output")
+        add_format(added)
+        added.set_defaults(execute=execute)
+        return added
+
+    listing = action("list", "List the runs that fit every filter.", _list, prints_json=True)
+    listing.add_argument("--tag", action="append", default=[], help="of its spec; may be repeated")
+    listing.add_argument(
+        "--digest", metavar="PREFIX", help="of any of the three: complete, training, model"
+    )
+    listing.add_argument("--name", metavar="GLOB", help="of the experiment, such as 'R18*C'")
+    listing.add_argument("--status", help="finished, running, stopped, failed or new")
+    listing.add_argument(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="a field of the resolved spec: training.optimizer.lr=0.01, stem.wavelet.levels>=2",
+    )
+    listing.add_argument(
+        "--score",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="a score: 'top1_error<0.05', 'ten_crops.top1_error<0.4', 'diagonal.flip_rate.1<0.1'",
+    )
+    listing.add_argument(
+        "--sort",
+        metavar="KEY",
+        help="name, started, seed, epochs, status or a score; --sort=-KEY: descending",
+    )
+    showing = action(
+        "show",
+        "Show one run: what it is of, its sessions, its scores, its files.",
+        _show,
+        prints_json=True,
+    )
+    showing.add_argument("run", metavar="RUN", help="a run folder, a name, or how one begins")
+    comparing = action(
+        "compare",
+        "Compare runs: spec fields that differ, scores side by side.",
+        _compare,
+        prints_json=True,
+    )
+    comparing.add_argument("run", metavar="RUN", nargs="+", help="as for show; two or more")
+    add_trials(comparing)
+    action("reindex", "Make the index anew from the run folders.", _reindex, prints_json=False)
 
 
-def runs_command(options: argparse.Namespace) -> Answer:
-    """Answer `wavetwin runs list`, `show`, `compare` or `reindex`.
-
-    Raises:
-        RunError: there is no such run or folder, or a filter does not make sense.
-    """
+def _list(options: argparse.Namespace) -> int:
     runs = _runs_folder(options)
+    if not runs.is_dir() and options.runs is None:
+        complain(f"no runs yet: there is no {runs}\n")
+        say("[]\n" if options.json else "")
+        return FINE
+    with _opened(runs) as (index, messages):
+        return _answer(_listing(index, options, messages), messages)
+
+
+def _show(options: argparse.Namespace) -> int:
+    runs = _runs_folder(options)
+    with _opened(runs) as (index, messages):
+        run = find_run(index, options.run, runs)
+        text = as_json(run_document(run)) if options.json else show_text(run, runs / run.path)
+        return _answer(text, messages)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    runs = _runs_folder(options)
+    with _opened(runs) as (index, messages):
+        return _answer(_comparison(index, options, runs, messages), messages)
+
+
+def _reindex(options: argparse.Namespace) -> int:
+    runs = _runs_folder(options)
+    if not runs.is_dir() and options.runs is None:
+        complain(f"no runs yet: there is no {runs}\n")
+        return FINE
+    with _opened(runs, anew=True) as (index, messages):
+        return _answer(f"{len(index.paths())} runs indexed in {runs}\n", messages)
+
+
+def _opened(runs: Path, *, anew: bool = False) -> AbstractContextManager[Opened]:
     if not runs.is_dir():
-        if options.runs is None and options.command in ("runs list", "runs reindex"):
-            empty = "[]\n" if getattr(options, "json", False) else ""
-            return Answer(empty, f"no runs yet: there is no {runs}\n")
         raise RunError(f"there is no folder {runs}", "name the folder of runs with --runs")
-    with open_index(runs, anew=options.command == "runs reindex") as (index, messages):
-        match options.command:
-            case "runs list":
-                text = _list(index, options, messages)
-            case "runs show":
-                run = find_run(index, options.run, runs)
-                document = run_document(run)
-                text = as_json(document) if options.json else show_text(run, runs / run.path)
-            case "runs compare":
-                text = _compare(index, options, runs, messages)
-            case _:
-                text = f"{len(index.paths())} runs indexed in {runs}\n"
-        return Answer(text, "".join(messages))
+    return open_index(runs, anew=anew)
+
+
+def _answer(text: str, messages: list[str]) -> int:
+    complain("".join(messages))
+    say(text)
+    return FINE
 
 
 def _runs_folder(options: argparse.Namespace) -> Path:
@@ -69,7 +143,7 @@ def _runs_folder(options: argparse.Namespace) -> Path:
     return root / "runs"
 
 
-def _list(index: RunIndex, options: argparse.Namespace, messages: list[str]) -> str:
+def _listing(index: RunIndex, options: argparse.Namespace, messages: list[str]) -> str:
     filters = Filters(
         options.tag,
         options.digest,
@@ -92,7 +166,9 @@ def _list(index: RunIndex, options: argparse.Namespace, messages: list[str]) -> 
     return list_table(runs, shown)
 
 
-def _compare(index: RunIndex, options: argparse.Namespace, runs: Path, messages: list[str]) -> str:
+def _comparison(
+    index: RunIndex, options: argparse.Namespace, runs: Path, messages: list[str]
+) -> str:
     if len(options.run) < 2:
         raise RunError("compare takes two runs or more", "`wavetwin runs show RUN` shows one")
     skipped = [text for text in options.run if _is_no_run(Path(text))]

@@ -1,4 +1,4 @@
-"""Show: what `wavetwin show` prints of one spec, and the pictures that it draws."""
+"""`wavetwin show`: print what one spec is, and draw pictures of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wavetwin.commands.arguments import add_no_passes, add_specs
+from wavetwin.commands.output import compile_one
 from wavetwin.diagnostics import CompileError, Diagnostic
-from wavetwin.diagnostics.terminal import as_json, complain
+from wavetwin.diagnostics.terminal import as_json, complain, say
 from wavetwin.files.atomic import write_file
 
 if TYPE_CHECKING:
@@ -17,6 +19,55 @@ if TYPE_CHECKING:
 
 TABLE_ONLY = "-"
 """The value of `--packets` without a file."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_specs(parser, several=False)
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    passes = parser.add_mutually_exclusive_group()
+    passes.add_argument("--passes", action="store_true", help="what each pass changes")
+    add_no_passes(passes)
+    parser.add_argument(
+        "--full", action="store_true", help="write out blocks that are alike, and lists"
+    )
+    parser.add_argument(
+        "--origins", action="store_true", help="every field, its value, and what set it"
+    )
+    parser.add_argument(
+        "--packets",
+        metavar="FILE",
+        nargs="?",
+        const=TABLE_ONLY,
+        help="the packets in the frequency plane: a table, and a picture in FILE.svg or FILE.png",
+    )
+    parser.add_argument(
+        "--graph", metavar="FILE", help="draw the layers, as SVG or PNG; with --passes after them"
+    )
+    parser.add_argument(
+        "--kernels",
+        metavar="FILE.png",
+        help="draw the first layer's resulting kernels, in space and in frequency",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="weights for --kernels, .safetensors; default: the initial ones",
+    )
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Show one spec.
+
+    Raises:
+        CompileError: the spec is at fault, or a picture cannot be drawn.
+        RunError: of `--kernels`: the weights cannot be read or are of another model.
+    """
+    check_pictures(options)
+    compiled, code = compile_one(options, options.specs[0], optimise=options.optimise)
+    say(show(compiled, options))
+    return code
 
 
 def show(compiled: Compiled, options: argparse.Namespace) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.compiler.render.test_render import no_git, render_spec, write_small
 from tests.support.shipped import ROOT
-from wavetwin.commands.build import BuildOptions, build_specs
+from wavetwin.commands.specs import BuildOptions, build_specs
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.render.files import render
 from wavetwin.compiler.render.write import BuildCheck, build_folder, check_build, write_build

@@ -88,7 +88,7 @@ def test_every_code_has_a_bad_spec():
 
 def codes_in_source() -> set[str]:
     """Return the codes that the package gives to diagnostics."""
-    makers = {"Diagnostic", "clash", "error", "refuse", "report", "_abandon"}
+    makers = {"Diagnostic", "conflict", "error", "refuse", "report", "_abandon"}
     codes: set[str] = set()
     for path in (ROOT / "wavetwin").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

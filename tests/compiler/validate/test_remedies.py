@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.shipped import ROOT
-from wavetwin.commands.build import check_specs
+from wavetwin.commands.specs import check_specs
 from wavetwin.diagnostics import CompileError, Diagnostic
 
 CASES = ROOT / "tests" / "bad_specs"

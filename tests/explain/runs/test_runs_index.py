@@ -228,7 +228,7 @@ from wavetwin.explain.runs import open_index
 runs = Path(sys.argv[1])
 for turn in range(15):
     with open_index(runs, anew=turn % 4 == int(sys.argv[2])) as (index, messages):
-        assert len([index.facts(path) for path in index.paths()]) >= 6
+        assert len([index.info(path) for path in index.paths()]) >= 6
 assert "torch" not in sys.modules
 """
 

@@ -557,12 +557,12 @@ for is_complex, needs_x in ((True, False), (False, True)):
     results = [module(x) for module in (bank, compiled)]
     torch.testing.assert_close(*results)
     torch.testing.assert_close(*(torch.autograd.grad(y.square().sum(), leaves) for y in results))
-from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_facts
+from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_info
 from tests.runtime.bank.test_bank import tensors
-facts = replace(SMALL, is_complex=True)
-x, weights, colour = tensors(facts, (9, 8), torch.float32)
+info = replace(SMALL, is_complex=True)
+x, weights, colour = tensors(info, (9, 8), torch.float32)
 flat = torch.cat([weight.flatten() for weight in weights]).requires_grad_()
-arguments = (x, flat, colour.requires_grad_(), facts.filters, *pack_facts(facts))
+arguments = (x, flat, colour.requires_grad_(), info.filters, *pack_info(info))
 torch.library.opcheck(mixed_packets_op, arguments)
 print("equal")
 """

@@ -14,7 +14,7 @@ from torch import nn
 
 from tests.support.data_files import WNIDS, jpeg, write_all
 from tests.support.plans import ONE_CROP, make_plan
-from wavetwin.commands.data import check_data
+from wavetwin.commands.data_check import check_data
 from wavetwin.ir.plan import EvaluationPlan
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.class_record import CLASS_NAMES, check_class_order, check_order_beside

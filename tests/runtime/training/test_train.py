@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.support.paths import ROOT
 from tests.support.plans import ADAMW, SGD, STEP, make_plan
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
 from wavetwin.ir.plan import SchedulePlan, TrainingPlan
@@ -239,14 +239,10 @@ def test_signal_saves_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_kill_and_resume(tmp_path: Path):
     plan = make_plan(epochs=12, checkpoint_every=100)
     folder = build_folder(tmp_path, plan)
-    command = [sys.executable, str(folder / "train.py"), "--allow-drift", "--device", "cpu"]
-    process = subprocess.Popen([*command, "--checkpoint-steps", "1"], stdout=subprocess.DEVNULL)
-    last = tmp_path / "runs/tiny/a1b2c3d4-s7/steps"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (last.is_file() and int(last.read_text() or 0) > 3):
-        time.sleep(0.02)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    killed = [sys.executable, str(ROOT / "tests/support/killed.py"), str(folder / "train.py")]
+    options = ["--allow-drift", "--device", "cpu", "--checkpoint-steps", "1"]
+    done = subprocess.run([*killed, "step", "5", *options], stdout=subprocess.DEVNULL, check=False)
+    assert done.returncode == -signal.SIGKILL
     assert train(tmp_path, plan) == 0
     assert sessions(tmp_path)[0]["outcome"] == "killed"
     steps = [session["last_step"] - session["first_step"] + 1 for session in sessions(tmp_path)]

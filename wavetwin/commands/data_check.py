@@ -1,0 +1,185 @@
+"""`wavetwin data`: is a spec's data set there, and how does one get it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
+from wavetwin.runtime.data.availability import HOW_TO_GET, Availability, look_for
+from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
+from wavetwin.runtime.data.class_order import number_classes
+from wavetwin.runtime.data.detected import printable, shown
+from wavetwin.runtime.data.image_walk import is_folder, subfolders, visible
+from wavetwin.runtime.data.npy_images import list_npy_sets
+from wavetwin.runtime.data.root import ROOT_REMEDY, RootLocation, root_locations
+from wavetwin.runtime.evaluation.baselines import CORRUPTIONS, PUBLISHED_FLIP_RATES, SEVERITIES
+from wavetwin.runtime.process.errors import RunError
+
+__all__ = ["check_data", "prepare_data"]
+
+NOISES = ("gaussian_noise", "shot_noise")
+"""Perturbations of ImageNet-P beside those with a published flip rate."""
+_LINES = 20
+"""Damaged or missing files that are listed one by one."""
+
+
+def check_data(plan: TrainingPlan, data_root: Path | None, *, verify: bool) -> tuple[bool, str]:
+    """Return whether all images that a plan needs are there, and the account of it.
+
+    Args:
+        plan: the data set, its splits, and the roots of the evaluation suite.
+        data_root: from the command line.
+        verify: compare checksums and decode every image.
+
+    Raises:
+        RunError: the user's configuration file cannot be read.
+    """
+    locations = root_locations(data_root)
+    root = next((location.root for location in locations if location.root is not None), None)
+    availability = look_for(plan.data, root, verify=verify)
+    batteries = [_look_for_suite(entry, plan, root, availability) for entry in _with_roots(plan)]
+    lines = [f"data set: {plan.data.dataset}", "looked in:", *_shown_locations(locations)]
+    lines += _shown_availability(plan.data.dataset, availability, verified=verify)
+    for entry, (found, missing) in zip(_with_roots(plan), batteries, strict=True):
+        lines.append(f"{entry.mode} {entry.root}:")
+        lines += [f"  found: {text}" for text in found]
+        lines += _listed("missing", missing)
+    complete = availability.is_complete and not any(missing for _, missing in batteries)
+    lines.append("complete" if complete else "not complete")
+    return complete, "\n".join(map(printable, lines)) + "\n"
+
+
+def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) -> str:
+    """Lay a data set out below the data root, and return what was done.
+
+    Args:
+        dataset: `mnist` or `imagenet`.
+        data_root: from the command line.
+        archives: of `imagenet`: the folder of the official archives.
+
+    Raises:
+        RunError: no data root is known, or what the data set is made from is missing or wrong.
+    """
+    from wavetwin.runtime.data.prepare import prepare_imagenet, prepare_mnist
+
+    root = next(
+        (location.root for location in root_locations(data_root) if location.root is not None), None
+    )
+    if root is None:
+        raise RunError("no data root is known: there is nowhere to write to", ROOT_REMEDY)
+    if dataset == "mnist":
+        lines = prepare_mnist(root)
+    else:
+        if archives is None:
+            raise RunError(
+                "the official archives of ImageNet are not given",
+                "name the folder that has them with --from DIR",
+            )
+        lines = prepare_imagenet(archives, root)
+    return "\n".join(lines) + "\n"
+
+
+def _shown_locations(locations: Sequence[RootLocation]) -> Iterator[str]:
+    decided = False
+    for location in locations:
+        if location.root is None:
+            yield f"  {location.name}: " + ("names none" if location.was_asked else "not asked")
+        elif decided:
+            yield f"  {location.name}: {location.root}, not used"
+        else:
+            decided = True
+            there = "" if location.root.is_dir() else " (there is no such folder)"
+            yield f"  {location.name}: {location.root}, used{there}"
+
+
+def _shown_availability(
+    dataset: str, availability: Availability, *, verified: bool
+) -> Iterator[str]:
+    for text in availability.found:
+        yield f"  found: {text}"
+    yield from _listed("missing", availability.missing)
+    yield from _listed("not official", availability.differences)
+    yield from _listed("damaged", availability.damaged)
+    if availability.counts:
+        yield "images: " + ", ".join(f"{n} {split}" for split, n in availability.counts.items())
+    if availability.pairs:
+        yield "classes of all training and test images:"
+        yield from (f"  {pair}" for pair in availability.pairs)
+    if verified and availability.is_complete:
+        yield "every checksum that is known was compared, and every image file decoded"
+    if availability.missing and availability.remedy is not None:
+        yield f"help: {availability.remedy}"
+    elif not availability.is_complete:
+        yield f"how to get it: {HOW_TO_GET[dataset]}"
+
+
+def _listed(word: str, texts: Sequence[str]) -> Iterator[str]:
+    for text in texts[:_LINES]:
+        yield f"  {word}: {text}"
+    if len(texts) > _LINES:
+        yield f"  {word}: {len(texts) - _LINES} more"
+
+
+def _with_roots(plan: TrainingPlan) -> list[EvaluationPlan]:
+    return [entry for entry in plan.evaluation if entry.root is not None]
+
+
+def _look_for_suite(
+    entry: EvaluationPlan, plan: TrainingPlan, root: Path | None, availability: Availability
+) -> tuple[list[str], list[str]]:
+    """Return what is there and what is missing of the images of one entry."""
+    assert entry.root is not None
+    if root is None:
+        return [], [f"no data root is known: {ROOT_REMEDY}"]
+    folder = root / entry.root
+    if not folder.is_dir():
+        return [], [str(folder)]
+    if entry.mode == "corruptions":
+        wanted = [f"{name}/{severity}" for name in CORRUPTIONS for severity in SEVERITIES]
+        files = "images"
+    else:
+        wanted, files = sorted({*PUBLISHED_FLIP_RATES, *NOISES}), "videos"
+    try:
+        arrays = list_npy_sets(folder, SEVERITIES, plan.data.num_classes)
+    except RunError as error:
+        return [], [error.headline]
+    there = [name for name in wanted if name in arrays or is_folder(folder / name)]
+    missing = [f"{folder / name}" for name in wanted if name not in there]
+    found = [f"{folder}: {len(there)} of {len(wanted)} sets"]
+    ways: dict[str, str] = {}
+    for name in there:
+        if name not in arrays:
+            fault, way = _look_for_classes(folder / name, files, plan, availability)
+            missing += fault
+            ways.setdefault(way, name)
+    found += [f"{name}: {way}" for way, name in ways.items() if way]
+    return found, missing
+
+
+def _look_for_classes(
+    folder: Path, files: str, plan: TrainingPlan, availability: Availability
+) -> tuple[list[str], str]:
+    """Return what is missing of the class folders of one set, and which of them is which class."""
+    number = plan.data.num_classes
+    try:
+        names = subfolders(folder)
+        if len(names) < number:
+            return [f"{folder} has {len(names)} of {number} classes"], ""
+        numbers = dict.fromkeys(names, 0)
+        # Without the data set nothing says which classes it has.
+        if availability.counts:
+            official = OFFICIAL_NAMES.get(plan.data.dataset)
+            numbers = number_classes(folder, names, availability.class_names, number, official)
+        empty = [name for name in numbers if not visible(folder / name)]
+    except RunError as error:
+        return [error.headline], ""
+    if empty:
+        return [f"{folder} has no {files} of {shown(empty)}"], ""
+    if not availability.counts:
+        return [], ""
+    pairs = [f"{name} is class {n}" for name, n in sorted(numbers.items(), key=lambda p: p[1])]
+    some = pairs if len(pairs) <= 6 else [*pairs[:3], "...", *pairs[-3:]]
+    others = len(names) - len(numbers)
+    rest = f"; {others} other folders are not read: no class of the model's" if others else ""
+    return [], ", ".join(some) + rest
