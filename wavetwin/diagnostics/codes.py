@@ -65,7 +65,8 @@ CHECK_CODES: dict[str, str] = {
     "adaptive-blur-channels": "An adaptive blur pools channels that 8 does not divide.",
     "adaptive-blur-size": "An adaptive blur has an even size.",
     "max-kernel-without-blur": "pooling.max_kernel is set where it has no effect.",
-    "poolings-do-not-mix": "AlexNet's blurring and plain first poolings are mixed.",
+    "poolings-do-not-mix": "Free and wavelet channels are pooled at different steps.",
+    "step-cannot-be-halved": "A blurred modulus halves a step, and the free channels have none.",
     "wavelet-pooling-without-wavelet": "pooling.wavelet is set without wavelet channels.",
     "modulus-needs-dtcwpt": "A modulus is asked of real packets.",
     # wavelet channels

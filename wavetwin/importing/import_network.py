@@ -14,15 +14,26 @@ from typing import Any, Literal
 
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.importing.command_line import CommandLine
+from wavetwin.ir.blurring import (
+    ADAPTIVE_DOWNSAMPLING,
+    BLUR_DOWNSAMPLING,
+    STRIDED,
+    Blurring,
+    Downsampling,
+)
+from wavetwin.ir.poolings import MAX, MAX_ADAPTIVE_BLUR, MAX_BLUR, MODULUS, Pooling
 
 __all__ = ["Configuration", "Network", "bands", "misfits", "network_fields", "remarks"]
 __all__ += ["read_configuration", "read_network"]
 
-Blur = Literal["none", "blur", "adaptive_blur"]
 _WaveletPooling = Literal["", "mod", "abl1", "abl1ada", "abl2"]
 
-_BLURS: dict[str, Blur] = {"": "none", "Zhang": "blur", "Zou": "adaptive_blur"}
-_BLURRING = {"none": "max", "blur": "max_blur", "adaptive_blur": "max_adaptive_blur"}
+_MAKERS: dict[str, tuple[Downsampling, Pooling]] = {
+    "": (STRIDED, MAX),
+    "Zhang": (BLUR_DOWNSAMPLING, MAX_BLUR),
+    "Zou": (ADAPTIVE_DOWNSAMPLING, MAX_ADAPTIVE_BLUR),
+}
+"""How the trunk reduces its resolution and what the first pooling is, by whose networks they are."""
 _WAVELET_POOLINGS: dict[str, _WaveletPooling] = {
     "": "",
     "mod": "mod",
@@ -101,21 +112,28 @@ class Network:
 
     arch: str
     family: _Family
-    blur: Blur
+    downsampling: Downsampling
+    pooling: Pooling
+    """The first one, where the configuration says no other."""
     is_twin: bool
+
+    @property
+    def blurs(self) -> bool:
+        """Whether first pooling and trunk blur."""
+        return self.downsampling.blurring is not None
 
 
 def _networks() -> dict[str, Network]:
     networks: dict[str, Network] = {}
     for twin in (False, True):
-        for maker, blur in _BLURS.items():
+        for maker, kinds in _MAKERS.items():
             # There is no AlexNet with the adaptive blur.
-            if blur != "adaptive_blur":
+            if kinds[1] is not MAX_ADAPTIVE_BLUR:
                 prefix = "DtCwpt" if twin else ""
-                networks[f"{prefix}{maker}AlexNet"] = Network("alexnet", _ALEXNETS, blur, twin)
+                networks[f"{prefix}{maker}AlexNet"] = Network("alexnet", _ALEXNETS, *kinds, twin)
             for depth in (18, 34, 50, 101):
                 parts = ["dtcwpt"] * twin + [maker.lower()] * bool(maker) + [f"resnet{depth}"]
-                networks["_".join(parts)] = Network(f"resnet{depth}", _RESNETS, blur, twin)
+                networks["_".join(parts)] = Network(f"resnet{depth}", _RESNETS, *kinds, twin)
     return networks
 
 
@@ -258,20 +276,22 @@ def _misfits_of_blur(network: Network, config: Configuration) -> Iterator[str]:
         yield "an ablation is of a ResNet"
     if config.is_ablation and config.blur_size is None:
         yield "an ablation is of a blur, and there is no size: the published ones have Bf3"
-    blurs_alike = network.blur == "none" or network.family.has_one_blur_size
+    blurs_alike = not network.blurs or network.family.has_one_blur_size
     if config.blur_size is None and is_twin and not blurs_alike:
         yield (
             "without Bf the reference blurs this twin's first pooling with 4 taps and its trunk with "
             "3, which a spec cannot say: the published models have Bf3"
         )
     if config.blur_size is not None:
-        if network.blur == "none" and not network.family.takes_size_without_blur:
+        if not network.blurs and not network.family.takes_size_without_blur:
             yield "Bf is for architectures that blur"
         if not 2 <= config.blur_size <= 7:
             yield "a blur has from 2 to 7 taps"
-        elif config.blur_size % 2 == 0 and "adaptive" in str(network_fields(network, config)):
+        elif config.blur_size % 2 == 0 and any(
+            blurring.has_centre for blurring in _blurrings(network, config)
+        ):
             yield "an adaptive blur has an odd size"
-    can_be_small = network.family.takes_small_max and not (is_twin and network.blur == "none")
+    can_be_small = network.family.takes_small_max and not (is_twin and not network.blurs)
     if config.takes_small_max and not can_be_small:
         yield "K2 is for ResNets that blur"
 
@@ -300,25 +320,25 @@ def remarks(network: Network, config: Configuration) -> Iterator[str]:
     """Yield what the reference does that the words do not say."""
     if config.free_channels is not None and not network.is_twin:
         yield "free channels are of a twin: read as the twin of this architecture"
-    if network.blur != "none" and config.blur_size is None:
+    if network.blurs and config.blur_size is None:
         yield f"no Bf: the reference blurs with {_DEFAULT_BLUR_SIZE} taps then"
-    if network.blur == "none":
+    if not network.blurs:
         no_effect = [
             word
             for word, is_given in (
                 (f"Bf{config.blur_size}", config.blur_size is not None),
                 ("K2", config.takes_small_max),
             )
-            if is_given and "blur" not in str(network_fields(network, config)["pooling"])
+            if is_given and not _blurrings(network, config)
         ]
         if no_effect:
             yield f"{' and '.join(no_effect)} without effect: nothing blurs in this network"
-    if config.is_ablation and network.blur != "none" and config.wavelet_pooling != "abl2":
+    if config.is_ablation and network.blurs and config.wavelet_pooling != "abl2":
         yield (
             f"_{config.wavelet_pooling} is for architectures that do not blur: the reference builds "
             "the blurring twin of this one"
         )
-    if config.wavelet_pooling == "abl2" and network.blur == "none":
+    if config.wavelet_pooling == "abl2" and not network.blurs:
         yield "_abl2 is for architectures that blur: the reference builds the plain twin of this one"
 
 
@@ -345,7 +365,7 @@ def network_fields(network: Network, config: Configuration) -> dict[str, Any]:
     return {
         "backbone": {
             "arch": network.arch,
-            "downsampling": "strided" if network.blur == "none" else network.blur,
+            "downsampling": network.downsampling.name,
         },
         **({"stem": stem} if stem else {}),
         "pooling": _pooling(network, config),
@@ -360,22 +380,35 @@ def bands(network: Network, config: Configuration) -> dict[str, Any]:
 
 def _pooling(network: Network, config: Configuration) -> dict[str, Any]:
     """Return the first pooling, whose blur is adaptive where the configuration or the trunk is."""
-    pooling: dict[str, Any] = {"free": _BLURRING[network.blur]}
-    match config.wavelet_pooling:
-        case "mod":
-            pooling["wavelet"] = "modulus"
-        case "abl2" if network.blur != "none":
-            pooling["wavelet"] = "max"
-        case "abl1" if network.blur == "none":
-            pooling["wavelet"] = "max_blur"
-        case "abl1ada" if network.blur == "none":
-            pooling["wavelet"] = "max_adaptive_blur"
-        case "abl1ada":
-            pooling["free"] = "max_adaptive_blur"
-        case _:
-            pass
-    if "blur" in f"{network.blur} {pooling}":
+    free, wavelet = _poolings(network, config)
+    pooling: dict[str, Any] = {"free": free.name}
+    if wavelet is not None:
+        pooling["wavelet"] = wavelet.name
+    if _blurrings(network, config):
         pooling["blur_size"] = config.blur_size or _DEFAULT_BLUR_SIZE
         if config.takes_small_max:
             pooling["max_kernel"] = 2
     return pooling
+
+
+def _poolings(network: Network, config: Configuration) -> tuple[Pooling, Pooling | None]:
+    """Return what pools the free channels, and the wavelet channels where that is another."""
+    match config.wavelet_pooling:
+        case "mod":
+            return network.pooling, MODULUS
+        case "abl2" if network.blurs:
+            return network.pooling, MAX
+        case "abl1" if not network.blurs:
+            return network.pooling, MAX_BLUR
+        case "abl1ada" if not network.blurs:
+            return network.pooling, MAX_ADAPTIVE_BLUR
+        case "abl1ada":
+            return MAX_ADAPTIVE_BLUR, None
+        case _:
+            return network.pooling, None
+
+
+def _blurrings(network: Network, config: Configuration) -> list[Blurring]:
+    """Return what blurs in trunk and first pooling."""
+    kinds = (network.downsampling, *_poolings(network, config))
+    return [kind.blurring for kind in kinds if kind is not None and kind.blurring is not None]

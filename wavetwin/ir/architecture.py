@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Operation, Shape
+from wavetwin.ir.poolings import Pooling
 
 __all__ = ["Architecture", "ListedLayer", "NoForeignNamesError", "TrunkOptions"]
 
@@ -61,10 +62,7 @@ class Architecture(ABC):
     kernel_size: int
     """Of the first convolution."""
     stride: int
-    """Of the first convolution where the first pooling does not blur."""
-    blurring_stride: int
-    """Of the first convolution where `pooling.free` blurs: AlexNet then moves half of the step into
-    a blur."""
+    """Of the first convolution, where the first pooling takes over nothing of it."""
     padding: int
     """Of the first convolution with this kernel size."""
     norm: Literal["batch", "none"]
@@ -89,13 +87,13 @@ class Architecture(ABC):
     lists_layers: bool = False
     """Whether the spec lists the trunk's layers, and says what the first pooling begins with."""
 
-    def default_stride(self, blurs: bool) -> int:
-        """Return the first layer's stride where the spec does not say it.
+    def first_stride(self, free: Pooling) -> int:
+        """Return the first layer's stride beside this pooling of the free channels.
 
-        Args:
-            blurs: whether the free channels' first pooling blurs.
+        Poolings that keep every second position, or more, leave it as it is.
         """
-        return self.blurring_stride if blurs else self.stride
+        taken_over = max(1, free.keeps_every(self.splits_stride) // 2)
+        return max(1, self.stride // taken_over)
 
     @abstractmethod
     def add_trunk(self, builder: GraphBuilder, options: TrunkOptions, source: str) -> None:

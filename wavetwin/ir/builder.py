@@ -8,11 +8,7 @@ from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node, make_node
 from wavetwin.ir.operations import BatchNorm, Concat, Conv2d, Crop, Linear, Operation
 
-__all__ = ["NORM_EPS", "NORM_MOMENTUM", "GraphBuilder", "Origins", "add_batch_norm", "add_conv"]
-__all__ += ["add_linear", "batch_norm", "crop_and_concat"]
-
-NORM_EPS = 1e-5
-NORM_MOMENTUM = 0.1
+__all__ = ["GraphBuilder", "Origins", "add_batch_norm", "add_conv", "add_linear", "crop_and_concat"]
 
 Origins = Callable[[str], str | None]
 """From a field's key path to the `path:line` that set it; None for a default."""
@@ -55,12 +51,7 @@ class GraphBuilder:
 
 def add_batch_norm(builder: GraphBuilder, node_id: str, current: str) -> str:
     """Add a batch norm over all channels and return its id."""
-    return builder.add(node_id, batch_norm(builder.shape(current)[0]), current)
-
-
-def batch_norm(channels: int) -> BatchNorm:
-    """Return a batch norm with torch's settings."""
-    return BatchNorm(channels=channels, eps=NORM_EPS, momentum=NORM_MOMENTUM, frozen=False)
+    return builder.add(node_id, BatchNorm.of(builder.shape(current)[0]), current)
 
 
 def add_conv(

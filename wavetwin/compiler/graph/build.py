@@ -6,16 +6,13 @@ from wavetwin.compiler.graph.listed_layers import listed_layers
 from wavetwin.compiler.graph.pooling import add_pool
 from wavetwin.compiler.graph.stem import add_stem
 from wavetwin.compiler.resolve.spec import ResolvedSpec
-from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.ir.architecture import TrunkOptions
 from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.builder import GraphBuilder, Origins
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
-from wavetwin.ir.operations import AdaptiveBlur, BlurPool, Input, Operation
-
-_TRUNK_GROUPS = 8
-"""Of an adaptive blur (numerics.md section 3)."""
+from wavetwin.ir.operations import Input
 
 
 def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -> ModuleGraph:
@@ -37,19 +34,7 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
     )
     stem = add_stem(builder, spec, architecture, image)
     pooled = add_pool(builder, spec, architecture, stem)
-    options = TrunkOptions(
-        spec.data.num_classes or 0, _trunk_blur(spec), tuple(listed_layers(spec))
-    )
+    blur = DOWNSAMPLINGS[spec.backbone.downsampling].blur(spec.pooling.blur_size)
+    options = TrunkOptions(spec.data.num_classes or 0, blur, tuple(listed_layers(spec)))
     architecture.add_trunk(builder, options, pooled)
     return builder.graph()
-
-
-def _trunk_blur(spec: ExperimentSpec) -> Operation | None:
-    size = spec.pooling.blur_size
-    match spec.backbone.downsampling:
-        case "strided":
-            return None
-        case "blur":
-            return BlurPool(size=size, stride=2)
-        case "adaptive_blur":
-            return AdaptiveBlur(size=size, stride=2, groups=_TRUNK_GROUPS, normalise="joint")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from wavetwin.compiler.schema import ConvLayer, ExperimentSpec, PoolLayer, SequentialLayer
 from wavetwin.ir.architecture import ListedLayer
-from wavetwin.ir.builder import batch_norm
 from wavetwin.ir.operations import (
     AdaptiveAveragePool,
     AveragePool,
+    BatchNorm,
     Conv2d,
     Dropout,
     Flatten,
@@ -36,7 +36,7 @@ def _operation(layer: SequentialLayer, shape: Shape, num_classes: int) -> Operat
     if layer.conv is not None:
         return _convolution(layer.conv)
     if layer.norm is not None:
-        return batch_norm(shape[0])
+        return BatchNorm.of(shape[0])
     if layer.pool is not None:
         return _pooling(layer.pool)
     if layer.dropout is not None:

@@ -15,6 +15,7 @@ from wavetwin.ir.operations import (
     Packets,
     RealPart,
 )
+from wavetwin.ir.poolings import POOLINGS
 
 
 def add_stem(
@@ -103,7 +104,7 @@ def _add_wavelet(
         current,
         fields=("stem.wavelet.keep", "stem.wavelet.exclude"),
     )
-    modulus = spec.pooling.wavelet in ("modulus", "modulus_blur")
+    modulus = spec.pooling.wavelet is not None and POOLINGS[spec.pooling.wavelet].takes_complex
     mixes = PacketMixing(
         bands=tuple(
             (len(entry.packets or ()), entry.channels, entry.groups) for entry in wavelet.keep

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from wavetwin.compiler.lint.rule import LintContext, LintRule, and_more, lint_rule
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.blurring import BLUR_DOWNSAMPLING
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import AdaptiveBlur, ColourMixing, KeepPackets, Packets, RealPart
 from wavetwin.ir.packets import packet_info
+from wavetwin.ir.poolings import MAX_BLUR
 
 LEAST_GAIN = 4.0
 """Of a constant image, from which on the initial outputs are far from even."""
@@ -107,11 +109,11 @@ def joint_blur_without_norm(context: LintContext) -> Iterator[Diagnostic]:
 def _adaptive_fields(context: LintContext, field: str) -> str:
     """Return which fields to set to a blur that keeps constants, and to which."""
     if field == "backbone.downsampling":
-        return f"{field} to blur"
+        return f"{field} to {BLUR_DOWNSAMPLING.name}"
     # Where both are written, channels are pooled together and each field asks for the blur.
     both = context.spec.pooling.wavelet == context.spec.pooling.free
     other = " and pooling.wavelet" if both and context.loaded.has("pooling.wavelet") else ""
-    return f"{field}{other} to max_blur"
+    return f"{field}{other} to {MAX_BLUR.name}"
 
 
 GAIN_RULES: tuple[LintRule, ...] = (static_gain, joint_blur_without_norm)

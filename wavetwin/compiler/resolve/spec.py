@@ -28,6 +28,7 @@ from wavetwin.compiler.validate.keep import expand_keep
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.poolings import FREE_POOLINGS
 
 LATER_TRAINING_FIELDS: dict[str, Any] = {"memory_format": "contiguous"}
 """Fields of `training` that the first digests did not know, with their defaults."""
@@ -129,7 +130,7 @@ def _without_later_defaults(section: dict[str, Any], later: dict[str, Any]) -> d
 def _resolve_stem(spec: ExperimentSpec, architecture: Architecture) -> StemSpec:
     stem = spec.stem
     kernel_size = stem.kernel_size or architecture.kernel_size
-    stride = stem.stride or architecture.default_stride(spec.pooling.free != "max")
+    stride = stem.stride or architecture.first_stride(FREE_POOLINGS[spec.pooling.free])
     padding = stem.padding
     if padding is None:
         padding = (

@@ -8,14 +8,19 @@ from pydantic import Discriminator, Field, Tag
 
 from wavetwin.compiler.schema.model import SpecModel, scalar_or_list
 from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.blurring import DOWNSAMPLINGS
+from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS
 
 if TYPE_CHECKING:
     Architecture = str
-else:
+    FreePooling = str
+    WaveletPooling = str
+    Downsampling = str
+else:  # The rows' names, read when the schema is made: a type checker cannot follow.
     Architecture = Literal[tuple(ARCHITECTURES)]
-FreePooling = Literal["max", "max_blur", "max_adaptive_blur"]
-WaveletPooling = Literal["max", "max_blur", "max_adaptive_blur", "modulus", "modulus_blur"]
-Downsampling = Literal["strided", "blur", "adaptive_blur"]
+    FreePooling = Literal[tuple(FREE_POOLINGS)]
+    WaveletPooling = Literal[tuple(POOLINGS)]
+    Downsampling = Literal[tuple(DOWNSAMPLINGS)]
 ExcludeRule = Literal["lowpass", "edges", "diagonal"]
 
 
@@ -222,7 +227,7 @@ class PoolingSpec(SpecModel):
     """The first pooling."""
 
     free: FreePooling = "max"
-    """The free channels' pooling."""
+    """The free channels' pooling; `none`: norm and activation alone."""
     wavelet: WaveletPooling | None = None
     """The wavelet channels' pooling; default: `free`'s."""
     blur_size: int = Field(default=3, ge=2, le=7)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.schema import ColorMixingSpec, WaveletSpec
 from wavetwin.explain.diff.effects import (
-    TWIN_PAPER,
     Effect,
     Pair,
     Rule,
@@ -17,6 +16,7 @@ from wavetwin.explain.diff.effects import (
 )
 from wavetwin.explain.diff.network_info import is_trained
 from wavetwin.explain.diff.wording import change, plural
+from wavetwin.ir.papers import TWIN_PAPER
 
 MIXING = "stem.wavelet.mixing"
 COLOUR = "stem.wavelet.colour"

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.schema import InitialWeightsSpec
 from wavetwin.explain.diff.effects import (
-    TWIN_PAPER,
     Effect,
     Pair,
     Rule,
@@ -24,6 +23,7 @@ from wavetwin.explain.diff.network_info import (
 from wavetwin.explain.diff.wording import change, plural, shape_text
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import BatchNorm
+from wavetwin.ir.papers import TWIN_PAPER
 
 FREE = "stem.free"
 """Id of the free convolution."""

@@ -10,6 +10,7 @@ from wavetwin.compiler.parse.tree import SpecNode
 from wavetwin.compiler.validate.conflict import value_text as written_text
 from wavetwin.explain.diff.declaration import ABSENT, Path, dotted
 from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.poolings import FREE_POOLINGS
 
 _DECIDED_BY: dict[str, tuple[str, ...]] = {
     "stem.free_channels": ("backbone.arch",),
@@ -120,7 +121,7 @@ def _plain(node: SpecNode) -> Any:
 
 def _default(loaded: LoadedSpec, name: str) -> FieldOrigin:
     fields = _DECIDED_BY.get(name, ())
-    if name == "stem.stride" and not _blur_decides_stride(loaded):
+    if name == "stem.stride" and not _pooling_decides_stride(loaded):
         fields = ("backbone.arch",)
     for field in fields:
         location = loaded.origin(field)
@@ -129,12 +130,14 @@ def _default(loaded: LoadedSpec, name: str) -> FieldOrigin:
     return FieldOrigin((), fields[0] if fields else None)
 
 
-def _blur_decides_stride(loaded: LoadedSpec) -> bool:
-    """Whether the architecture's first stride is another one where the first pooling blurs."""
+def _pooling_decides_stride(loaded: LoadedSpec) -> bool:
+    """Whether the architecture's first stride is another one beside some first pooling."""
     node = find_node(loaded.tree, ("backbone", "arch"))
     assert node is not None, "validate asks for an architecture"
     architecture = ARCHITECTURES[str(node.value)]
-    return architecture.stride != architecture.blurring_stride
+    return any(
+        architecture.first_stride(each) != architecture.stride for each in FREE_POOLINGS.values()
+    )
 
 
 def _joined(locations: list[str]) -> str:

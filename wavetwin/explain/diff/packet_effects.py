@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.schema import WaveletSpec
 from wavetwin.explain.diff.effects import (
-    PACKET_PAPER,
-    SHIFT_PAPER,
-    TWIN_PAPER,
     Effect,
     Pair,
     Rule,
@@ -22,6 +19,7 @@ from wavetwin.explain.diff.network_info import has_complex_packets, is_trained, 
 from wavetwin.explain.diff.wording import plural, share_text
 from wavetwin.explain.packet_use import centre
 from wavetwin.ir.packets import num_packets, packet_info
+from wavetwin.ir.papers import PACKET_PAPER, SHIFT_PAPER, TWIN_PAPER
 from wavetwin.ir.plane_cover import common_share, cover_of
 from wavetwin.ir.wavelets import equivalent_length
 

@@ -1,4 +1,4 @@
-"""Effects of changes of pooling: max, modulus, blur and adaptive blur, first layer and trunk."""
+"""Effects of changes of pooling, in the first layer and in the trunk: what the rows say of them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from collections.abc import Iterator
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.explain.diff.effects import (
-    ADAPTIVE_PAPER,
-    BLUR_PAPER,
-    SHIFT_PAPER,
-    TWIN_PAPER,
     Effect,
     Pair,
     Rule,
@@ -26,12 +22,11 @@ from wavetwin.explain.diff.network_info import (
     takes_modulus,
 )
 from wavetwin.explain.diff.wording import change, mebibytes, plural
+from wavetwin.ir.blurring import DOWNSAMPLINGS, Blurring, strongest
 from wavetwin.ir.operations import AdaptiveBlur, Bias, Blur, PacketMixing
+from wavetwin.ir.papers import BLUR_PAPER, SHIFT_PAPER, TWIN_PAPER
+from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS, Pooling
 
-_MODULUS_NAMES = {"modulus": "CMod", "modulus_blur": "CMod with blur"}
-_MAXIMUM_NAMES = {
-    "max": "RMax", "max_blur": "RMax with blur", "max_adaptive_blur": "RMax with adaptive blur",
-}  # fmt: skip
 _OVER_MAX = (
     "RMax, the maximum of the real part, does so except near frequencies where its window sees one "
     "phase or two opposite ones{}"
@@ -89,110 +84,138 @@ def _modulus(pair: Pair) -> Iterator[Effect]:
 
 def _over_what(twin: Compiled, other: Compiled) -> tuple[str, str]:
     """Return what CMod replaces, of a pair of which one takes a modulus, and the source of that."""
-    is_divided = bool(nodes_below(other.graph, "pool.wavelet"))
-    if blur_sizes(other, "pool.wavelet" if is_divided else "pool"):
-        stays = bool(blur_sizes(twin, "pool.wavelet"))
+    replaced = _wavelet_pooling(other)
+    if replaced.blurring is not None:
+        stays = _wavelet_pooling(twin).blurring is not None
         return (_BESIDE_BLUR, SHIFT_PAPER) if stays else (_OVER_BLUR, TWIN_PAPER)
+    if not replaced.is_plain_max:
+        return replaced.statement, SHIFT_PAPER
     if not has_complex_packets(other):
         return _OVER_FREE_MAX if other.spec.stem.wavelet is None else _OVER_REAL_MAX, SHIFT_PAPER
     return _OVER_MAX.format(_measured(twin, other)), SHIFT_PAPER
 
 
-def _modulus_blur(pair: Pair) -> Iterator[Effect]:
-    kinds = pair.before.spec.pooling.wavelet, pair.after.spec.pooling.wavelet
-    if kinds[0] == kinds[1] or not all(map(takes_modulus, pair.sides)):
+def _between_moduli(pair: Pair) -> Iterator[Effect]:
+    kinds = _wavelet_pooling(pair.before), _wavelet_pooling(pair.after)
+    if kinds[0] is kinds[1] or not all(kind.takes_complex for kind in kinds):
         return
     memory = memory_below(pair.before, "pool"), memory_below(pair.after, "pool")
+    trained = _pooling_parameters(pair.before), _pooling_parameters(pair.after)
+    text, source = _what_they_do(kinds)
     yield Effect(
-        f"{kinds[0]} -> {kinds[1]}",
-        "A modulus taken at half the step and blurred loses some of what still aliases in it, and "
-        "detail.",
-        f"No parameters; the first pooling holds {mebibytes(*memory)} as written.",
-        SHIFT_PAPER,
+        f"{kinds[0].name} -> {kinds[1].name}",
+        text,
+        f"{'No' if trained[0] == trained[1] else change(*trained)} parameters; the first pooling holds "
+        f"{mebibytes(*memory)} as written.",
+        source,
         ("pooling.wavelet",),
     )
 
 
 def _first_pooling(pair: Pair) -> Iterator[Effect]:
-    before, after = pair.before.spec.pooling, pair.after.spec.pooling
-    kinds = before.wavelet, after.wavelet
+    before, after = (FREE_POOLINGS[each.spec.pooling.free] for each in pair.sides)
+    wavelets = _wavelet_pooling(pair.before), _wavelet_pooling(pair.after)
     is_twin = pair.twins is not None
-    if is_twin and kinds == (before.free, after.free):
+    if is_twin and wavelets == (before, after):
         fields = ("pooling.free", "pooling.wavelet")
-        yield from _blurring(pair, before.free, after.free, "first pooling", "pool", *fields)
+        yield from _change_of_pooling(pair, (before, after), "first pooling", fields)
         return
-    if before.free != after.free and not any(map(has_free_channels, pair.sides)):
-        macs, memory = macs_of(pair, "pool"), _memory(pair, "pool")
-        yield Effect(
-            f"{before.free} -> {after.free} (no free channels)",
-            "What pools the free channels pools nothing: there are none.",
-            f"The first pooling takes {change(*macs)} MACs and holds {mebibytes(*memory)} as written.",
-            "",
-            ("pooling.free",),
-        )
+    if before is not after and not any(map(has_free_channels, pair.sides)):
+        yield _pools_nothing(pair, before, after)
     else:
         where = "first pooling, free channels" if is_twin else "first pooling"
-        yield from _blurring(pair, before.free, after.free, where, "pool", "pooling.free")
-    if is_twin and not any(map(takes_modulus, pair.sides)):
-        assert before.wavelet is not None
-        assert after.wavelet is not None
+        yield from _change_of_pooling(pair, (before, after), where, ("pooling.free",))
+    if is_twin and not any(kind.takes_complex for kind in wavelets):
         where = "first pooling, wavelet channels"
-        yield from _blurring(pair, before.wavelet, after.wavelet, where, "pool", "pooling.wavelet")
+        yield from _change_of_pooling(pair, wavelets, where, ("pooling.wavelet",))
 
 
-def _trunk(pair: Pair) -> Iterator[Effect]:
-    kinds = pair.before.spec.backbone.downsampling, pair.after.spec.backbone.downsampling
-    yield from _blurring(pair, *kinds, "trunk", "trunk", "backbone.downsampling")
+def _pools_nothing(pair: Pair, before: Pooling, after: Pooling) -> Effect:
+    """Return what another pooling of free channels does where there are none."""
+    steps = _step(pair.before), _step(pair.after)
+    text = "What pools the free channels pools nothing: there are none"
+    if all(map(takes_modulus, pair.sides)) and steps[0] != steps[1]:
+        text += (
+            f", but the modulus keeps the positions that it would: every {_ordinal(steps[0])} -> "
+            f"{_ordinal(steps[1])} one"
+        )
+    macs, memory = macs_of(pair, "pool"), _memory(pair, "pool")
+    return Effect(
+        f"{before.name} -> {after.name} (no free channels)",
+        f"{text}.",
+        f"The first pooling takes {change(*macs)} MACs and holds {mebibytes(*memory)} as written.",
+        "",
+        ("pooling.free",),
+    )
 
 
-def _blurring(
-    pair: Pair, before: str, after: str, where: str, section: str, *fields: str
+def _change_of_pooling(
+    pair: Pair, kinds: tuple[Pooling, Pooling], where: str, fields: tuple[str, ...]
 ) -> Iterator[Effect]:
-    """Yield what changing between plain, blurred and adaptively blurred subsampling does."""
-    if before == after:
+    """Yield what another pooling of real channels does."""
+    before, after = kinds
+    if before is after:
         return
-    blurs = [count_layers(each, Blur, below=(section,)) for each in pair.sides]
-    is_adaptive = any(count_layers(each, AdaptiveBlur, below=(section,)) for each in pair.sides)
-    macs, memory = macs_of(pair, section), _memory(pair, section)
-    weights = _blur_parameters(pair.before, section), _blur_parameters(pair.after, section)
-    if is_adaptive:
-        statement, source = _what_adaptive_blurs_do(pair, section), ADAPTIVE_PAPER
-    elif any(blurs):
-        statement, source = _what_blurs_do(pair, section), BLUR_PAPER
-    else:
-        statement, source = "Nothing is pooled in this way here, so that nothing is blurred.", ""
+    blurring = strongest(before.blurring, after.blurring)
+    sentences = [] if blurring is None else [_what_blurs_do(pair, blurring, "pool")]
+    sources = [] if blurring is None else [blurring.source]
+    if before.statement or after.statement:
+        text, source = _what_they_do(kinds)
+        sentences.append(text)
+        sources.append(source)
     yield Effect(
-        f"{before} -> {after} ({where})",
-        statement,
-        f"The {'trunk' if section == 'trunk' else 'first pooling'} has {blurs[0]} -> "
-        f"{plural(blurs[1], 'blur')} with {change(*weights)} parameters, takes {change(*macs)} MACs "
-        f"and holds {mebibytes(*memory)} as written.",
-        source,
+        f"{before.name} -> {after.name} ({where})",
+        " ".join(sentences),
+        _cost_of_pooling(pair, "pool"),
+        ", ".join(filter(None, sources)),
         (*fields, "pooling.blur_size"),
     )
 
 
-def _what_blurs_do(pair: Pair, section: str) -> str:
+def _trunk(pair: Pair) -> Iterator[Effect]:
+    before, after = (DOWNSAMPLINGS[each.spec.backbone.downsampling] for each in pair.sides)
+    blurring = strongest(before.blurring, after.blurring)
+    if before is after or blurring is None:
+        return
+    yield Effect(
+        f"{before.name} -> {after.name} (trunk)",
+        _what_blurs_do(pair, blurring, "trunk"),
+        _cost_of_pooling(pair, "trunk"),
+        blurring.source,
+        ("backbone.downsampling", "pooling.blur_size"),
+    )
+
+
+def _cost_of_pooling(pair: Pair, section: str) -> str:
+    blurs = [count_layers(each, Blur, below=(section,)) for each in pair.sides]
+    weights = _blur_parameters(pair.before, section), _blur_parameters(pair.after, section)
+    macs, memory = macs_of(pair, section), _memory(pair, section)
+    has = (
+        f"has {blurs[0]} -> {plural(blurs[1], 'blur')} with {change(*weights)} parameters, "
+        if any(blurs)
+        else ""
+    )
     return (
-        f"A binomial low-pass of size {_sizes(pair, section)} before every second position is dropped "
-        "removes part of what would alias, and fine detail with it: the published networks that blur "
-        "have lower flip rates and a lower KL divergence at one pixel than the CNNs that do not."
+        f"The {'trunk' if section == 'trunk' else 'first pooling'} {has}takes {change(*macs)} MACs and "
+        f"holds {mebibytes(*memory)} as written."
     )
 
 
-def _what_adaptive_blurs_do(pair: Pair, section: str) -> str:
-    size = _sizes(pair, section)
-    statement = (
-        f"An adaptive blur predicts a low-pass of size {size} for every pixel and group of channels, to "
-        "remove what aliases and keep edges: the published networks that blur so have lower flip rates "
-        "than the CNNs that do not, and a KL divergence at one pixel that is higher or lower"
-    )
-    is_joint = any(
+def _what_they_do(kinds: tuple[Pooling, Pooling]) -> tuple[str, str]:
+    """Return what the rows say of two kinds, as sentences, and the sources of that."""
+    said = [kind for kind in kinds if kind.statement]
+    text = " ".join(f"{kind.statement[0].upper()}{kind.statement[1:]}." for kind in said)
+    return text, ", ".join(dict.fromkeys(kind.source for kind in said if kind.source))
+
+
+def _what_blurs_do(pair: Pair, blurring: Blurring, section: str) -> str:
+    statement = blurring.statement.format(size=_sizes(pair, section))
+    divides = not blurring.keeps_constants and any(
         isinstance(node.operation, AdaptiveBlur) and node.operation.constant_gain != 1
         for each in pair.sides
         for node in nodes_below(each.graph, section)
     )
-    if is_joint:
+    if divides:
         statement += (
             "; the softmax is over all groups together, and a constant map comes out divided by their "
             "number"
@@ -275,13 +298,16 @@ def _initial_bias(pair: Pair) -> Iterator[Effect]:
     )
 
 
+def _wavelet_pooling(compiled: Compiled) -> Pooling:
+    """Return what pools the wavelet channels, or all channels of a CNN."""
+    pooling = compiled.spec.pooling
+    return POOLINGS[pooling.wavelet or pooling.free]
+
+
 def _pooling_name(compiled: Compiled) -> str:
-    """Return what pools the wavelet channels, or all channels of a CNN, in the papers' words."""
-    kind = compiled.spec.pooling.wavelet
-    if kind is None:
-        return compiled.spec.pooling.free
-    names = _MODULUS_NAMES | (_MAXIMUM_NAMES if has_complex_packets(compiled) else {})
-    return names.get(kind, kind)
+    """Return what pools the wavelet channels in the papers' words, or what a spec calls it."""
+    kind = _wavelet_pooling(compiled)
+    return kind.paper_name if has_complex_packets(compiled) else kind.name
 
 
 def _measured(twin: Compiled, rmax: Compiled) -> str:
@@ -336,7 +362,7 @@ def _blur_parameters(compiled: Compiled, section: str) -> int:
 
 POOLING_RULES: tuple[Rule, ...] = (
     _modulus,
-    _modulus_blur,
+    _between_moduli,
     _first_pooling,
     _trunk,
     _blur_size,

@@ -87,7 +87,6 @@ ARCHITECTURES = (
         first_layer_width=64,
         kernel_size=11,
         stride=4,
-        blurring_stride=2,
         padding=2,
         norm="none",
         colour_initial=(1.0036, 1.1630, 0.8334),

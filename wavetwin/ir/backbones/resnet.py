@@ -137,7 +137,6 @@ def _row(depth: int, blocks: tuple[int, int, int, int], has_bottlenecks: bool = 
         first_layer_width=64,
         kernel_size=7,
         stride=2,
-        blurring_stride=2,
         padding=3,
         norm="batch",
         colour_initial=(0.9802, 1.3060, 0.7138),

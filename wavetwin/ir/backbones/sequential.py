@@ -38,7 +38,6 @@ ARCHITECTURES = (
         first_layer_width=None,
         kernel_size=3,
         stride=1,
-        blurring_stride=1,
         padding=1,
         norm="batch",
         colour_initial=(1.0, 1.0, 1.0),

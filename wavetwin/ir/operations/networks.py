@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 
@@ -142,6 +142,11 @@ class BatchNorm(Operation, op="batch_norm"):
     eps: float
     momentum: float
     frozen: bool
+
+    @classmethod
+    def of(cls, channels: int) -> Self:
+        """Return the norm of so many channels, trained, with torch's settings."""
+        return cls(channels=channels, eps=1e-5, momentum=0.1, frozen=False)
 
     def weights(self, x: Shape) -> dict[str, Shape]:
         """Return scale and shift."""

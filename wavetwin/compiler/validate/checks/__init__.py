@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from wavetwin.compiler.validate.checks.labels import LABEL_RULES
 from wavetwin.compiler.validate.checks.network import NETWORK_RULES
+from wavetwin.compiler.validate.checks.pooling import POOLING_RULES
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule
 from wavetwin.compiler.validate.checks.training import TRAINING_RULES
 from wavetwin.compiler.validate.checks.wavelet import WAVELET_RULES
 
 __all__ = ["RULES", "CheckContext", "Rule"]
 
-RULES: tuple[Rule, ...] = (*NETWORK_RULES, *WAVELET_RULES, *TRAINING_RULES, *LABEL_RULES)
+RULES: tuple[Rule, ...] = (
+    *NETWORK_RULES,
+    *POOLING_RULES,
+    *WAVELET_RULES,
+    *TRAINING_RULES,
+    *LABEL_RULES,
+)

@@ -1,4 +1,4 @@
-"""Network: rules about the backbone, the free channels and the first pooling."""
+"""Network: rules about the backbone and the free channels."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.datasets import DATASETS
 
-_BLURRING = ("max_blur", "max_adaptive_blur")
-_CHANNELS = (
+CHANNELS = (
     "backbone.arch",
     "stem.free_channels",
     "stem.wavelet",
@@ -43,7 +43,7 @@ def channel_paths(spec: ExperimentSpec) -> list[str]:
     ]
 
 
-@reads(*_CHANNELS)
+@reads(*CHANNELS)
 def check_channels(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The stem has the width of the architecture's first layer, and at least one channel."""
     width = ARCHITECTURES[spec.backbone.arch].first_layer_width
@@ -126,7 +126,8 @@ def check_norm(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnost
 @reads("backbone.arch", "backbone.downsampling")
 def check_downsampling(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only trunks that the language knows by name can blur."""
-    if ARCHITECTURES[spec.backbone.arch].lists_layers and spec.backbone.downsampling != "strided":
+    lists_layers = ARCHITECTURES[spec.backbone.arch].lists_layers
+    if lists_layers and DOWNSAMPLINGS[spec.backbone.downsampling].blurring is not None:
         yield context.conflict(
             "downsampling-needs-trunk",
             f"a {spec.backbone.arch} trunk has no {spec.backbone.downsampling} downsampling",
@@ -219,149 +220,6 @@ def check_last_layer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
         )
 
 
-def pooled_sets(spec: ExperimentSpec) -> list[tuple[str, int, list[str]]]:
-    """Return the first pooling's kinds, the channels that each pools, and what says so."""
-    free, wavelet = num_free_channels(spec), num_wavelet_channels(spec)
-    free_kind = spec.pooling.free
-    wavelet_kind = spec.pooling.wavelet or free_kind
-    paths = channel_paths(spec)
-    if wavelet == 0 or wavelet_kind == free_kind:
-        return [(free_kind, free + wavelet, [*paths, "pooling.free"])]
-    sets: list[tuple[str, int, list[str]]] = []
-    if free:
-        sets.append((free_kind, free, ["stem.free_channels", "pooling.free", "pooling.wavelet"]))
-    sets.append((wavelet_kind, wavelet, [*paths[1:], "pooling.wavelet", "pooling.free"]))
-    return sets
-
-
-@reads(*_CHANNELS, "pooling.free", "pooling.wavelet")
-def check_adaptive_blur_channels(
-    spec: ExperimentSpec, context: CheckContext
-) -> Iterator[Diagnostic]:
-    """An adaptive blur has a kernel for each 8 channels."""
-    for kind, channels, paths in pooled_sets(spec):
-        if kind == "max_adaptive_blur" and channels % 8:
-            yield context.conflict(
-                "adaptive-blur-channels",
-                f"an adaptive blur pools {channels} channels, which 8 does not divide",
-                paths,
-                help="choose a multiple of 8 channels, or another pooling",
-                default_values={
-                    "stem.free_channels": ARCHITECTURES[spec.backbone.arch].first_layer_width
-                },
-            )
-
-
-@reads("backbone.downsampling", "pooling.free", "pooling.wavelet", "pooling.blur_size")
-def check_adaptive_blur_size(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """An adaptive blur's window has a centre."""
-    if spec.pooling.blur_size % 2:
-        return
-    users = [
-        path
-        for path, value in (
-            ("pooling.free", spec.pooling.free),
-            ("pooling.wavelet", spec.pooling.wavelet),
-            ("backbone.downsampling", spec.backbone.downsampling),
-        )
-        if value in ("max_adaptive_blur", "adaptive_blur")
-    ]
-    if users:
-        yield context.conflict(
-            "adaptive-blur-size",
-            f"an adaptive blur has an odd size, not {spec.pooling.blur_size}",
-            ["pooling.blur_size", *users],
-            help="set pooling.blur_size to 3, 5 or 7",
-        )
-
-
-@reads("backbone.arch", "pooling.free", "pooling.wavelet", "pooling.max_kernel")
-def check_max_kernel(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """The smaller window is a variant of the blurring poolings of ResNets."""
-    if spec.pooling.max_kernel == 3:
-        return
-    if not ARCHITECTURES[spec.backbone.arch].takes_smaller_window:
-        yield context.conflict(
-            "max-kernel-without-blur",
-            "max_kernel is for the blurring first pooling of a ResNet, not for "
-            f"{spec.backbone.arch}",
-            ["pooling.max_kernel", "backbone.arch"],
-            help="remove pooling.max_kernel",
-        )
-    elif spec.pooling.free not in _BLURRING and spec.pooling.wavelet not in _BLURRING:
-        yield context.conflict(
-            "max-kernel-without-blur",
-            "max_kernel is for a first pooling that blurs, and none does",
-            ["pooling.max_kernel", "pooling.free", "pooling.wavelet"],
-            help="remove pooling.max_kernel, or let pooling.free blur",
-        )
-
-
-@reads(*_CHANNELS, "pooling.free", "pooling.wavelet")
-def check_poolings_mix(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """Where blurs take over a part of the first stride, the two kinds of maximum have other steps."""
-    if not ARCHITECTURES[spec.backbone.arch].splits_stride:
-        return
-    kinds = {kind for kind, _, _ in pooled_sets(spec)}
-    if "max" in kinds and kinds & set(_BLURRING):
-        yield context.conflict(
-            "poolings-do-not-mix",
-            f"{spec.backbone.arch}'s blurring and plain poolings take different steps and cannot be "
-            "joined",
-            ["pooling.free", "pooling.wavelet", "backbone.arch"],
-            help="let both blur, or neither",
-        )
-
-
-@reads("pooling.wavelet", "stem.wavelet")
-def check_wavelet_pooling(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """Only wavelet channels have a pooling of wavelet channels."""
-    if spec.pooling.wavelet is not None and spec.stem.wavelet is None:
-        yield context.conflict(
-            "wavelet-pooling-without-wavelet",
-            f"pooling.wavelet is {spec.pooling.wavelet}, and there are no wavelet channels",
-            ["pooling.wavelet", "stem.wavelet"],
-            help="set pooling.wavelet to null, or add a stem.wavelet",
-        )
-
-
-@reads("pooling.wavelet", "stem.wavelet", "stem.wavelet.transform")
-def check_modulus(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """A modulus is of complex numbers."""
-    wavelet, pooling = spec.stem.wavelet, spec.pooling.wavelet
-    if wavelet is None or wavelet.transform == "dtcwpt" or pooling is None:
-        return
-    if pooling.startswith("modulus"):
-        yield context.conflict(
-            "modulus-needs-dtcwpt",
-            f"{pooling} needs complex packets, those of {wavelet.transform} are real",
-            ["pooling.wavelet", "stem.wavelet.transform"],
-            help="set stem.wavelet.transform to dtcwpt, or choose another pooling",
-        )
-
-
-@reads("backbone.arch", "stem.norm", "stem.wavelet", "pooling.wavelet", "pooling.initial_bias")
-def check_initial_bias(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """Only a modulus that no norm follows has a bias of its own."""
-    pooling = spec.pooling
-    if pooling.initial_bias == "uniform":
-        return
-    if spec.stem.wavelet is None or not (pooling.wavelet or "").startswith("modulus"):
-        yield context.conflict(
-            "field-does-not-apply",
-            "initial_bias is of the bias after a modulus, and no modulus is taken",
-            ["pooling.initial_bias", "pooling.wavelet"],
-            help="remove pooling.initial_bias",
-        )
-    elif (spec.stem.norm or ARCHITECTURES[spec.backbone.arch].norm) == "batch":
-        yield context.conflict(
-            "field-does-not-apply",
-            "initial_bias is of the bias after a modulus, and a norm takes its place here",
-            ["pooling.initial_bias", "stem.norm", "backbone.arch"],
-            help="remove pooling.initial_bias",
-        )
-
-
 NETWORK_RULES: tuple[Rule, ...] = (
     check_channels,
     check_initial_weights,
@@ -370,11 +228,4 @@ NETWORK_RULES: tuple[Rule, ...] = (
     check_has_layers,
     check_layers,
     check_last_layer,
-    check_adaptive_blur_channels,
-    check_adaptive_blur_size,
-    check_max_kernel,
-    check_poolings_mix,
-    check_wavelet_pooling,
-    check_modulus,
-    check_initial_bias,
 )

@@ -18,6 +18,7 @@ from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.packets import dyadic_band, excluded, num_packets
+from wavetwin.ir.poolings import FREE_POOLINGS
 from wavetwin.ir.wavelets import known_filters
 
 _KEEP = "stem.wavelet.keep"
@@ -257,7 +258,7 @@ def check_stride(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
     if wavelet is None:
         return
     stride = (
-        ARCHITECTURES[spec.backbone.arch].default_stride(spec.pooling.free != "max")
+        ARCHITECTURES[spec.backbone.arch].first_stride(FREE_POOLINGS[spec.pooling.free])
         if spec.stem.stride is None
         else spec.stem.stride
     )
