@@ -10,6 +10,7 @@ from wavetwin.runtime.layers.wavelet_pool import WaveletPool2d
 from wavetwin.transforms.blur import BlurPool2d
 from wavetwin.transforms.dtcwt import DTCWT2d, DualTreeCoefficients, DualTreeParts, IDTCWT2d
 from wavetwin.transforms.dwt import DWT2d, IDWT2d, WaveletCoefficients
+from wavetwin.transforms.packets import DualTreePackets2d, IDualTreePackets2d
 from wavetwin.transforms.swt import ISWT2d, SWT2d
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "DTCWT2d",
     "DWT2d",
     "DualTreeCoefficients",
+    "DualTreePackets2d",
     "DualTreeParts",
     "IDTCWT2d",
     "IDWT2d",
+    "IDualTreePackets2d",
     "ISWT2d",
     "SWT2d",
     "Scattering2d",

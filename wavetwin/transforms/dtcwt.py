@@ -143,7 +143,11 @@ class IDTCWT2d(_DualTree):
     def _synthesise(self, low: Tensor, *parts: Tensor) -> Tensor:
         for level in reversed(range(self.levels)):
             details = dual_tree.parts_to_quads(parts[2 * level], parts[2 * level + 1])
-            low = crop(low, details.shape[3], details.shape[4], is_centred=True)
+            height, width = details.shape[3:]
+            # What was repeated on both sides of a low band that 4 does not divide.
+            low = crop(
+                low, height, width, (low.shape[2] - height) // 2, (low.shape[3] - width) // 2
+            )
             split = torch.cat((low.unsqueeze(2), details), 2)
             if level:
                 low = dual_tree.synthesise_level(split, self.later)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -65,12 +63,12 @@ class WaveletPool2d(ConstantBuffers):
     def __init__(
         self,
         wavelet: str | WaveletTaps = "haar",
-        bands: Literal["ll", "all", "mix", "modulus", "energy"] = "ll",
+        bands: str = "ll",
         levels: int = 1,
-        normalise: Literal["orthonormal", "dc", "unit_variance"] = "dc",
+        normalise: str = "dc",
         mode: str = "periodization",
-        size: Literal["half", "full"] = "half",
-        learn: Literal["lattice"] | None = None,
+        size: str = "half",
+        learn: str | None = None,
         channels: int | None = None,
         groups: int = 1,
         bias: float = 1e-2,

@@ -151,11 +151,8 @@ def _cascade(first: Tensor, second: Tensor, step: int) -> Tensor:
     return F.conv1d(first.view(1, 1, -1), spread.flip(0).view(1, 1, -1), padding=padding).flatten()
 
 
-def crop(x: Tensor, height: int, width: int, is_centred: bool = False) -> Tensor:
-    """Return the first rows and columns of maps, or those in the middle."""
-    top, left = 0, 0
-    if is_centred:
-        top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+def crop(x: Tensor, height: int, width: int, top: int = 0, left: int = 0) -> Tensor:
+    """Return `height` rows and `width` columns of maps, from row `top` and column `left` on."""
     if not torch.compiler.is_compiling():
         return x[:, :, top : top + height, left : left + width]
     # A slice asks whether anything is cut, and a trace would hold for that answer only.
