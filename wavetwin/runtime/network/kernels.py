@@ -6,8 +6,8 @@ composition is a convolution of the image with larger kernels, which can be look
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,104 +24,11 @@ from wavetwin.runtime.bank.filters import (
     fixed_filters,
     kernels_of_bank,
 )
-from wavetwin.runtime.layers import center_crop_window
 from wavetwin.runtime.network.build import GraphError
+from wavetwin.runtime.network.linear_maps import Combination, Maps, Piece
+from wavetwin.runtime.network.resulting_kernel import ResultingKernel
 
 __all__ = ["ResultingKernel", "resulting_kernel"]
-
-
-@dataclass(frozen=True, eq=False)
-class ResultingKernel:
-    """The convolution that a stem amounts to, for images of one size.
-
-    A channel is what one feature map of the twin comes from: real, or complex where a modulus
-    follows. The stem gives a complex channel as two maps, its real and its imaginary part after
-    each other; `convolution` has them so.
-    """
-
-    weight: Tensor
-    """(channels, colours, height, width), correlated with the image; complex if any channel is.
-    All channels lie in one window, the smallest that holds every kernel, in their true places: free
-    ones are surrounded by zeros."""
-    bias: Tensor
-    """(channels,), complex where the weight is; zeros where the stem has none."""
-    stride: int
-    """Step of the output, in both directions."""
-    padding: tuple[int, int, int, int]
-    """Zeros left, right, above and below the image, as `torch.nn.functional.pad` takes them;
-    negative where rows or columns of the image are not reached. Left and top follow from the
-    paddings of convolution and packets less `stride` times their crop."""
-    image_size: tuple[int, int]
-    """Height and width of the images."""
-    output_size: tuple[int, int]
-    """Height and width of the stem's output."""
-    is_complex: tuple[bool, ...]
-    """Per channel, whether it is complex."""
-    bands: tuple[int | None, ...]
-    """Per channel the band of the packet mixing, counted from 0; None for a free channel."""
-    crops: Mapping[str, tuple[int, int]]
-    """Per crop of the graph the rows and columns that it takes off at the top and on the left."""
-
-    def convolution(self) -> tuple[Tensor, Tensor]:
-        """Return real weights and biases whose outputs are the stem's channels, in its order.
-
-        `conv2d(pad(images, padding), weight, bias, stride=stride)` is the stem's output.
-        """
-        if not self.weight.is_complex():
-            return self.weight, self.bias
-        rows = list(self._rows())
-        weights = [self._part(self.weight, channel, part) for channel, part in rows]
-        biases = [self._part(self.bias, channel, part) for channel, part in rows]
-        return torch.stack(weights), torch.stack(biases)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return what the stem gives for images of `image_size`."""
-        weight, bias = self.convolution()
-        return F.conv2d(F.pad(images, self.padding), weight, bias, stride=self.stride)
-
-    def spectrum(self, points: int | None = None) -> Tensor:
-        """Return the modulus of each kernel's Fourier transform, (channels, points, points).
-
-        The root of the sum of squares over the colours; frequencies from -pi, zero at index
-        `points // 2`. `points` is even; default: a power of two, twice the kernel or more.
-        """
-        points = points or self._points()
-        squares = [
-            torch.fft.fft2(kernel, s=(points, points)).abs().square().sum(0)
-            for kernel in self.weight
-        ]
-        return torch.fft.fftshift(torch.stack(squares), dim=(1, 2)).sqrt()
-
-    def centre_frequencies(self) -> Tensor:
-        """Return where each spectrum is largest, (vertical, horizontal) in radians per pixel.
-
-        Of a real kernel's two peaks the one with a positive horizontal frequency; the resolution is
-        that of `spectrum`.
-        """
-        points = self._points()
-        half = points // 2
-        # Column 0 of the shifted spectrum is -pi, which is pi as well: the right half and it.
-        spectrum = self.spectrum(points)
-        right = torch.cat((spectrum[:, :, half:], spectrum[:, :, :1]), dim=2)
-        peak = right.flatten(1).argmax(1)
-        rows, columns = peak // (half + 1) - half, peak % (half + 1)
-        # On the axes of a real spectrum both peaks are there: the one that goes down.
-        on_axis = (columns == 0) | (columns == half)
-        rows = torch.where(on_axis, rows.abs(), rows)
-        return torch.stack((rows, columns), dim=1).double() * (torch.pi / half)
-
-    def _points(self) -> int:
-        return 2 ** max(6, (2 * max(self.weight.shape[-2:]) - 1).bit_length())
-
-    def _rows(self) -> Iterator[tuple[int, str]]:
-        for channel, is_complex in enumerate(self.is_complex):
-            yield channel, "real"
-            if is_complex:
-                yield channel, "imag"
-
-    @staticmethod
-    def _part(values: Tensor, channel: int, part: str) -> Tensor:
-        return values[channel].real if part == "real" else values[channel].imag
 
 
 def resulting_kernel(
@@ -156,71 +63,6 @@ def _size(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1], shape[2]
 
 
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """Some channels with kernels of one size; `top` and `left` of the image meet the first taps."""
-
-    weight: Tensor
-    bias: Tensor
-    top: int
-    left: int
-    bands: tuple[int | None, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Maps:
-    """Linear maps of the image on one grid."""
-
-    pieces: tuple[_Piece, ...]
-    stride: int
-    height: int
-    width: int
-
-    def cropped(self, height: int, width: int) -> tuple[_Maps, tuple[int, int]]:
-        """Return the central window and its offset, (rows, columns)."""
-        rows = center_crop_window(self.height, height)
-        columns = center_crop_window(self.width, width)
-        pieces = tuple(
-            replace(
-                piece,
-                top=piece.top + self.stride * rows,
-                left=piece.left + self.stride * columns,
-            )
-            for piece in self.pieces
-        )
-        return _Maps(pieces, self.stride, height, width), (rows, columns)
-
-
-@dataclass(frozen=True, eq=False)
-class _Combination:
-    """Maps that are sums of a few shared kernels: (channels, colours, kernels) coefficients.
-
-    Packets of three colours would be hundreds of millions of taps written out.
-    """
-
-    coefficients: Tensor
-    kernels: Tensor
-    bias: Tensor
-    """Real; complex maps have it in both parts."""
-    padding: int
-    stride: int
-    height: int
-    width: int
-    bands: tuple[int | None, ...]
-
-    @property
-    def is_pointwise(self) -> bool:
-        return self.kernels.shape[-2:] == (1, 1) and self.padding == 0
-
-    def written_out(self) -> _Maps:
-        coefficients, bias = self.coefficients, self.bias
-        if self.kernels.is_complex():
-            coefficients, bias = coefficients.to(self.kernels.dtype), torch.complex(bias, bias)
-        weight = torch.einsum("ock,khw->ochw", coefficients, self.kernels)
-        piece = _Piece(weight, bias, -self.padding, -self.padding, self.bands)
-        return _Maps((piece,), self.stride, self.height, self.width)
-
-
 class _Composer:
     """Follows the nodes of one stem."""
 
@@ -237,7 +79,7 @@ class _Composer:
             raise GraphError("these weights have no stem")
         self.like = own[0]
         self.crops: dict[str, tuple[int, int]] = {}
-        self.values: dict[str, _Combination | _Maps] = {graph.input.id: self._image()}
+        self.values: dict[str, Combination | Maps] = {graph.input.id: self._image()}
 
     def compose(self) -> ResultingKernel:
         """Return the kernel of the last node."""
@@ -281,9 +123,9 @@ class _Composer:
             crops=self.crops,
         )
 
-    def _image(self) -> _Combination:
+    def _image(self) -> Combination:
         height, width = self.image_size
-        return _Combination(
+        return Combination(
             coefficients=torch.eye(
                 self.colours, dtype=self.like.dtype, device=self.like.device
             ).unsqueeze(2),
@@ -302,25 +144,25 @@ class _Composer:
             raise GraphError(f"the weights have no {full}: they are of another model")
         return self.state[full]
 
-    def _combination(self, node: Node) -> _Combination:
+    def _combination(self, node: Node) -> Combination:
         value = self.values[node.inputs[0]]
-        if not isinstance(value, _Combination):
+        if not isinstance(value, Combination):
             raise GraphError(f"{node.id}: a {node.op} of joined maps is not supported")
         return value
 
-    def _pointwise(self, node: Node) -> _Combination:
+    def _pointwise(self, node: Node) -> Combination:
         value = self._combination(node)
         if not value.is_pointwise:
             raise GraphError(f"{node.id}: a {node.op} of filtered maps is not supported")
         return value
 
-    def _maps(self, node_id: str) -> _Maps:
+    def _maps(self, node_id: str) -> Maps:
         value = self.values[node_id]
-        return value.written_out() if isinstance(value, _Combination) else value
+        return value.written_out() if isinstance(value, Combination) else value
 
     # One method an operation.
 
-    def conv2d(self, node: Node, operation: ops.Conv2d) -> _Maps:
+    def conv2d(self, node: Node, operation: ops.Conv2d) -> Maps:
         if operation.groups != 1:
             raise GraphError(f"{node.id}: a grouped convolution is not supported")
         source = self._pointwise(node)
@@ -333,10 +175,10 @@ class _Composer:
             (size + 2 * padding - own.shape[axis]) // stride + 1
             for axis, size in ((2, source.height), (3, source.width))
         )
-        piece = _Piece(weight, bias, -padding, -padding, (None,) * own.shape[0])
-        return _Maps((piece,), stride, height, width)
+        piece = Piece(weight, bias, -padding, -padding, (None,) * own.shape[0])
+        return Maps((piece,), stride, height, width)
 
-    def colour_mixing(self, node: Node, operation: ops.ColourMixing) -> _Combination:
+    def colour_mixing(self, node: Node, operation: ops.ColourMixing) -> Combination:
         source = self._pointwise(node)
         weight = self._parameter(node, "weight")[:, :, 0, 0]
         return replace(
@@ -346,7 +188,7 @@ class _Composer:
             bands=(None,) * weight.shape[0],
         )
 
-    def packets(self, node: Node, operation: ops.Packets) -> _Combination:
+    def packets(self, node: Node, operation: ops.Packets) -> Combination:
         source = self._pointwise(node)
         transform, name = operation.transform, operation.filters
         levels, stride = operation.levels, operation.stride
@@ -363,7 +205,7 @@ class _Composer:
         number = kernels.shape[0]
         identity = torch.eye(number, dtype=self.like.dtype, device=self.like.device)
         colours = source.coefficients[:, :, 0] * source.kernels[0, 0, 0]
-        return _Combination(
+        return Combination(
             coefficients=torch.einsum("nc,pk->npck", colours, identity).flatten(0, 1),
             kernels=kernels,
             bias=bank.new_zeros(colours.shape[0] * number),
@@ -379,7 +221,7 @@ class _Composer:
         """Return the taps whose cascade has this length (`filters.equivalent_length`)."""
         return (length - (2 if num_trees == 2 else 0) - 1) // (2**levels - 1) + 1
 
-    def keep_packets(self, node: Node, operation: ops.KeepPackets) -> _Combination:
+    def keep_packets(self, node: Node, operation: ops.KeepPackets) -> Combination:
         source = self._combination(node)
         by_colour = len(source.bias) // operation.colours
         kept = torch.tensor(
@@ -397,7 +239,7 @@ class _Composer:
             bands=(None,) * len(kept),
         )
 
-    def packet_mixing(self, node: Node, operation: ops.PacketMixing) -> _Combination:
+    def packet_mixing(self, node: Node, operation: ops.PacketMixing) -> Combination:
         source = self._combination(node)
         blocks: list[Tensor] = []
         biases: list[Tensor] = []
@@ -421,7 +263,7 @@ class _Composer:
             bands=tuple(bands) * colours,
         )
 
-    def colour_mixing_after(self, node: Node, operation: ops.ColourMixingAfter) -> _Combination:
+    def colour_mixing_after(self, node: Node, operation: ops.ColourMixingAfter) -> Combination:
         source = self._combination(node)
         weight = self._parameter(node, "weight")[:, :, 0, 0]
         outputs, colours = weight.shape
@@ -434,23 +276,23 @@ class _Composer:
             bands=source.bands[:outputs],
         )
 
-    def real_part(self, node: Node, operation: ops.RealPart) -> _Combination:
+    def real_part(self, node: Node, operation: ops.RealPart) -> Combination:
         source = self._combination(node)
         kernels = source.kernels
         return replace(source, kernels=kernels.real if kernels.is_complex() else kernels)
 
-    def interleave(self, node: Node, operation: ops.Interleave) -> _Maps:
+    def interleave(self, node: Node, operation: ops.Interleave) -> Maps:
         # A complex channel stays one channel; `convolution` takes it apart.
         return self._maps(node.inputs[0])
 
-    def crop(self, node: Node, operation: ops.Crop) -> _Maps:
+    def crop(self, node: Node, operation: ops.Crop) -> Maps:
         sources = [self._maps(source) for source in node.inputs]
         height = min(source.height for source in sources)
         width = min(source.width for source in sources)
         cropped, self.crops[node.id] = sources[0].cropped(height, width)
         return cropped
 
-    def concat(self, node: Node, operation: ops.Concat) -> _Maps:
+    def concat(self, node: Node, operation: ops.Concat) -> Maps:
         sources = [self._maps(source) for source in node.inputs]
         first = sources[0]
         for source in sources:
@@ -463,7 +305,7 @@ class _Composer:
         return replace(first, pieces=tuple(p for source in sources for p in source.pieces))
 
 
-_STEPS: Mapping[type[ops.Operation], Callable[[_Composer, Node, Any], _Combination | _Maps]] = {
+_STEPS: Mapping[type[ops.Operation], Callable[[_Composer, Node, Any], Combination | Maps]] = {
     ops.Conv2d: _Composer.conv2d,
     ops.ColourMixing: _Composer.colour_mixing,
     ops.Packets: _Composer.packets,
