@@ -98,7 +98,7 @@ def test_faults_are_said_before_anything_is_computed(
     arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml"]
     (project / "scores.json").write_text('{"a": 1}', encoding="utf-8")
     assert cli.main([*arguments, "--out", "scores.json"]) == 2
-    assert "scores.json is no scores file of scores" in capsys.readouterr().err
+    assert "scores.json is damaged: it is no scores file of this version" in capsys.readouterr().err
     assert (project / "scores.json").read_text(encoding="utf-8") == '{"a": 1}'
     assert cli.main([*arguments, "--out", "nowhere/scores.json"]) == 2
     assert "there is no folder nowhere" in capsys.readouterr().err
@@ -153,3 +153,33 @@ def test_baseline_is_a_book(project: Path, capsys: pytest.CaptureFixture[str]):
     arguments[-1] = "evaluation=[{mode: perturbations, root: q}]"
     assert cli.main([*arguments, "--baseline", "first.json"]) == 2
     assert "first.json has no scores of 'perturbations, q'" in capsys.readouterr().err
+
+
+def test_a_folder_of_test_images_alone_is_evaluated(
+    project: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Two of four images are dark; the network, whose bias alone counts, calls everything dark."""
+    spec = SPEC.replace(
+        "{dataset: digits, image_size: 12}", "{dataset: folder, num_classes: 2, IN}"
+    )
+    spec = spec.replace("IN", "normalise: none, image_size: 12").split("evaluation:")[0]
+    (project / "two.yaml").write_text(f"{spec}evaluation: [{{mode: one_crop}}]\n", encoding="utf-8")
+    for label, light in (("bright", 200), ("dark", 20)):
+        (project / "images" / "val" / label).mkdir(parents=True)
+        for number in range(2):
+            image = Image.new("RGB", (14, 15), (light, light, light + number))
+            image.save(project / "images" / "val" / label / f"{number}.png")
+    state = wavetwin.build_model(wavetwin.compile("two.yaml")).state_dict()
+    last = [name for name in state if state[name].shape[:1] == (2,)]
+    state |= {name: torch.zeros_like(state[name]) for name in last}
+    state[next(name for name in last if name.endswith("bias"))][1] = 1.0
+    save_file(state, project / "two.safetensors")
+    where = ["--device", "cpu", "--data-root", "images"]
+    assert cli.main(["evaluate", "two.safetensors", "--spec", "two.yaml", *where]) == 0
+    scores = Path("two.safetensors.scores.json")
+    (record,) = json.loads(scores.read_text(encoding="utf-8"))["scores"]
+    assert (record["images"], record["scores"]["top1_error"]) == (4, 0.5)
+    capsys.readouterr()
+    assert cli.main(["report", str(scores)]) == 0
+    again = "wavetwin evaluate two.safetensors --spec two.yaml --device cpu --data-root images"
+    assert again in Path("report.html").read_text(encoding="utf-8")

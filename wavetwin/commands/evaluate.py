@@ -135,7 +135,7 @@ def evaluate_weights(
     from wavetwin.runtime.data.class_record import check_order_beside
     from wavetwin.runtime.evaluation.entries import describe, evaluate_entry, summarise
     from wavetwin.runtime.evaluation.scores_file import add_record, data_info, read_scores
-    from wavetwin.runtime.process.scripts import prepare_device
+    from wavetwin.runtime.process.scripts import prepare_device, surroundings
     from wavetwin.runtime.training.training_batches import place
 
     plan = compiled.plan
@@ -181,6 +181,7 @@ def evaluate_weights(
         "model_digest": plan.model_digest,
         "spec": compiled.spec_path,
         "overrides": list(compiled.overrides),
+        "options": surroundings(options.device, options.data_root),
         "commit": provenance.commit,
         "dirty": provenance.dirty,
         "drift": [f"data-changed: {note}" for note in data.data_notes],

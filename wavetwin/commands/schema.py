@@ -17,9 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print the schema that this wavetwin ships."""
+    """Print the schema, made from the models."""
     del options
-    from wavetwin.compiler.validate.json_schema import shipped_schema
+    from wavetwin.compiler.validate.json_schema import schema_text
 
-    say(shipped_schema())
+    # Made anew: the shell has emptied the shipped file where it is what the output goes to.
+    say(schema_text())
     return FINE

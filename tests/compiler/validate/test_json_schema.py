@@ -5,8 +5,10 @@ import jsonschema
 import pytest
 
 from tests.support.shipped import ROOT
+from wavetwin.commands import cli
 from wavetwin.compiler.parse.compose import SourceCache
 from wavetwin.compiler.parse.nodes import to_plain
+from wavetwin.compiler.validate import json_schema
 from wavetwin.compiler.validate.json_schema import schema_text, shipped_schema, spec_schema
 
 ALL = tuple(sorted((ROOT / "specs").glob("**/*.yaml")))
@@ -21,6 +23,17 @@ def plain(path: Path) -> Any:
 
 def test_the_shipped_schema_is_made_from_the_models() -> None:
     assert shipped_schema() == schema_text()
+
+
+def test_the_command_does_not_need_the_shipped_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`wavetwin schema > FILE` empties the file before the command starts."""
+    monkeypatch.setattr(json_schema, "FILE", tmp_path / "empty.json")
+    (tmp_path / "empty.json").touch()
+    assert shipped_schema() == ""
+    assert cli.main(["schema"]) == 0
+    assert capsys.readouterr().out == schema_text()
 
 
 def test_the_schema_is_a_schema_and_describes_every_field() -> None:

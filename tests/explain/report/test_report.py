@@ -435,7 +435,7 @@ def test_mean_flip_rate_against_a_baseline_run(tmp_path: Path) -> None:
 def test_mean_flip_rate_against_a_published_baseline(tmp_path: Path) -> None:
     rates = {"1": 0.05, "2": 0.25}
     entry = shift_entry("vertical", "flip_rate")
-    eight = shift_entry("vertical", "flip_rate", max_shift=8, normalise=False)
+    eight = shift_entry("vertical", "flip_rate", max_shift=8, normalise=False, resize="pil")
     scores = {"flip_rate": rates, "mean_flip_rate": 0.15}
     both = [record(entry, scores), record(eight, scores, checkpoint="best")]
     run = write_run(tmp_path, plan_of(dataset="imagenet"), both)
@@ -443,8 +443,11 @@ def test_mean_flip_rate_against_a_published_baseline(tmp_path: Path) -> None:
     cells = dict(zip(header, row, strict=True))
     # 100 * 0.3 / (0.145105 + 0.179634)
     name = "mFR against published AI, vertical, steps 1 to 2, shifts to "
-    assert cells[f"{name}2 px (published: shifts to 8 px, not normalised)"] == "92.4%"
-    assert cells[f"{name}8 px, not normalised, best weights"] == "92.4%"
+    assert (
+        cells[f"{name}2 px (published: shifts to 8 px, not normalised, resized in 8 bits)"]
+        == "92.4%"
+    )
+    assert cells[f"{name}8 px, not normalised, resized in 8 bits, best weights"] == "92.4%"
     with pytest.raises(RunError, match="no published model is called 'XX'"):
         report([run], ReportOptions(baseline="published:XX"))
     digits = write_run(tmp_path, plan_of(9), [record(entry, scores)])

@@ -288,6 +288,13 @@ def test_the_build_is_told_what_it_was_told(
     assert f"wavetwin build{flags} a.yaml" in page_of([run], tmp_path).text
 
 
+def test_evaluations_keep_where_they_took_place(tmp_path: Path) -> None:
+    options = ["--device", "cuda:1", "--data-root", "/data sets"]
+    run = write_run(tmp_path, plan_of(3), [record(ONE_CROP, ERRORS, options=options)])
+    write(run / "build.json", {"spec": "a.yaml"})
+    assert "evaluate.py --device cuda:1 --data-root '/data sets'" in page_of([run], tmp_path).text
+
+
 def launched(
     folder: Path,
     machines: list[dict[str, Any]],

@@ -40,6 +40,34 @@ def test_regularisation_reads_the_mixings_lambdas():
     assert regularisation(nn.Linear(2, 2)).item() == 0
 
 
+class Adapter(nn.Module):
+    """Puts a change beside a frozen layer, as adapters do; has no `weight`."""
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__()
+        self.base = base
+
+
+class AdapterWithWeight(Adapter):
+    @property
+    def weight(self) -> torch.Tensor:
+        return self.base.get_parameter("weight") * 2
+
+
+def test_what_stands_in_a_bands_place_needs_a_weight():
+    mixing = PacketMixing([(4, 2, 1), (2, 2, 2)], lambdas=(2.0, 0.0))
+    kept = mixing[0]
+    mixing[0] = Adapter(kept)
+    with pytest.raises(TypeError, match=r"band 0 of a packet mixing is of Adapter, .* 'weight'"):
+        regularisation(nn.Sequential(mixing))
+    # Both remedies.
+    mixing[0] = AdapterWithWeight(kept)
+    doubled = l1_linf_penalty([kept.get_parameter("weight") * 2], (2.0,))
+    assert torch.equal(regularisation(mixing), doubled)
+    mixing[0], mixing.lambdas = Adapter(kept), None
+    assert regularisation(mixing).item() == 0
+
+
 def test_build_takes_the_lambdas_from_the_plan():
     compiled = wavetwin.compile(ROOT / "specs/alexnet/AwyI.yaml")
     assert compiled.plan.regularisation is not None

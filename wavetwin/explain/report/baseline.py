@@ -131,6 +131,8 @@ def _published_label(entry: Mapping[str, Any]) -> str:
         parts.append(f"shifts to {PUBLISHED_SHIFT} px")
     if entry.get("normalise", True):
         parts.append("not normalised")
+    if entry.get("resize") != "pil":
+        parts.append("resized in 8 bits")
     return f" (published: {', '.join(parts)})" if parts else ""
 
 

@@ -170,6 +170,7 @@ def _evaluations(run: Run, folder: str, by_slurm_script: bool) -> Iterator[tuple
             fragments += ["--weights", record["checkpoint"]]
         if record.get("limit_batches") is not None:
             fragments += ["--limit-batches", str(record["limit_batches"])]
+        fragments += record.get("options", [])
         yield tuple(evaluation_command(launch, folder, fragments))
 
 
@@ -178,6 +179,7 @@ def _evaluate_weights(run: Run) -> str:
     fragments = ["wavetwin", "evaluate", last["weights_file"], "--spec", last["spec"]]
     if last.get("limit_batches") is not None:
         fragments += ["--limit-batches", str(last["limit_batches"])]
+    fragments += last.get("options", [])
     return shlex.join([*fragments, *_settings(last.get("overrides") or [])])
 
 

@@ -50,6 +50,7 @@ class ScoreRecord(TypedDict):
     weights_file: NotRequired[str | None]
     spec: NotRequired[str]
     overrides: NotRequired[list[str]]
+    options: NotRequired[list[str]]
     package_digest: NotRequired[str | None]
     digest: NotRequired[str]
     training_digest: NotRequired[str]

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -73,6 +73,7 @@ class ScoresFile:
         provenance: RunProvenance,
         weights: str = "last",
         data_root: Path | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         """Find the weights and note what the scores are of; `load_weights` then reads them.
 
@@ -83,6 +84,7 @@ class ScoresFile:
             provenance: of the script that evaluates.
             weights: `last`, `best`, or a snapshot such as `epoch-030`.
             data_root: as the command line gives it, for entries with images of their own.
+            options: of the command line, kept for who evaluates again: device and data root.
 
         Raises:
             RunError: there are no such weights, or a file is damaged.
@@ -105,6 +107,7 @@ class ScoresFile:
             **data_info(data),
             "checkpoint": weights,
             "epochs": self.epochs,
+            "options": list(options),
             "trained_limit_batches": manifest.get("limit_batches"),
         }
         self._trial = trial_mark(manifest)

@@ -76,7 +76,18 @@ class PacketMixing(Layer, nn.ModuleList):
         self.lambdas = lambdas
 
     def tensors(self, name: str) -> list[Tensor]:
-        """Return the bands' `weight` or `bias`, also where `functional_call` has other tensors."""
+        """Return the bands' `weight` or `bias`, also where `functional_call` has other tensors.
+
+        Raises:
+            TypeError: what stands in a band's place has no such tensor.
+        """
+        for band, conv in enumerate(self):
+            if not isinstance(getattr(conv, name, None), Tensor):
+                raise TypeError(
+                    f"band {band} of a packet mixing is of {type(conv).__name__}, which has no tensor "
+                    f"'{name}': give it one that computes what the band computes (a property does), "
+                    "or set the mixing's `lambdas` to None, so that no penalty asks for it"
+                )
         return [getattr(conv, name) for conv in self]
 
     def forward(self, x: Maps) -> Maps:

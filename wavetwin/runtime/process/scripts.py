@@ -40,9 +40,13 @@ __all__ = [
     "project_of",
     "run_script",
     "runs_folder",
+    "surroundings",
 ]
 
 INTERRUPTED, READER_GONE = 130, 141
+ANY_DEVICE = "auto"
+"""Of `--device`: the best one that there is."""
+
 STOP_SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -75,6 +79,17 @@ class ScriptArguments:
     weights: str = "last"
     again: bool = False
 
+    @property
+    def surroundings(self) -> list[str]:
+        """The options that say where a run takes place, as the command line had them."""
+        return surroundings(self.device, self.data_root)
+
+
+def surroundings(device: str, data_root: Path | None) -> list[str]:
+    """Return the options for a device and the data's folder; none where they are the defaults."""
+    options = [] if device == ANY_DEVICE else ["--device", device]
+    return options if data_root is None else [*options, "--data-root", str(data_root)]
+
 
 def parse_arguments(
     description: str, *, training: bool, arguments: Sequence[str] | None = None
@@ -82,7 +97,9 @@ def parse_arguments(
     """Return the script's options; exits with 2 on a wrong one, with 0 after `--help`."""
     shown = printable(description).replace("%", "%%")
     parser = Parser(description=shown, allow_abbrev=False)
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: auto")
+    parser.add_argument(
+        "--device", default=ANY_DEVICE, help="cpu, cuda, cuda:1, mps; default: auto"
+    )
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data sets lie")
     parser.add_argument(
         "--runs", type=Path, metavar="DIR", help="where runs are kept; default: the project's runs/"
