@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import traceback
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +14,6 @@ from wavetwin.runtime.bank.eager import plain_shape
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.parts import Parts, split_parts
 from wavetwin.runtime.layers.traced import Layer
-
-_CONVERSION = nn.SyncBatchNorm.convert_sync_batchnorm.__func__.__code__
 
 
 def modulus(real: Tensor, imaginary: Tensor, bias: float = 0.0) -> Tensor:
@@ -162,8 +159,9 @@ class EnergyNorm(Layer, _BatchNorm):
     It is one of torch's batch norms to whoever looks for them: `update_bn` of weight averaging, loops
     that put all of them in evaluation to freeze them. `momentum`, `track_running_stats` and
     `reset_running_stats` mean what they do there. An empty batch leaves the running average alone.
-    `convert_sync_batchnorm`, which would put a norm of another kind in its place, is refused: each
-    process normalises by its own images.
+    It has no `num_features`, which `convert_sync_batchnorm` and its like ask for in order to put a norm
+    of another kind in its place: they are refused, each process normalises by its own images. The
+    number of channels is `channels`.
 
     Source: the published twins (numerics.md section 3).
 
@@ -183,30 +181,28 @@ class EnergyNorm(Layer, _BatchNorm):
         track_running_stats: bool = True,
     ) -> None:
         super().__init__(channels, eps, momentum, track_running_stats=track_running_stats)
+        self.channels = channels
+        del self.num_features
 
-    @property
-    def num_features(self) -> int:
-        """Return the number of channels.
+    def __getattr__(self, name: str) -> Any:
+        """Say, to who asks for `num_features`, why there is none.
 
         Raises:
-            TypeError: `convert_sync_batchnorm` asks, which knows no other batch norm than torch's.
+            AttributeError: always, where torch finds nothing of this name.
         """
-        # It looks for subclasses, has no list of exceptions, and would silently subtract the mean.
-        if any(frame.f_code is _CONVERSION for frame, _ in traceback.walk_stack(None)):
-            raise TypeError(
-                "EnergyNorm has no synchronised form, and torch's would subtract the mean: convert the "
-                "parts without it, `model.trunk = SyncBatchNorm.convert_sync_batchnorm(model.trunk)`"
+        if name == "num_features":
+            raise AttributeError(
+                "EnergyNorm has no synchronised form, and no other batch norm takes its place: torch's "
+                "would subtract the mean. Convert the parts without it, "
+                "`model.trunk = SyncBatchNorm.convert_sync_batchnorm(model.trunk)`; the number of its "
+                "channels is `channels`"
             )
-        return self._channels
-
-    @num_features.setter
-    def num_features(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        self._channels = value
+        return super().__getattr__(name)
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim != 4:
             raise ValueError(
-                f"an input of shape {tuple(input.shape)}: (batch, {self._channels}, height, width) "
+                f"an input of shape {tuple(input.shape)}: (batch, {self.channels}, height, width) "
                 "is needed"
             )
 
@@ -239,4 +235,4 @@ class EnergyNorm(Layer, _BatchNorm):
 
     def extra_repr(self) -> str:
         """Return the sizes."""
-        return f"{self._channels}, eps={self.eps}, momentum={self.momentum}"
+        return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
