@@ -1,6 +1,7 @@
 """What the system refuses: standard streams, the current folder, paths; exit code 2, no traceback."""
 
 import ctypes
+import errno
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.built import build, write_spec
-from wavetwin.diagnostics.system_errors import guard_output
+from wavetwin.commands import cli, schema
+from wavetwin.diagnostics.system_errors import guard_output, is_refusal
 
+PACKAGE = Path(cli.__file__).parents[1]
 DROP_FROM_BOUNDING_SET, DAC_OVERRIDE, DAC_READ_SEARCH = 24, 1, 2
 """prctl(2) and capabilities(7)."""
 
@@ -146,3 +149,33 @@ def test_a_path_that_the_system_refuses(tmp_path: Path, label: tuple[str, ...]) 
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "error: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "is_users"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file", "specs/a.yaml"), True),
+        (PermissionError(errno.EACCES, "Permission denied", b"runs/\xff"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (FileNotFoundError(errno.ENOENT, "No such file", str(PACKAGE / "spec.schema.json")), False),
+        (PermissionError(errno.EACCES, "Permission denied", str(PACKAGE / "ir/plan.py")), False),
+        (FileNotFoundError(errno.ENOENT, "No such file", f"{PACKAGE}_data/x"), True),
+        (OSError(errno.EBADF, "Bad file descriptor"), False),
+        (OSError("no number"), False),
+    ],
+)
+def test_our_own_files_are_our_fault(
+    error: OSError,
+    is_users: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(options: object) -> int:
+        raise error
+
+    monkeypatch.setattr(schema, "execute", fail)
+    assert cli.main(["schema"]) == (2 if is_users else 3)
+    message = capsys.readouterr().err
+    assert ("error: system-refuses: " in message) == is_users
+    assert ("internal-error" in message) != is_users
+    assert is_refusal(error) == is_users

@@ -111,9 +111,11 @@ def _run_command(given: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        if error.errno is None or system_errors.broken_output() is not None:
+        if system_errors.broken_output() is not None:
             raise
-        return report(options, [system_errors.refused(error)])
+        if system_errors.is_refusal(error):
+            return report(options, [system_errors.refused(error)])
+        return _report_unexpected(options, error)
     except Exception as error:
         return _report_unexpected(options, error)
     finally:

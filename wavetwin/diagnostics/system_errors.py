@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from wavetwin.diagnostics import Diagnostic
 
-__all__ = ["broken_output", "discard", "guard_output", "missing_folder", "open_streams", "refused"]
+__all__ = [
+    "broken_output",
+    "discard",
+    "guard_output",
+    "is_refusal",
+    "missing_folder",
+    "open_streams",
+    "refused",
+]
 
 _HELP = {
     errno.EACCES: "ask for the permission, or name something that you may read",
@@ -27,7 +35,14 @@ _HELP = {
     errno.EDQUOT: "make room and try again",
     errno.EROFS: "name a folder that can be written to",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "close other programs, and try again",
+    errno.EFBIG: "name a file system that takes larger files",
+    errno.EIO: "the disk or the connection to it fails: look at the system's log",
+    errno.ESTALE: "the file was replaced on its server: try again",
 }
+"""What the system may say of a path or of no path at all, and what can be done."""
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+"""Our own files: asked at every start, before pathlib is imported."""
 
 
 _failures: dict[int, OSError] = {}
@@ -151,6 +166,21 @@ def missing_folder() -> Diagnostic | None:
             help="it was removed or replaced: change to another folder, or to this one again",
         )
     return None
+
+
+def is_refusal(error: OSError) -> bool:
+    """Return whether an error is the system's answer to what the user asked for.
+
+    It is of a path outside of this package: one that the user named, or that lies in what they named,
+    or that is written for them. Without a path it is a limit of the system. Our own files that are
+    missing, and calls that the system knows no sense of, are faults of ours.
+    """
+    if error.errno is None:
+        return False
+    if error.filename is None or isinstance(error.filename, int):
+        return error.errno in _HELP
+    path = os.path.abspath(os.fsdecode(error.filename))  # noqa: PTH100
+    return not path.startswith(_PACKAGE + os.sep)
 
 
 def refused(error: OSError) -> Diagnostic:

@@ -125,7 +125,9 @@ def test_synchronised_norms_are_refused_and_the_remedy_works():
     """Torch's synchronised norm subtracts the mean: another function."""
     twin = wavetwin.build_model(wavetwin.compile(ROOT / "specs/cifar10/R18wyC_mod.yaml"))
     convert = nn.SyncBatchNorm.convert_sync_batchnorm
-    with pytest.raises(AttributeError, match=r"model.trunk = SyncBatchNorm.convert_sync_batchnorm\("):
+    with pytest.raises(
+        AttributeError, match=r"model.trunk = SyncBatchNorm.convert_sync_batchnorm\("
+    ):
         convert(twin)
     assert type(twin.get_submodule("pool.wavelet.norm")) is EnergyNorm
     twin.trunk = convert(twin.trunk)

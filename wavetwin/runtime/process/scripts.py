@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from wavetwin.diagnostics.system_errors import (
     broken_output,
     guard_output,
+    is_refusal,
     missing_folder,
     open_streams,
     refused,
@@ -201,7 +202,7 @@ def _run_guarded(main: Callable[[], int]) -> int:
         complain(f"error: {error}\n")
         return 2
     except OSError as error:
-        if error.errno is None or broken_output() is not None:
+        if not is_refusal(error) or broken_output() is not None:
             raise
         if not is_full(error):
             fault = refused(error)
