@@ -16,6 +16,7 @@ import pytest
 from tests.provenance.test_provenance import Checkout, commit_all, git, write
 from wavetwin.commands import cli
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.provenance import git_command
 
 SPEC = "wavetwin: 1\nextends: base.yaml\ntraining: {seed: 1}\n"
 BASE = """\
@@ -346,3 +347,68 @@ def test_a_forged_tree_writes_through_no_link(
     assert diff_at(capsys, commit)[0] == 2
     assert list(aim.iterdir()) == []
     assert stat.S_ISDIR(aim.stat().st_mode)
+
+
+@pytest.mark.parametrize("where", ["include.path", "config", "HEAD", "objects/info/alternates"])
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(
+    where: str,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pipe = project / ".git" / ("more" if where == "include.path" else where)
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    if where == "include.path":
+        configure(project, {"include.path": str(pipe)})
+    monkeypatch.setattr(git_command, "LIMIT_SECONDS", 0.3)
+    code, message = diff_at(capsys)
+    assert code == 2
+    assert "error: git-failed" in message or "error: not-a-repository" in message
+    assert "internal-error" not in message
+
+
+def test_objects_of_another_repository_are_read_and_nothing_of_it_is_run(
+    project: Path, tmp_path: Path, traps: Traps, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alternates lend objects, which their names are digests of; settings are not lent."""
+    other = tmp_path / "other"
+    shutil.copytree(project, other)
+    traps.set_up(other)
+    oid = git(project, "rev-parse", "HEAD~1:a.yaml")
+    (project / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    assert diff_at(capsys)[0] == 2
+    write(project / ".git/objects/info/alternates", f"{other / '.git/objects'}\n")
+    assert diff_at(capsys)[0] == 1
+    write(project / ".git/objects/info/alternates", f"{tmp_path / 'nowhere'}\n")
+    code, message = diff_at(capsys)
+    assert (code, "its object" in message or "bad object" in message) == (2, True), message
+    assert traps.sprung() == []
+
+
+def test_no_program_of_a_submodule_is_run(
+    checkout: Checkout, tmp_path: Path, traps: Traps, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = tmp_path / "part"
+    write(part / "file.txt", "one\n")
+    commit_all(part, first=True)
+    allowed = ("-c", "protocol.file.allow=always")
+    git(checkout.root, *allowed, "submodule", "add", "-q", str(part), "part")
+    commit_all(checkout.root)
+    inside = checkout.root / "part"
+    configure_at(checkout.root / ".git/modules/part/config", traps)
+    write(checkout.root / ".git/modules/part/info/attributes", "* filter=odd diff=odd\n")
+    write(inside / "file.txt", "two\n")
+    write(checkout.spec, "extends: base.yaml\nsummary: other\n")
+    found = checkout.collect(checkout.base, checkout.spec, allow_dirty=True)
+    assert b"+summary: other" in found.patches["inputs.patch"]
+    assert traps.sprung() == []
+    subprocess.run(["git", "status"], cwd=checkout.root, check=False, capture_output=True)
+    assert traps.sprung()
+
+
+def configure_at(file: Path, traps: Traps) -> None:
+    trap = traps.program
+    with file.open("a", encoding="utf-8") as config:
+        config.write(f'[core]\n\tfsmonitor = "{trap} fsmonitor"\n')
+        config.write(f'[filter "odd"]\n\tclean = "{trap} clean"\n\trequired = true\n')

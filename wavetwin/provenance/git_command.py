@@ -46,6 +46,8 @@ _VARIABLES = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
+LIMIT_SECONDS = 60
+"""Of one command: a pipe in the place of a file of the repository would keep git for good."""
 _NOT_FETCHED = ("promisor", "lazy fetch", "transport '", "filter-spec")
 
 
@@ -70,7 +72,8 @@ def run_git(
         commit: whose objects are read; the help of a partial clone names it.
 
     Raises:
-        CompileError: `git-failed`: it ended with a code not in `codes`, or there is no git.
+        CompileError: `git-failed`: it ended with a code not in `codes`, or not at all, or there is no
+            git.
     """
     variables = {
         key: value
@@ -87,7 +90,12 @@ def run_git(
             input=content,
             capture_output=True,
             check=False,
+            timeout=LIMIT_SECONDS,
         )
+    except subprocess.TimeoutExpired as error:
+        message = f"git has not answered for {LIMIT_SECONDS} seconds"
+        help_text = f"look for a file of {root / '.git'} that is a pipe, and at the disk; {without}"
+        raise _failed(root, message, help_text) from error
     except OSError as error:
         message = f"cannot start git: {error.strerror}"
         raise _failed(root, message, f"install git, or put it on PATH; {without}") from error
