@@ -280,6 +280,7 @@ BLOCKS: tuple[Block, ...] = (
     _stem("AlexNet twin, CMod", "alexnet/AwyI_mod", size=32),
     _stem("AlexNet twin, RMax and blur", "alexnet/Azh3wyI", size=32),
     _stem("AlexNet twin, CMod beside blur", "alexnet/Azh3wyI_mod", size=32),
+    _stem("VGG twin, CMod", "vgg/V11bwC_mod"),
 )
 
 
