@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Operation, Shape
-from wavetwin.ir.poolings import Pooling
+from wavetwin.ir.poolings import POOLINGS, Pooling
 
 __all__ = ["Architecture", "ListedLayer", "NoForeignNamesError", "TrunkOptions"]
 
@@ -86,6 +86,10 @@ class Architecture(ABC):
     """How the first convolution begins in a network without wavelet channels."""
     lists_layers: bool = False
     """Whether the spec lists the trunk's layers, and says what the first pooling begins with."""
+
+    def free_pooling(self, name: str | None) -> Pooling:
+        """Return the free channels' pooling: that of the name, or the architecture's own."""
+        return POOLINGS[name or self.pooling]
 
     def first_stride(self, free: Pooling) -> int:
         """Return the first layer's stride beside this pooling of the free channels.

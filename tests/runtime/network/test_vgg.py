@@ -15,7 +15,8 @@ from wavetwin.ir.graph import ModuleGraph
 from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.torchvision_compat import import_torchvision
 
-NAMES = ("vgg11", "vgg11_bn")
+NAMES = ("vgg11", "vgg11_bn", "vgg16_bn")
+"""Whose features are compared; of VGG-16 the logits are."""
 IMAGENET = "data={dataset: imagenet, image_size: 224, validation: 100}"
 TOLERANCE = 1e-12
 """Relative to the largest value, in float64: the same layers, in the same order."""
@@ -78,9 +79,21 @@ def test_torchvisions_weights_give_torchvisions_features(architecture: str) -> N
         compare(network(images), theirs.avgpool(theirs.features(images)))
 
 
+def test_torchvisions_weights_give_torchvisions_logits() -> None:
+    compiled, theirs = compiled_as("vgg16"), theirs_without_weights("vgg16")
+    state = random_state(theirs.state_dict(), with_classifier=True)
+    theirs.load_state_dict(state, assign=True)
+    with torch.device("meta"):
+        network = build_module(compiled.graph).double().eval()
+    network.load_state_dict(wavetwin.from_reference_state_dict(state, compiled), assign=True)
+    images = torch.rand(1, 3, 32, 32, dtype=torch.float64)
+    with torch.no_grad():
+        compare(network(images), theirs(images))
+
+
 @pytest.mark.parametrize(
     ("architecture", "parameters"),
-    [("vgg11", 132_863_336), ("vgg11_bn", 132_868_840)],
+    [("vgg11", 132_863_336), ("vgg16", 138_357_544)],
 )
 def test_parameters_are_the_published_numbers(architecture: str, parameters: int) -> None:
     overrides = (f"backbone.arch={architecture}", IMAGENET)

@@ -15,7 +15,7 @@ def add_pool(
     """Add the first pooling and return its last node's id."""
     pooling = spec.pooling
     free_channels = spec.stem.free_channels or 0
-    free = POOLINGS[pooling.free]
+    free = architecture.free_pooling(pooling.free)
     wavelet = free if pooling.wavelet is None else POOLINGS[pooling.wavelet]
     first = _first_pooling(spec, architecture)
     if spec.stem.wavelet is None or wavelet is free:
@@ -45,7 +45,9 @@ def _first_pooling(spec: ExperimentSpec, architecture: Architecture) -> FirstPoo
         max_kernel=spec.pooling.max_kernel if architecture.takes_smaller_window else None,
         blur_size=spec.pooling.blur_size,
         initial_bias=spec.pooling.initial_bias,
-        free_step=POOLINGS[spec.pooling.free].keeps_every(architecture.splits_stride),
+        free_step=architecture.free_pooling(spec.pooling.free).keeps_every(
+            architecture.splits_stride
+        ),
     )
 
 

@@ -28,7 +28,6 @@ from wavetwin.compiler.validate.keep import expand_keep
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
-from wavetwin.ir.poolings import FREE_POOLINGS
 
 LATER_TRAINING_FIELDS: dict[str, Any] = {"memory_format": "contiguous"}
 """Fields of `training` that the first digests did not know, with their defaults."""
@@ -61,7 +60,7 @@ def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
             "extends": (),
             "name": name,
             "stem": _resolve_stem(spec, architecture),
-            "pooling": _resolve_pooling(spec),
+            "pooling": _resolve_pooling(spec, architecture),
             "data": data,
             "training": spec.training.model_copy(
                 update={
@@ -130,7 +129,8 @@ def _without_later_defaults(section: dict[str, Any], later: dict[str, Any]) -> d
 def _resolve_stem(spec: ExperimentSpec, architecture: Architecture) -> StemSpec:
     stem = spec.stem
     kernel_size = stem.kernel_size or architecture.kernel_size
-    stride = stem.stride or architecture.first_stride(FREE_POOLINGS[spec.pooling.free])
+    free = architecture.free_pooling(spec.pooling.free)
+    stride = stem.stride or architecture.first_stride(free)
     padding = stem.padding
     if padding is None:
         padding = (
@@ -187,11 +187,12 @@ def _resolve_wavelet(
     )
 
 
-def _resolve_pooling(spec: ExperimentSpec) -> PoolingSpec:
-    pooling = spec.pooling
+def _resolve_pooling(spec: ExperimentSpec, architecture: Architecture) -> PoolingSpec:
+    free = architecture.free_pooling(spec.pooling.free).name
+    pooling = spec.pooling.model_copy(update={"free": free})
     if spec.stem.wavelet is None or pooling.wavelet is not None:
         return pooling
-    return pooling.model_copy(update={"wavelet": pooling.free})
+    return pooling.model_copy(update={"wavelet": free})
 
 
 def _resolve_data(data: DataSpec) -> DataSpec:

@@ -226,8 +226,9 @@ class StemSpec(SpecModel):
 class PoolingSpec(SpecModel):
     """The first pooling."""
 
-    free: FreePooling = "max"
-    """The free channels' pooling; `none`: norm and activation alone."""
+    free: FreePooling | None = None
+    """The free channels' pooling; `none`: norm and activation alone; default: the architecture's, `max`
+    in most."""
     wavelet: WaveletPooling | None = None
     """The wavelet channels' pooling; default: `free`'s."""
     blur_size: int = Field(default=3, ge=2, le=7)

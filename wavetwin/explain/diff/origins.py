@@ -20,6 +20,7 @@ _DECIDED_BY: dict[str, tuple[str, ...]] = {
     "stem.norm": ("backbone.arch",),
     "stem.initial_weights.channels": ("stem.free_channels",),
     "stem.wavelet.color_mixing.initial": ("backbone.arch",),
+    "pooling.free": ("backbone.arch",),
     "pooling.wavelet": ("pooling.free",),
     "data.num_classes": ("data.dataset",),
     "data.image_size": ("data.dataset",),

@@ -22,10 +22,11 @@ from wavetwin.explain.diff.network_info import (
     takes_modulus,
 )
 from wavetwin.explain.diff.wording import change, mebibytes, plural
+from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS, Blurring, strongest
 from wavetwin.ir.operations import AdaptiveBlur, Bias, Blur, PacketMixing
 from wavetwin.ir.papers import BLUR_PAPER, SHIFT_PAPER, TWIN_PAPER
-from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS, Pooling
+from wavetwin.ir.poolings import POOLINGS, Pooling
 
 _OVER_MAX = (
     "RMax, the maximum of the real part, does so except near frequencies where its window sees one "
@@ -113,7 +114,7 @@ def _between_moduli(pair: Pair) -> Iterator[Effect]:
 
 
 def _first_pooling(pair: Pair) -> Iterator[Effect]:
-    before, after = (FREE_POOLINGS[each.spec.pooling.free] for each in pair.sides)
+    before, after = (_free_pooling(each) for each in pair.sides)
     wavelets = _wavelet_pooling(pair.before), _wavelet_pooling(pair.after)
     is_twin = pair.twins is not None
     if is_twin and wavelets == (before, after):
@@ -300,8 +301,13 @@ def _initial_bias(pair: Pair) -> Iterator[Effect]:
 
 def _wavelet_pooling(compiled: Compiled) -> Pooling:
     """Return what pools the wavelet channels, or all channels of a CNN."""
-    pooling = compiled.spec.pooling
-    return POOLINGS[pooling.wavelet or pooling.free]
+    wavelet = compiled.spec.pooling.wavelet
+    return _free_pooling(compiled) if wavelet is None else POOLINGS[wavelet]
+
+
+def _free_pooling(compiled: Compiled) -> Pooling:
+    spec = compiled.spec
+    return ARCHITECTURES[spec.backbone.arch].free_pooling(spec.pooling.free)
 
 
 def _pooling_name(compiled: Compiled) -> str:

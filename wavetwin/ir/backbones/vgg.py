@@ -97,7 +97,10 @@ def _row(name: str, norm: Literal["batch", "none"], blocks: tuple[int, int, int,
 
 
 _BLOCKS_11 = (1, 1, 2, 2, 2)
+_BLOCKS_16 = (2, 2, 3, 3, 3)
 ARCHITECTURES = (
     _row("vgg11", "none", _BLOCKS_11),
     _row("vgg11_bn", "batch", _BLOCKS_11),
+    _row("vgg16", "none", _BLOCKS_16),
+    _row("vgg16_bn", "batch", _BLOCKS_16),
 )

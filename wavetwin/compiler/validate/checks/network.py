@@ -10,6 +10,7 @@ from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.poolings import Pooling
 
 CHANNELS = (
     "backbone.arch",
@@ -25,6 +26,11 @@ def num_free_channels(spec: ExperimentSpec) -> int:
     if spec.stem.free_channels is not None:
         return spec.stem.free_channels
     return ARCHITECTURES[spec.backbone.arch].first_layer_width or 0
+
+
+def free_pooling(spec: ExperimentSpec) -> Pooling:
+    """Return the free channels' pooling, filled in as `resolve` does."""
+    return ARCHITECTURES[spec.backbone.arch].free_pooling(spec.pooling.free)
 
 
 def num_wavelet_channels(spec: ExperimentSpec) -> int:

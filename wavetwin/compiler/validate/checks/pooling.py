@@ -9,6 +9,7 @@ from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.checks.network import (
     CHANNELS,
     channel_paths,
+    free_pooling,
     num_free_channels,
     num_wavelet_channels,
 )
@@ -19,11 +20,21 @@ from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS, Pooling
 
 
+def _wavelet_pooling(spec: ExperimentSpec) -> Pooling:
+    """Return the wavelet channels' pooling, filled in as `resolve` does."""
+    wavelet = spec.pooling.wavelet
+    return free_pooling(spec) if wavelet is None else POOLINGS[wavelet]
+
+
+def _free_default(spec: ExperimentSpec) -> dict[str, object]:
+    return {"pooling.free": free_pooling(spec).name}
+
+
 def pooled_sets(spec: ExperimentSpec) -> list[tuple[Pooling, int, list[str]]]:
     """Return the first pooling's kinds, the channels that each pools, and what says so."""
     free, wavelet = num_free_channels(spec), num_wavelet_channels(spec)
-    free_kind = FREE_POOLINGS[spec.pooling.free]
-    wavelet_kind = POOLINGS[spec.pooling.wavelet or spec.pooling.free]
+    free_kind = free_pooling(spec)
+    wavelet_kind = _wavelet_pooling(spec)
     paths = channel_paths(spec)
     if wavelet == 0 or wavelet_kind is free_kind:
         return [(free_kind, free + wavelet, [*paths, "pooling.free"])]
@@ -48,12 +59,19 @@ def check_adaptive_blur_channels(
                 paths,
                 help=f"choose a multiple of {size} channels, or another pooling",
                 default_values={
-                    "stem.free_channels": ARCHITECTURES[spec.backbone.arch].first_layer_width
+                    "stem.free_channels": ARCHITECTURES[spec.backbone.arch].first_layer_width,
+                    **_free_default(spec),
                 },
             )
 
 
-@reads("backbone.downsampling", "pooling.free", "pooling.wavelet", "pooling.blur_size")
+@reads(
+    "backbone.arch",
+    "backbone.downsampling",
+    "pooling.free",
+    "pooling.wavelet",
+    "pooling.blur_size",
+)
 def check_adaptive_blur_size(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """An adaptive blur's window has a centre."""
     if spec.pooling.blur_size % 2:
@@ -62,7 +80,7 @@ def check_adaptive_blur_size(spec: ExperimentSpec, context: CheckContext) -> Ite
     users = [
         path
         for path, kind in (
-            ("pooling.free", FREE_POOLINGS[spec.pooling.free]),
+            ("pooling.free", free_pooling(spec)),
             ("pooling.wavelet", POOLINGS[wavelet] if wavelet else None),
             ("backbone.downsampling", DOWNSAMPLINGS[spec.backbone.downsampling]),
         )
@@ -74,6 +92,7 @@ def check_adaptive_blur_size(spec: ExperimentSpec, context: CheckContext) -> Ite
             f"an adaptive blur has an odd size, not {spec.pooling.blur_size}",
             ["pooling.blur_size", *users],
             help="set pooling.blur_size to 3, 5 or 7",
+            default_values=_free_default(spec),
         )
 
 
@@ -90,16 +109,13 @@ def check_max_kernel(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
             ["pooling.max_kernel", "backbone.arch"],
             help="remove pooling.max_kernel",
         )
-    elif not any(
-        POOLINGS[name].has_open_window
-        for name in (spec.pooling.free, spec.pooling.wavelet)
-        if name is not None
-    ):
+    elif not any(kind.has_open_window for kind in (free_pooling(spec), _wavelet_pooling(spec))):
         yield context.conflict(
             "max-kernel-without-blur",
             "max_kernel is for a first pooling that blurs, and none does",
             ["pooling.max_kernel", "pooling.free", "pooling.wavelet"],
             help="remove pooling.max_kernel, or let pooling.free blur",
+            default_values=_free_default(spec),
         )
 
 
@@ -122,6 +138,7 @@ def check_poolings_mix(spec: ExperimentSpec, context: CheckContext) -> Iterator[
             f"that their maps cannot be joined in {spec.backbone.arch}",
             ["pooling.free", "pooling.wavelet", "backbone.arch"],
             help=f"set pooling.wavelet to {join_texts(same, 'or')}",
+            default_values=_free_default(spec),
         )
 
 
@@ -130,7 +147,7 @@ def check_step_is_halved(spec: ExperimentSpec, context: CheckContext) -> Iterato
     """A pooling that takes a part of the free channels' step needs one that can be divided."""
     if spec.pooling.wavelet is None or spec.stem.wavelet is None:
         return
-    free, wavelet = FREE_POOLINGS[spec.pooling.free], POOLINGS[spec.pooling.wavelet]
+    free, wavelet = free_pooling(spec), POOLINGS[spec.pooling.wavelet]
     step = free.keeps_every(ARCHITECTURES[spec.backbone.arch].splits_stride)
     if step % wavelet.divides_free_step_by:
         other = next(
@@ -144,6 +161,7 @@ def check_step_is_halved(spec: ExperimentSpec, context: CheckContext) -> Iterato
             f"and that of {free.name} is {step}",
             ["pooling.wavelet", "pooling.free"],
             help=f"set pooling.wavelet to {other}, or choose another pooling.free",
+            default_values=_free_default(spec),
         )
 
 
@@ -180,7 +198,7 @@ def check_initial_bias(spec: ExperimentSpec, context: CheckContext) -> Iterator[
     pooling = spec.pooling
     if pooling.initial_bias == "uniform":
         return
-    wavelet = POOLINGS[pooling.wavelet or pooling.free]
+    wavelet = _wavelet_pooling(spec)
     if spec.stem.wavelet is None or not wavelet.may_have_bias:
         yield context.conflict(
             "field-does-not-apply",

@@ -12,13 +12,13 @@ from wavetwin.compiler.schema import (
     ExperimentSpec,
     WaveletSpec,
 )
+from wavetwin.compiler.validate.checks.network import free_pooling
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.compiler.validate.keep import exclude_rules
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.packets import dyadic_band, excluded, num_packets
-from wavetwin.ir.poolings import FREE_POOLINGS
 from wavetwin.ir.wavelets import known_filters
 
 _KEEP = "stem.wavelet.keep"
@@ -258,7 +258,7 @@ def check_stride(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
     if wavelet is None:
         return
     stride = (
-        ARCHITECTURES[spec.backbone.arch].first_stride(FREE_POOLINGS[spec.pooling.free])
+        ARCHITECTURES[spec.backbone.arch].first_stride(free_pooling(spec))
         if spec.stem.stride is None
         else spec.stem.stride
     )
