@@ -67,7 +67,6 @@ class Step(ABC):
     name: str
     """Of the node, below `pool`."""
     stride: int = 1
-    """How many positions of the map before it lie between two that it keeps."""
     is_chosen: bool = True
     """Whether it is there for this pooling, not for every one."""
 
@@ -79,6 +78,11 @@ class Step(ABC):
         """Return the fields that its layer reads, besides the one that names the pooling."""
         return ()
 
+    @property
+    def subsampling(self) -> int:
+        """How many positions it moves by in the map before it from one that it keeps to the next."""
+        return self.stride
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fixed(Step):
@@ -89,6 +93,11 @@ class Fixed(Step):
     def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
         """Return it."""
         return self.name, self.operation
+
+    @property
+    def subsampling(self) -> int:
+        """The operation's."""
+        return self.operation.subsampling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,7 +212,7 @@ class Pooling:
     def keeps_every(self, splits_stride: bool) -> int:
         """Return the positions from one that it keeps to the next, of what pools real channels."""
         assert not self.follows_free_step, self.name
-        return prod(step.stride for step in self.steps_of(splits_stride))
+        return prod(step.subsampling for step in self.steps_of(splits_stride))
 
     @property
     def follows_free_step(self) -> bool:

@@ -21,7 +21,9 @@ BLURS = ("blur_pool", "adaptive_blur")
 
 
 def with_ops(each: Compiled, *ops: str, below: str = "") -> list[Node]:
-    return [node for node in each.graph if node.op in ops and node.id.startswith(below)]
+    return [
+        node for node in each.graph if (node.op in ops or not ops) and node.id.startswith(below)
+    ]
 
 
 def claims(difference: Difference) -> str:
@@ -85,6 +87,15 @@ def check_blurs(difference: Difference, sides: tuple[Compiled, Compiled]) -> Non
         section = "trunk" if found[1] == "trunk" else "pool"
         blurs = [with_ops(side, *BLURS, below=section) for side in sides]
         assert [int(found[2]), int(found[3])] == list(map(len, blurs))
+        # What is said is of the channels that the change is of, where a pooling divides them.
+        part = re.search(r"\(first pooling, (free|wavelet) channels\)", each.kind)
+        if part is not None:
+            parts = [
+                f"pool.{part[1]}" if with_ops(s, below=f"pool.{part[1]}") else "pool" for s in sides
+            ]
+            blurs = [
+                with_ops(s, *BLURS, below=below) for s, below in zip(sides, parts, strict=True)
+            ]
         sizes = {str(node.attributes["size"]) for nodes in blurs for node in nodes}
         said = re.search(r"low-pass of size ([\d> -]+?) (?:before|for)", each.text)
         assert (said is not None) == any(blurs)
@@ -178,6 +189,15 @@ def test_every_sentence_is_true_of_the_pair(first: tuple, second: tuple, related
     assert theirs is not None
     check_all(ours, theirs)
     check_all(theirs, ours)
+
+
+def test_what_is_said_of_a_blur_is_of_the_channels_that_the_change_is_of() -> None:
+    plain, blurred = (
+        compiled("Rzo3wyI", f"pooling.wavelet={kind}") for kind in ("max", "max_blur")
+    )
+    check_blurs(differ(plain, blurred), (plain, blurred))
+    (text,) = kinds(plain, blurred).values()
+    assert "adaptive" not in text
 
 
 @pytest.mark.parametrize("name", ["AwyI_mod", "R18wyC", "twin_mod", "cnn"])
