@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-import wavetwin
 from tests.support.shipped import SPEC_IDS, SPECS, compiled_once, spec_of
 from wavetwin.explain.model_tree import Alike, Branch, folded, model_tree
 from wavetwin.explain.packet_use import centre, packet_choice
@@ -136,7 +135,7 @@ def test_real_packets_are_told_apart() -> None:
         "stem.wavelet={transform: wpt, levels: 2, filters: db4, keep: [{band: 1, channels: 24}]}",
         "stem.free_channels=40",
     ]
-    choice = packet_choice(wavetwin.compile(spec_of("RI"), overrides).graph)
+    choice = packet_choice(compiled_once(spec_of("RI"), *overrides).graph)
     assert choice is not None
     assert choice.num_kept == 3
     table = packet_table(choice)

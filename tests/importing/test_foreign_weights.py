@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 import wavetwin
-from tests.support.shipped import spec_of
+from tests.support.shipped import compiled_once, spec_of
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.importing.reference_names import reference_to_graph_names
@@ -208,7 +208,7 @@ def test_metrics_beside_the_network_of_a_lightning_module(
 
 
 def test_a_whole_pickled_model_is_read_for_its_tensors(tmp_path: Path, weights: Weights):
-    compiled = wavetwin.compile(spec_of("cnn"))
+    compiled = compiled_once(spec_of("cnn"))
     model = nn.Module()
     for name in ("stem", "pool", "trunk"):
         part = nn.Module()
@@ -272,7 +272,7 @@ def test_what_all_names_begin_with_is_taken_off_and_named(
 
 def test_wrappers_within_names_are_taken_out():
     # As ImageNet's examples save an AlexNet: its features in a DataParallel, its classifier not.
-    compiled = wavetwin.compile(spec_of("AI"))
+    compiled = compiled_once(spec_of("AI"))
     with torch.device("meta"):
         shapes = build_module(compiled.graph).state_dict()
     theirs = {
@@ -302,7 +302,7 @@ def test_free_channels_start_from_files_with_prefixes(tmp_path: Path):
     for start in ("model.", "module.", "_orig_mod.backbone.", ""):
         state = {f"{start}conv1.weight": own, f"{start}layer1.0.conv1.weight": torch.ones(2, 2)}
         saved(tmp_path, {"state_dict": state, "best": torch.tensor(0.5)}, "w.pth")
-        compiled = wavetwin.compile(spec_of("R18C"), ["stem.initial_weights.checkpoint=w.pth"])
+        compiled = compiled_once(spec_of("R18C"), *["stem.initial_weights.checkpoint=w.pth"])
         assert compiled.plan.initial_weights is not None
         model = wavetwin.build_model(compiled)
         load_free_channels(model, compiled.plan.initial_weights, tmp_path)

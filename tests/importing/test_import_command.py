@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wavetwin
-from tests.support.shipped import ROOT, SPECS, published, spec_of
+from tests.support.shipped import ROOT, SPECS, compiled_once, published, spec_of
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.parse.nodes import to_plain
@@ -108,7 +108,7 @@ def test_each_training_command_gives_the_shipped_spec(command: str, tmp_path: Pa
     assert compiled.name == name_of(command)
     assert compiled.spec.summary == f"Imported from the command: {command}"
     # The shipped specs allow, with a reason, what the imported ones are warned of.
-    shipped = wavetwin.compile(spec_of(name_of(command)))
+    shipped = compiled_once(spec_of(name_of(command)))
     allowed = () if shipped.spec.lint is None else shipped.spec.lint.allow
     assert {warning.code for warning in compiled.warnings} == {entry.rule for entry in allowed}
     assert {

@@ -22,7 +22,7 @@ from tests.support.golden_weights import (
     golden_state,
     relative_error,
 )
-from tests.support.shipped import spec_of
+from tests.support.shipped import compiled_once, spec_of
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.importing.weights import WeightsError, convert_state_dict
@@ -51,7 +51,7 @@ VARIANTS = {
 
 def compiled_entry(entry: str) -> Compiled:
     spec, overrides = VARIANTS.get(entry, (entry, []))
-    return wavetwin.compile(spec_of(spec), overrides)
+    return compiled_once(spec_of(spec), *overrides)
 
 
 def constants(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
@@ -130,7 +130,7 @@ def test_torchvisions_models_compute_the_same(spec: str, architecture: str, size
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-    compiled = wavetwin.compile(spec_of(spec))
+    compiled = compiled_once(spec_of(spec))
     state = wavetwin.from_reference_state_dict(theirs.state_dict(), compiled, num_classes=1000)
     ours = filled(compiled, state, 1000)
     images = torch.randn(2, 3, size, size)
@@ -304,7 +304,7 @@ def test_half_precision_is_taken(twin: tuple[Compiled, dict[str, Tensor]]):
 
 
 def test_trained_taps_are_weights():
-    compiled = wavetwin.compile(spec_of("AwyI"), ["stem.wavelet.trainable_filters=true"])
+    compiled = compiled_once(spec_of("AwyI"), *["stem.wavelet.trainable_filters=true"])
     state = placeholder("logits_imagenet_alexnet.npz", "AwyI")
     state["features.0.wptblock.wpt._hfilters"] = torch.rand(2, 10)
     made = wavetwin.from_reference_state_dict(state, compiled)
@@ -312,7 +312,7 @@ def test_trained_taps_are_weights():
 
 
 def test_networks_that_the_reference_lacks_have_our_names():
-    compiled = wavetwin.compile(spec_of("cnn"))
+    compiled = compiled_once(spec_of("cnn"))
     model = wavetwin.build_model(compiled)
     made = wavetwin.from_reference_state_dict(model.state_dict(), compiled)
     assert made.keys() == model.state_dict().keys()
@@ -384,7 +384,7 @@ def test_files_that_hold_no_weights_are_refused(tmp_path: Path):
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    compiled = wavetwin.compile(spec_of("cnn"))
+    compiled = compiled_once(spec_of("cnn"))
     save_file(dict(wavetwin.build_model(compiled).state_dict()), tmp_path / "own.safetensors")
     start = ["import", "weights", str(tmp_path / "own.safetensors"), "--spec", str(spec_of("cnn"))]
     assert cli.main([*start, "--out", str(tmp_path / "own.pt")]) == 2
@@ -414,8 +414,8 @@ def test_free_channels_start_from_torchvision_and_published_twins(tmp_path: Path
         ("resnet18.tar", [f"stem.initial_weights.channels={chosen}"], theirs.conv1.weight[24:]),
         ("twin.pth", [], twin["conv1.freeconv.weight"]),
     ):
-        compiled = wavetwin.compile(
-            spec_of("R18wyC"), [f"stem.initial_weights.checkpoint={file}", *overrides]
+        compiled = compiled_once(
+            spec_of("R18wyC"), *[f"stem.initial_weights.checkpoint={file}", *overrides]
         )
         assert compiled.plan.initial_weights is not None
         model = wavetwin.build_model(compiled)
@@ -425,7 +425,7 @@ def test_free_channels_start_from_torchvision_and_published_twins(tmp_path: Path
     # A layer with a bias and one without are not taken for each other.
     state = {"conv1.weight": torch.zeros(64, 3, 7, 7), "conv1.bias": torch.zeros(64)}
     torch.save(state, tmp_path / "biased.pt")
-    compiled = wavetwin.compile(spec_of("R18C"), ["stem.initial_weights.checkpoint=biased.pt"])
+    compiled = compiled_once(spec_of("R18C"), *["stem.initial_weights.checkpoint=biased.pt"])
     assert compiled.plan.initial_weights is not None
     with pytest.raises(RunError, match="conv1 has a bias, and the stem's free channels have none"):
         load_free_channels(wavetwin.build_model(compiled), compiled.plan.initial_weights, tmp_path)

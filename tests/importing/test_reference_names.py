@@ -6,7 +6,7 @@ import wavetwin
 from tests.support.diff_pairs import REAL
 from tests.support.golden_weights import golden_shapes
 from tests.support.paths import SPECS
-from tests.support.shipped import spec_of
+from tests.support.shipped import compiled_once, spec_of
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.importing.reference_names import reference_constants, reference_to_graph_names
 from wavetwin.importing.weights import WeightsError
@@ -24,7 +24,7 @@ def test_standard_networks_have_torchvisions_names(spec: str, architecture: str)
     import_torchvision()
     from torchvision import models
 
-    graph = wavetwin.compile(SPECS / f"{spec}.yaml").graph
+    graph = compiled_once(SPECS / f"{spec}.yaml").graph
     with torch.device("meta"):
         network = build_module(graph, num_classes=1000)
         theirs = models.get_model(architecture).state_dict()
@@ -35,8 +35,8 @@ def test_standard_networks_have_torchvisions_names(spec: str, architecture: str)
 
 
 def test_trained_taps_are_loaded():
-    graph = wavetwin.compile(
-        SPECS / "alexnet/AwyI.yaml", ("stem.wavelet.trainable_filters=true",)
+    graph = compiled_once(
+        SPECS / "alexnet/AwyI.yaml", *("stem.wavelet.trainable_filters=true",)
     ).graph
     names = reference_to_graph_names(graph)
     prefix = "features.0.wptblock.wpt"
@@ -47,7 +47,7 @@ def test_trained_taps_are_loaded():
 
 
 def test_bottlenecks_blur_before_their_last_convolution():
-    graph = wavetwin.compile(SPECS / "cifar10/R50zh3C.yaml").graph
+    graph = compiled_once(SPECS / "cifar10/R50zh3C.yaml").graph
     names = reference_to_graph_names(graph)
     assert names["layer2.0.conv3.1.weight"] == "trunk.layer2.0.conv3.weight"
     assert names["layer1.0.downsample.0.weight"] == "trunk.layer1.0.downsample.conv.weight"
@@ -56,7 +56,7 @@ def test_bottlenecks_blur_before_their_last_convolution():
 
 
 def test_sequential_networks_have_no_reference():
-    graph = wavetwin.compile(SPECS / "digits/cnn.yaml").graph
+    graph = compiled_once(SPECS / "digits/cnn.yaml").graph
     with pytest.raises(ValueError, match="AlexNets and ResNets only"):
         reference_to_graph_names(graph)
 
@@ -123,7 +123,7 @@ _WITHOUT_FREE: dict[str, tuple[str, tuple[str, ...], dict[str, str], dict[str, s
 def _without_free(kind: str) -> tuple[Compiled, dict[str, str]]:
     """A twin of wavelet channels alone, and the names of its first layer and pooling."""
     spec, overrides, stem, pool = _WITHOUT_FREE[kind]
-    compiled = wavetwin.compile(spec_of(spec), [*_ALL_WAVELET, *overrides])
+    compiled = compiled_once(spec_of(spec), *[*_ALL_WAVELET, *overrides])
     layer, pooling = ("features.0", "features.1") if spec[0] == "A" else ("conv1", "maxpool")
     return compiled, {f"{layer}.{k}": f"stem.wavelet.{v}" for k, v in stem.items()} | {
         f"{pooling}.{k}": f"pool.{v}" for k, v in pool.items()
@@ -138,7 +138,7 @@ def test_twins_without_free_channels_have_the_wavelet_blocks_names(kind: str):
     # Behind the first pooling the names are those of the twin with free channels, which are compared
     # with the published models'.
     spec = _WITHOUT_FREE[kind][0]
-    usual = reference_to_graph_names(wavetwin.compile(spec_of(spec)).graph)
+    usual = reference_to_graph_names(compiled_once(spec_of(spec)).graph)
     assert {k: v for k, v in names.items() if v.startswith("trunk.")} == {
         k: v for k, v in usual.items() if v.startswith("trunk.")
     }
@@ -174,7 +174,7 @@ def test_twins_without_free_channels_are_loaded(kind: str):
     images = torch.rand(2, 3, compiled.plan.data.image_size, compiled.plan.data.image_size)
     with torch.no_grad():
         expected = model(images)
-    trunk = reference_to_graph_names(wavetwin.compile(spec_of(_WITHOUT_FREE[kind][0])).graph)
+    trunk = reference_to_graph_names(compiled_once(spec_of(_WITHOUT_FREE[kind][0])).graph)
     given: dict[str, Tensor] = {}
     for theirs, ours in (
         first | {k: v for k, v in trunk.items() if v.startswith("trunk.")}
@@ -212,10 +212,10 @@ _ADAPTIVE = "pooling={free: max_adaptive_blur, wavelet: max_adaptive_blur}"
 def test_twins_that_were_never_published_say_so(
     spec: str, usual: tuple[str, ...], changes: tuple[str, ...], reason: str
 ):
-    compiled = wavetwin.compile(spec_of(spec), [*usual, *changes])
+    compiled = compiled_once(spec_of(spec), *[*usual, *changes])
     with pytest.raises(ValueError, match=reason):
         reference_to_graph_names(compiled.graph)
-    published = reference_to_graph_names(wavetwin.compile(spec_of(spec), usual).graph)
+    published = reference_to_graph_names(compiled_once(spec_of(spec), *usual).graph)
     given = dict.fromkeys(published, torch.zeros(1))
     with pytest.raises(WeightsError, match="missing: stem") as caught:
         wavetwin.from_reference_state_dict(given, compiled)

@@ -9,8 +9,8 @@ from functools import cache
 import pytest
 import torch
 
-import wavetwin
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import (
     OPERATIONS,
@@ -50,7 +50,7 @@ SPECS: tuple[tuple[str, tuple[str, ...]], ...] = (
 @cache
 def graphs() -> tuple[ModuleGraph, ...]:
     compiled = [
-        wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides) for spec, overrides in SPECS
+        compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides) for spec, overrides in SPECS
     ]
     return tuple(graph for each in compiled for graph in (each.graph, each.optimised_graph))
 

@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import wavetwin
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
     BlurPool,
@@ -130,7 +130,7 @@ def first_layer(spec: str, *overrides: str) -> nn.Module:
     Mixing weights are half or more: the normalisation after them divides their gradients, and every
     rounding in these, by their size.
     """
-    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
     with torch.device("meta"):
         network = build_module(compiled.optimised_graph)
     first = nn.Sequential(network.stem, network.pool).to_empty(device="cpu")

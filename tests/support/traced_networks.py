@@ -26,6 +26,7 @@ from torch.utils.tensorboard import SummaryWriter
 import wavetwin
 from tests.compiler.render.test_model_py import load_model_py
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.runtime import import_torchvision, leaf_modules
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
@@ -59,7 +60,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def _model(kind: str, optimise: bool = True) -> nn.Module:
     spec, overrides = KINDS[kind]
-    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
     graph = compiled.optimised_graph if optimise else compiled.graph
     if spec.startswith("cifar10"):
         # The first layer and two blocks; the rest of the trunk repeats them.
@@ -153,7 +154,7 @@ def test_model_py_is_traced_exported_and_compiled(tmp_path: Path):
 
 
 def test_a_networks_graph_is_written_for_tensorboard(tmp_path: Path):
-    model = load_model_py(wavetwin.compile(ROOT / "specs/digits/twin_mod.yaml")).build_model()
+    model = load_model_py(compiled_once(ROOT / "specs/digits/twin_mod.yaml")).build_model()
     with warnings.catch_warnings(), SummaryWriter(str(tmp_path)) as writer:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
@@ -221,7 +222,7 @@ def test_hooks_of_layers_run_once_in_a_traced_network():
 
 def test_containers_are_called_hooked_frozen_copied_and_pickled():
     model = wavetwin.build_model(
-        wavetwin.compile(ROOT / "specs/cifar10/R18wyC_mod.yaml"), num_classes=3
+        compiled_once(ROOT / "specs/cifar10/R18wyC_mod.yaml"), num_classes=3
     ).eval()
     shapes: list[torch.Size] = []
     layer4 = model.get_submodule("trunk.layer4")

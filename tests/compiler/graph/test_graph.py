@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import wavetwin
-from tests.support.shipped import SPEC_IDS, SPECS, published, spec_of
+from tests.support.shipped import SPEC_IDS, SPECS, compiled_once, published, spec_of
 from wavetwin.compiler.passes.invariants import check_invariants
 from wavetwin.explain.text_table import pass_table, show_document
 from wavetwin.ir.graph import ModuleGraph
@@ -15,7 +15,7 @@ PUBLISHED = published()
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_graph_has_the_published_parameters(name: str) -> None:
-    compiled = wavetwin.compile(spec_of(name))
+    compiled = compiled_once(spec_of(name))
     info = PUBLISHED[name]
     assert compiled.graph.parameters.trainable == info["trainable_parameters"]
     assert compiled.graph.parameters.frozen == 0
@@ -25,7 +25,7 @@ def test_graph_has_the_published_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_plan_has_the_published_hyper_parameters(name: str) -> None:
-    plan = wavetwin.compile(spec_of(name)).plan
+    plan = compiled_once(spec_of(name)).plan
     info = PUBLISHED[name]
     assert plan.epochs == info["epochs"]
     assert plan.optimizer.lr == info["lr"]
@@ -44,8 +44,8 @@ def test_plan_has_the_published_hyper_parameters(name: str) -> None:
 
 
 def test_macs_of_the_plain_networks() -> None:
-    assert wavetwin.compile(spec_of("AI")).graph.macs == 714_188_480
-    assert wavetwin.compile(spec_of("RI")).graph.macs == 3_663_761_408
+    assert compiled_once(spec_of("AI")).graph.macs == 714_188_480
+    assert compiled_once(spec_of("RI")).graph.macs == 3_663_761_408
 
 
 @pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
@@ -57,7 +57,7 @@ def test_documents_survive_json(path: Path) -> None:
 
 
 def test_documents_of_another_version_are_refused() -> None:
-    compiled = wavetwin.compile(spec_of("cnn"))
+    compiled = compiled_once(spec_of("cnn"))
     with pytest.raises(ValueError, match="wavetwin_graph is 2"):
         ModuleGraph.from_json(compiled.graph.to_json() | {"wavetwin_graph": 2})
     with pytest.raises(ValueError, match="wavetwin_plan is None"):
@@ -72,7 +72,7 @@ def test_graphs_keep_their_invariants(path: Path) -> None:
 
 
 def test_nodes_name_the_lines_that_they_come_from() -> None:
-    graph = wavetwin.compile(spec_of("Azh3wyI_mod")).graph
+    graph = compiled_once(spec_of("Azh3wyI_mod")).graph
     origin = graph.node("pool.wavelet.modulus").origin
     path, line = origin[0].split(":")
     assert path == "specs/alexnet/Azh3wyI_mod.yaml"
@@ -82,7 +82,7 @@ def test_nodes_name_the_lines_that_they_come_from() -> None:
 
 
 def test_show_document_has_what_the_contract_names() -> None:
-    compiled = wavetwin.compile(spec_of("AwyI"))
+    compiled = compiled_once(spec_of("AwyI"))
     document = show_document(compiled)
     assert document["input_shape"] == [3, 224, 224]
     assert document["output_shape"] == [1000]
@@ -94,7 +94,7 @@ def test_show_document_has_what_the_contract_names() -> None:
 
 
 def test_the_table_of_passes_names_them() -> None:
-    compiled = wavetwin.compile(spec_of("twin_mod"))
+    compiled = compiled_once(spec_of("twin_mod"))
     assert "take the real part early" in pass_table(compiled)
 
 
@@ -109,7 +109,7 @@ def test_images_too_small_are_refused_at_the_node(overrides: list[str], node_id:
     from wavetwin.diagnostics import CompileError
 
     with pytest.raises(CompileError) as caught:
-        wavetwin.compile(spec_of("AI"), overrides)
+        compiled_once(spec_of("AI"), *overrides)
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "does-not-fit"
     assert "has no output" in diagnostic.headline

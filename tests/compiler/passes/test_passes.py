@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import wavetwin
-from tests.support.shipped import SPEC_IDS, SPECS, spec_of
+from tests.support.shipped import SPEC_IDS, SPECS, compiled_once, spec_of
 from wavetwin.commands.cli import main
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.passes import PASSES, run_passes
@@ -15,7 +15,7 @@ from wavetwin.ir.operations import ParameterCounts, Relu
 
 
 def graph_of(name: str, *overrides: str) -> ModuleGraph:
-    return wavetwin.compile(spec_of(name), overrides).graph
+    return compiled_once(spec_of(name), *overrides).graph
 
 
 TRAINED = "stem.wavelet.trainable_filters=true"

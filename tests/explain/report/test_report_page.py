@@ -16,6 +16,7 @@ from tests.support.html_pages import Page
 from tests.support.paths import ROOT
 from tests.support.plans import make_plan
 from tests.support.run_files import ONE_CROP, epoch, record, shift_entry, write, write_run
+from tests.support.shipped import compiled_once
 from wavetwin.commands import cli
 from wavetwin.commands.report import draw_packets
 from wavetwin.compiler.compiled import Compiled
@@ -70,7 +71,7 @@ def scored(**changes: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def twin() -> Compiled:
-    return wavetwin.compile(ROOT / "specs/digits/twin_mod.yaml")
+    return compiled_once(ROOT / "specs/digits/twin_mod.yaml")
 
 
 def trained(folder: Path, compiled: Compiled, **changes: Any) -> tuple[Path, dict[str, Any]]:
@@ -441,8 +442,8 @@ def test_pages_of_five_runs_and_of_none_trained(tmp_path: Path) -> None:
 def test_differences_are_of_experiments_not_of_runs(tmp_path: Path, twin: Compiled) -> None:
     first, _ = trained(tmp_path / "runs", twin)
     again, _ = trained(tmp_path / "runs", twin, suffix="-2")
-    other, _ = trained(tmp_path / "runs", wavetwin.compile(ROOT / "specs/digits/twin.yaml"))
-    seeded = wavetwin.compile(ROOT / "specs/digits/twin.yaml", ["training.seed=3"])
+    other, _ = trained(tmp_path / "runs", compiled_once(ROOT / "specs/digits/twin.yaml"))
+    seeded = compiled_once(ROOT / "specs/digits/twin.yaml", *["training.seed=3"])
     seed, _ = trained(tmp_path / "runs", seeded)
     page = page_of([first, again, other, seed], tmp_path)
     assert f"from {first.name} to {other.name}" in page.text

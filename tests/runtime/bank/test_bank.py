@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import wavetwin
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from tests.support.tree_packets import TreePackets
 from wavetwin.runtime.bank import BankInfo, mixed_packets
 from wavetwin.runtime.bank.derivative import MixedMaps, mixed_maps
@@ -86,7 +86,7 @@ def stem_of(
 
 def published_stem(spec: str, height: int, width: int) -> Stem:
     """Return a published twin's stem, from its graph as written, for an image of any size."""
-    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml")
+    compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml")
     nodes = {node.id: node.attributes for node in compiled.graph.nodes}
     packets, free = nodes["stem.wavelet.packets"], nodes["stem.free"]
     is_complex = "pool.wavelet.modulus" in nodes

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 
 import wavetwin
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.runtime import EnergyNorm
 
 
@@ -48,7 +49,7 @@ def test_weight_averaging_sets_the_mean_over_the_batches(others: list[nn.Module]
 
 
 def test_weight_averaging_of_a_twin():
-    twin = wavetwin.build_model(wavetwin.compile(ROOT / "specs/digits/twin_mod.yaml"))
+    twin = wavetwin.build_model(compiled_once(ROOT / "specs/digits/twin_mod.yaml"))
     images = [torch.randn(4, 1, 32, 32) for _ in range(2)]
     norm = twin.get_submodule("pool.wavelet.norm")
     seen: list[Tensor] = []
@@ -123,7 +124,7 @@ def test_state_dicts_and_copies():
 
 def test_synchronised_norms_are_refused_and_the_remedy_works():
     """Torch's synchronised norm subtracts the mean: another function."""
-    twin = wavetwin.build_model(wavetwin.compile(ROOT / "specs/cifar10/R18wyC_mod.yaml"))
+    twin = wavetwin.build_model(compiled_once(ROOT / "specs/cifar10/R18wyC_mod.yaml"))
     convert = nn.SyncBatchNorm.convert_sync_batchnorm
     with pytest.raises(
         AttributeError, match=r"model.trunk = SyncBatchNorm.convert_sync_batchnorm\("

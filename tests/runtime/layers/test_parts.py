@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import wavetwin
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
@@ -46,7 +47,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 @cache
 def _compiled(kind: str) -> Compiled:
     spec, overrides = KINDS[kind]
-    return wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    return compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
 
 
 def _first_layers(kind: str) -> tuple[nn.Module, nn.Module]:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-import wavetwin
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.runtime.network.build import GraphError, build_module, initialise
 
@@ -26,7 +26,7 @@ TWINS = [
 
 
 def _graph(spec: str, *overrides: str) -> ModuleGraph:
-    return wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides).graph
+    return compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides).graph
 
 
 def _images(graph: ModuleGraph, count: int = 2) -> torch.Tensor:
@@ -80,7 +80,7 @@ def test_macs_are_those_that_torch_counts(spec: str, overrides: tuple[str, ...])
 
 @pytest.mark.parametrize(("spec", "overrides"), TWINS)
 def test_the_optimised_first_layers_compute_the_same(spec: str, overrides: tuple[str, ...]):
-    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
     written, optimised = (
         nn.ModuleDict({name: network.get_submodule(name) for name in ("stem", "pool")}).double()
         for network in (build_module(compiled.graph), build_module(compiled.optimised_graph))
@@ -123,7 +123,7 @@ UNPUBLISHED = [
 def test_written_and_optimised_first_layers_agree_at_odd_sizes(
     spec: str, overrides: tuple[str, ...]
 ):
-    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
     written, optimised = (_first_layer(g) for g in (compiled.graph, compiled.optimised_graph))
     optimised.load_state_dict(written.state_dict())
     generator = torch.Generator().manual_seed(0)
@@ -162,7 +162,7 @@ def test_rules_and_packet_lists_are_the_same_layer():
 
 
 def test_real_networks_compute_no_imaginary_packets():
-    compiled = wavetwin.compile(ROOT / "specs/cifar10/R18wyC.yaml")
+    compiled = compiled_once(ROOT / "specs/cifar10/R18wyC.yaml")
     written, optimised = (build_module(g) for g in (compiled.graph, compiled.optimised_graph))
     flops = []
     for network in (written, optimised):

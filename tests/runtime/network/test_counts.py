@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-import wavetwin
-from tests.support.shipped import SPEC_IDS, SPECS
+from tests.support.shipped import SPEC_IDS, SPECS, compiled_once
 from wavetwin.runtime.network.build import build_module
 
 COUNTED = ("conv2d", "linear", "colour_mixing", "packets", "packet_mixing", "colour_mixing_after")
@@ -16,7 +15,7 @@ COUNTED = ("conv2d", "linear", "colour_mixing", "packets", "packet_mixing", "col
 
 @pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
 def test_the_graph_is_what_torch_builds_and_counts(path: Path) -> None:
-    graph = wavetwin.compile(path).graph
+    graph = compiled_once(path).graph
     with torch.device("meta"):
         model = build_module(graph).eval()
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-import wavetwin
 from tests.support.golden_weights import (
     golden_arrays,
     golden_shapes,
@@ -17,6 +16,7 @@ from tests.support.golden_weights import (
     relative_error,
 )
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.importing.reference_names import reference_constants, reference_to_graph_names
 from wavetwin.importing.weights import convert_state_dict
 from wavetwin.runtime.network.build import Network, build_module
@@ -79,7 +79,7 @@ def _network(
 
     What the weights leave out (counters, filters) keeps the value that the network is built with.
     """
-    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
     shapes = golden_shapes(file, entry)
     names = reference_to_graph_names(compiled.graph)
     assert shapes.keys() == names.keys() | reference_constants(compiled.graph)
@@ -110,7 +110,7 @@ def _entries(file: str) -> set[str]:
 def test_stems(entry: str, optimise: bool):
     spec, overrides = STEMS[entry]
     # Without the trunk, whose weights take time to draw.
-    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
     names = reference_to_graph_names(compiled.graph)
     state = {
         ours: value.squeeze(-1) if value.ndim == 5 else value

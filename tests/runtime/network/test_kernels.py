@@ -14,6 +14,7 @@ from torch import nn
 
 import wavetwin
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.explain.show.kernel_picture import draw_kernels
@@ -86,7 +87,7 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def _compiled(variant: str) -> Compiled:
     spec, overrides = VARIANTS[variant]
-    return wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    return compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
 
 
 def _stem(graph: ModuleGraph) -> nn.Module:
@@ -198,7 +199,7 @@ def test_centre_frequencies_are_the_packets():
 
 
 def test_weights_of_another_model_are_refused():
-    twin, cnn = _compiled("grey images"), wavetwin.compile(ROOT / "specs/digits/cnn.yaml")
+    twin, cnn = _compiled("grey images"), compiled_once(ROOT / "specs/digits/cnn.yaml")
     with pytest.raises(GraphError, match=r"have no stem.wavelet.mixing.0.weight"):
         resulting_kernel(build_module(cnn.graph), twin.graph)
     with pytest.raises(GraphError, match="no stem"):
@@ -243,7 +244,7 @@ def test_show_draws_kernels(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "    packets  " in printed.out
     with Image.open(first) as picture:
         assert picture.format == "PNG"
-    compiled = wavetwin.compile(ROOT / "specs/digits/twin_mod.yaml")
+    compiled = compiled_once(ROOT / "specs/digits/twin_mod.yaml")
     model = wavetwin.build_model(compiled)
     weights = tmp_path / "weights.safetensors"
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, weights)
@@ -265,7 +266,7 @@ def test_show_refuses_what_it_cannot_draw(tmp_path: Path, capsys: pytest.Capture
     picture = tmp_path / "kernels.png"
     assert _show("--kernels", str(picture), "--checkpoint", str(tmp_path / "no")) == 2
     assert "is not there" in capsys.readouterr().err
-    other = wavetwin.build_model(wavetwin.compile(ROOT / "specs/digits/cnn.yaml"))
+    other = wavetwin.build_model(compiled_once(ROOT / "specs/digits/cnn.yaml"))
     weights = tmp_path / "other.safetensors"
     save_file({k: v.contiguous() for k, v in other.state_dict().items()}, weights)
     assert _show("--kernels", str(picture), "--checkpoint", str(weights)) == 2

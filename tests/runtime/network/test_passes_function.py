@@ -14,7 +14,7 @@ from torch import nn
 
 import wavetwin
 from tests.support.paths import ROOT
-from tests.support.shipped import SPECS
+from tests.support.shipped import SPECS, compiled_once
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.diagnostics import CompileError
@@ -129,7 +129,7 @@ def shipped() -> dict[str, Compiled]:
     """Return a shipped spec for every first layer and pooling, the smallest trunk first."""
     found: dict[object, Compiled] = {}
     for path in SPECS:
-        compiled = wavetwin.compile(path)
+        compiled = compiled_once(path)
         nodes = tuple(
             (node.id, node.op, node.inputs, tuple(node.attributes.items()))
             for node in compiled.graph
@@ -168,7 +168,7 @@ VARIANTS = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_pass_keeps_the_function_of_variants(name: str):
     spec, overrides = VARIANTS[name]
-    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", overrides)
+    compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
     compare_passes(compiled)
 
 
@@ -224,7 +224,7 @@ def test_every_pass_keeps_the_function_of_random_specs(
 ):
     spec, changes = chosen
     try:
-        compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", changes)
+        compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *changes)
     except CompileError:
         assume(False)
         raise
@@ -243,7 +243,7 @@ def test_passes_change_no_name(name: str):
 
 
 def test_the_pair_between_stem_and_pooling():
-    compiled = wavetwin.compile(ROOT / "specs/digits/twin_mod.yaml")
+    compiled = compiled_once(ROOT / "specs/digits/twin_mod.yaml")
     network = wavetwin.build_model(compiled)
     images = torch.randn(2, 1, 33, 38)
     free, (real, imaginary) = network.stem(images)
@@ -263,8 +263,8 @@ def test_the_pair_between_stem_and_pooling():
 
 
 def test_initial_weights_and_lambdas_do_not_depend_on_the_passes():
-    compiled = wavetwin.compile(
-        ROOT / "specs/cifar10/R18wyC_mod.yaml", ("stem.wavelet.regularisation=0.01",)
+    compiled = compiled_once(
+        ROOT / "specs/cifar10/R18wyC_mod.yaml", *("stem.wavelet.regularisation=0.01",)
     )
     written, optimised = (wavetwin.build_model(compiled, optimise=o) for o in (False, True))
     for name, value in written.state_dict().items():

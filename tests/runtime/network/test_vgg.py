@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import wavetwin
-from tests.support.shipped import spec_of
+from tests.support.shipped import compiled_once, spec_of
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.runtime.network.build import build_module
@@ -27,7 +27,7 @@ def compiled_as(architecture: str) -> Compiled:
         f"backbone.arch={architecture}",
         "data={dataset: folder, num_classes: 10, image_size: 32, validation: 0}",
     )
-    return wavetwin.compile(spec_of("V11bC"), overrides)
+    return compiled_once(spec_of("V11bC"), *overrides)
 
 
 def theirs_without_weights(architecture: str) -> nn.Module:
@@ -97,7 +97,7 @@ def test_torchvisions_weights_give_torchvisions_logits() -> None:
 )
 def test_parameters_are_the_published_numbers(architecture: str, parameters: int) -> None:
     overrides = (f"backbone.arch={architecture}", IMAGENET)
-    compiled = wavetwin.compile(spec_of("V11bC"), overrides)
+    compiled = compiled_once(spec_of("V11bC"), *overrides)
     assert compiled.graph.parameters.trainable == parameters
 
 
@@ -117,8 +117,8 @@ def test_weights_begin_as_torchvisions_do() -> None:
 def test_a_blurring_trunk_has_maps_of_the_same_sizes() -> None:
     """Each maximum of 2 x 2 at steps of 2 becomes one at every position and a blur by two."""
     overrides = (IMAGENET, "pooling.free=max_blur", "backbone.downsampling=blur")
-    strided = wavetwin.compile(spec_of("V11bC"), overrides[:1]).graph
-    blurring = wavetwin.compile(spec_of("V11bC"), overrides).graph
+    strided = compiled_once(spec_of("V11bC"), *overrides[:1]).graph
+    blurring = compiled_once(spec_of("V11bC"), *overrides).graph
     halved = [node for node in strided if node.op == "max_pool"]
     maxima = [node for node in blurring if node.op == "max_pool"]
     blurs = [node for node in blurring if node.op == "blur_pool"]

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-import wavetwin
 from tests.support.paths import ROOT
+from tests.support.shipped import compiled_once
 from wavetwin.runtime.layers import PacketMixing
 from wavetwin.runtime.network.build import GraphError, build_module
 from wavetwin.runtime.training.losses import l1_linf_penalty, regularisation
@@ -69,11 +69,11 @@ def test_what_stands_in_a_bands_place_needs_a_weight():
 
 
 def test_build_takes_the_lambdas_from_the_plan():
-    compiled = wavetwin.compile(ROOT / "specs/alexnet/AwyI.yaml")
+    compiled = compiled_once(ROOT / "specs/alexnet/AwyI.yaml")
     assert compiled.plan.regularisation is not None
     with torch.device("meta"):
         network = build_module(compiled.graph, plan=compiled.plan)
     assert network.get_submodule("stem.wavelet.mixing").lambdas == (0.0, 0.0041, 0.00032)
-    cnn = wavetwin.compile(ROOT / "specs/digits/twin.yaml").graph
+    cnn = compiled_once(ROOT / "specs/digits/twin.yaml").graph
     with pytest.raises(GraphError, match=r"stem.wavelet.mixing is not a packet mixing of 3 bands"):
         build_module(cnn, plan=compiled.plan)
