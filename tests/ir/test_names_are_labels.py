@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.poolings import POOLINGS
 
@@ -46,6 +47,12 @@ KINDS = (
         frozenset({"downsampling"}),
         frozenset({"ir/blurring.py", "compiler/schema/network.py"}),
         frozenset({"blur", "adaptive_blur"}),
+    ),
+    Kind(
+        "architecture",
+        frozenset(ARCHITECTURES) | {each.family for each in ARCHITECTURES.values()},
+        frozenset({"arch", "family"}),
+        frozenset(),
     ),
 )
 """A table joins by its line here."""
@@ -160,6 +167,11 @@ def test_no_name_decides_anything(kind: Kind) -> None:
 def test_an_offence_is_found(source: str) -> None:
     assert offences(KINDS[0], {"compiler/other.py": list(comparisons(source))})
     assert not offences(KINDS[0], {"ir/poolings.py": list(comparisons(source))})
+
+
+def test_an_offence_against_architectures_is_found() -> None:
+    source = "if spec.backbone.arch != 'sequential' or row.family == 'ResNets': pass"
+    assert offences(KINDS[-1], {"compiler/other.py": list(comparisons(source))})
 
 
 def test_other_tables_have_the_same_words() -> None:

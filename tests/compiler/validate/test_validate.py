@@ -279,7 +279,7 @@ def test_forms_are_read_from_the_schema():
     assert form_at(("stem", "wavelet", "levels")).bounds == "from 1 to 4"
     assert form_at(("training", "optimizer", "betas")).num_items == 2
     assert form_at(("stem", "wavelet", "color_mixing", "position")).choices == ("before", "after")
-    assert form_at(("stem", "wavelet", "regularisation", 3)).caption == "a number"
+    assert form_at(("stem", "wavelet", "regularisation", 3)).label == "a number"
     assert form_at(("stem", "nothing", "here")) is None
     assert sections_with("lr") == ["training.optimizer"]
 

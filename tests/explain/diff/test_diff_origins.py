@@ -59,9 +59,9 @@ def test_a_line_a_default_and_what_decides_it() -> None:
             "default, by pooling.free (specs/base/blur.yaml:7)",
         ),
         "pooling.free": (
-                "default, by backbone.arch (specs/base/alexnet.yaml:5)",
-                "specs/base/blur.yaml:7",
-            ),
+            "default, by backbone.arch (specs/base/alexnet.yaml:5)",
+            "specs/base/blur.yaml:7",
+        ),
     }
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import wavetwin
 from tests.support.shipped import compiled_once, spec_of
 from wavetwin.compiler.compiled import Compiled
+from wavetwin.importing.reference_names import reference_to_graph_names
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.torchvision_compat import import_torchvision
@@ -30,7 +32,7 @@ def compiled_as(architecture: str) -> Compiled:
     return compiled_once(spec_of("V11bC"), *overrides)
 
 
-def theirs_without_weights(architecture: str) -> nn.Module:
+def theirs_without_weights(architecture: str) -> Any:
     import_torchvision()
     from torchvision import models
 
@@ -38,19 +40,17 @@ def theirs_without_weights(architecture: str) -> nn.Module:
         return models.get_model(architecture, num_classes=10).double().eval()
 
 
-def random_state(shapes: dict[str, Tensor], with_classifier: bool) -> dict[str, Tensor]:
-    """Return weights of the size that keeps maps even; the classifier's take no memory if unused."""
+def random_state(shapes: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of the size that keeps maps even."""
     generator = torch.Generator().manual_seed(0)
     state: dict[str, Tensor] = {}
     for name, like in shapes.items():
         if not like.is_floating_point():
             state[name] = torch.zeros(like.shape, dtype=like.dtype)
-        elif name.startswith("classifier.") and not with_classifier:
-            state[name] = torch.zeros((), dtype=torch.float64).expand(like.shape)
-        else:
-            drawn = torch.empty(like.shape, dtype=torch.float64).uniform_(generator=generator)
-            fan_in = like[0].numel()
-            state[name] = drawn.sub_(0.5).mul_((24 / fan_in) ** 0.5) if fan_in > 1 else drawn
+            continue
+        drawn = torch.empty(like.shape, dtype=torch.float64).uniform_(generator=generator)
+        fan_in = like[0].numel()
+        state[name] = drawn.sub_(0.5).mul_((24 / fan_in) ** 0.5) if fan_in > 1 else drawn
     return state
 
 
@@ -67,13 +67,15 @@ def compare(ours: Tensor, theirs: Tensor) -> None:
 
 @pytest.mark.parametrize("architecture", NAMES)
 def test_torchvisions_weights_give_torchvisions_features(architecture: str) -> None:
-    compiled, theirs = compiled_as(architecture), theirs_without_weights(architecture)
-    state = random_state(theirs.state_dict(), with_classifier=False)
-    theirs.load_state_dict(state, assign=True)
-    converted = wavetwin.from_reference_state_dict(state, compiled)
+    graph, theirs = compiled_as(architecture).graph, theirs_without_weights(architecture)
+    state = random_state(theirs.features.state_dict(prefix="features."))
+    theirs.load_state_dict(state, strict=False, assign=True)
     with torch.device("meta"):
-        network = build_module(without_classifier(compiled.graph)).double().eval()
-    network.load_state_dict({name: converted[name] for name in network.state_dict()}, assign=True)
+        network = build_module(without_classifier(graph)).double().eval()
+    names = {ours: name for name, ours in reference_to_graph_names(graph).items()}
+    network.load_state_dict(
+        {ours: state[names[ours]] for ours in network.state_dict()}, assign=True
+    )
     images = torch.rand(2, 3, 40, 36, dtype=torch.float64)
     with torch.no_grad():
         compare(network(images), theirs.avgpool(theirs.features(images)))
@@ -81,7 +83,7 @@ def test_torchvisions_weights_give_torchvisions_features(architecture: str) -> N
 
 def test_torchvisions_weights_give_torchvisions_logits() -> None:
     compiled, theirs = compiled_as("vgg16"), theirs_without_weights("vgg16")
-    state = random_state(theirs.state_dict(), with_classifier=True)
+    state = random_state(theirs.state_dict())
     theirs.load_state_dict(state, assign=True)
     with torch.device("meta"):
         network = build_module(compiled.graph).double().eval()
