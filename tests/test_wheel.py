@@ -79,15 +79,21 @@ def test_a_wheel_in_a_repository_of_specs(installed: Path, tmp_path: Path) -> No
 
     # Built by the installed wheel itself, in a process that sees no checkout.
     environment = os.environ | {"PYTHONPATH": str(site)}
-    code = "import wavetwin.commands.cli, sys; sys.exit(wavetwin.commands.cli.main(sys.argv[1:]))"
+    code = (
+        "import sys; from wavetwin.commands.cli import main; file = sys.argv[1];"
+        "sys.exit(main(['build', file]) or main(['diff', file, file, '--html', 'page.html']))"
+    )
     result = subprocess.run(
-        [sys.executable, "-c", code, "build", str(spec)],
+        [sys.executable, "-c", code, str(spec)],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
         check=False,
     )
     assert result.returncode == 0, result.stderr.decode()
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "Both have the digest" in page
     manifest = json.loads((tmp_path / "generated" / "a" / "manifest.json").read_bytes())
     assert manifest["sources"] == [source.to_json() for source in provenance.sources]
 

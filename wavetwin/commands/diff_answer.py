@@ -15,6 +15,8 @@ from wavetwin.explain.diff.source import SourceRequest, refused
 if TYPE_CHECKING:
     import argparse
 
+    from markupsafe import Markup
+
     from wavetwin.explain.diff.tensors import TensorChanges, TensorInfo
     from wavetwin.explain.weight_values import TensorDifference
 
@@ -66,7 +68,7 @@ def diff_command(options: argparse.Namespace, colour: bool = False) -> Answer:
     return _answer_pair(_compare(sources[0], sources[1], options.values), options, colour)
 
 
-def diff_fragment(first: Path, second: Path, level: int = 2) -> str:
+def diff_fragment(first: Path, second: Path, level: int = 2) -> Markup:
     """Return the difference of two runs, builds or specs as HTML with the classes of a page.
 
     Args:
@@ -140,25 +142,10 @@ def _edit_text(sources: Sequence[SourceRequest]) -> str:
     )
 
 
-def _edit_html(sources: Sequence[SourceRequest]) -> str:
-    from wavetwin.explain.html import as_html
-
-    return "".join(
-        f"<h2>Scripts of {as_html(label)}, edited after the build</h2><pre>{as_html(text)}</pre>"
-        for label, text in _edit_blocks(sources).items()
-    )
-
-
 def _left_out_text(left_out: Sequence[str]) -> str:
     return "".join(f"\nleft out: {printable(caption)}" for caption in left_out) + (
         "\n" if left_out else ""
     )
-
-
-def _left_out_html(left_out: Sequence[str]) -> str:
-    from wavetwin.explain.html import as_html
-
-    return "".join(f'<p class="note">left out: {as_html(caption)}</p>' for caption in left_out)
 
 
 def _distinct(sources: Sequence[SourceRequest]) -> list[SourceRequest]:
@@ -236,8 +223,7 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
         text = "\n".join(blocks) + _edit_text(pair.sources) + _left_out_text(left_out)
     messages = ""
     if options.html is not None:
-        remarks = _edit_html(pair.sources) + _left_out_html(left_out)
-        messages = _write_page(pair, Path(options.html), options.full, remarks)
+        messages = _write_page(pair, Path(options.html), options.full, left_out)
     return Answer(text, messages, pair.same)
 
 
@@ -321,13 +307,12 @@ def _answer_several(
         from wavetwin.explain.diff.fragment import several_html
 
         title = ", ".join(source.label for source in sources)
-        body = several_html(several, full=options.full)
-        body += _edit_html(sources) + _left_out_html(left_out)
-        messages = _write(Path(options.html), title, body)
+        table = several_html(several, full=options.full)
+        messages = _write(Path(options.html), title, table, sources, left_out)
     return Answer(text, messages, several.is_empty)
 
 
-def _write_page(pair: _Pair, file: Path, full: bool, remarks: str) -> str:
+def _write_page(pair: _Pair, file: Path, full: bool, left_out: Sequence[str]) -> str:
     if pair.difference is None:
         raise refused(
             "nothing-to-compare",
@@ -335,19 +320,36 @@ def _write_page(pair: _Pair, file: Path, full: bool, remarks: str) -> str:
             next(each.shown for each in pair.sources if each.experiment is None),
             "leave --html out",
         )
-    from wavetwin.explain.diff.fragment import difference_html, weights_html
+    from wavetwin.explain.diff.fragment import difference_html
 
     title = f"{pair.sources[0].label} -> {pair.sources[1].label}"
-    body = difference_html(pair.difference, full=full)
-    return _write(file, title, body + weights_html(_weights_blocks(pair, full=full)) + remarks)
+    difference = difference_html(pair.difference, full=full)
+    weights = _weights_blocks(pair, full=full)
+    return _write(file, title, difference, pair.sources, left_out, weights)
 
 
-def _write(file: Path, title: str, body: str) -> str:
+def _write(
+    file: Path,
+    title: str,
+    difference: Markup,
+    sources: Sequence[SourceRequest],
+    left_out: Sequence[str],
+    weights: Sequence[str] = (),
+) -> str:
+    """Write the page of a difference, and return the line that names it."""
     from wavetwin.explain.html import render_page
     from wavetwin.files.atomic import write_file
 
+    page = render_page(
+        title,
+        "difference",
+        difference=difference,
+        weights=weights,
+        edits=list(_edit_blocks(sources).items()),
+        left_out=left_out,
+    )
     try:
-        write_file(file, render_page(title, body))
+        write_file(file, page)
     except OSError as error:
         raise refused(
             "cannot-write",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from wavetwin.explain.pictures.frequency_plane import Cell, frequency_plane
 
 if TYPE_CHECKING:
     import argparse
+
+    from markupsafe import Markup
 
     from wavetwin.explain.report import PacketWeights
 
@@ -88,12 +89,13 @@ def draw_packets(packets: PacketWeights, title: str) -> str:
     )
 
 
-def _difference(first: Path, second: Path) -> str:
-    """Return what differs between two runs; where a spec no longer compiles, that it does not."""
+def _difference(first: Path, second: Path) -> Markup:
+    """Return what differs between two runs as HTML; a warning where a spec no longer compiles."""
     from wavetwin.commands.diff_answer import diff_fragment
+    from wavetwin.explain.html import remark
 
     try:
         return diff_fragment(first, second, level=4)
     except CompileError as error:
         faults = "; ".join(f"{fault.code}: {fault.headline}" for fault in error.diagnostics)
-        return f'<p class="warning">What differs cannot be told: {html.escape(faults)}</p>'
+        return remark(f"The difference cannot be computed: {faults}", "warning")

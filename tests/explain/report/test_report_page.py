@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from markupsafe import Markup
 from safetensors.torch import save_file
 
 import wavetwin
@@ -31,8 +32,8 @@ SCORES = "Scores with 95 % intervals over images"
 COSTS = "Cost of the models"
 
 
-def difference(first: Path, second: Path) -> str:
-    return f"<p>from {first.name} to {second.name}</p>"
+def difference(first: Path, second: Path) -> Markup:
+    return Markup("<p>from {} to {}</p>").format(first.name, second.name)
 
 
 PARTS = CompilerParts(difference, draw_packets)
@@ -474,7 +475,9 @@ def test_page_of_built_specs_tells_what_differs(
     assert "modulus" in page.text
     (runs[1] / "spec.lock.yaml").write_text("wavetwin: 1\nnme: x\n", encoding="utf-8")
     assert cli.main(["report", *map(str, runs), "-o", "b.html"]) == 0
-    assert "What differs cannot be told: " in (tmp_path / "b.html").read_text(encoding="utf-8")
+    assert "The difference cannot be computed: " in (tmp_path / "b.html").read_text(
+        encoding="utf-8"
+    )
     assert "unknown-field" in (tmp_path / "b.html").read_text(encoding="utf-8")
 
 

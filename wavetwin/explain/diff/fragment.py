@@ -1,9 +1,10 @@
-"""Fragment: differences as HTML for pages and reports, with the classes of `wavetwin.explain.html`."""
+"""Show differences as HTML, for pages and reports, by the templates `difference*.html.j2`."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+
+from markupsafe import Markup
 
 from wavetwin.compiler.schema import WaveletSpec
 from wavetwin.explain.diff.costs import Cost
@@ -20,45 +21,33 @@ from wavetwin.explain.diff.text import (
     total_rows,
 )
 from wavetwin.explain.diff.wording import signed
-from wavetwin.explain.html import Html, figure, table
+from wavetwin.explain.html import figure, fill, table
 
 
-def difference_html(difference: Difference, *, full: bool = False, level: int = 2) -> str:
+def difference_html(difference: Difference, *, full: bool = False, level: int = 2) -> Markup:
     """Return a difference as HTML; `level` is that of its headings."""
-    parts = list(_levels(difference, full=full))
-    return "\n".join(
-        f"<section>\n<h{level}>{html.escape(title)}</h{level}>\n{body}\n</section>"
-        for title, body in parts
-    )
+    return _fill("levels", list(_levels(difference, full=full)), level)
 
 
-def several_html(several: Several, *, full: bool = False) -> str:
+def several_html(several: Several, *, full: bool = False) -> Markup:
     """Return the table of several experiments as HTML, a table for each level."""
     header = ["", *(each.label for each in several.experiments)]
-    parts = ["<p>declaration: no difference</p>"] if several.is_empty else []
+    tables: list[Markup] = []
     for section in table_sections(several, full=full):
         rows = [["" if cell == "-" else cell for cell in row] for row in section.rows]
-        parts.append(table(section.title, header, rows))
-    return "\n".join(parts)
+        tables.append(table(section.title, header, rows))
+    return _fill("several", several.is_empty, tables)
 
 
-def weights_html(blocks: Sequence[str]) -> str:
-    """Return what is said of weights, in lines, as HTML; nothing where nothing is."""
-    if not blocks:
-        return ""
-    lines = html.escape("\n".join(blocks))
-    return f"\n<section>\n<h2>Weights</h2>\n<pre>{lines}</pre>\n</section>"
-
-
-def _levels(difference: Difference, *, full: bool) -> Iterator[tuple[str, str]]:
+def _levels(difference: Difference, *, full: bool) -> Iterator[tuple[str, Markup]]:
+    """Yield the title of each level of a difference, and what it shows."""
     if difference.is_empty:
-        digest = difference.after.compiled.digest[:12]
-        yield "No difference", f"<p>Both have the digest <code>{digest}</code>.</p>"
+        yield "No difference", _fill("same", difference.after.compiled.digest[:12])
     else:
         yield "Declaration", _declaration(difference, full=full)
         yield "Model", _model(difference, full=full)
         if difference.effects:
-            yield "Mathematics", _mathematics(difference)
+            yield "Mathematics", _fill("mathematics", difference.effects)
         yield "Training", _training(difference)
     rows = [score_cells(row) for row in shown_scores(difference)]
     if rows:
@@ -66,7 +55,7 @@ def _levels(difference: Difference, *, full: bool) -> Iterator[tuple[str, str]]:
         yield "Scores", table("Scores", ["score", "", *labels, "difference"], rows)
 
 
-def _declaration(difference: Difference, *, full: bool) -> str:
+def _declaration(difference: Difference, *, full: bool) -> Markup:
     rows = declaration_rows(difference.fields, full=full)
     return table(
         f"Declaration: {declaration_title(rows)}",
@@ -77,72 +66,52 @@ def _declaration(difference: Difference, *, full: bool) -> str:
     )
 
 
-def _model(difference: Difference, *, full: bool) -> str:
+def _model(difference: Difference, *, full: bool) -> Markup:
     model = difference.model
     if not model.differing:
-        return "<p>The same layers, parameters and cost.</p>"
+        return _fill("sentence", "The same layers, parameters and cost.")
     rows = layer_rows(model, full=full)
     header = ["layer", "parameters", "MACs", "memory, bytes"]
-    cells = [(_layer(row), *_costs(row.cost)) for row in rows]
-    cells.append((Html("total"), *_costs(model.after - model.before)))
-    info = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>"
-        for name, value in total_rows(difference)
-    )
+    cells: list[tuple[str, ...]] = [(_layer(row), *_costs(row.cost)) for row in rows]
+    cells.append(("total", *_costs(model.after - model.before)))
     layers = table(
         f"Model: {model_title(model)}",
         header,
         cells,
         row_classes=[*(row.kind for row in rows), ""],
     )
-    return f'{layers}\n<dl class="facts">{info}</dl>\n{_plane(difference)}'
+    return _fill("model", layers, total_rows(difference), _plane(difference))
 
 
-def _layer(row: LayerRow) -> Html:
+def _layer(row: LayerRow) -> Markup:
     """Return a layer's name with, on a line of their own, its operation and shape."""
-    caption = ", ".join(text for text in (row.what, row.shape) if text)
-    details = f"<br><small>{html.escape(caption)}</small>" if caption else ""
-    return Html(html.escape(row.name) + details)
+    details = ", ".join(text for text in (row.what, row.shape) if text)
+    return _fill("layer", row.name, details)
 
 
 def _costs(cost: Cost) -> tuple[str, str, str]:
     return signed(cost.parameters), signed(cost.macs), signed(cost.activation_bytes)
 
 
-def _mathematics(difference: Difference) -> str:
-    items: list[str] = []
-    for effect in difference.effects:
-        source = f" <small>[{html.escape(effect.source)}]</small>" if effect.source else ""
-        items.append(
-            f"<dt>{html.escape(effect.kind)}</dt><dd>{html.escape(effect.text)}{source} "
-            f"{html.escape(effect.numbers)}</dd>"
-        )
-    return "<dl>\n" + "\n".join(items) + "\n</dl>"
-
-
-def _training(difference: Difference) -> str:
+def _training(difference: Difference) -> Markup:
     plan = difference.plan
-    parts: list[str] = []
-    if plan.rows:
-        rows = [(row.label, row.before, row.after) for row in plan.rows]
-        header = ["", difference.before.label, difference.after.label]
-        parts.append(table("Training plan", header, rows, kind="words"))
     if not plan.rows and not plan.notes:
-        return "<p>The same plan.</p>"
-    notes = plan_notes(plan)
-    parts += [f'<p class="note">{html.escape(note)}</p>' for note in notes]
-    return "\n".join(parts)
+        return _fill("sentence", "The same plan.")
+    rows = [(row.label, row.before, row.after) for row in plan.rows]
+    header = ["", difference.before.label, difference.after.label]
+    shown = table("Training plan", header, rows, kind="words") if rows else None
+    return _fill("training", shown, plan_notes(plan))
 
 
-def _plane(difference: Difference) -> str:
+def _plane(difference: Difference) -> Markup | None:
     """Return the packets of both in the frequency plane, where they differ and share a plane."""
     first = difference.before.compiled.spec.stem.wavelet
     second = difference.after.compiled.spec.stem.wavelet
     if first is None or second is None:
-        return ""
+        return None
     kept = _kept(first), _kept(second)
     if (first.transform, first.levels) != (second.transform, second.levels) or kept[0] == kept[1]:
-        return ""
+        return None
     from wavetwin.explain.pictures.colours import PAPER, category
     from wavetwin.explain.pictures.frequency_plane import Cell, frequency_plane
 
@@ -169,7 +138,11 @@ def _plane(difference: Difference) -> str:
         transform=second.transform,
         legend=[*legend, (Cell(PAPER), "in neither")],
     )
-    return figure(Html(picture), "Packets of both in the frequency plane.")
+    return figure(Markup(picture), "Packets of both in the frequency plane.")
+
+
+def _fill(macro: str, *values: object) -> Markup:
+    return fill("difference_parts", macro, *values)
 
 
 def _kept(wavelet: WaveletSpec) -> set[int]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wavetwin.explain.html import figure, table
+from markupsafe import Markup
+
+from wavetwin.explain.html import figure, fill, table
 from wavetwin.explain.pictures.line_plot import LinePlot, Look, Series, draw_plot, key_of
 from wavetwin.explain.report.against_published import match_published
 from wavetwin.explain.report.overview import curve_of
-from wavetwin.explain.report.page import Part, remarks_html
+from wavetwin.explain.report.page import Part
 from wavetwin.explain.report.runs import Run
 from wavetwin.published import PublishedModel
 
@@ -27,10 +29,7 @@ def curves_part(runs: Sequence[Run]) -> Part:
     """Return the curves over the epochs, with the numbers below."""
     trained = [(Look(number), run) for number, run in enumerate(runs) if run.epochs]
     published = published_looks(runs)
-    body: list[str] = []
-    if not trained:
-        body.append("<p>No run has finished an epoch: there is nothing to draw.</p>")
-    figures: list[str] = []
+    figures: list[Markup] = []
     for title, part, name, unit in _CURVES:
         series = [Series(run.label, curve_of(run, part, name), look) for look, run in trained] + [
             Series(
@@ -43,21 +42,19 @@ def curves_part(runs: Sequence[Run]) -> Part:
         plot = LinePlot(title, "epoch", unit, series, is_rate=is_rate)
         picture = draw_plot(plot)
         if picture:
-            figures.append(figure(picture, f"{title.capitalize()} over the epochs"))
-    if figures:
-        body += [run_key(runs, published), f'<div class="pictures">{"".join(figures)}</div>']
+            figures.append(figure(Markup(picture), f"{title.capitalize()} over the epochs"))
     rows = [row for _, run in trained for row in _last_values(run)]
-    if rows:
-        header = ["run", "epoch", "training loss", "training error", "validation loss"]
-        caption = "Last and best epoch of each run; the best has the lowest validation top-1 error"
-        body.append(table(caption, [*header, "validation error"], rows))
+    header = ["run", "epoch", "training loss", "training error", "validation loss"]
+    caption = "Last and best epoch of each run; the best has the lowest validation top-1 error"
+    last = table(caption, [*header, "validation error"], rows) if rows else None
     remarks = [f"no epochs: {run.label}" for run in runs if not run.epochs]
     if published:
         remarks.append(
             "the published training loss is as its code recorded it; a run's is the mean "
             "cross-entropy over the epoch"
         )
-    return Part("curves", "Training and validation", "\n".join([*body, remarks_html(remarks)]))
+    body = fill("report_parts", "curves", run_key(runs, published), figures, last, remarks)
+    return Part("curves", "Training and validation", body)
 
 
 def published_looks(runs: Sequence[Run]) -> list[tuple[Look, PublishedModel]]:
@@ -70,11 +67,11 @@ def published_looks(runs: Sequence[Run]) -> list[tuple[Look, PublishedModel]]:
     return list(looks.values())
 
 
-def run_key(runs: Sequence[Run], published: Sequence[tuple[Look, PublishedModel]]) -> str:
+def run_key(runs: Sequence[Run], published: Sequence[tuple[Look, PublishedModel]]) -> Markup:
     """Return the list of the runs' and the published models' lines and markers."""
     entries = [(Look(number), run.label) for number, run in enumerate(runs)]
     entries += [(look, f"published {model.name}") for look, model in published]
-    return key_of(entries)
+    return Markup(key_of(entries))
 
 
 def _published_values(model: PublishedModel, part: str, name: str) -> Sequence[float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wavetwin.explain.html import Html, render_page
+from markupsafe import Markup
+
+from wavetwin.explain.html import fill, remark, render_page
 from wavetwin.explain.report.against_published import (
     published_remarks,
     published_sections,
@@ -19,7 +20,7 @@ from wavetwin.explain.report.cost import cost_part
 from wavetwin.explain.report.curves import curves_part
 from wavetwin.explain.report.first_layer_part import DrawPackets, first_layers_part
 from wavetwin.explain.report.overview import marks_of, overview
-from wavetwin.explain.report.page import Part, Section, part_html, remarks_html, section_html
+from wavetwin.explain.report.page import Part, Section, headed_sections, section_html
 from wavetwin.explain.report.reproduce import reproduce_part, run_anchor
 from wavetwin.explain.report.runs import Run
 from wavetwin.explain.report.shift_curves import shifts_part
@@ -36,8 +37,8 @@ _OF_A_SEED = ("seed", "streams", "digest", "training_digest")
 class CompilerParts:
     """What the compiler knows how to show; the runtime, which may not import it, is handed it."""
 
-    difference: Callable[[Path, Path], str]
-    """HTML of what differs between two run folders."""
+    difference: Callable[[Path, Path], Markup]
+    """Return what differs between two run folders as HTML."""
     draw_packets: DrawPackets
 
 
@@ -74,11 +75,7 @@ def html_report(
         reproduce_part(runs),
     ]
     shown = [part for part in parts if part is not None]
-    links = "".join(
-        f'<li><a href="#{part.anchor}">{html.escape(part.title)}</a></li>' for part in shown
-    )
-    contents = f'<nav class="contents unprinted" aria-label="Contents"><ul>{links}</ul></nav>'
-    return render_page(_title(runs), "\n".join([contents, *map(part_html, shown)]))
+    return render_page(_title(runs), "report", parts=shown)
 
 
 def _title(runs: Sequence[Run]) -> str:
@@ -93,20 +90,15 @@ def _overview_part(
 ) -> Part:
     own = overview(runs, baseline)
     rows = [
-        [Html(f'<a href="#{run_anchor(number)}">{html.escape(row[0])}</a>'), *row[1:]]
+        [fill("report_parts", "link", run_anchor(number), row[0]), *row[1:]]
         for number, row in enumerate(own.rows)
     ]
     scores = Section("Scores with 95 % intervals over images", own.header, rows)
-    body = [section_html(scores, turned=True)]
-    for run in runs:
-        marks = marks_of(run)
-        if marks:
-            label = html.escape(f"{run.label}: {'; '.join(marks)}")
-            body.append(f'<p class="warning">{label}</p>')
-    for section in sections:
-        body.append(f"<h3>{html.escape(section.title)}</h3>")
-        body.append(section_html(section, has_heading=True))
-    return Part("overview", "Overview", "\n".join(body))
+    marked = [(run.label, marks_of(run)) for run in runs]
+    warnings = [f"{label}: {'; '.join(marks)}" for label, marks in marked if marks]
+    table = section_html(scores, turned=True)
+    body = fill("report_parts", "overview", table, warnings, headed_sections(sections))
+    return Part("overview", "Overview", body)
 
 
 def _published_part(runs: Sequence[Run], *, published: bool) -> Part | None:
@@ -114,11 +106,9 @@ def _published_part(runs: Sequence[Run], *, published: bool) -> Part | None:
     sections = published_sections(runs) + (seed_tables(runs) if published else [])
     if not sections:
         return None
-    body = [remarks_html(published_remarks(runs))]
-    for section in sections:
-        body.append(f"<h3>{html.escape(section.title)}</h3>")
-        body.append(section_html(section, has_heading=True))
-    return Part("published", "Against the published figures", "\n".join(body))
+    remarks = published_remarks(runs)
+    body = fill("report_parts", "published", remarks, headed_sections(sections))
+    return Part("published", "Against the published figures", body)
 
 
 def _differences_part(runs: Sequence[Run], compiler: CompilerParts) -> Part | None:
@@ -127,16 +117,15 @@ def _differences_part(runs: Sequence[Run], compiler: CompilerParts) -> Part | No
     if len(trained) < 2:
         return None
     first, *others = trained
-    body: list[str] = []
+    comparisons: list[tuple[str, Markup]] = []
     seen = {_but_for_the_seed(first): first}
     for run in others:
         like = seen.setdefault(_but_for_the_seed(run), run)
         if like is not run:
             seed = "" if like.seed == run.seed else f", but for the seed, {run.seed}"
             label = f"{run.label}: the same experiment as {like.label}{seed}"
-            body.append(f'<p class="note">{html.escape(label)}</p>')
+            comparisons.append(("", remark(label)))
             continue
-        body.append(f"<h3>{html.escape(f'From {first.label} to {run.label}')}</h3>")
         missing = [
             f"{each.label} has no {name}"
             for each in (first, run)
@@ -144,11 +133,11 @@ def _differences_part(runs: Sequence[Run], compiler: CompilerParts) -> Part | No
             if not (each.folder / name).is_file()
         ]
         if missing:
-            label = html.escape(f"What differs cannot be told: {', '.join(missing)}")
-            body.append(f'<p class="note">{label}</p>')
+            body = remark(f"The difference cannot be computed: {', '.join(missing)}")
         else:
-            body.append(compiler.difference(first.folder, run.folder))
-    return Part("differences", "What differs", "\n".join(body))
+            body = compiler.difference(first.folder, run.folder)
+        comparisons.append((f"From {first.label} to {run.label}", body))
+    return Part("differences", "What differs", fill("report_parts", "differences", comparisons))
 
 
 def _but_for_the_seed(run: Run) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from wavetwin.diagnostics.terminal import printable_lines
-from wavetwin.explain.html import Html, table
+from wavetwin.explain.html import fill, table
 
 __all__ = [
     "Part",
     "Section",
     "as_markdown",
-    "part_html",
-    "remarks_html",
+    "headed_sections",
     "section_html",
     "with_intervals",
 ]
@@ -36,11 +36,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the HTML page: a heading of the second level, and HTML."""
+    """A part of the HTML page, under a heading of the second level."""
 
     anchor: str
     title: str
-    body: str
+    body: Markup
 
 
 def as_markdown(sections: Sequence[Section]) -> str:
@@ -57,13 +57,7 @@ def as_markdown(sections: Sequence[Section]) -> str:
     return printable_lines("\n\n".join(blocks) + "\n")
 
 
-def part_html(part: Part) -> str:
-    """Return a part as HTML."""
-    heading = f"<h2>{html.escape(part.title)}</h2>"
-    return f'<section id="{part.anchor}">\n{heading}\n{part.body}\n</section>'
-
-
-def section_html(section: Section, *, turned: bool = False, has_heading: bool = False) -> str:
+def section_html(section: Section, *, turned: bool = False, has_heading: bool = False) -> Markup:
     """Return the section's table and remarks as HTML, without its heading.
 
     Args:
@@ -72,18 +66,23 @@ def section_html(section: Section, *, turned: bool = False, has_heading: bool = 
             a run, which fits a phone and paper.
         has_heading: whether the title stands above already.
     """
-    tables: list[str] = []
+    tables: list[Markup] = []
     if turned:
         for start in range(0, len(section.rows), _MOST_COLUMNS):
             columns = [section.header, *section.rows[start : start + _MOST_COLUMNS]]
             header, *rows = [list(row) for row in zip(*columns, strict=True)]
             end = start + len(header) - 1
-            part = f", runs {start + 1} to {end}" if len(section.rows) > _MOST_COLUMNS else ""
-            tables.append(table(section.title + part, ["", *header[1:]], with_intervals(rows)))
+            runs = f", runs {start + 1} to {end}" if len(section.rows) > _MOST_COLUMNS else ""
+            tables.append(table(section.title + runs, ["", *header[1:]], with_intervals(rows)))
     elif section.rows:
         rows = with_intervals(section.rows)
         tables.append(table(section.title, section.header, rows, has_heading=has_heading))
-    return "\n".join([*tables, remarks_html(section.remarks)])
+    return fill("report_parts", "section", tables, section.remarks)
+
+
+def headed_sections(sections: Sequence[Section]) -> list[tuple[str, Markup]]:
+    """Return the title of each section, and its table and remarks as HTML."""
+    return [(section.title, section_html(section, has_heading=True)) for section in sections]
 
 
 def with_intervals(rows: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -92,18 +91,10 @@ def with_intervals(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def _unbroken(cell: str) -> str:
-    if isinstance(cell, Html) or "[" not in cell or not cell.endswith("]"):
+    if isinstance(cell, Markup) or "[" not in cell or not cell.endswith("]"):
         return cell
     value, _, interval = cell.rpartition("[")
-    return Html(f'{html.escape(value)}<span class="interval">[{html.escape(interval)}</span>')
-
-
-def remarks_html(remarks: Sequence[str]) -> str:
-    """Return remarks as a list, or nothing."""
-    if not remarks:
-        return ""
-    items = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks)
-    return f'<ul class="quiet">{items}</ul>'
+    return fill("report_parts", "interval", value, f"[{interval}")
 
 
 def _one_line(text: str) -> str:

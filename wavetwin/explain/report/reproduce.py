@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from wavetwin.explain.html import info, table
+from markupsafe import Markup
+
+from wavetwin.explain.html import fill, table
 from wavetwin.explain.report.overview import marks_of
 from wavetwin.explain.report.page import Part
 from wavetwin.explain.report.runs import Run, build_of
@@ -42,8 +43,8 @@ def reproduce_part(runs: Sequence[Run]) -> Part:
     Raises:
         RunError: a run's build.json is damaged.
     """
-    body = "\n".join(_of_run(number, run) for number, run in enumerate(runs))
-    return Part("reproduce", "To reproduce", body)
+    shown = [_of_run(number, run) for number, run in enumerate(runs)]
+    return Part("reproduce", "To reproduce", fill("report_parts", "reproduce", shown))
 
 
 def run_anchor(number: int) -> str:
@@ -51,18 +52,18 @@ def run_anchor(number: int) -> str:
     return f"run-{number + 1}"
 
 
-def _of_run(number: int, run: Run) -> str:
+def _of_run(number: int, run: Run) -> dict[str, Any]:
+    """Return what the template shows of a run."""
     build = build_of(run)
-    marks = "".join(f'<p class="warning">{html.escape(mark)}</p>' for mark in marks_of(run))
-    parts = [
-        f'<h3 id="{run_anchor(number)}">{html.escape(run.label)}</h3>',
-        marks,
-        info(list(_info(run, build))),
-        f"<pre><code>{html.escape(chr(10).join(_commands(run, build)))}</code></pre>",
-        _sessions(run),
-        _resolved_spec(run),
-    ]
-    return "\n".join(part for part in parts if part)
+    return {
+        "anchor": run_anchor(number),
+        "label": run.label,
+        "warnings": marks_of(run),
+        "info": list(_info(run, build)),
+        "commands": _commands(run, build),
+        "sessions": _sessions(run),
+        "resolved_spec": _resolved_spec(run),
+    }
 
 
 def _info(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -183,10 +184,11 @@ def _evaluate_weights(run: Run) -> str:
     return shlex.join([*fragments, *_settings(last.get("overrides") or [])])
 
 
-def _sessions(run: Run) -> str:
+def _sessions(run: Run) -> Markup | None:
+    """Return the table of a run's sessions; None where one was enough."""
     sessions = run.manifest.get("lives") or []
     if len(sessions) < 2:
-        return ""
+        return None
     header = ["start", "ended", "outcome", "steps", "command"]
     rows = [
         [
@@ -201,13 +203,9 @@ def _sessions(run: Run) -> str:
     return table(f"Times that training of {run.label} was started", header, rows, kind="words")
 
 
-def _resolved_spec(run: Run) -> str:
+def _resolved_spec(run: Run) -> str | None:
     """Return the spec with every value filled in: it is a spec, and builds the same model."""
     file = run.folder / "spec.lock.yaml"
     if run.plan is None or not file.is_file():
-        return ""
-    text = html.escape(file.read_text(encoding="utf-8", errors="replace"))
-    return (
-        "<details><summary>The spec with every value filled in</summary>"
-        f"<pre><code>{text}</code></pre></details>"
-    )
+        return None
+    return file.read_text(encoding="utf-8", errors="replace")

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wavetwin.explain.html import as_html, figure, table
+from markupsafe import Markup
+
+from wavetwin.explain.html import figure, fill, table
 from wavetwin.explain.pictures.line_plot import LinePlot, Look, Series, draw_plot
 from wavetwin.explain.report.baseline import PUBLISHED_SHIFT
 from wavetwin.explain.report.curves import published_looks, run_key
@@ -18,7 +20,7 @@ from wavetwin.explain.report.figures import (
     split_label,
     with_interval,
 )
-from wavetwin.explain.report.page import Part, remarks_html, with_intervals
+from wavetwin.explain.report.page import Part, with_intervals
 from wavetwin.explain.report.runs import Record, Run
 from wavetwin.published import SHIFT_UNIT, PublishedModel
 
@@ -28,7 +30,7 @@ _METRICS = {
     "flip_rate": ("Flip rate", "shift between two frames, pixels", "share of pairs that flip"),
     "kl_divergence": ("KL divergence", "shift, pixels", "KL(p0 || p shifted), nats"),
 }
-"""Words of a metric, of its horizontal and of its vertical axis."""
+"""Titles of a metric, of its horizontal and of its vertical axis."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ def shifts_part(runs: Sequence[Run]) -> Part | None:
     if not families:
         return None
     published = published_looks(runs)
-    figures: list[str] = []
-    numbers: list[str] = []
+    figures: list[Markup] = []
+    numbers: list[tuple[str, Markup]] = []
     for family in families:
         title = f"{_METRICS[family.metric][0]}, {family.caption}"
-        figures.append(figure(_draw(family, runs, published, title), title))
+        figures.append(figure(Markup(_draw(family, runs, published, title)), title))
         numbers.append(_numbers(family, runs, title))
     remarks = [
         "bars and brackets: 95 % intervals over images",
@@ -78,13 +80,8 @@ def shifts_part(runs: Sequence[Run]) -> Part | None:
         for number, run in enumerate(runs)
         if not any(curve.run == number for family in families for curve in family.curves)
     ]
-    body = [
-        run_key(runs, published),
-        f'<div class="pictures">{"".join(figures)}</div>',
-        *numbers,
-        remarks_html(remarks),
-    ]
-    return Part("shifts", "Shifts", "\n".join(body))
+    key = run_key(runs, published)
+    return Part("shifts", "Shifts", fill("report_parts", "shifts", key, figures, numbers, remarks))
 
 
 def _families(runs: Sequence[Run]) -> list[_Family]:
@@ -166,7 +163,8 @@ def _published_points(model: PublishedModel, family: _Family) -> list[tuple[floa
     return [(position / SHIFT_UNIT, value) for position, value in enumerate(divergences)]
 
 
-def _numbers(family: _Family, runs: Sequence[Run], title: str) -> str:
+def _numbers(family: _Family, runs: Sequence[Run], title: str) -> tuple[str, Markup]:
+    """Return the caption of the table of a family's numbers, and the table."""
     form: Form = "rate" if family.metric == "flip_rate" else "number"
     pixels = sorted({pixels for curve in family.curves for pixels, _, _ in curve.points})
     columns = [
@@ -176,5 +174,4 @@ def _numbers(family: _Family, runs: Sequence[Run], title: str) -> str:
     header = ["shift, px", *(runs[curve.run].label for curve in family.curves)]
     rows = [[f"{at:g}", *(column.get(at, "") for column in columns)] for at in pixels]
     caption = f"{title}, with 95 % intervals"
-    content = table(caption, header, with_intervals(rows), has_heading=True)
-    return f"<details><summary>{as_html(caption)}</summary>{content}</details>"
+    return caption, table(caption, header, with_intervals(rows), has_heading=True)

@@ -15,7 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wavetwin.explain.html import Html, as_html, figure, info, render_page, table
+from markupsafe import Markup
+
+from wavetwin.explain.html import figure, fill, info, png, render_page, table
 from wavetwin.explain.pictures.svg import svg_file
 from wavetwin.explain.study.result import Picture, Result
 from wavetwin.explain.study.rows import Table
@@ -128,41 +130,43 @@ def _picture_bytes(picture: Picture) -> bytes:
 
 def _page(result: Result, document: Mapping[str, Any], files: Sequence[str]) -> str:
     """Return the page: notes, short tables, pictures, and how it was made."""
-    figures = "\n".join(figure(_shown(each), each.caption) for each in result.pictures)
-    parts = [f"<p>{as_html(note)}</p>" for note in result.notes]
-    parts += ["<h2>Figures</h2>", *(_table(each) for each in result.summaries)]
-    if figures:
-        parts += ["<h2>Pictures</h2>", f'<div class="pictures">{figures}</div>']
-    parts += ["<h2>How it was made</h2>", _record(document)]
+    images = None
     if result.images:
         header = ("image", "file", "SHA-256", "window: top, left, side")
         rows = [
             (
                 str(image["name"]),
                 str(image["file"]),
-                Html(f"<code>{image['sha256']}</code>"),
+                fill("parts", "code", image["sha256"]),
                 "" if image["window"] is None else ", ".join(map(str, image["window"])),
             )
             for image in result.images
         ]
-        parts.append(table("The images", header, rows, kind="words"))
-    parts.append(f'<p class="quiet">Files beside this page: {as_html(", ".join(files))}</p>')
-    return render_page(result.title, "\n".join(parts))
+        images = table("The images", header, rows, kind="words")
+    return render_page(
+        result.title,
+        "study",
+        notes=result.notes,
+        tables=[_table(each) for each in result.summaries],
+        pictures=[figure(_shown(each), each.caption) for each in result.pictures],
+        record=_record(document),
+        images=images,
+        files=files,
+    )
 
 
-def _shown(picture: Picture) -> str:
+def _shown(picture: Picture) -> Markup:
     if isinstance(picture.content, str):
-        return picture.content
-    data = base64.b64encode(picture.content).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{as_html(picture.caption)}">'
+        return Markup(picture.content)
+    return png(base64.b64encode(picture.content).decode(), picture.caption)
 
 
-def _table(content: Table) -> str:
+def _table(content: Table) -> Markup:
     header, *rows = content.label()
     return table(content.caption, header, rows)
 
 
-def _record(document: Mapping[str, Any]) -> str:
+def _record(document: Mapping[str, Any]) -> Markup:
     """Return the record as names and values."""
     own = document["wavetwin"]
     pairs = [
