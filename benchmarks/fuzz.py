@@ -282,7 +282,7 @@ def run_paths(
         if log is not None:
             traceback.print_exc(limit=-4, file=log)
         return False
-    refused = {each.position.path for each in found if each.severity == "error" and each.position}
+    refused = {each.location.path for each in found if each.severity == "error" and each.location}
     command = "build" if is_build else "check"
     fuzzer.outcomes[f"{command}: refused"] += min(len(refused), len(paths))
     fuzzer.outcomes[f"{command}: taken"] += len(paths) - min(len(refused), len(paths))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import marshal
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,6 +111,43 @@ def test_byte_code_does_not_take_the_place_of_model_py(folder: Path) -> None:
     model = load_build_model(file)(num_classes=2)
     assert type(model).__module__ == "model"
     assert sys.modules.pop("model").build_model is not None
+
+
+def test_byte_code_does_not_take_the_place_of_the_copied_package(tmp_path: Path) -> None:
+    """Of every module, with the time and size of its source, as Python compares them."""
+    folder = build(write_spec(tmp_path / "project"), standalone=True).folder
+    forged = compile(f"open({str(tmp_path / 'RAN')!r}, 'w').close()", "x", "exec")
+    for file in (folder / "wavetwin").rglob("*.py"):
+        found = file.stat()
+        cache = Path(importlib.util.cache_from_source(str(file)))
+        cache.parent.mkdir(exist_ok=True)
+        head = importlib.util.MAGIC_NUMBER + bytes(4)
+        head += struct.pack("<II", int(found.st_mtime), found.st_size)
+        cache.write_bytes(head + marshal.dumps(forged))
+    # Python itself takes them.
+    start(folder.parent, sys.executable, "-c", "import wavetwin", PYTHONPATH=str(folder))
+    (tmp_path / "RAN").unlink()
+    label = ("train.py", "--preflight", "--data-root", str(tmp_path))
+    result = start(folder, sys.executable, *label)
+    assert "fail  data" in result.stdout, result.stderr
+    assert not (tmp_path / "RAN").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["torch.py", "wavetwin/ir/more.so", "sitecustomize.pyc", "a/b.txt"]
+)
+def test_a_frozen_copy_with_a_file_too_many_is_refused(name: str, folder: Path) -> None:
+    frozen = freeze(folder)
+    root = frozen.folder.parent.parent
+    cache = root / "wavetwin/ir/__pycache__"
+    cache.mkdir(exist_ok=True)
+    (cache / "plan.cpython-311.pyc").write_bytes(b"forged")
+    assert freeze(folder) == frozen
+    assert not cache.exists()
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).touch()
+    with pytest.raises(RunError, match=f"changed after it was frozen: {name}"):
+        freeze(folder)
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -144,11 +144,18 @@ def _write(contents: Mapping[str, bytes], target: Path) -> None:
 
 
 def _check_copy(contents: Mapping[str, bytes], target: Path) -> None:
-    """Refuse a copy in which a file is another one, missing, or a module too many."""
-    modules = {path.relative_to(target).as_posix() for path in target.rglob("*.py")}
+    """Refuse a copy in which a file is another one, missing, or one too many.
+
+    Byte code is dropped: jobs leave it, it is made anew, and nothing says what it was made of.
+    """
+    for cache in list(target.rglob("__pycache__")):
+        shutil.rmtree(cache)
+    files = {
+        path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()
+    } - {"runs"}
     changed = [
         name
-        for name in sorted(modules | contents.keys())
+        for name in sorted(files | contents.keys())
         if name not in contents
         or not (target / name).is_file()
         or (target / name).read_bytes() != contents[name]
