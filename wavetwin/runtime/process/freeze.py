@@ -149,9 +149,12 @@ def _check_copy(contents: Mapping[str, bytes], target: Path) -> None:
     Byte code is dropped: jobs leave it, it is made anew, and nothing says what it was made of.
     """
     for cache in list(target.rglob("__pycache__")):
-        shutil.rmtree(cache)
+        # A job that runs from the copy may write there at this moment.
+        shutil.rmtree(cache, ignore_errors=True)
     files = {
-        path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()
+        path.relative_to(target).as_posix()
+        for path in target.rglob("*")
+        if not path.is_dir() and path.parent.name != "__pycache__"
     } - {"runs"}
     changed = [
         name
