@@ -93,10 +93,11 @@ class DTCWT2d(_DualTree):
         return DualTreeParts(keep_layout(x, low), bands)
 
     def _analyse(self, x: Tensor) -> tuple[Tensor, ...]:
+        height, width = x.shape[2:]
         split = dual_tree.analyse_level1(dual_tree.make_even(x), self.first)
         parts = [*dual_tree.quads_to_parts(split[:, :, 1:])]
-        for _ in range(1, self.levels):
-            low = dual_tree.make_divisible_by_four(split[:, :, 0])
+        for level in range(1, self.levels):
+            low = dual_tree.make_divisible_by_four(split[:, :, 0], height, width, level)
             split = dual_tree.analyse_level(low, self.later)
             parts += dual_tree.quads_to_parts(split[:, :, 1:])
         return (split[:, :, 0], *parts)

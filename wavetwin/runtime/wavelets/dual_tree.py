@@ -64,25 +64,36 @@ def qshift_filters(name: str) -> Float[Tensor, "4 taps"]:
 def make_even(x: Tensor) -> Tensor:
     """Return maps whose last row and column are repeated where there is an odd number of them."""
     for dim in (2, 3):
-        n = x.shape[dim]
-        x = _repeat_ends(x, dim, 0, n % 2)
+        x = _repeat_ends(x, dim, 0, 2 * ((x.shape[dim] + 1) // 2))
     return x
 
 
-def make_divisible_by_four(x: Tensor) -> Tensor:
-    """Return maps of even sizes whose first and last lines are repeated where 4 divides them not."""
-    for dim in (2, 3):
-        rest = x.shape[dim] % 4
-        x = _repeat_ends(x, dim, rest // 2, rest // 2)
+def make_divisible_by_four(x: Tensor, height: int, width: int, level: int) -> Tensor:
+    """Return a low band whose first and last lines are repeated where 4 divides them not.
+
+    Args:
+        x: the low band of `level`, 2 * ceil(height / 2**level) rows, and columns likewise.
+        height: of the maps that were transformed.
+        width: likewise.
+        level: 1 or more.
+    """
+    for dim, n in ((2, height), (3, width)):
+        # From the whole map's size: a trace with free sizes would nest one rounding a level.
+        pairs, fours = _ceil(n, 2**level), _ceil(n, 2 ** (level + 1))
+        x = _repeat_ends(x, dim, 2 * fours - pairs, 4 * fours)
     return x
 
 
-def _repeat_ends(x: Tensor, dim: int, before: int, after: int) -> Tensor:
-    if not torch.compiler.is_compiling() and before + after == 0:
-        return x
+def _ceil(n: int, divisor: int) -> int:
+    return (n + divisor - 1) // divisor
+
+
+def _repeat_ends(x: Tensor, dim: int, before: int, length: int) -> Tensor:
     n = x.shape[dim]
+    if not torch.compiler.is_compiling() and length == n:
+        return x
     # Without a question of whether anything is repeated, so that a trace holds for both answers.
-    positions = torch.arange(n + before + after, device=x.device) - before
+    positions = torch.arange(length, device=x.device) - before
     return x.index_select(dim, positions.clamp(0, n - 1))
 
 
@@ -158,10 +169,12 @@ def quads_to_parts(
     degrees for the bands high-low, low-high and high-high, and ((a + d) + i (b - c)) / sqrt(2), which
     goes to 165, 105 and 135.
     """
-    quads = bands.unflatten(4, (-1, 2)).unflatten(3, (-1, 2)) * math.sqrt(0.5)
-    (a, b), (c, d) = (row.unbind(5) for row in quads.unbind(4))
-    real = torch.cat((_first(a - d), _second(a + d)), 2)
-    imaginary = torch.cat((_first(b + c), _second(b - c)), 2)
+    quads = _swap_last(bands) * math.sqrt(0.5)
+    quads = quads.unflatten(4, (-1, 2)).unflatten(3, (-1, 2)).movedim((4, 6), (0, 1)).flatten(0, 1)
+    a, b, c, d = quads[0], quads[1], quads[2], quads[3]
+    # From the other side the bands of 15, 45 and 75 degrees are those of 105, 135 and 165.
+    real = torch.cat((a - d, (a + d).flip(2)), 2)
+    imaginary = torch.cat((b + c, (b - c).flip(2)), 2)
     return real, imaginary
 
 
@@ -170,33 +183,23 @@ def parts_to_quads(
     imaginary: Float[Tensor, "batch channels 6 height width"],
 ) -> Float[Tensor, "batch channels 3 twice_height twice_width"]:
     """Return the three bands of which `quads_to_parts` made these parts."""
-    first_real, second_real = _unfirst(real[:, :, :3]), _unsecond(real[:, :, 3:])
-    first_imaginary, second_imaginary = (
-        _unfirst(imaginary[:, :, :3]),
-        _unsecond(imaginary[:, :, 3:]),
+    first_real, second_real = real[:, :, :3], real[:, :, 3:].flip(2)
+    first_imaginary, second_imaginary = imaginary[:, :, :3], imaginary[:, :, 3:].flip(2)
+    quads = torch.stack(
+        (
+            second_real + first_real,
+            first_imaginary + second_imaginary,
+            first_imaginary - second_imaginary,
+            second_real - first_real,
+        )
     )
-    upper = torch.stack((second_real + first_real, first_imaginary + second_imaginary), 5)
-    lower = torch.stack((first_imaginary - second_imaginary, second_real - first_real), 5)
-    quads = torch.stack((upper, lower), 4) * math.sqrt(0.5)
-    return quads.flatten(5, 6).flatten(3, 4)
+    quads = quads.unflatten(0, (2, 2)).movedim((0, 1), (4, 6)) * math.sqrt(0.5)
+    return _swap_last(quads.flatten(5, 6).flatten(3, 4))
 
 
-def _first(bands: Tensor) -> Tensor:
-    """Order high-low, low-high, high-high as 15, 45, 75 degrees."""
-    return torch.stack((bands[:, :, 0], bands[:, :, 2], bands[:, :, 1]), 2)
-
-
-def _second(bands: Tensor) -> Tensor:
-    """Order high-low, low-high, high-high as 105, 135, 165 degrees."""
-    return torch.stack((bands[:, :, 1], bands[:, :, 2], bands[:, :, 0]), 2)
-
-
-def _unfirst(bands: Tensor) -> Tensor:
-    return torch.stack((bands[:, :, 0], bands[:, :, 2], bands[:, :, 1]), 2)
-
-
-def _unsecond(bands: Tensor) -> Tensor:
-    return torch.stack((bands[:, :, 2], bands[:, :, 0], bands[:, :, 1]), 2)
+def _swap_last(bands: Tensor) -> Tensor:
+    """Put the diagonal of three bands between the other two, where its angles lie, or back."""
+    return torch.cat((bands[:, :, 0:1], bands[:, :, 2:3], bands[:, :, 1:2]), 2)
 
 
 def _split(x: Tensor, filters: Tensor, dim: int) -> Tensor:
@@ -208,10 +211,10 @@ def _split(x: Tensor, filters: Tensor, dim: int) -> Tensor:
         bands = F.conv2d(trees, filters[:, None, None, :], stride=(1, 2), groups=2)
     else:
         bands = F.conv2d(trees, filters[:, None, :, None], stride=(2, 1), groups=2)
-    low_a, high_a, low_b, high_b = bands.unbind(1)
-    # The low-pass of tree a lies half a sample before that of tree b, the high-pass after it.
-    pairs = torch.stack((low_a, low_b), dim), torch.stack((high_b, high_a), dim)
-    return torch.stack([pair.flatten(dim - 1, dim) for pair in pairs], 1)
+    # Channels are low a, high a, low b, high b. The low-pass of tree a lies half a sample before that
+    # of tree b, the high-pass after it.
+    pairs = torch.cat((bands[:, 0::2], bands[:, 3:4], bands[:, 1:2]), 1).unflatten(1, (2, 2))
+    return pairs.movedim(2, dim + 1).flatten(dim, dim + 1)
 
 
 def _join(bands: Tensor, filters: Tensor, dim: int) -> Tensor:
@@ -219,9 +222,8 @@ def _join(bands: Tensor, filters: Tensor, dim: int) -> Tensor:
     num_taps = filters.shape[1]
     margin = num_taps // 4
     extended = extend(bands, dim, 2 * margin, 2 * margin, "symmetric")
-    pairs = extended.unflatten(dim, (-1, 2))
-    first, second = pairs.unbind(dim + 1)
-    trees = torch.stack((first[:, 0], second[:, 1], second[:, 0], first[:, 1]), 1)
+    pairs = extended.unflatten(dim, (-1, 2)).movedim(dim + 1, 2).flatten(1, 2)
+    trees = torch.cat((pairs[:, 0:1], pairs[:, 3:4], pairs[:, 1:3]), 1)
     crop = 2 * margin + num_taps // 2 - 1
     if dim == 3:
         joined = F.conv_transpose2d(
@@ -231,9 +233,9 @@ def _join(bands: Tensor, filters: Tensor, dim: int) -> Tensor:
         joined = F.conv_transpose2d(
             trees, filters[:, None, :, None], stride=(2, 1), padding=(crop, 0), groups=2
         )
-    return torch.stack(joined.unbind(1), dim).flatten(dim - 1, dim).unsqueeze(1)
+    return joined.movedim(1, dim).flatten(dim - 1, dim).unsqueeze(1)
 
 
 def _deinterleave(x: Tensor, dim: int) -> Tensor:
     """Return (images, 2, ...): the even and the odd samples along an axis of (images, 1, ...)."""
-    return torch.stack(x.squeeze(1).unflatten(dim - 1, (-1, 2)).unbind(dim), 1)
+    return x.squeeze(1).unflatten(dim - 1, (-1, 2)).movedim(dim, 1)
