@@ -191,6 +191,20 @@ def test_every_sentence_is_true_of_the_pair(first: tuple, second: tuple, related
     check_all(theirs, ours)
 
 
+def test_the_step_of_the_modulus_is_told_where_the_free_pooling_changes_it() -> None:
+    for name, changes in (
+        ("AwyI_mod", ()),
+        ("AwyI_mod", (*ALL_WAVELET, "stem.wavelet.exclude=[]")),
+    ):
+        plain, none = compiled(name, *changes), compiled(name, *changes, "pooling.free=none")
+        (text,) = kinds(plain, none).values()
+        assert "every 2nd -> single" in text
+        assert ("there are none" in text) == bool(changes)
+        blurred = compiled(name, *changes, "pooling.free=max_blur", "stem.stride=4")
+        (text,) = kinds(plain, blurred).values()
+        assert "every 2nd -> 4th" in text
+
+
 def test_what_is_said_of_a_blur_is_of_the_channels_that_the_change_is_of() -> None:
     plain, blurred = (
         compiled("Rzo3wyI", f"pooling.wavelet={kind}") for kind in ("max", "max_blur")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
-from wavetwin.ir.operations import Blur, Dropout, MaxPool, Modulus, Operation, Packets
+from wavetwin.ir.operations import AdaptiveBlur, Blur, Dropout, MaxPool, Modulus, Operation, Packets
 
 
 def nodes_below(graph: ModuleGraph, *prefixes: str) -> list[Node]:
@@ -66,6 +66,12 @@ def blur_sizes(compiled: Compiled, *prefixes: str) -> tuple[int, ...]:
     nodes = nodes_below(compiled.graph, *prefixes)
     operations = [node.operation for node in nodes]
     return tuple(sorted({each.size for each in operations if isinstance(each, Blur)}))
+
+
+def blur_parameters(compiled: Compiled, *prefixes: str) -> int:
+    """Return the parameters of the adaptive blurs below these ids."""
+    nodes = nodes_below(compiled.graph, *prefixes)
+    return sum(node.parameters.total for node in nodes if isinstance(node.operation, AdaptiveBlur))
 
 
 def max_windows(compiled: Compiled) -> tuple[int, ...]:

@@ -13,19 +13,19 @@ from wavetwin.explain.diff.effects import (
     memory_below,
 )
 from wavetwin.explain.diff.network_info import (
+    blur_parameters,
     blur_sizes,
     count_layers,
     has_complex_packets,
     has_free_channels,
-    max_windows,
     nodes_below,
     takes_modulus,
 )
 from wavetwin.explain.diff.wording import change, mebibytes, plural
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS, Blurring, strongest
-from wavetwin.ir.operations import AdaptiveBlur, Bias, Blur, PacketMixing
-from wavetwin.ir.papers import BLUR_PAPER, SHIFT_PAPER, TWIN_PAPER
+from wavetwin.ir.operations import AdaptiveBlur, Blur, PacketMixing
+from wavetwin.ir.papers import SHIFT_PAPER, TWIN_PAPER
 from wavetwin.ir.poolings import POOLINGS, Pooling
 
 _OVER_MAX = (
@@ -133,13 +133,9 @@ def _first_pooling(pair: Pair) -> Iterator[Effect]:
 
 def _pools_nothing(pair: Pair, before: Pooling, after: Pooling) -> Effect:
     """Return what another pooling of free channels does where there are none."""
-    steps = _step(pair.before), _step(pair.after)
     text = "What pools the free channels pools nothing: there are none"
-    if all(map(takes_modulus, pair.sides)) and steps[0] != steps[1]:
-        text += (
-            f", but the modulus keeps the positions that it would: every {_ordinal(steps[0])} -> "
-            f"{_ordinal(steps[1])} one"
-        )
+    if steps := _modulus_steps(pair):
+        text += f", but the modulus keeps the positions that it would: every {steps} one"
     macs, memory = macs_of(pair, "pool"), _memory(pair, "pool")
     return Effect(
         f"{before.name} -> {after.name} (no free channels)",
@@ -148,6 +144,14 @@ def _pools_nothing(pair: Pair, before: Pooling, after: Pooling) -> Effect:
         "",
         ("pooling.free",),
     )
+
+
+def _modulus_steps(pair: Pair) -> str:
+    """Return `2nd -> 4th`: the positions that the modulus keeps; empty where they stay."""
+    if not all(map(takes_modulus, pair.sides)):
+        return ""
+    before, after = _step(pair.before), _step(pair.after)
+    return "" if before == after else f"{_ordinal(before)} -> {_ordinal(after)}"
 
 
 def _change_of_pooling(
@@ -164,10 +168,12 @@ def _change_of_pooling(
         text, source = _what_they_do(kinds)
         sentences.append(text)
         sources.append(source)
+    steps = _modulus_steps(pair)
+    numbers = f" The modulus of the wavelet channels keeps every {steps} position." if steps else ""
     yield Effect(
         f"{before.name} -> {after.name} ({where})",
         " ".join(sentences),
-        _cost_of_pooling(pair, "pool"),
+        f"{_cost_of_pooling(pair, 'pool')}{numbers}",
         ", ".join(filter(None, sources)),
         (*fields, "pooling.blur_size"),
     )
@@ -189,7 +195,7 @@ def _trunk(pair: Pair) -> Iterator[Effect]:
 
 def _cost_of_pooling(pair: Pair, section: str) -> str:
     blurs = [count_layers(each, Blur, below=(section,)) for each in pair.sides]
-    weights = _blur_parameters(pair.before, section), _blur_parameters(pair.after, section)
+    weights = blur_parameters(pair.before, section), blur_parameters(pair.after, section)
     macs, memory = macs_of(pair, section), _memory(pair, section)
     has = (
         f"has {blurs[0]} -> {plural(blurs[1], 'blur')} with {change(*weights)} parameters, "
@@ -224,50 +230,6 @@ def _what_blurs_do(pair: Pair, blurring: Blurring, section: str) -> str:
     return f"{statement}."
 
 
-def _blur_size(pair: Pair) -> Iterator[Effect]:
-    if not pair.differs("pooling.blur_size"):
-        return
-    sections = ("pool", "trunk")
-    counts = [count_layers(each, Blur, below=sections) for each in pair.sides]
-    if any(counts) and not all(counts):
-        return  # one of them does not blur: told by what makes the other do so
-    sizes = pair.before.spec.pooling.blur_size, pair.after.spec.pooling.blur_size
-    weights = [
-        sum(_blur_parameters(compiled, section) for section in sections) for compiled in pair.sides
-    ]
-    yield Effect(
-        f"blur size {sizes[0]} -> {sizes[1]}",
-        "A longer blur removes more of what aliases, and of the detail."
-        if all(counts)
-        else "Nothing blurs here: the size changes nothing.",
-        f"{counts[0]} -> {plural(counts[1], 'blur')} with {change(weights[0], weights[1])} parameters.",
-        BLUR_PAPER if all(counts) else "",
-        ("pooling.blur_size",),
-    )
-
-
-def _max_kernel(pair: Pair) -> Iterator[Effect]:
-    if not pair.differs("pooling.max_kernel"):
-        return
-    windows = max_windows(pair.before), max_windows(pair.after)
-    sizes = pair.before.spec.pooling.max_kernel, pair.after.spec.pooling.max_kernel
-    counts = [
-        sum(node.elementwise for node in nodes_below(compiled.graph, "pool"))
-        for compiled in pair.sides
-    ]
-    is_read = windows[0] != windows[1]
-    yield Effect(
-        f"window of the maximum {sizes[0]} -> {sizes[1]}",
-        "A wider window sees more phases of an oscillating map, and a shift changes less of its "
-        "maximum."
-        if is_read
-        else "No maximum of the first pooling has this window: it changes nothing here.",
-        f"No parameters; {change(counts[0], counts[1])} elementwise operations in the first pooling.",
-        SHIFT_PAPER if is_read else "",
-        ("pooling.max_kernel",),
-    )
-
-
 def _sizes(pair: Pair, section: str) -> str:
     """Return the sizes of the blurs of a section: `3`, or `3 -> 5` of two that differ."""
     sizes = [", ".join(map(str, blur_sizes(each, section))) for each in pair.sides]
@@ -276,27 +238,6 @@ def _sizes(pair: Pair, section: str) -> str:
 
 def _memory(pair: Pair, section: str) -> tuple[int, int]:
     return memory_below(pair.before, section), memory_below(pair.after, section)
-
-
-def _initial_bias(pair: Pair) -> Iterator[Effect]:
-    # Where only one of the two has this bias, the effect of its modulus says so.
-    before, after = (compiled.graph.find(Bias) for compiled in pair.sides)
-    if before is None or after is None:
-        return
-    laws = before.operation.initial, after.operation.initial
-    if laws[0] == laws[1]:
-        return
-    channels = after.operation.channels
-    yield Effect(
-        f"initial bias after the modulus {laws[0]} -> {laws[1]}",
-        "A modulus is never negative, so that the ReLU behind it cuts off only where the bias is below "
-        "0: drawn between -1 and 1, as in the published models, half of the channels begin with such a "
-        "threshold; with zeros none does.",
-        f"{channels} numbers begin {'at 0' if laws[1] == 'zeros' else 'between -1 and 1'}; everything "
-        "else is drawn as before.",
-        TWIN_PAPER,
-        ("pooling.initial_bias",),
-    )
 
 
 def _wavelet_pooling(compiled: Compiled) -> Pooling:
@@ -361,17 +302,9 @@ def _pooling_parameters(compiled: Compiled) -> int:
     return own + shared_norm + channels * bool(has_bias)
 
 
-def _blur_parameters(compiled: Compiled, section: str) -> int:
-    nodes = nodes_below(compiled.graph, section)
-    return sum(node.parameters.total for node in nodes if isinstance(node.operation, AdaptiveBlur))
-
-
 POOLING_RULES: tuple[Rule, ...] = (
     _modulus,
     _between_moduli,
     _first_pooling,
     _trunk,
-    _blur_size,
-    _max_kernel,
-    _initial_bias,
 )

@@ -7,11 +7,18 @@ from wavetwin.explain.diff.mixing_effects import MIXING_RULES
 from wavetwin.explain.diff.network_effects import NETWORK_RULES
 from wavetwin.explain.diff.packet_effects import PACKET_RULES
 from wavetwin.explain.diff.pooling_effects import POOLING_RULES
+from wavetwin.explain.diff.pooling_numbers import POOLING_NUMBER_RULES
 
 __all__ = ["explain"]
 
 
 def explain(pair: Pair) -> tuple[Effect, ...]:
     """Return the effects of the changes of the model, in the order of the network."""
-    rules: tuple[Rule, ...] = (*NETWORK_RULES, *PACKET_RULES, *MIXING_RULES, *POOLING_RULES)
+    rules: tuple[Rule, ...] = (
+        *NETWORK_RULES,
+        *PACKET_RULES,
+        *MIXING_RULES,
+        *POOLING_RULES,
+        *POOLING_NUMBER_RULES,
+    )
     return tuple(effect for rule in rules for effect in rule(pair))
