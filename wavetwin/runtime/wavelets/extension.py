@@ -87,9 +87,7 @@ def _antireflect(x: Tensor, dim: int, at: Tensor) -> Tensor:
     periods = _along(at.div(period, rounding_mode="floor").to(x.dtype), x, dim)
     first, last = x.narrow(dim, 0, 1), x.narrow(dim, n - 1, 1)
     reflected = _reflect(x, dim, at)
-    return (
-        reflected * (1 - 2 * is_back) + 2 * is_back * last + 2 * periods * (last - first)
-    )  # fmt: skip
+    return reflected * (1 - 2 * is_back) + 2 * is_back * last + 2 * periods * (last - first)
 
 
 def _periodic(x: Tensor, dim: int, at: Tensor) -> Tensor:
