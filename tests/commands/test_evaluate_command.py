@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 import wavetwin
 from tests.commands.test_cli import make_repository
 from wavetwin.commands import cli
+from wavetwin.runtime.data.class_record import check_class_order
+from wavetwin.runtime.process.errors import RunError
 
 SPEC = """\
 wavetwin: 1
@@ -183,3 +185,16 @@ def test_a_folder_of_test_images_alone_is_evaluated(
     assert cli.main(["report", str(scores)]) == 0
     again = "wavetwin evaluate two.safetensors --spec two.yaml --device cpu --data-root images"
     assert again in Path("report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("damage", ["{", "[]"])
+def test_a_damaged_manifest_beside_the_weights_is_named(
+    damage: str, project: Path, capsys: pytest.CaptureFixture[str]
+):
+    (project / "manifest.json").write_text(damage, encoding="utf-8")
+    arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml", "--limit-batches", "1"]
+    assert cli.main(arguments) == 2
+    assert "manifest.json" in capsys.readouterr().err
+    for record in (5, "ab", [1]):
+        with pytest.raises(RunError, match=r"manifest\.json is damaged: class_names"):
+            check_class_order({"class_names": record}, ["a", "b"], project)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wavetwin.diagnostics.terminal import printable
+from wavetwin.files.json_form import FormError, check_form
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.json_files import read_json
 
@@ -33,12 +34,19 @@ def check_class_order(manifest: Mapping[str, Any], names: Sequence[str] | None, 
         run: its folder, for the error.
 
     Raises:
-        RunError: a class had another number, so that the weights mean others by the numbers.
+        RunError: a class had another number, so that the weights mean others by the numbers; or the
+            record is damaged.
     """
     own = recorded_names(names)
     if own is None:
         return
     before = manifest.get(CLASS_NAMES)
+    try:
+        check_form(before, list[str] | None, CLASS_NAMES)
+    except FormError as error:
+        raise RunError(
+            f"{run / 'manifest.json'} is damaged: {error}", "bring back the file as it was"
+        ) from error
     origin = "" if before else ", as an earlier version numbered folders by their names as text"
     before = before or sorted(own)
     if before == own:
