@@ -24,13 +24,19 @@ from wavetwin.explain.diff.network_info import (
 from wavetwin.explain.diff.wording import change, mebibytes, plural
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS, Blurring, strongest
-from wavetwin.ir.operations import AdaptiveBlur, Blur, PacketMixing
+from wavetwin.ir.operations import AdaptiveBlur, Blur, MaxPool, PacketMixing
 from wavetwin.ir.papers import SHIFT_PAPER, TWIN_PAPER
 from wavetwin.ir.poolings import POOLINGS, Pooling
 
 _OVER_MAX = (
     "RMax, the maximum of the real part, does so except near frequencies where its window sees one "
     "phase or two opposite ones{}"
+)
+_WINDOW = 3
+"""Side of the window that the papers treat."""
+_OVER_SMALL_MAX = (
+    "RMax, the maximum of the real part, does so less in a window of {size} x {size} than in the "
+    "papers' 3 x 3, since it sees fewer phases"
 )
 _OVER_FREE_MAX = (
     "the maximum of a convolution that is trained freely does so only as far as its weights become "
@@ -93,6 +99,9 @@ def _over_what(twin: Compiled, other: Compiled) -> tuple[str, str]:
         return replaced.statement, SHIFT_PAPER
     if not has_complex_packets(other):
         return _OVER_FREE_MAX if other.spec.stem.wavelet is None else _OVER_REAL_MAX, SHIFT_PAPER
+    maximum = other.graph.find(MaxPool, "pool")
+    if maximum is not None and maximum.operation.kernel_size < _WINDOW:
+        return _OVER_SMALL_MAX.format(size=maximum.operation.kernel_size), SHIFT_PAPER
     return _OVER_MAX.format(_measured(twin, other)), SHIFT_PAPER
 
 
