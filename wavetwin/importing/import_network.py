@@ -8,18 +8,15 @@ open; what it cannot build, or a spec cannot say, is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.importing.command_line import CommandLine
+from wavetwin.importing.reference_networks import ALEXNETS, NETWORKS, RESNETS, Network
 from wavetwin.ir.blurring import (
-    ADAPTIVE_DOWNSAMPLING,
-    BLUR_DOWNSAMPLING,
-    STRIDED,
     Blurring,
-    Downsampling,
 )
 from wavetwin.ir.poolings import MAX, MAX_ADAPTIVE_BLUR, MAX_BLUR, MODULUS, Pooling
 
@@ -28,12 +25,6 @@ __all__ += ["read_configuration", "read_network"]
 
 _WaveletPooling = Literal["", "mod", "abl1", "abl1ada", "abl2"]
 
-_MAKERS: dict[str, tuple[Downsampling, Pooling]] = {
-    "": (STRIDED, MAX),
-    "Zhang": (BLUR_DOWNSAMPLING, MAX_BLUR),
-    "Zou": (ADAPTIVE_DOWNSAMPLING, MAX_ADAPTIVE_BLUR),
-}
-"""How the trunk reduces its resolution and what the first pooling is, by whose networks they are."""
 _WAVELET_POOLINGS: dict[str, _WaveletPooling] = {
     "": "",
     "mod": "mod",
@@ -43,101 +34,6 @@ _WAVELET_POOLINGS: dict[str, _WaveletPooling] = {
     "abl": "abl2",
 }
 _DEFAULT_BLUR_SIZE = 3
-
-
-def _band(band: int, channels: int, groups: int) -> dict[str, Any]:
-    return {"band": band, "channels": channels, "groups": groups}
-
-
-def _packets(packets: list[int], channels: int, groups: int) -> dict[str, Any]:
-    return {"packets": packets, "channels": channels, "groups": groups}
-
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """What the reference has for a family of networks."""
-
-    plural: str
-    free_channels: int
-    """Of the twins, for which the bands are known."""
-    levels: int
-    bands: Mapping[str, Any]
-    """`keep` and `exclude` of the twins."""
-    bands_without_edges: Mapping[str, Any] | None = None
-    """The same with `Ex`, where that is known."""
-    has_ablations: bool = False
-    has_large_kernels: bool = False
-    takes_size_without_blur: bool = True
-    """Whether a blur's size is taken, and without effect, where nothing blurs."""
-    has_one_blur_size: bool = True
-    """Whether a twin without a size blurs first pooling and trunk alike."""
-    takes_small_max: bool = False
-
-
-_ALEXNETS = _Family(
-    "AlexNets",
-    free_channels=32,
-    levels=3,
-    bands={
-        "exclude": ["lowpass", "diagonal"],
-        "keep": [_band(1, 6, 6), _band(2, 18, 6), _band(3, 8, 4)],
-    },
-    has_large_kernels=True,
-    takes_size_without_blur=False,
-    has_one_blur_size=False,
-)
-_RESNETS = _Family(
-    "ResNets",
-    free_channels=40,
-    levels=2,
-    bands={"exclude": ["lowpass"], "keep": [_band(1, 12, 6), _band(2, 12, 6)]},
-    bands_without_edges={
-        "keep": [
-            _packets([1, 2, 19, 17, 18, 3], 12, 6),
-            _packets([5, 23, 10, 27], 4, 4),
-            _packets([31], 2, 1),
-            _packets([7, 21, 11, 26], 4, 4),
-            _packets([15], 2, 1),
-        ]
-    },
-    has_ablations=True,
-    takes_small_max=True,
-)
-"""Sources: numerics.md sections 2 and 4."""
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """What an architecture's name says."""
-
-    arch: str
-    family: _Family
-    downsampling: Downsampling
-    pooling: Pooling
-    """The first one, where the configuration says no other."""
-    is_twin: bool
-
-    @property
-    def blurs(self) -> bool:
-        """Whether first pooling and trunk blur."""
-        return self.downsampling.blurring is not None
-
-
-def _networks() -> dict[str, Network]:
-    networks: dict[str, Network] = {}
-    for twin in (False, True):
-        for maker, kinds in _MAKERS.items():
-            # There is no AlexNet with the adaptive blur.
-            if kinds[1] is not MAX_ADAPTIVE_BLUR:
-                prefix = "DtCwpt" if twin else ""
-                networks[f"{prefix}{maker}AlexNet"] = Network("alexnet", _ALEXNETS, *kinds, twin)
-            for depth in (18, 34, 50, 101):
-                parts = ["dtcwpt"] * twin + [maker.lower()] * bool(maker) + [f"resnet{depth}"]
-                networks["_".join(parts)] = Network(f"resnet{depth}", _RESNETS, *kinds, twin)
-    return networks
-
-
-_NETWORKS = _networks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +121,9 @@ def read_network(command: CommandLine) -> Network | None:
     word = command.word("-a")
     if word is None:
         return None
-    network = _NETWORKS.get(word.text)
+    network = NETWORKS.get(word.text)
     if network is None:
-        meant = nearest(word.text, _NETWORKS)
+        meant = nearest(word.text, NETWORKS)
         help_text = (
             f"did you mean '{meant}'?"
             if meant
@@ -264,7 +160,7 @@ def misfits(network: Network, config: Configuration) -> Iterator[str]:
                 f"Ft{config.free_channels}: write the spec by hand"
             )
         if config.excludes_edges and network.family.bands_without_edges is None:
-            yield f"Ex is for {_RESNETS.plural}"
+            yield f"Ex is for {RESNETS.plural}"
         if config.has_large_kernel or config.has_large_stride or config.is_frozen:
             yield "Ks20, Str4 and Frozen are of networks without wavelet channels"
     yield from _misfits_of_blur(network, config)
@@ -308,7 +204,7 @@ def _misfits_of_cnn(network: Network, config: Configuration) -> Iterator[str]:
         if is_given:
             yield f"{word} is for wavelet channels, and there are none"
     if config.has_large_kernel and not network.family.has_large_kernels:
-        yield f"Ks20 is for {_ALEXNETS.plural}"
+        yield f"Ks20 is for {ALEXNETS.plural}"
     if config.has_large_stride:
         yield (
             "Str4 takes the first of two blurs from the first pooling of a ZhangAlexNet, which a spec "
