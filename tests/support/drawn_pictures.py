@@ -28,8 +28,8 @@ def assert_sound(drawing: Drawing) -> None:
     """The file is well-formed, its words are all there, inside the picture and apart."""
     root = parsed(drawing)
     assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
-    assert [text.text for text in root.iter(f"{NAMESPACE}text")] == [w.text for w in drawing.label]
-    boxes = [label.box for label in drawing.label]
+    assert [text.text for text in root.iter(f"{NAMESPACE}text")] == [w.text for w in drawing.texts]
+    boxes = [label.box for label in drawing.texts]
     for box in [*boxes, *(s.box for s in drawing.shapes if isinstance(s, Rectangle))]:
         assert box[0] >= 0
         assert box[1] >= 0

@@ -143,7 +143,7 @@ def _edit_text(sources: Sequence[SourceRequest]) -> str:
 
 
 def _left_out_text(left_out: Sequence[str]) -> str:
-    return "".join(f"\nleft out: {printable(caption)}" for caption in left_out) + (
+    return "".join(f"\nleft out: {printable(source)}" for source in left_out) + (
         "\n" if left_out else ""
     )
 

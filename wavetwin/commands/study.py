@@ -188,7 +188,7 @@ def _measure_images(options: argparse.Namespace) -> Result:
 def _as_text(result: Result) -> str:
     lines = [result.title]
     for table in result.summaries:
-        rows = table.label()
+        rows = table.as_text()
         numeric = {
             column
             for column in range(len(table.columns))

@@ -1,1 +1,1 @@
-"""What a person reads: show, diff, report, study, the index of runs and pictures; stands above both halves."""
+"""Show a person what the two halves know: show, diff, report, study, the index of runs, pictures."""

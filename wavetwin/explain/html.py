@@ -38,7 +38,7 @@ def render_page(title: str, page: str = "page", **values: object) -> str:
     - `.added`, `.removed`, `.changed` (on `<tr>`, `<li>`, `<p>`, `<td>` or `<span>`): colour, a
       sign before the text (plus, minus, tilde) and a bar of its own kind, solid, double or dashed;
     - `p.note`, `p.warning`: remarks that stand out; `.quiet`: small and grey;
-    - `dl.facts`: names and values in two columns, below each other on a phone (`info`);
+    - `dl.info`: names and values in two columns, below each other on a phone (`info`);
     - `ul.key`: what lines and markers stand for; `div.tiles`: small figures in rows;
     - `nav.contents`: a list of links; `code`, `pre`: break anywhere, so that digests fit;
     - `.unbroken`: not cut by the end of a page; `.unprinted`: on the screen only; `.unseen`: for
@@ -65,7 +65,7 @@ def table(
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    kind: Literal["numbers", "words"] = "numbers",
+    kind: Literal["numbers", "text"] = "numbers",
     row_classes: Sequence[str] = (),
     has_heading: bool = False,
 ) -> Markup:

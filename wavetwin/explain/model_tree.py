@@ -1,4 +1,4 @@
-"""Model tree: a graph's nodes by the parts of their ids, and blocks that are alike told once."""
+"""Group a graph's nodes by the sections of their ids, and show blocks that are alike once."""
 
 from __future__ import annotations
 

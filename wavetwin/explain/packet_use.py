@@ -1,4 +1,4 @@
-"""Packet use: which packets a model keeps, in which band and group of the mixing, and which not."""
+"""List the packets that a model keeps, with their band and group of the mixing, and the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PacketUse:
 
     info: PacketInfo
     band: int | None = None
-    """Its place among the entries of `keep`, from 1; None: the packet is not kept."""
+    """Its position among the entries of `keep`, from 1; None: the packet is not kept."""
     group: int | None = None
     """Of the band's mixing, from 1."""
     outputs: tuple[int, int] | None = None
@@ -24,7 +24,7 @@ class PacketUse:
 
     @property
     def channels(self) -> str:
-        """Its outputs in words: `0`, `6 to 8`; nothing for a packet that is left out."""
+        """Its outputs as text: `0`, `6 to 8`; nothing for a packet that is left out."""
         if self.outputs is None:
             return ""
         first, last = self.outputs

@@ -1,4 +1,4 @@
-"""Start command: how a script is started again by what started it, and on as many processes.
+"""Write the command that starts a script as it was started, on as many processes.
 
 The numbers of a run depend on how many processes share its batches, and not on where these are.
 """
@@ -84,12 +84,12 @@ def evaluation_command(launch: Launch, folder: str, arguments: Sequence[str]) ->
 def _without_runs(arguments: Sequence[str]) -> list[str]:
     """Drop where runs are kept: there the run is finished already."""
     kept: list[str] = []
-    parts = iter(arguments)
-    for word in parts:
-        if word == "--runs":
-            next(parts, None)
-        elif not word.startswith("--runs="):
-            kept.append(word)
+    given = iter(arguments)
+    for argument in given:
+        if argument == "--runs":
+            next(given, None)
+        elif not argument.startswith("--runs="):
+            kept.append(argument)
     return kept
 
 
@@ -101,17 +101,17 @@ def _start(launch: Launch, script: str, arguments: Sequence[str]) -> list[str]:
         script: its path.
         arguments: its options.
     """
-    parts = [script, *arguments]
+    call = [script, *arguments]
     if launch.processes == 1:
-        return [shlex.join(["python", *parts])]
+        return [shlex.join(["python", *call])]
     if launch.per_node is None:
         # One node does as well.
         note = "their division over nodes is not recorded, and changes nothing"
-        torchrun = ["torchrun", "--nproc-per-node", str(launch.processes), *parts]
+        torchrun = ["torchrun", "--nproc-per-node", str(launch.processes), *call]
         return [f"# {launch.processes} processes; {note}", shlex.join(torchrun)]
     processes = ["--nproc-per-node", str(launch.per_node)]
     if launch.nodes == 1:
-        return [shlex.join(["torchrun", *processes, *parts])]
+        return [shlex.join(["torchrun", *processes, *call])]
     nodes = str(launch.nodes)
     meeting = ["--rdzv-backend", "c10d", "--rdzv-id", "again", "--rdzv-endpoint"]
     torchrun = shlex.join(["torchrun", "--nnodes", nodes, *processes, *meeting])
@@ -120,11 +120,11 @@ def _start(launch: Launch, script: str, arguments: Sequence[str]) -> list[str]:
         return [
             f"# inside a job of Slurm that has {nodes} nodes",
             f"srun --nodes {nodes} --ntasks {nodes} --ntasks-per-node 1 "
-            f'{torchrun} {first}:{_PORT}" {shlex.join(parts)}',
+            f'{torchrun} {first}:{_PORT}" {shlex.join(call)}',
         ]
     return [
         f"# on each of {nodes} nodes, with FIRST_NODE set to the name of the first one",
-        f'{torchrun} "$FIRST_NODE:{_PORT}" {shlex.join(parts)}',
+        f'{torchrun} "$FIRST_NODE:{_PORT}" {shlex.join(call)}',
     ]
 
 

@@ -1,4 +1,4 @@
-"""Tables for people, as plain text, and the document that `wavetwin show --json` prints."""
+"""Align tables as plain text, and write the document that `wavetwin show --json` prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values: the tensors of two safetensors files, compared number by number."""
+"""Compare the tensors of two safetensors files, number by number."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def compare_values(first: Path, second: Path, names: tuple[str, ...]) -> list[Te
     """Return the tensors of these names, of equal shapes in both files, whose values differ.
 
     Only tensors that are compared are read, one pair at a time. What is no number in both, at the
-    same place, is no difference: a file is the same as itself.
+    same position, is no difference: a file is the same as itself.
     """
     import torch
     from safetensors import safe_open

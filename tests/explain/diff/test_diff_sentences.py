@@ -259,21 +259,21 @@ def test_notes_on_batches_are_about_layers_that_there_are() -> None:
     ) == ["another batch: other noise in the gradient, and another learning rate beside it"]
     assert "batch norms" in notes("RI", batch)[0]
     assert notes("AwyI_mod", parts) == [
-        "parts change which values dropout draws, and rounding; not the gradient's scale"
+        "micro-batches change which values dropout draws, and rounding; not the gradient's scale"
     ]
     assert notes("RI", parts) == [
-        "parts change what each batch norm sees, and rounding; not the gradient's scale"
+        "micro-batches change what each batch norm sees, and rounding; not the gradient's scale"
     ]
     one = "backbone.layers=[{dropout: {}}, {flatten: {}}, {linear: {}}]"
     base = compiled("cnn", "stem.norm=none", one)
     assert differ(base, compiled("cnn", "stem.norm=none", one, parts)).plan.notes == (
-        "parts change which values dropout draws on a GPU, and rounding; not the gradient's scale",
+        "micro-batches change which values dropout draws on a GPU, and rounding; not the gradient's scale",
     )
     no_dropout = "backbone.layers=[{flatten: {}}, {linear: {}}]"
     base = compiled("cnn", "stem.norm=none", no_dropout)
     other = compiled("cnn", "stem.norm=none", no_dropout, parts)
     assert differ(base, other).plan.notes == (
-        "parts change rounding alone: no layer here sees more than one image, or draws",
+        "micro-batches change rounding alone: no layer here sees more than one image, or draws",
     )
     full = differ(
         compiled("cnn", "training.batch_size=5000"), compiled("cnn", "training.batch_size=6000")

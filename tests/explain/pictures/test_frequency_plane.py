@@ -49,7 +49,7 @@ def test_planes_are_sound(levels: int, text: str):
         legend=[("#00215a", "nothing & none"), (Cell("#ffffff", pattern="rows"), "rows " * 30)],
     )
     assert_sound(drawing)
-    in_cells = [label for label in drawing.label if label.text in text.split("\n")]
+    in_cells = [label for label in drawing.texts if label.text in text.split("\n")]
     # Letters that could not be read are not written.
     is_legible = bool(text) and (len(text) < 8 or levels < 3)
     assert bool(in_cells) == is_legible
@@ -70,7 +70,7 @@ def test_packets_of_shipped_specs_are_legible(path):
     kept = [s for s in rectangles if "left out" not in s.title]
     assert len(kept) == 2 * choice.num_kept
     assert all((s.fill == PAPER) == ("left out" in s.title) for s in rectangles)
-    for label in drawing.label:
+    for label in drawing.texts:
         for rectangle in rectangles:
             if label.anchor == "middle" and inside(label, rectangle.box):
                 assert contrast(label.colour, rectangle.fill or PAPER) >= 4.5

@@ -19,7 +19,7 @@ def check(drawing: Drawing) -> None:
     assert apart(boxes)
     for lines in (s for s in drawing.shapes if isinstance(s, Lines) and s.width == 1.2):
         assert not any(crosses(lines, box) for box in boxes)
-    for label in list(drawing.label)[1:]:
+    for label in list(drawing.texts)[1:]:
         in_legend = label.box[1] > max(box[3] for box in boxes)
         assert in_legend or any(inside(label, box) for box in boxes), label
 

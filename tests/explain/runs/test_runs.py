@@ -215,7 +215,7 @@ def test_compare(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"spec cnn/{first.name} twin/{second.name}" in lines
     assert "stem.free_channels 24 8" in lines
     assert "stem.wavelet.levels 2" in lines
-    assert "facts: no difference" in lines
+    assert "info: no difference" in lines
     assert not any(line.startswith("training.optimizer.lr") for line in lines)
     assert "one_crop.test.top1_error 0.0625 [0.0000, 0.9000] 0.1250 [0.0000, 0.9000]" in lines
     assert cli.main(["runs", "compare", "--json", str(first), str(second)]) == 0

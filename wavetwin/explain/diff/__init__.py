@@ -1,4 +1,4 @@
-"""Diff: what two experiments do not share, from the declaration to the scores; torch-free.
+"""Compare two experiments, from the declaration to the scores, without torch.
 
 `difference.compare` is the way in; `text`, `document`, `fragment` and `several` show its answer.
 """

@@ -1,4 +1,4 @@
-"""Alignment: which items of two lists are the same ones, in order."""
+"""Align two lists: find the items that are the same in both, in order."""
 
 from __future__ import annotations
 

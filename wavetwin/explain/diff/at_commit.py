@@ -1,4 +1,4 @@
-"""A spec at a commit: the file and all its parents as the commit's tree has them."""
+"""Read a spec at a commit: the file and all its parents as the commit's tree has them."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _find_commit(root: Path, revision: str, spec: str) -> str:
 def _copy_closure(root: Path, commit: str, name: str, copy: Path) -> None:
     """Write a file of a commit, and the files that it extends or links to, below a folder.
 
-    What the commit does not have is left out: composing then reports it at its place.
+    What the commit does not have is left out: composing then reports it at its location.
     """
     wanted, seen = {name}, set[str]()
     while wanted and len(seen) < _MAX_FILES:
@@ -138,7 +138,7 @@ def _copy_closure(root: Path, commit: str, name: str, copy: Path) -> None:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a normalised path of a tree stays in it."""
+    """Return whether a normalised path of a tree stays in it."""
     return name != ".." and not name.startswith("../") and not posixpath.isabs(name)
 
 

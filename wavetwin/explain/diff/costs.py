@@ -1,4 +1,4 @@
-"""Costs: what layers and networks take, as numbers that add up."""
+"""Add up what layers and networks cost."""
 
 from __future__ import annotations
 

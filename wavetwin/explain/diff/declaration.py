@@ -1,4 +1,4 @@
-"""Declaration: the fields of two resolved specs that differ, and how to get from one to the other.
+"""Compare the fields of two resolved specs, and say how to get from one to the other.
 
 Labels (name, summary, tags, published figures, reasons for the linter) do not count: the digests
 leave them out, too, so that there is no change exactly where the digests are equal.
@@ -130,7 +130,7 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 def is_list_of_mappings(value: Any) -> bool:
-    """Whether a value is a list that holds mappings."""
+    """Return whether a value is a list that holds mappings."""
     return isinstance(value, list) and any(
         isinstance(item, dict) for item in cast("list[Any]", value)
     )
@@ -201,7 +201,7 @@ class _Comparison:
 
 
 def _are_lists(before: Any, after: Any) -> bool:
-    """Whether two lists are compared item by item: one of mappings may be empty."""
+    """Return whether two lists are compared item by item: one of mappings may be empty."""
     if not (isinstance(before, list) and isinstance(after, list)):
         return False
     return is_list_of_mappings(before) or is_list_of_mappings(after)
@@ -215,7 +215,7 @@ def _align_items(before: list[Any], after: list[Any]) -> Alignment:
 
 
 def _same_kind(first: Any, second: Any) -> bool:
-    """Whether two items can be one that was changed: of the same mode, or the same kind of layer."""
+    """Return whether two items can be one that was changed: of the same mode, or the same kind of layer."""
     if "mode" in first or "mode" in second:
         return first.get("mode") == second.get("mode")
     if "channels" in first or "channels" in second:

@@ -1,4 +1,4 @@
-"""Difference: all that two experiments do not share, in levels from the declaration to the scores."""
+"""Collect all that two experiments do not share, in levels from the declaration to the scores."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _sourced(change: FieldChange, before: Experiment, after: Experiment) -> Sour
 
 
 def field_origin(experiment: Experiment, path: Path, value: Any) -> str | None:
-    """Return what set a field, in words; None of an absent one that nothing removed."""
+    """Return what set a field, as text; None of an absent one that nothing removed."""
     origin = origin_of(experiment.compiled.loaded, path, value)
     if value is ABSENT and not origin.is_removal:
         return None

@@ -1,4 +1,4 @@
-"""Document: a difference as JSON values, complete."""
+"""Write a difference as JSON values, complete."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Effects: what a kind of change does to shift stability, parameters and cost, in words.
+"""Say what a kind of change does to shift stability, parameters and cost, in sentences.
 
 Every rule reads the two graphs and plans (`network_info` has the questions), never a name, says only
 what is true of this pair, and puts its numbers into the sentences. A change has an effect's
-sentences in either direction. "Stable" is a word with several measures: a sentence says which.
+sentences in either direction. "Stable" has several measures: a sentence says which.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Effect:
     """What one kind of change does."""
 
     kind: str
-    """A few words: `RMax -> CMod`."""
+    """A short label: `RMax -> CMod`."""
     text: str
     """What it does to shift stability, or that it does nothing to it: a sentence."""
     numbers: str
@@ -47,7 +47,7 @@ class Pair:
     changes: DeclarationChanges
 
     def differs(self, *fields: str) -> bool:
-        """Whether any of the fields, or a field below one, differs."""
+        """Return whether any of the fields, or a field below one, differs."""
         return any(
             name == field or name.startswith(f"{field}.")
             for name in self._names

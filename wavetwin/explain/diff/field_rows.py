@@ -1,4 +1,4 @@
-"""Rows: the fields that differ as a table's rows, list items folded where it shall be short."""
+"""Show the fields that differ as a table's rows, with list items folded where it shall be short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find: from a word of the command line to the source that it means."""
+"""Find the source that an argument of the command line means."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def _edit_of(folder: Path) -> str:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a path is a folder that no source is: a pattern of a shell finds such ones, too."""
+    """Return whether a path is a folder that no source is: a pattern of a shell finds such ones, too."""
     inside = (MANIFEST, WEIGHTS)
     return os.path.isdir(path) and not any((path / name).exists() for name in inside)  # noqa: PTH112
 

@@ -61,7 +61,7 @@ def _declaration(difference: Difference, *, full: bool) -> Markup:
         f"Declaration: {declaration_title(rows)}",
         ["field", "value", "set by"],
         [(row.name, row.value, " -> ".join(row.origins)) for row in rows],
-        kind="words",
+        kind="text",
         row_classes=[row.kind for row in rows],
     )
 
@@ -99,7 +99,7 @@ def _training(difference: Difference) -> Markup:
         return _fill("sentence", "The same plan.")
     rows = [(row.label, row.before, row.after) for row in plan.rows]
     header = ["", difference.before.label, difference.after.label]
-    shown = table("Training plan", header, rows, kind="words") if rows else None
+    shown = table("Training plan", header, rows, kind="text") if rows else None
     return _fill("training", shown, plan_notes(plan))
 
 

@@ -1,4 +1,4 @@
-"""Rows: the layers that differ as a table's rows, folded where a reader wants it short.
+"""Show the layers that differ as a table's rows, folded where a reader wants it short.
 
 Costs of the rows add up to the difference of the networks, folded or not.
 """
@@ -17,13 +17,13 @@ from wavetwin.ir.node import Node
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "resized": "~", "renamed": "~"}
 MAX_ROWS = 24
 """More rows than this are folded by block."""
-MAX_LABELS = 60
+MAX_WIDTH = 60
 """Characters that a short row has for what changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One layer that differs, or several that are told together."""
+    """One layer that differs, or several that share a row."""
 
     kind: str
     """`added`, `removed`, or `changed`, which all others are here."""
@@ -44,8 +44,8 @@ def layer_rows(model: ModelChanges, *, full: bool = False) -> list[LayerRow]:
     moves = [layer for layer in model.differing if _moves_values(layer)]
     resized = [layer for layer in model.differing if layer.kind == "resized" and layer not in moves]
     renamed = [layer for layer in model.differing if layer.kind == "renamed"]
-    told = [*moves, *resized, *renamed]
-    plain = [layer for layer in model.differing if layer not in told]
+    grouped = [*moves, *resized, *renamed]
+    plain = [layer for layer in model.differing if layer not in grouped]
     rows = _fold_blocks(plain)
     for kind in ("added", "removed", "changed"):
         members = [layer for layer in moves if _kind(layer) == kind]
@@ -131,20 +131,20 @@ def _what_changed(
             label += f", other {name}"
         else:
             label += f", {len(ours)} -> {len(theirs)} {name}"
-    return label if full or len(label) <= MAX_LABELS else f"{label[: MAX_LABELS - 4]} ..."
+    return label if full or len(label) <= MAX_WIDTH else f"{label[: MAX_WIDTH - 4]} ..."
 
 
 def _are_long(first: Any, second: Any) -> bool:
-    """Whether two values are lists that a short row only counts."""
+    """Return whether two values are lists that a short row only counts."""
     return all(isinstance(each, tuple) for each in (first, second)) and any(
-        len(value_text(_listed(each), full=True)) > MAX_LABELS // 3 for each in (first, second)
+        len(value_text(_listed(each), full=True)) > MAX_WIDTH // 3 for each in (first, second)
     )
 
 
 def _operation(node: Node) -> str:
     """Return an operation with its attributes, as many as a line takes."""
-    label = [f"{name} {value_text(_listed(value))}" for name, value in node.attributes.items()]
-    return ", ".join([node.op, *label])
+    texts = [f"{name} {value_text(_listed(value))}" for name, value in node.attributes.items()]
+    return ", ".join([node.op, *texts])
 
 
 def _listed(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Layers: what is added, removed and changed between two graphs, aligned by meaning.
+"""Compare the layers of two graphs, aligned by meaning: added, removed, changed.
 
 A layer is the same one where it plays the same part: a node's id names its part (`stem.free`,
 `trunk.layer2.0.conv1`), so that ids decide wherever the compiler gives them by meaning. Where the
@@ -152,7 +152,7 @@ def _pair_nodes(before: Sequence[Node], after: Sequence[Node]) -> dict[str, str]
 
 
 def _counts_layers(nodes: Sequence[Node]) -> bool:
-    """Whether the trunk's ids count its layers (`sequential`) instead of naming them."""
+    """Return whether the trunk's ids count its layers (`sequential`) instead of naming them."""
     counts: dict[str, int] = {}
     for node in nodes:
         if node.section != "trunk":

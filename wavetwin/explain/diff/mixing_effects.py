@@ -1,4 +1,4 @@
-"""Effects of changes of what mixes the packets: bands and groups, colours, the penalty."""
+"""Explain changes of what mixes the packets: bands and groups, colours, the penalty."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _colour(pair: Pair) -> Iterator[Effect]:
     before, after = _mixing_of(twins[0]), _mixing_of(twins[1])
     fields = ("stem.wavelet.color_mixing",)
     if before is None or after is None:
-        return  # images of one channel: told with the images
+        return  # images of one channel: explained with the images
     trained = [is_trained(each, COLOUR) for each in pair.sides]
     if before.position != after.position:
         learnt = trained[0 if before.position == "before" else 1]

@@ -1,4 +1,4 @@
-"""Effects of changes of the network around the wavelets: images, backbone, first convolution."""
+"""Explain changes of the network around the wavelets: images, backbone, first convolution."""
 
 from __future__ import annotations
 

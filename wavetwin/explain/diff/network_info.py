@@ -1,4 +1,4 @@
-"""Network info: questions about a network that decide which sentences are true of it.
+"""Answer questions about a network that decide which sentences are true of it.
 
 Each is answered by the graph as written and the plan, never by a name or by a field that nothing
 may follow from (a blur's size where nothing blurs).
@@ -28,22 +28,22 @@ def count_layers(compiled: Compiled, kind: type[Operation], below: tuple[str, ..
 
 
 def takes_modulus(compiled: Compiled) -> bool:
-    """Whether a modulus is taken of any channel."""
+    """Return whether a modulus is taken of any channel."""
     return count_layers(compiled, Modulus) > 0
 
 
 def has_complex_packets(compiled: Compiled) -> bool:
-    """Whether there are packets with a modulus to take."""
+    """Return whether there are packets with a modulus to take."""
     return any(found.node.is_complex for found in compiled.graph.all_of(Packets))
 
 
 def has_free_channels(compiled: Compiled) -> bool:
-    """Whether any channel of the first layer is trained freely."""
+    """Return whether any channel of the first layer is trained freely."""
     return bool(compiled.spec.stem.free_channels)
 
 
 def is_trained(compiled: Compiled, *prefixes: str) -> bool:
-    """Whether training changes any parameter of these layers."""
+    """Return whether training changes any parameter of these layers."""
     return compiled.plan.epochs > 0 and any(
         node.parameters.trainable for node in nodes_below(compiled.graph, *prefixes)
     )

@@ -1,4 +1,4 @@
-"""Origins: the file and line that set a resolved field, or what gave it its default."""
+"""Find the file and line that set a resolved field, or what gave it its default."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FieldOrigin:
     there: `band 1`, `exclude [lowpass, diagonal]`. Empty: they say the value itself."""
 
     def text(self, prefix: str = "") -> str:
-        """Return the origin in words; `prefix` is put before each place in a file."""
+        """Return the origin as text; `prefix` is put before each location in a file."""
         if self.written:
             where = _joined([_shown(location, prefix) for location in self.locations])
             return f"from {', '.join(self.written)} ({where})"
@@ -132,7 +132,7 @@ def _default(loaded: LoadedSpec, name: str) -> FieldOrigin:
 
 
 def _pooling_decides_stride(loaded: LoadedSpec) -> bool:
-    """Whether the architecture's first stride is another one beside some first pooling."""
+    """Return whether the architecture's first stride is another one beside some first pooling."""
     node = find_node(loaded.tree, ("backbone", "arch"))
     assert node is not None, "validate asks for an architecture"
     architecture = ARCHITECTURES[str(node.value)]
@@ -142,7 +142,7 @@ def _pooling_decides_stride(loaded: LoadedSpec) -> bool:
 
 
 def _joined(locations: list[str]) -> str:
-    """Return places as one text: lines of one file are `path:13, 11`."""
+    """Return locations as one text: lines of one file are `path:13, 11`."""
     files: dict[str, list[str]] = {}
     for location in locations:
         path, _, line = location.rpartition(":")

@@ -1,4 +1,4 @@
-"""Effects of changes of the wavelet channels' packets: transform, filters, levels, packets kept."""
+"""Explain changes of the wavelet channels' packets: transform, filters, levels, packets kept."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def _kept(wavelet: WaveletSpec) -> list[int]:
 
 
 def _same_plane(first: WaveletSpec, second: WaveletSpec) -> bool:
-    """Whether packet numbers mean the same in both."""
+    """Return whether packet numbers mean the same in both."""
     return (first.transform, first.levels) == (second.transform, second.levels)
 
 

@@ -1,4 +1,4 @@
-"""Effects of changes of pooling, in the first layer and in the trunk: what the rows say of them."""
+"""Explain changes of pooling, in the first layer and in the trunk, from the poolings' rows."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _modulus(pair: Pair) -> Iterator[Effect]:
         f"{channels} wavelet channels keep every {_ordinal(step)} position ({step} x "
         f"{twin.spec.stem.stride} pixels)"
     )
-    # What else a CNN and a twin differ in is told by the effect that says so.
+    # What else a CNN and a twin differ in is the subject of another effect.
     if pair.twins is not None:
         executed = macs_of(pair, "stem", executed=True)
         trained = _pooling_parameters(pair.before), _pooling_parameters(pair.after)
@@ -219,9 +219,9 @@ def _cost_of_pooling(pair: Pair, section: str) -> str:
 
 def _what_they_do(kinds: tuple[Pooling, Pooling]) -> tuple[str, str]:
     """Return what the rows say of two kinds, as sentences, and the sources of that."""
-    said = [kind for kind in kinds if kind.statement]
-    text = " ".join(f"{kind.statement[0].upper()}{kind.statement[1:]}." for kind in said)
-    return text, ", ".join(dict.fromkeys(kind.source for kind in said if kind.source))
+    explained = [kind for kind in kinds if kind.statement]
+    text = " ".join(f"{kind.statement[0].upper()}{kind.statement[1:]}." for kind in explained)
+    return text, ", ".join(dict.fromkeys(kind.source for kind in explained if kind.source))
 
 
 def _what_blurs_do(pair: Pair, blurring: Blurring, section: str) -> str:
@@ -261,7 +261,7 @@ def _free_pooling(compiled: Compiled) -> Pooling:
 
 
 def _pooling_name(compiled: Compiled) -> str:
-    """Return what pools the wavelet channels in the papers' words, or what a spec calls it."""
+    """Return what pools the wavelet channels as the papers call it, or as a spec does."""
     kind = _wavelet_pooling(compiled)
     return kind.paper_name if has_complex_packets(compiled) else kind.name
 

@@ -22,7 +22,7 @@ def _blur_size(pair: Pair) -> Iterator[Effect]:
     sections = ("pool", "trunk")
     counts = [count_layers(each, Blur, below=sections) for each in pair.sides]
     if any(counts) and not all(counts):
-        return  # one of them does not blur: told by what makes the other do so
+        return  # one of them does not blur: explained by what makes the other do so
     sizes = pair.before.spec.pooling.blur_size, pair.after.spec.pooling.blur_size
     weights = [
         sum(blur_parameters(compiled, section) for section in sections) for compiled in pair.sides

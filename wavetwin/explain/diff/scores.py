@@ -1,4 +1,4 @@
-"""Scores: published and measured figures of two experiments side by side."""
+"""Set published and measured figures of two experiments side by side."""
 
 from __future__ import annotations
 

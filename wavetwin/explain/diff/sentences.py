@@ -1,4 +1,4 @@
-"""The sentences of a diff: every rule's effects of what differs between two experiments."""
+"""Collect the sentences of a diff: every rule's effects of what differs between two experiments."""
 
 from __future__ import annotations
 

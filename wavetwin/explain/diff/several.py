@@ -1,4 +1,4 @@
-"""Several: more than two experiments in one table, an ablation at a glance."""
+"""Compare more than two experiments in one table, an ablation at a glance."""
 
 from __future__ import annotations
 

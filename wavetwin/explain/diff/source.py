@@ -1,4 +1,4 @@
-"""One source: an experiment, a weights file, or a weights file with the experiment it is of."""
+"""Describe one source: an experiment, a weights file, or a weights file with its experiment."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from wavetwin.explain.diff.weights_file import WeightsFile
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """What one word of the command line means."""
+    """What one argument of the command line means."""
 
     shown: str
     """As the user named it, the commit included."""
     kind: str
-    """`spec`, `commit`, `build`, `run` or `weights`, in words for messages."""
+    """`spec`, `commit`, `build`, `run` or `weights`, as messages call it."""
     experiment: Experiment | None
     """None of weights that lie in no run."""
     weights: WeightsFile | None = None

@@ -1,4 +1,4 @@
-"""Tensors: the names and shapes of a model's weights, told from its graph, and those of two files."""
+"""Compare the names and shapes of weights, of two models by their graphs, or of two files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text: a difference for people to read in a terminal, plain or in colour."""
+"""Show a difference in a terminal, plain or in colour."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCORE_LABELS = {
     "mean_flip_rate": "mean flip rate under shifts",
     "kl_divergence.horizontal.1px": "KL divergence, one pixel right",
 }
-"""Published figures in words; measured ones keep their dotted names."""
+"""Labels of published figures; measured ones keep their dotted names."""
 
 
 def difference_text(difference: Difference, *, full: bool = False, colour: bool = False) -> str:
@@ -146,11 +146,11 @@ def _mathematics(difference: Difference, colour: bool) -> list[str]:
     if not difference.effects:
         return []
     lines = [_heading("mathematics", colour)]
-    told: set[str] = set()
+    shown: set[str] = set()
     for effect in difference.effects:
         source = f" [{effect.source}]" if effect.source else ""
-        statement = "" if effect.text in told else f"{effect.text}{source} "
-        told.add(effect.text)
+        statement = "" if effect.text in shown else f"{effect.text}{source} "
+        shown.add(effect.text)
         lines += textwrap.wrap(
             printable(f"{effect.kind}: {statement}{effect.numbers}"),
             WIDTH,

@@ -1,4 +1,4 @@
-"""Training: what differs between two plans, worked out where the fields leave it to the reader."""
+"""Compare two training plans, and work out what their fields leave to the reader."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pair is, or a function that makes one of the pair's graphs and plans."""
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """One fact of two plans that differs."""
+    """One value in which two plans differ."""
 
     label: str
     before: str
@@ -50,7 +50,7 @@ class PlanChanges:
 
 
 def compare_plans(pair: Pair) -> PlanChanges:
-    """Return the facts of two plans that differ, and what to know of the changed fields."""
+    """Return the values in which two plans differ, and what to know of the changed fields."""
     before, after = pair.before.plan, pair.after.plan
     ours, theirs = dict(_info(before)), dict(_info(after))
     rows = tuple(
@@ -67,19 +67,21 @@ def compare_plans(pair: Pair) -> PlanChanges:
 
 
 def _accumulate_note(pair: Pair) -> str:
-    """Say what the parts of a batch change: only what looks at more than one image, or draws."""
+    """Say what micro-batches change: only what looks at more than one image, or draws."""
     changed: list[str] = []
     if any(count_layers(each, BatchNorm) for each in pair.sides):
         changed.append("what each batch norm sees")
     dropouts = max(map(count_dropouts, pair.sides))
     if dropouts:
-        # A single layer draws the same numbers in parts, one generator after the other; a GPU's
+        # A single layer draws the same numbers in micro-batches, one generator after the other; a GPU's
         # generator starts anew for each call.
         where = " on a GPU" if dropouts == 1 else ""
         changed.append(f"which values dropout draws{where}")
     if not changed:
-        return "parts change rounding alone: no layer here sees more than one image, or draws"
-    return f"parts change {' and '.join(changed)}, and rounding; not the gradient's scale"
+        return (
+            "micro-batches change rounding alone: no layer here sees more than one image, or draws"
+        )
+    return f"micro-batches change {' and '.join(changed)}, and rounding; not the gradient's scale"
 
 
 def _batch_note(pair: Pair) -> str:
@@ -168,18 +170,18 @@ def _optimiser(plan: TrainingPlan) -> str:
 
 
 def _schedule(schedule: SchedulePlan, epochs: int) -> str:
-    parts = schedule.name
+    text = schedule.name
     if schedule.step_epochs is not None:
         changes = max(0, epochs - 1) // schedule.step_epochs
-        parts = f"x {schedule.gamma:g} every {schedule.step_epochs} epochs ({changes} times)"
+        text = f"x {schedule.gamma:g} every {schedule.step_epochs} epochs ({changes} times)"
     elif schedule.milestones is not None:
         after = ", ".join(map(str, schedule.milestones))
-        parts = f"x {schedule.gamma:g} after {after} epochs"
+        text = f"x {schedule.gamma:g} after {after} epochs"
     elif schedule.patience is not None:
-        parts = f"x {schedule.gamma:g} after {schedule.patience} epochs without progress"
+        text = f"x {schedule.gamma:g} after {schedule.patience} epochs without progress"
     if schedule.warmup_epochs:
-        parts += f", {schedule.warmup_epochs} epochs of warm-up"
-    return parts
+        text += f", {schedule.warmup_epochs} epochs of warm-up"
+    return text
 
 
 def _suite(plan: TrainingPlan) -> str:

@@ -1,4 +1,4 @@
-"""Weights files: the names, shapes and types in a safetensors header, and nothing else of the file.
+"""Read the names, shapes and types in a safetensors header, and nothing else of the file.
 
 A header is JSON behind its length in eight bytes; the tensors follow it without a gap
 (https://github.com/huggingface/safetensors, format).

@@ -1,4 +1,4 @@
-"""Text of what differs between weights: names, shapes, types, and values."""
+"""Show what differs between weights: names, shapes, types, and values."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def _number(value: float | None, otherwise: str) -> str:
     return otherwise if value is None else f"{value:.3g}"
 
 
-def _listed(sign: str, parts: Sequence[str], full: bool) -> list[str]:
-    shown = parts if full else parts[:MAX_ROWS]
+def _listed(sign: str, texts: Sequence[str], full: bool) -> list[str]:
+    shown = texts if full else texts[:MAX_ROWS]
     lines = [f"  {sign} {printable(each)}" for each in shown]
-    if len(shown) < len(parts):
-        lines.append(f"  {sign} and {len(parts) - len(shown):,} more (--full)")
+    if len(shown) < len(texts):
+        lines.append(f"  {sign} and {len(texts) - len(shown):,} more (--full)")
     return lines
 
 

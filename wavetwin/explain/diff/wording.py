@@ -1,4 +1,4 @@
-"""Wording: numbers and values of a difference as texts."""
+"""Write the numbers and values of a difference as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The centre frequencies of a first layer's channels, as marks in the frequency plane."""
+"""Draw the centre frequencies of a first layer's channels in the frequency plane."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Colours that grey printing and colour-blind people leave distinct.
+"""Choose colours that grey printing and colour-blind people leave distinct.
 
 The map of values runs from dark blue to light yellow, on the axis that red-green blindness keeps, in
 even steps of CIE lightness; the colours of categories differ in lightness, too, and each has a
-pattern of its own, so that nothing is told by hue alone.
+pattern of its own, so that nothing is shown by hue alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 PAPER = "#ffffff"
 INK = "#1a1a1a"
 FAINT = "#5c5c5c"
-"""Of words that matter less: still a contrast above 4.5 on paper."""
+"""Of text that matters less: still a contrast above 4.5 on paper."""
 FRAME = "#9a9a9a"
 
 _MAP = (
@@ -32,7 +32,7 @@ _MAP = (
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A colour and the pattern that tells it from the others without colour."""
+    """A colour and the pattern that sets it apart from the others without colour."""
 
     fill: str
     pattern: str | None

@@ -1,4 +1,4 @@
-"""The frequency plane: a square over [-pi, pi] in both directions, a cell for each packet.
+"""Draw the frequency plane: a square over [-pi, pi] in both directions, a cell for each packet.
 
 With J levels the plane has 2**(J+1) x 2**(J+1) cells. A dual-tree packet is drawn at its own cell and
 again at minus its frequency; a real packet of `wpt` selects four cells. Vertical frequencies grow
@@ -28,7 +28,7 @@ from wavetwin.ir.packets import plane_cells
 _CELLS = {1: 64.0, 2: 46.0, 3: 34.0, 4: 30.0}
 """Pixels of a cell's side, by levels."""
 _MARGIN, _SIDE, _SIZE, _TITLE = 14.0, 38.0, 12.0, 15.0
-"""Around the picture, left of the plane for its axis; sizes of ordinary words and of the title."""
+"""Around the picture, left of the plane for its axis; sizes of ordinary text and of the title."""
 _LEAST_SIZE, _MOST_SIZE = 7.0, 15.0
 
 
@@ -40,11 +40,11 @@ class Cell:
     """`#rrggbb`."""
     text: str = ""
     """A line in the cell, or a few parted by line ends; left out in all cells of a picture where
-    the longest would need letters too small to read."""
+    the longest would need text too small to read."""
     title: str = ""
     """Shown where a reader points at the cell."""
     pattern: str | None = None
-    """`rising`, `falling`, `cross`, `rows` or `columns`: told from its like without colour."""
+    """`rising`, `falling`, `cross`, `rows` or `columns`: distinct without colour."""
 
 
 def frequency_plane(
@@ -76,7 +76,7 @@ def draw_frequency_plane(
         cells: by packet; those that are not named stay white.
         title: above the plane.
         transform: `dtcwpt` or `wpt`.
-        legend: a fill, or a cell with its pattern, and what it stands for; words without a sample
+        legend: a fill, or a cell with its pattern, and what it stands for; text without a sample
             have the fill "".
 
     Raises:

@@ -1,4 +1,4 @@
-"""Graph items: what boxes a module graph is drawn with, residual blocks folded into one each."""
+"""Choose the boxes that a module graph is drawn with: residual blocks become one each."""
 
 from __future__ import annotations
 
@@ -110,15 +110,15 @@ def _lines(part: Branch | Node | tuple[Branch, ...]) -> tuple[str, ...]:
 
 
 def _settings(node: Node) -> list[str]:
-    """Return the attributes that tell a node from its like."""
-    fragments: list[str] = []
+    """Return the attributes that set a node apart from its like."""
+    texts: list[str] = []
     size = node.attributes.get("kernel_size", node.attributes.get("size"))
     if size is not None:
-        fragments.append(f"{size} x {size}")
+        texts.append(f"{size} x {size}")
     if isinstance(node.operation, Packets):
-        fragments.append(f"{node.operation.transform}, {node.operation.levels} levels")
+        texts.append(f"{node.operation.transform}, {node.operation.levels} levels")
     for name in ("stride", "step", "groups"):
         value = node.attributes.get(name, 1)
         if value != 1:
-            fragments.append(f"{name} {value}")
-    return fragments
+            texts.append(f"{name} {value}")
+    return texts

@@ -1,4 +1,4 @@
-"""Graph picture: a module graph drawn from top to bottom, in as many columns as it takes."""
+"""Draw a module graph from top to bottom, in as many columns as it takes."""
 
 from __future__ import annotations
 

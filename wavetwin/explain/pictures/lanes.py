@@ -1,4 +1,4 @@
-"""Lanes: places for the items of a layered drawing, a row for each layer and lanes side by side.
+"""Arrange the items of a layered drawing: a row for each layer, and lanes side by side.
 
 An item's row is one below the lowest item that it reads. An edge that passes rows by runs down a lane
 that is free there, so that no line crosses a box: lines change lanes between rows only.
@@ -35,7 +35,7 @@ class Lanes:
 
 
 def lay_out(inputs: Sequence[Sequence[int]]) -> Lanes:
-    """Return a place for each item.
+    """Return the row and the lane of each item.
 
     Args:
         inputs: the items that each item reads, all of them before it.

@@ -1,7 +1,7 @@
-"""Line plots as SVG: axes with units, intervals, a marker of its own for each run.
+"""Draw line plots as SVG: axes with units, intervals, a marker of its own for each run.
 
 A run keeps its marker and colour in every plot; what was published has a dashed line and hollow
-markers, so that nothing is told by colour alone. 360 units wide: the letters are as large on a phone
+markers, so that nothing is shown by colour alone. 360 units wide: the text is as large on a phone
 as on a desk.
 """
 
@@ -44,7 +44,7 @@ class Look:
         return COLOURS[self.number % len(COLOURS)]
 
     def marker(self, x: float, y: float) -> str:
-        """Return the marker at a place, hollow where it is a published one's."""
+        """Return the marker at a point, hollow where it is a published one's."""
         shape = _SHAPES[self.number % len(_SHAPES)]
         fill = "#ffffff" if self.is_published else self.colour
         return (
@@ -232,7 +232,7 @@ def _pieces(points: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float,
 
 
 def _description(plot: LinePlot, drawn: Sequence[Series]) -> str:
-    """Return what the lines show, in words."""
+    """Return a sentence on what the lines show."""
     lines: list[str] = []
     for series in drawn:
         points = list(_finite(series))

@@ -1,4 +1,4 @@
-"""Packet plane: the kept and excluded packets of a model in the frequency plane."""
+"""Draw the kept and excluded packets of a model in the frequency plane."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wavetwin.explain.pictures.shapes import Drawing
 
 
 def draw_packets(choice: PacketChoice, name: str) -> Drawing:
-    """Return the plane: colour and pattern tell the band, numbers the packet and its group.
+    """Return the plane: colour and pattern show the band, numbers the packet and its group.
 
     Args:
         choice: what is kept.

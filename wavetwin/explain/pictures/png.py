@@ -1,4 +1,4 @@
-"""PNG: a drawing as a bitmap, by Pillow, with two pixels for each of the drawing's."""
+"""Render a drawing as a bitmap, by Pillow, with two pixels for each of the drawing's."""
 
 from __future__ import annotations
 

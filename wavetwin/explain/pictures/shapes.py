@@ -1,4 +1,4 @@
-"""Shapes: what a drawing is made of, and how much room words take.
+"""Define the shapes that a drawing is made of, and measure the room that text takes.
 
 Lengths are in pixels of an SVG's view box, x to the right and y downwards.
 """
@@ -94,7 +94,7 @@ class Drawing:
     shapes: tuple[Shape, ...]
 
     @property
-    def label(self) -> Iterator[Text]:
+    def texts(self) -> Iterator[Text]:
         """Its texts."""
         return (shape for shape in self.shapes if isinstance(shape, Text))
 

@@ -1,4 +1,4 @@
-"""SVG: a drawing as one `<svg>` element, which stands in HTML or in a file of its own."""
+"""Render a drawing as one `<svg>` element, which stands in HTML or in a file of its own."""
 
 from __future__ import annotations
 

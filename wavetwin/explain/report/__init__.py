@@ -1,4 +1,4 @@
-"""A report of several runs: tables as Markdown, and everything in one offline HTML file."""
+"""Report on several runs: tables as Markdown, and everything in one offline HTML file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs beside the published figures of the same model."""
+"""Set runs beside the published figures of the same model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mean flip rate against a baseline, a run or a published model, in percent."""
+"""Compute the mean flip rate against a baseline, a run or a published model, in percent."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def baseline_figures(run: Run, baseline: Baseline) -> list[Figure]:
             {name: {step: rates[name][step] for step in steps} for name in common},
             {name: {step: other[name][step] for step in steps} for name in common},
         )
-        parts = f"{' + '.join(common)}, {_steps_label(steps)}"
-        name = f"mFR against {baseline.label}, {parts}{kind}"
+        averaged = f"{' + '.join(common)}, {_steps_label(steps)}"
+        name = f"mFR against {baseline.label}, {averaged}{kind}"
         if isinstance(baseline.source, PublishedModel):
             name += _published_label(next(iter(records.values()))["entry"])
         interval = _interval(run, baseline, records, kind, common, steps, other)
@@ -137,7 +137,7 @@ def _published_label(entry: Mapping[str, Any]) -> str:
 
 
 def _families(run: Run) -> dict[str, dict[str, Record]]:
-    """Return flip-rate records by direction, by what else they must have in common, in words."""
+    """Return flip-rate records by direction, by a label of what else they must have in common."""
     families: dict[str, dict[str, Record]] = {}
     for record in run.scores:
         entry = record["entry"]

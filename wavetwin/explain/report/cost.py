@@ -1,4 +1,4 @@
-"""What the runs' models cost: parameters, multiply-accumulates, memory, time."""
+"""Report what the runs' models cost: parameters, multiply-accumulates, memory, time."""
 
 from __future__ import annotations
 

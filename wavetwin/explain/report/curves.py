@@ -1,4 +1,4 @@
-"""Training and validation curves, with those of the published models beside them."""
+"""Draw training and validation curves, with those of the published models beside them."""
 
 from __future__ import annotations
 

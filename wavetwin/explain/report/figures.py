@@ -1,4 +1,4 @@
-"""Single figures of a run, with their names, their intervals and how they are written."""
+"""Choose the single figures of a run, with their names, their intervals and how they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's trained first layer: the kernel that it amounts to, and what each packet weighs in it."""
+"""Read a run's trained first layer: the kernel that it amounts to, and each packet's weight in it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FirstLayer:
 
 
 def read_first_layer(run: Run) -> FirstLayer | str:
-    """Return a run's first layer, or in words why there is nothing to show.
+    """Return a run's first layer, or the reason why there is nothing to show.
 
     Of the weights file only the first layer is read.
 

@@ -1,4 +1,4 @@
-"""The first layers of the runs as HTML: kernels, where they look in frequency, packets."""
+"""Show the first layers of the runs as HTML: kernels, their spectra, packets."""
 
 from __future__ import annotations
 

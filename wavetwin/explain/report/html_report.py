@@ -1,4 +1,4 @@
-"""The HTML report: one file with everything that is known of the runs."""
+"""Write the HTML report: one file with everything that is known of the runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Per-image values of a score: what intervals over images, and pairs of runs, are computed from."""
+"""Read the per-image values of a score, for intervals over images and for pairs of runs."""
 
 from __future__ import annotations
 

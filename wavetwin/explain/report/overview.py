@@ -1,4 +1,4 @@
-"""The first tables of a report: a row a run, means over seeds, and where each run is from."""
+"""Make a report's first tables: a row a run, means over seeds, and where each run is from."""
 
 from __future__ import annotations
 

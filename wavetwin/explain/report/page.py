@@ -1,4 +1,4 @@
-"""How a report is written: sections of tables and remarks, as Markdown and as HTML."""
+"""Write sections of tables and remarks as Markdown and as HTML."""
 
 from __future__ import annotations
 

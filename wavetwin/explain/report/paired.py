@@ -1,4 +1,4 @@
-"""Two experiments, run by run: the difference of every score, paired over images and seeds."""
+"""Compare two experiments run by run: every score's difference, paired over images and seeds."""
 
 from __future__ import annotations
 
@@ -152,8 +152,8 @@ def _check_same_images(
     if own.get("data") != record.get("data"):
         reason = "their data are not the same"
     elif record_label(own) != record_label(record):
-        told = [record_label(each).removeprefix(", ") or "whole" for each in (record, own)]
-        reason = f"one evaluation is '{told[0]}', the other '{told[1]}'"
+        labels = [record_label(each).removeprefix(", ") or "whole" for each in (record, own)]
+        reason = f"one evaluation is '{labels[0]}', the other '{labels[1]}'"
     elif tables and not torch.equal(tables[0].positions, found.positions):
         reason = "they were evaluated on other images"
     elif tables and not torch.equal(tables[0].labels, found.labels):

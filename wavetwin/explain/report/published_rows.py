@@ -1,4 +1,4 @@
-"""Measured figures of a run beside those that were published, row by row."""
+"""Set measured figures of a run beside those that were published, row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything needed to do a run again: what it was made of, where, and the commands."""
+"""List everything needed to do a run again: what it was made of, where, and the commands."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ def _info(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _version(source: dict[str, Any]) -> str:
-    fragments = [
+    texts = [
         source.get("version"),
         f"commit {source['commit']}" if source.get("commit") else None,
     ]
-    return ", ".join(word for word in fragments if word)
+    return ", ".join(text for text in texts if text)
 
 
 def _listed(values: dict[str, Any]) -> str:
@@ -121,7 +121,7 @@ def _machine(run: Run) -> str:
 
 
 def _commands(run: Run, build: dict[str, Any]) -> list[str]:
-    """Return what a shell is to be told, from the checkout of the project on."""
+    """Return the lines for a shell, from the checkout of the project on."""
     commit = run.manifest["commit"]
     lines = ["# outside of a git repository: there is no commit to go back to"]
     if commit is not None:
@@ -166,22 +166,22 @@ def _evaluations(run: Run, folder: str, by_slurm_script: bool) -> Iterator[tuple
         launch = Launch.from_record(record.get("launch"))
         if by_slurm_script and launch.launcher == "slurm.sh":
             continue
-        fragments: list[str] = []
+        arguments: list[str] = []
         if record.get("checkpoint") not in ("last", None):
-            fragments += ["--weights", record["checkpoint"]]
+            arguments += ["--weights", record["checkpoint"]]
         if record.get("limit_batches") is not None:
-            fragments += ["--limit-batches", str(record["limit_batches"])]
-        fragments += record.get("options", [])
-        yield tuple(evaluation_command(launch, folder, fragments))
+            arguments += ["--limit-batches", str(record["limit_batches"])]
+        arguments += record.get("options", [])
+        yield tuple(evaluation_command(launch, folder, arguments))
 
 
 def _evaluate_weights(run: Run) -> str:
     last = run.scores[-1]
-    fragments = ["wavetwin", "evaluate", last["weights_file"], "--spec", last["spec"]]
+    arguments = ["wavetwin", "evaluate", last["weights_file"], "--spec", last["spec"]]
     if last.get("limit_batches") is not None:
-        fragments += ["--limit-batches", str(last["limit_batches"])]
-    fragments += last.get("options", [])
-    return shlex.join([*fragments, *_settings(last.get("overrides") or [])])
+        arguments += ["--limit-batches", str(last["limit_batches"])]
+    arguments += last.get("options", [])
+    return shlex.join([*arguments, *_settings(last.get("overrides") or [])])
 
 
 def _sessions(run: Run) -> Markup | None:
@@ -200,7 +200,7 @@ def _sessions(run: Run) -> Markup | None:
         ]
         for session in sessions
     ]
-    return table(f"Times that training of {run.label} was started", header, rows, kind="words")
+    return table(f"Times that training of {run.label} was started", header, rows, kind="text")
 
 
 def _resolved_spec(run: Run) -> str | None:

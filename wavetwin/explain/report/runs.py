@@ -1,4 +1,4 @@
-"""What a report reads of one run folder, or of a scores file of scores of weights without a run."""
+"""Read what a report needs of one run folder, or of a scores file of weights without a run."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class Run:
         A run over a few batches is named after their number; the number of `--new` does not count.
         """
         stem = f"{self.manifest['training_digest'][:8]}-s{self.seed}"
-        word = self.manifest["run"].removeprefix(stem).split("-")
-        return next((part for part in word if part.startswith("limit")), "")
+        parts = self.manifest["run"].removeprefix(stem).split("-")
+        return next((part for part in parts if part.startswith("limit")), "")
 
 
 def is_source(path: Path) -> bool:
-    """Whether a path may be meant as a run or a scores file; a pattern of a shell finds others."""
+    """Return whether a path may be meant as a run or a scores file; a pattern of a shell finds others."""
     return not path.exists() or (path / "manifest.json").exists() or path.suffix == ".json"
 
 

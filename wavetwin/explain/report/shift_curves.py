@@ -1,4 +1,4 @@
-"""Curves of what shifting the images changes: flip rates and KL divergence, with intervals."""
+"""Draw what shifting the images changes: flip rates and KL divergence, with intervals."""
 
 from __future__ import annotations
 

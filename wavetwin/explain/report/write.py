@@ -31,7 +31,7 @@ class ReportOptions:
     published: bool = False
     """The published figures of the same models and data sets (the page always has the models')."""
     baseline: str | None = None
-    """A run folder, a scores file of scores, or `published:NAME`: mean flip rates in percent of its."""
+    """A run folder, a scores file, or `published:NAME`: mean flip rates in percent of its."""
     paired: tuple[str, str] | None = None
     """Two experiments: the second's scores minus the first's, seed by seed."""
     trials: bool = False
@@ -42,7 +42,7 @@ def report(runs: Sequence[Path], options: ReportOptions | None = None) -> str:
     """Return the report as Markdown; the same files give the same text.
 
     Args:
-        runs: run folders, or books of scores of weights without a run.
+        runs: run folders, or scores files of weights without a run.
         options: what it has beside the table of runs.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The index of runs: a SQLite file beside the run folders, made from their files alone.
+"""Index runs in a SQLite file beside the run folders, made from their files alone.
 
 The files are the truth. The index only makes looking for runs quick, and can be deleted at any
 time. No torch is imported here, and nothing but the index is written.

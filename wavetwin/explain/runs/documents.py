@@ -1,4 +1,4 @@
-"""JSON documents of a run folder, and what is wrong with one."""
+"""Read JSON documents of a run folder, and say what is wrong with one."""
 
 from __future__ import annotations
 

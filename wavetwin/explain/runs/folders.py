@@ -87,7 +87,7 @@ def scan(runs: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _has_run_files(folder: Path) -> bool:
-    """Whether a file of a run lies in a folder; one that may not be looked into may have some."""
+    """Return whether a file of a run lies in a folder; one that may not be looked into may have some."""
     for name in _WATCHED:
         try:
             (folder / name).stat()

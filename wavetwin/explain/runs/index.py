@@ -1,4 +1,4 @@
-"""The index itself: one SQLite file, brought up to date with the folders before it is asked.
+"""Keep the index: one SQLite file, brought up to date with the folders before it is asked.
 
 Several processes may use it at once. Each holds a shared lock on `index.lock` while the file is
 open; only who holds it alone may throw a damaged file away. Writing is SQLite's own business: WAL,
@@ -197,7 +197,7 @@ def open_index(runs: Path, *, anew: bool = False) -> Iterator[tuple[RunIndex, li
 
     Yields the index as it is at one moment, and messages for the user: runs that cannot be read, an
     index that was damaged and made anew. In a folder that may not be written to, the index is made
-    in memory, and said so. `anew` reads every folder again.
+    in memory, and reported that. `anew` reads every folder again.
     """
     messages: list[str] = []
     if not os.access(runs, os.W_OK | os.X_OK):

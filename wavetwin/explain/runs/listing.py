@@ -1,4 +1,4 @@
-"""What `wavetwin runs` prints: runs as tables and as JSON."""
+"""List runs as tables and as JSON, for `wavetwin runs`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def list_table(runs: Sequence[RunInfo], scores: Sequence[str] = ()) -> str:
 
 
 def show_text(run: RunInfo, folder: Path) -> str:
-    """Return all about a run: facts, lives, scores, files, how to reproduce it."""
+    """Return all about a run: info, sessions, scores, files, how to reproduce it."""
     info = [
         ("run", run.path),
         ("status", run.status),
@@ -58,11 +58,11 @@ def show_text(run: RunInfo, folder: Path) -> str:
         ("started", run.started or ""),
         ("ended", run.ended or ""),
     ]
-    blocks = ["\n".join(align([fact for fact in info if fact[1]]))]
+    blocks = ["\n".join(align([row for row in info if row[1]]))]
     manifest = _document(folder / "manifest.json")
     sessions = _session_rows(manifest)
     if sessions:
-        rows = [["life", "steps", "started", "ended", "outcome", "device", "command"], *sessions]
+        rows = [["session", "steps", "started", "ended", "outcome", "device", "command"], *sessions]
         blocks.append("\n".join(align(rows)))
     if run.scores:
         rows = [["score", "value", "95 %"]]
@@ -80,12 +80,12 @@ def show_text(run: RunInfo, folder: Path) -> str:
 
 
 def compare_table(runs: Sequence[RunInfo]) -> str:
-    """Return the facts and fields that differ, and the scores side by side."""
+    """Return the info and the fields that differ, and the scores side by side."""
     document = compare_document(runs)
     blocks: list[str] = []
     # A trial is marked even where all of them are one, and marks do not differ.
     header = ["", *(_column_title(run) for run in runs)]
-    for title, rows in (("facts", document["facts"]), ("spec", document["fields"])):
+    for title, rows in (("info", document["info"]), ("spec", document["fields"])):
         if rows:
             cells = [[name, *map(_text, values)] for name, values in rows.items()]
             blocks.append("\n".join(align([[title, *header[1:]], *cells])))
@@ -118,7 +118,7 @@ def compare_document(runs: Sequence[RunInfo]) -> dict[str, Any]:
     names = _union([score.name for score in run.scores] for run in runs)
     return {
         "runs": [run.path for run in runs],
-        "facts": {name: values for name, values in info.items() if _differ(values)},
+        "info": {name: values for name, values in info.items() if _differ(values)},
         "fields": {name: values for name, values in fields.items() if _differ(values)},
         "scores": {
             name: [_score_document(find_score_exactly(name, run.scores)) for run in runs]
@@ -186,7 +186,7 @@ def _differ(values: Sequence[Any]) -> bool:
 
 
 def _document(file: Path) -> dict[str, Any]:
-    """Return a JSON object; empty where there is none or it is damaged, as the index has said."""
+    """Return a JSON object; empty where there is none or it is damaged, as the index has reported."""
     try:
         document: object = parse_json(file.read_bytes())
     except (OSError, ValueError):
@@ -239,8 +239,8 @@ def _reproduce(run: RunInfo, build: dict[str, Any], manifest: dict[str, Any]) ->
 
 
 def _command(session: dict[str, Any]) -> str:
-    label = session.get("command")
-    return shlex.join(map(str, cast("list[object]", label))) if isinstance(label, list) else ""
+    command = session.get("command")
+    return shlex.join(map(str, cast("list[object]", command))) if isinstance(command, list) else ""
 
 
 def _mapping(value: Any) -> dict[str, Any]:

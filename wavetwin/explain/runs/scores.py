@@ -1,4 +1,4 @@
-"""The numbers of scores.json, each with a dotted name."""
+"""Give the numbers of scores.json dotted names."""
 
 from __future__ import annotations
 

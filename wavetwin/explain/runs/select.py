@@ -1,4 +1,4 @@
-"""Which runs are meant: filters, sorting, and names given for a run."""
+"""Select runs: by filters, by sorting, and by names given for a run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Condition:
     value: Any
 
     def holds(self, found: Any) -> bool:
-        """Whether a value fits; texts, lists and truths have no order."""
+        """Return whether a value fits; texts, lists and truths have no order."""
         if self.comparison in _ORDERS and not _is_number(found):
             return False
         if _is_number(found) != _is_number(self.value):
@@ -187,7 +187,7 @@ def _paths(index: RunIndex, filters: Filters) -> list[str]:
 
 
 def _field_holds(index: RunIndex, path: str, condition: Condition) -> bool:
-    """Whether a run's spec fits; a field that it does not have is null."""
+    """Return whether a run's spec fits; a field that it does not have is null."""
     _, value = index.field(path, condition.name)
     return condition.holds(value)
 

@@ -1,1 +1,1 @@
-"""Show: tables and pictures of one experiment."""
+"""Show one experiment as tables and pictures."""

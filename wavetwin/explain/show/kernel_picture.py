@@ -1,4 +1,4 @@
-"""A picture of resulting kernels, in space and in frequency, that grey printing leaves legible."""
+"""Draw resulting kernels, in space and in frequency, so that grey printing leaves them legible."""
 
 from __future__ import annotations
 

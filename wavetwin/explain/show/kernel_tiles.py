@@ -1,7 +1,7 @@
-"""The tiles of a picture of kernels: one a channel, legible when printed in grey.
+"""Draw the tiles of a picture of kernels: one a channel, legible when printed in grey.
 
 Every kernel is drawn in colour and, below, colour by colour in grey; spectra are grey throughout, so
-that nothing is told by hue alone.
+that nothing is shown by hue alone.
 """
 
 from __future__ import annotations

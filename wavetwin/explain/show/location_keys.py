@@ -1,4 +1,4 @@
-"""Short keys for the files that locations lie in, so that many locations fit in a table."""
+"""Shorten locations by keys for their files, so that many fit in a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Origin table: every field of a resolved spec, its value, and what set it."""
+"""List every field of a resolved spec, its value, and what set it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packet table: a model's packets for people, as a plane of characters and a table."""
+"""Show a model's packets as a plane of characters and a table."""
 
 from __future__ import annotations
 

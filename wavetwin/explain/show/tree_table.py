@@ -1,4 +1,4 @@
-"""Tree table: a model for people, as an indented table of plain text of at most 100 columns."""
+"""Show a model as an indented table of plain text of at most 100 columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Banks of complex filters that the studies put before RMax and CMod.
+"""Make the banks of complex filters that the studies put before RMax and CMod.
 
 A bank gives the real and the imaginary part of every filter's output at one stride: the packets of
 the dual tree, and gratings under a Gaussian window, which theory knows everything about.

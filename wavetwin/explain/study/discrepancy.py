@@ -1,4 +1,4 @@
-"""How far RMax and CMod are apart, filter by filter (systems.md 5.2, figure 5 of seed 003)."""
+"""Measure how far RMax and CMod are apart, filter by filter (systems.md 5.2, figure 5 of seed 003)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Discrepancy:
         return Table(f"discrepancy_{self.label}", caption, columns, rows)
 
     def figures(self) -> dict[str, float]:
-        """Return what stands for all filters, by the words for it."""
+        """Return what stands for all filters, by its label."""
         mean = self.mean
         low, median, high = quantiles(mean, (0.0, 0.5, 1.0))
         classes = {

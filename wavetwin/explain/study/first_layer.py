@@ -1,4 +1,4 @@
-"""The first layer of a model as one bank of kernels, from weights or as training begins."""
+"""Read the first layer of a model as one bank of kernels, from weights or as training begins."""
 
 from __future__ import annotations
 

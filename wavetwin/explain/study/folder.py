@@ -1,4 +1,4 @@
-"""The folder of a study: tables, pictures, a page, and study.json, which says how it was made.
+"""Write the folder of a study: tables, pictures, a page, and study.json, which says how it was made.
 
 There is no time in it, and no path but those of the command: the same command on the same images with
 the same versions writes the same bytes.
@@ -142,7 +142,7 @@ def _page(result: Result, document: Mapping[str, Any], files: Sequence[str]) -> 
             )
             for image in result.images
         ]
-        images = table("The images", header, rows, kind="words")
+        images = table("The images", header, rows, kind="text")
     return render_page(
         result.title,
         "study",
@@ -162,7 +162,7 @@ def _shown(picture: Picture) -> Markup:
 
 
 def _table(content: Table) -> Markup:
-    header, *rows = content.label()
+    header, *rows = content.as_text()
     return table(content.caption, header, rows)
 
 

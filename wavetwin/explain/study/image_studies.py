@@ -1,4 +1,4 @@
-"""`discrepancy` and `stability`: RMax beside CMod, and what shifts change of them."""
+"""Run `discrepancy` and `stability`: RMax beside CMod, and what shifts change of them."""
 
 from __future__ import annotations
 
@@ -202,4 +202,4 @@ def _against_shift(each: StudyBank, measured: Stability) -> Picture:
 
 
 _MARKERS = ("circles", "squares", "triangles")
-"""The first marks of `line_plot`, in words."""
+"""Labels of the first marks of `line_plot`."""

@@ -1,4 +1,4 @@
-"""Images of a study: grey windows with room around the image, to move it in.
+"""Cut a study's images: grey windows with room around the image, to move it in.
 
 A study sees an image of `size` pixels in the middle of a window; a shifted image is another crop of
 the window, never a rolled one, so that what comes in at the edge is what was there.
@@ -92,7 +92,8 @@ def find_images(paths: Sequence[Path]) -> list[ImageSource]:
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _KINDS)
         if not files:
             raise RunError(
-                f"{path} holds no image", f"images are told by their names: {', '.join(_KINDS)}"
+                f"{path} holds no image",
+                f"images are recognised by their names: {', '.join(_KINDS)}",
             )
         sources += [ImageSource(file.relative_to(path).as_posix(), file) for file in files]
     return sources

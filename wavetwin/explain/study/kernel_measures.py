@@ -1,4 +1,4 @@
-"""What one kernel of a first layer looks like: direction, sharpness, frequency, likeness to a Gabor.
+"""Measure one kernel of a first layer: direction, sharpness, frequency, likeness to a Gabor.
 
 All are of the luminance kernel, the answer to an image of three equal colours (systems.md 5.4).
 """

@@ -1,4 +1,4 @@
-"""`kernels`: two first layers, from specs, built folders, runs and weights."""
+"""Run `kernels`: compare two first layers, from specs, built folders, runs and weights."""
 
 from __future__ import annotations
 

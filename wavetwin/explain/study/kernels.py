@@ -1,4 +1,4 @@
-"""The study of two first layers: how alike are their kernels, and is it more than chance?"""
+"""Measure how alike the kernels of two first layers are, and whether it is more than chance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The photographs that a study takes where it is given none: windows of those that packages bring.
+"""Read the photographs of a study that is given none: windows of those that packages bring.
 
 `photographs.json` names them: file, SHA-256, and the windows' corners. Nothing is downloaded, so the
 figures of docs/studies.md can be made again anywhere.

@@ -1,4 +1,4 @@
-"""Heat maps: a number of every filter at the filter's place in the frequency plane.
+"""Draw heat maps: a number of every filter at the filter's position in the frequency plane.
 
 The colours go by the square root of the number, so that the many small ones differ, too; every cell
 has its number written in it.

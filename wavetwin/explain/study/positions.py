@@ -1,4 +1,4 @@
-"""Where the packets of the dual tree lie in the frequency plane, measured on their filters."""
+"""Measure where the packets of the dual tree lie in the frequency plane, on their filters."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PacketPosition:
 
 
 def packet_positions(levels: int, filters: str) -> tuple[PacketPosition, ...]:
-    """Return the place of every dual-tree packet, in packet order."""
+    """Return the position of every dual-tree packet, in packet order."""
     size = math.pi / 2**levels
     measured = centroids(packet_kernels(levels, filters))
     return tuple(

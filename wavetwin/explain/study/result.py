@@ -1,4 +1,4 @@
-"""What a study found, before it is written anywhere."""
+"""Hold the result of a study before it is written anywhere."""
 
 from __future__ import annotations
 

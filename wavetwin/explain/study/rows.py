@@ -1,4 +1,4 @@
-"""Tables of a study: numbers as they are for CSV, and what is said of many of them."""
+"""Hold a study's tables: all numbers for CSV, and summaries of many of them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Table:
         writer.writerows(self.rows)
         return text.getvalue()
 
-    def label(self, digits: int = 3) -> list[list[str]]:
+    def as_text(self, digits: int = 3) -> list[list[str]]:
         """Return header and rows for people, fractions with so many digits."""
-        return [list(self.columns), *([_word(v, digits) for v in row] for row in self.rows)]
+        return [list(self.columns), *([_text(v, digits) for v in row] for row in self.rows)]
 
 
 def quantiles(values: Float[Tensor, " values"], shares: Sequence[float]) -> list[float]:
@@ -66,7 +66,7 @@ def _ranks(values: Tensor) -> Tensor:
     return (last - (counts.double() - 1) / 2)[group]
 
 
-def _word(value: Value, digits: int) -> str:
+def _text(value: Value, digits: int) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return ""

@@ -1,4 +1,4 @@
-"""What `discrepancy` and `stability` measure with: the options, the images, the banks of filters."""
+"""Read what `discrepancy` and `stability` measure with: options, images, banks of filters."""
 
 from __future__ import annotations
 

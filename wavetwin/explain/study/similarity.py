@@ -1,4 +1,4 @@
-"""How alike two banks of kernels are (systems.md 5.4).
+"""Measure how alike two banks of kernels are (systems.md 5.4).
 
 No definition is published: poster 001 compares by eye. Here every kernel is cut to the window that
 holds most of its energy, two kernels are as alike as the largest modulus of their inner product over
@@ -106,7 +106,7 @@ def best_windows(kernels: Float[Tensor, "channels height width"] | Tensor, side:
 def cross_similarity(first: Tensor, second: Tensor, *, ignore_phase: bool) -> Tensor:
     """Return the largest |<u, v>| over all whole shifts, (first's channels, second's channels).
 
-    Kernels are scaled to norm 1. With real kernels 1 means equal up to sign, place and size; a pair
+    Kernels are scaled to norm 1. With real kernels 1 means equal up to sign, position and size; a pair
     a quarter of a wave apart is far from it. Where the phase is ignored, real kernels are first made
     analytic, and such a pair is alike.
 

@@ -1,4 +1,4 @@
-"""`sparse`: first layers by the number of their trained weights, and error curves of runs."""
+"""Run `sparse`: first layers by the number of their trained weights, and error curves of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shift of the image does to RMax, CMod and plain subsampling (systems.md 5.3, figure 6)."""
+"""Measure what a shift of the image does to RMax, CMod and plain subsampling (systems.md 5.3)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Stability:
         return Table(f"summary_{self.label}", caption, columns, rows)
 
     def figures(self) -> dict[str, float]:
-        """Return what stands for all filters at the smallest shift, by the words for it."""
+        """Return what stands for all filters at the smallest shift, by its label."""
         first, passing = self.shifts[0], passes_band(self.positions)
         return {
             f"rank correlation of RMax at {first} px with the discrepancy, without low-pass": (

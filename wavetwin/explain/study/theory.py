@@ -1,7 +1,7 @@
-"""What theory says of RMax and CMod: the discrepancy of a perfectly localised filter.
+"""Predict the discrepancy of RMax and CMod for a perfectly localised filter.
 
 Behind a filter of one frequency the image is a plane wave of unknown phase. Max pooling sees it at
-nine places, nine points of the unit circle; the modulus sees the circle's radius. What is left
+nine positions, nine points of the unit circle; the modulus sees the circle's radius. What is left
 between them depends on nothing but the gaps between the nine (systems.md 5.2).
 """
 
