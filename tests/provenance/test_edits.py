@@ -33,6 +33,8 @@ def runs(project: Path) -> tuple[Path, Path]:
     start(script)
     text = script.read_text()
     assert "for epoch in training.epochs():" in text
+    assert "\nEPOCHS = 1\n" in text
+    text = text.replace("\nEPOCHS = 1\n", "\nEPOCHS = 2\n").replace("\nLR = 0.1\n", "\nLR = 0.05\n")
     script.write_text(text.replace("return 0\n", "return 0  # mine\n"))
     assert start(script, allowed=False) == 2
     start(script)
@@ -70,6 +72,21 @@ def test_the_run_keeps_the_files_and_their_difference(project: Path, runs: tuple
     assert manifest["edited"]["files"]["train.py"]["has_difference"]
     assert not (true / "edited.diff").exists()
     assert json.loads((true / "manifest.json").read_text())["drift"] == []
+
+
+def test_an_edited_number_takes_effect_and_is_recorded(runs: tuple[Path, Path]):
+    true, edited = runs
+    plans = [json.loads((run / "plan.json").read_text()) for run in runs]
+    assert [(plan["epochs"], plan["optimizer"]["lr"]) for plan in plans] == [(1, 0.1), (2, 0.05)]
+    lines = [json.loads(line) for line in (edited / "metrics.jsonl").read_text().splitlines()]
+    assert [line["lr"] for line in lines if line["kind"] == "epoch"] == [0.05, 0.05]
+    (session,) = json.loads((edited / "manifest.json").read_text())["lives"]
+    assert session["warnings"] == [
+        "train.py sets epochs to 2, it was built with 1",
+        "train.py sets optimizer.lr to 0.05, it was built with 0.1",
+    ]
+    (session,) = json.loads((true / "manifest.json").read_text())["lives"]
+    assert session["warnings"] == []
 
 
 def test_the_edit_resumes_its_own_run_and_another_edit_does_not(

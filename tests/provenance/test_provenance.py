@@ -93,13 +93,8 @@ def test_clean_inputs_are_tied_to_head(checkout: Checkout) -> None:
         "specs/a b.yaml": sha256_of(checkout.spec.read_bytes()),
         "specs/base.yaml": sha256_of(checkout.base.read_bytes()),
     }
-    assert list(provenance.inputs["wavetwin"]) == [
-        "wavetwin/__init__.py",
-        "wavetwin/ir/graph.py",
-        "wavetwin/templates/model.py.j2",
-        "wavetwin/templates/wavetwin-templates.txt",
-        "constraints.txt",
-    ]
+    # Of the package there is one digest.
+    assert list(provenance.inputs["wavetwin"]) == ["constraints.txt"]
     wavetwin = provenance.source("wavetwin")
     assert (wavetwin.kind, wavetwin.commit, wavetwin.version) == ("git", checkout.commit, "0.1.0")
 
@@ -338,9 +333,9 @@ def test_templates_of_a_checkout_and_of_a_wheel(checkout: Checkout, tmp_path: Pa
     assert load_package(installed).digest == load_package(checkout.root / "wavetwin").digest
 
 
-def build_folder(checkout: Checkout) -> Path:
+def build_folder(checkout: Checkout, **options: bool) -> Path:
     """Return a built folder as `check_before_run` reads it; only what it looks at is there."""
-    provenance = checkout.collect()
+    provenance = checkout.collect(**options)
     folder = checkout.root / "generated" / "a"
     script = write(folder / "train.py", "print()\n")
     manifest = {
@@ -350,6 +345,8 @@ def build_folder(checkout: Checkout) -> Path:
         "sources": [source.to_json() for source in provenance.sources],
     }
     write(folder / "manifest.json", json.dumps(manifest))
+    for name, content in provenance.patches.items():
+        write(folder / name, content)
     return script
 
 
@@ -382,6 +379,31 @@ def test_a_changed_source_stops(
     )
     run = check_before_run(script, True, package)
     assert run.drift == ("source-changed: wavetwin/ir/graph.py",)
+
+
+@pytest.mark.parametrize("kind", ["patched", "without git", "unknown"])
+def test_what_changed_is_named_by_a_list_that_is_found_again(
+    kind: str, checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only a list that has the recorded digest names files; a file may be changed, new or gone."""
+    package = checkout.root / "wavetwin"
+    if kind != "without git":
+        write(package / "ir/node.py", "Y = 1\n")
+        write(package / "ir/graph.py", "X = 3\n")
+    script = build_folder(checkout, allow_dirty=kind == "patched", no_git=kind != "patched")
+    write(package / "ir/graph.py", "X = 2\n")
+    write(package / "new.py", "")
+    (checkout.root / "templates/model.py.j2").unlink()
+    drift = check_before_run(script, True, load_package(package)).drift
+    if kind == "unknown":
+        (one,) = drift
+        assert one.startswith("source-changed: wavetwin (its digest is ")
+        with pytest.raises(SystemExit):
+            check_before_run(script, False, load_package(package))
+        assert "source-changed" in capsys.readouterr().err
+    else:
+        names = ("ir/graph.py", "new.py", "templates/model.py.j2")
+        assert drift == tuple(f"source-changed: wavetwin/{name}" for name in names)
 
 
 def test_a_changed_script_stops(

@@ -5,8 +5,8 @@ The signal is SIGKILL where none is named.
 The phases: `writing` the N-th sync inside a checkpoint's writing, `renaming` the N-th rename of a
 checkpoint's folder, `validation` before the N-th batch of validation images is predicted,
 `epochs` the N-th time that an epoch was closed, after its records and before its state, `step` the
-N-th step, before it is counted, and `loading` the N-th batch of training images. Other arguments go
-to the script.
+N-th step, before it is counted, and `loading` the N-th batch of training images, before its learning
+rate is set. Other arguments go to the script.
 """
 
 import os
@@ -54,7 +54,7 @@ def main() -> None:
     from wavetwin.runtime.data import ExperimentData
     from wavetwin.runtime.training import checkpoint
     from wavetwin.runtime.training.run_folder import RunFolder
-    from wavetwin.runtime.training.train import TrainingRun
+    from wavetwin.runtime.training.schedule import LearningRate
 
     ExperimentData.evaluation_batches = Validation.watch(ExperimentData.evaluation_batches)
     owner, name = {
@@ -63,7 +63,7 @@ def main() -> None:
         "validation": (Validation, "yield_batch"),
         "epochs": (RunFolder, "note_bad_images"),
         "step": (RunFolder, "mark_step"),
-        "loading": (TrainingRun, "parts"),
+        "loading": (LearningRate, "set"),
     }[phase]
     kill_at(owner, name, int(number), signal.Signals[sent or "SIGKILL"])
     sys.argv = [script, *arguments]

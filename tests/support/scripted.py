@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from wavetwin.compiler.render.files import comment
+from wavetwin.compiler.render.script_source import import_lines, write_scripts
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import make_node
-from wavetwin.ir.operations import BatchNorm, Conv2d, Flatten, Input, Linear, PacketMixing
+from wavetwin.ir.operations import BatchNorm, Conv2d, Flatten, Input, Linear, PacketMixing, literal
 from wavetwin.ir.plan import RegularisationPlan, TrainingPlan
 from wavetwin.provenance.package import imported_package, sha256_of
 from wavetwin.runtime.process.scripts import run_script
@@ -74,7 +76,7 @@ def render_template(name: str, plan: TrainingPlan, **changes: object) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"comment": str, "py": ascii}
+    environment.filters |= {"comment": comment, "py": literal}
     context = {
         "name": plan.name,
         "summary": "a tiny network",
@@ -88,6 +90,10 @@ def render_template(name: str, plan: TrainingPlan, **changes: object) -> str:
         "run_id": plan.training_digest[:8],
         "spec_path": "specs/tiny.yaml",
         "wavetwin_version": "0.1.0",
+        "plan": plan,
+        "card": {"evaluation": [entry.mode for entry in plan.evaluation]},
+        "import_lines": import_lines,
+        "script": write_scripts(plan, tiny_graph(plan.name)),
     }
     return environment.get_template(f"{name}.j2").render(context | changes)
 

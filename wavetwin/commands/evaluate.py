@@ -133,8 +133,8 @@ def evaluate_weights(
     """
     from wavetwin.runtime.data import load_data
     from wavetwin.runtime.data.class_record import check_order_beside
-    from wavetwin.runtime.evaluation.entries import describe, evaluate_entry, summarise
     from wavetwin.runtime.evaluation.scores_file import add_record, data_info, read_scores
+    from wavetwin.runtime.evaluation.suite import evaluate_suite
     from wavetwin.runtime.process.scripts import prepare_device, surroundings
     from wavetwin.runtime.training.training_batches import place
 
@@ -190,19 +190,16 @@ def evaluate_weights(
         **data_info(data),
         **info,
     }
-    failures: list[str] = []
-    for entry, baseline in zip(plan.evaluation, baselines, strict=True):
-        try:
-            evaluated = evaluate_entry(
-                entry, model, data, device, data_root=options.data_root, baseline=baseline
-            )
-        except RunError as error:
-            failures.append(f"{describe(entry)}: {error}")
-            continue
-        add_record(scores_file, entry, evaluated, info)
-        say(f"{describe(entry)}: {summarise(evaluated)}")
-    if failures:
-        raise RunError("; ".join(failures))
+    evaluate_suite(
+        plan.evaluation,
+        model,
+        data,
+        device,
+        lambda entry, evaluated: add_record(scores_file, entry, evaluated, info),
+        data_root=options.data_root,
+        baselines=baselines,
+        say=say,
+    )
     return scores_file
 
 

@@ -62,6 +62,12 @@ class PassRecord:
     """Of all activations, per image in float32."""
     bytes_after: int = 0
 
+    @property
+    def changed(self) -> bool:
+        """Whether the graph costs anything else after the pass."""
+        before = (self.macs_before, self.nodes_before, self.bytes_before)
+        return before != (self.macs_after, self.nodes_after, self.bytes_after)
+
 
 class GraphDocument(TypedDict):
     """The whole of graph.json."""

@@ -65,6 +65,11 @@ class SchedulePlan:
     patience: int | None
     warmup_epochs: int
 
+    @property
+    def follows_loss(self) -> bool:
+        """Whether the rate depends on the loss of the epochs before."""
+        return self.patience is not None
+
 
 @dataclass(frozen=True, slots=True)
 class RegularisationPlan:

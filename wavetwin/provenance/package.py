@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -42,6 +42,8 @@ class Package:
     is_wheel: bool
     changed_since_install: tuple[str, ...] = ()
     """Of a wheel: files that are not as its RECORD has them."""
+    installed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of a wheel: the SHA-256 of its files as its RECORD has them."""
     is_standalone: bool = False
     """A copy beside the scripts of a built folder: the modules that they need, no templates."""
 
@@ -102,6 +104,7 @@ def load_package(root: Path) -> Package:
         version=_version(init),
         is_wheel=record is not None,
         changed_since_install=tuple(changed) if record is not None else (),
+        installed=installed,
         is_standalone=is_standalone,
     )
 

@@ -25,6 +25,7 @@ from wavetwin.provenance.package import (
     read_manifest,
     sha256_of,
 )
+from wavetwin.provenance.package_changes import package_changes
 
 Role = Literal["spec", "wavetwin"]
 Kind = Literal["git", "wheel", "folder"]
@@ -70,7 +71,7 @@ class Provenance:
 
     sources: tuple[Source, ...]
     inputs: Mapping[Role, Mapping[str, str]]
-    """SHA-256 of each input by role and path."""
+    """SHA-256 of each input by role and path; of wavetwin those that its digest does not cover."""
     versions: Mapping[str, str | None]
     """Of the packages that decide numbers; None where one is not installed."""
     uses_git: bool = True
@@ -137,7 +138,8 @@ def collect_provenance(
         CompileError: `dirty-inputs`, `not-a-repository` or `git-failed`.
     """
     package = package or imported_package()
-    specs, wavetwin = _hash_specs(spec_files, project), dict(package.sha256)
+    specs = _hash_specs(spec_files, project)
+    wavetwin: dict[str, str] = {}
     versions = installed_versions()
     if no_git:
         dirty = bool(package.changed_since_install)
@@ -227,7 +229,7 @@ def recorded_provenance(
         for entry in manifest["sources"]
         if entry["role"] != STANDALONE
     )
-    wavetwin = dict(package.sha256)
+    wavetwin: dict[str, str] = {}
     if "constraints.txt" in manifest["inputs"]["wavetwin"] and _constraints(package).is_file():
         wavetwin["constraints.txt"] = sha256_of(_constraints(package).read_bytes())
     patches = sorted({source.patch for source in sources if source.patch is not None})
@@ -240,11 +242,6 @@ def recorded_provenance(
             name: (folder / name).read_bytes() for name in patches if (folder / name).is_file()
         },
     )
-
-
-def changed_paths(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the paths whose digests differ, or that only one side has, sorted."""
-    return tuple(sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path)))
 
 
 def check_before_run(
@@ -263,7 +260,8 @@ def check_before_run(
         files: dict[str, str] = manifest["files"]
         inputs: dict[str, str] = manifest["inputs"]["wavetwin"]
         built = package_source(manifest)
-        package_digest: str = built["package_digest"]
+        if not isinstance(built["package_digest"], str):
+            raise TypeError(built["package_digest"])
         is_standalone = built["kind"] == STANDALONE
     except (OSError, ValueError, LookupError, TypeError):
         headline = "script-modified: its manifest.json is missing or damaged"
@@ -279,11 +277,7 @@ def check_before_run(
     known = {name.split("/")[0] for name in files}
     added = [name for name in importable_names(folder) if name.rstrip("/") not in known]
     modified += [f"{name} (was not built)" for name in added]
-    changed: tuple[str, ...] = ()
-    if package.digest != package_digest:
-        listed = files if is_standalone else inputs
-        expected = {name: digest for name, digest in listed.items() if is_package_file(name)}
-        changed = changed_paths(expected, package.sha256)
+    changed = package_changes(package, built, folder, files if is_standalone else inputs)
     if changed and not allow_drift:
         _stop(
             script,

@@ -1,6 +1,8 @@
 """The runtime: builds, trains and evaluates what the compiler planned; never reads YAML.
 
-The layers are usable in anybody's model. Importing this package imports no torch; its names do.
+The layers are usable in anybody's model. The generated scripts import from here, and model.py from
+`wavetwin.runtime.layers`: these two paths stay. Importing this package imports no torch; most of its
+names do.
 """
 
 from __future__ import annotations
@@ -9,6 +11,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wavetwin.provenance.record import RunProvenance
+    from wavetwin.runtime.evaluation.entries import score_one_crop
+    from wavetwin.runtime.evaluation.scores_file import ScoresFile
+    from wavetwin.runtime.evaluation.suite import evaluate_suite
     from wavetwin.runtime.layers import (
         AdaptiveBlur,
         BlurPool,
@@ -29,9 +35,24 @@ if TYPE_CHECKING:
     )
     from wavetwin.runtime.network.build import build_module, initialise
     from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
+    from wavetwin.runtime.process.processes import Processes
+    from wavetwin.runtime.process.scripts import (
+        ScriptArguments,
+        load_build_model,
+        prepare_device,
+        project_of,
+        run_script,
+    )
     from wavetwin.runtime.process.torchvision_compat import import_torchvision
+    from wavetwin.runtime.training.checkpoint import load_free_channels
     from wavetwin.runtime.training.losses import l1_linf_penalty, regularisation
+    from wavetwin.runtime.training.plan_file import plan_of_run, read_graph, read_plan
     from wavetwin.runtime.training.records import read_gradients
+    from wavetwin.runtime.training.run_folder import RunFolder, find_run
+    from wavetwin.runtime.training.schedule import LearningRate, build_optimizer
+    from wavetwin.runtime.training.start import load_images, start_evaluation, start_training
+    from wavetwin.runtime.training.train import TrainingRun
+    from wavetwin.runtime.training.training_batches import place
 
 __all__ = [
     "AdaptiveBlur",
@@ -44,35 +65,81 @@ __all__ = [
     "DualTreePackets",
     "EnergyNorm",
     "KeepPackets",
+    "LearningRate",
     "MixedPackets",
     "Modulus",
     "PacketMixing",
+    "Processes",
     "ResultingKernel",
+    "RunFolder",
+    "RunProvenance",
+    "ScoresFile",
+    "ScriptArguments",
     "SeparablePackets",
     "Subsample",
+    "TrainingRun",
     "build_module",
+    "build_optimizer",
+    "evaluate_suite",
+    "find_run",
     "import_torchvision",
     "initialise",
     "l1_linf_penalty",
     "leaf_modules",
+    "load_build_model",
+    "load_free_channels",
+    "load_images",
+    "place",
+    "plan_of_run",
+    "prepare_device",
+    "project_of",
     "read_gradients",
+    "read_graph",
+    "read_plan",
     "regularisation",
     "resulting_kernel",
+    "run_script",
+    "score_one_crop",
+    "start_evaluation",
+    "start_training",
 ]
 
 _MODULES = {
-    "ResultingKernel": "network.kernels",
-    "build_module": "network.build",
-    "initialise": "network.build",
-    "import_torchvision": "process.torchvision_compat",
-    "l1_linf_penalty": "training.losses",
-    "read_gradients": "training.records",
-    "regularisation": "training.losses",
-    "resulting_kernel": "network.kernels",
+    "LearningRate": "wavetwin.runtime.training.schedule",
+    "Processes": "wavetwin.runtime.process.processes",
+    "ResultingKernel": "wavetwin.runtime.network.kernels",
+    "RunFolder": "wavetwin.runtime.training.run_folder",
+    "RunProvenance": "wavetwin.provenance.record",
+    "ScoresFile": "wavetwin.runtime.evaluation.scores_file",
+    "ScriptArguments": "wavetwin.runtime.process.scripts",
+    "TrainingRun": "wavetwin.runtime.training.train",
+    "build_module": "wavetwin.runtime.network.build",
+    "build_optimizer": "wavetwin.runtime.training.schedule",
+    "evaluate_suite": "wavetwin.runtime.evaluation.suite",
+    "find_run": "wavetwin.runtime.training.run_folder",
+    "import_torchvision": "wavetwin.runtime.process.torchvision_compat",
+    "initialise": "wavetwin.runtime.network.build",
+    "l1_linf_penalty": "wavetwin.runtime.training.losses",
+    "load_build_model": "wavetwin.runtime.process.scripts",
+    "load_free_channels": "wavetwin.runtime.training.checkpoint",
+    "load_images": "wavetwin.runtime.training.start",
+    "place": "wavetwin.runtime.training.training_batches",
+    "plan_of_run": "wavetwin.runtime.training.plan_file",
+    "prepare_device": "wavetwin.runtime.process.scripts",
+    "project_of": "wavetwin.runtime.process.scripts",
+    "read_gradients": "wavetwin.runtime.training.records",
+    "read_graph": "wavetwin.runtime.training.plan_file",
+    "read_plan": "wavetwin.runtime.training.plan_file",
+    "regularisation": "wavetwin.runtime.training.losses",
+    "resulting_kernel": "wavetwin.runtime.network.kernels",
+    "run_script": "wavetwin.runtime.process.scripts",
+    "score_one_crop": "wavetwin.runtime.evaluation.entries",
+    "start_evaluation": "wavetwin.runtime.training.start",
+    "start_training": "wavetwin.runtime.training.start",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'layers')}"), name)
+    return getattr(importlib.import_module(_MODULES.get(name, f"{__name__}.layers")), name)

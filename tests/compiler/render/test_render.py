@@ -1,5 +1,7 @@
 """Rendering: the same bytes for the same inputs, whatever the texts in them."""
 
+import ast
+import importlib
 import json
 import os
 import py_compile
@@ -32,6 +34,8 @@ NAMES = (
     "plan.json",
     "manifest.json",
 )
+STABLE_PATHS = ("wavetwin.runtime", "wavetwin.runtime.layers")
+"""docs/running.md: what generated scripts may import."""
 SMALL = """
 wavetwin: 1
 name: {name}
@@ -84,6 +88,97 @@ def test_every_spec_renders_twice_the_same(path: Path) -> None:
         assert b"\r" not in content, name
         assert str(ROOT).encode() not in content, name
         assert not re.search(rb"[ \t]+$", content, re.MULTILINE), name
+    check_imports(files)
+    check_constants(files)
+
+
+def check_imports(files: dict[str, bytes]) -> None:
+    """Of wavetwin the scripts import two paths, and of these the public names."""
+    public = {name: importlib.import_module(name).__all__ for name in STABLE_PATHS}
+    for script in ("train.py", "evaluate.py", "model.py"):
+        for node in ast.walk(ast.parse(files[script])):
+            if isinstance(node, ast.Import):
+                assert not any(alias.name.startswith("wavetwin") for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wavetwin"):
+                assert {alias.name for alias in node.names} <= set(public[node.module])
+    assert "wavetwin.runtime.slurm" in files["slurm.sh"].decode()
+
+
+def script_numbers(text: bytes) -> dict[str, object]:
+    """Return what train.py hands to read_plan, by its constants."""
+    tree = ast.parse(text)
+    constants = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.Tuple)
+    }
+    (call,) = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "read_plan"
+    )
+    return {
+        word.arg: eval(ast.unparse(word.value), {"__builtins__": {}}, constants)
+        for word in call.keywords
+    }
+
+
+def check_constants(files: dict[str, bytes]) -> None:
+    """The constants of train.py are the plan's."""
+    plan = json.loads(files["plan.json"])
+    for name, value in json.loads(json.dumps(script_numbers(files["train.py"]))).items():
+        if isinstance(value, dict):
+            assert value.items() <= plan[name].items()
+        else:
+            assert value == plan[name]
+
+
+BRANCHES = {
+    "accumulate": ("training.accumulate=2", "training.micro_batches(batch)"),
+    "bfloat16": ("training.precision=bfloat16", "with torch.autocast"),
+    "gradients": ("training.record_gradients=true", "training.record_gradients()"),
+    "plateau": ("training.schedule={name: plateau}", 'learning_rate.follow(scores["loss"])'),
+    "penalty": ("stem.wavelet.regularisation=[0.1, 0]", "penalty.backward()"),
+    "no penalty": ("stem.wavelet.regularisation=[0, 0]", "record_penalty(regularisation(model))"),
+    "initial": ("stem.initial_weights={checkpoint: a.safetensors}", "note_initial_weights("),
+    "validation": ("data.validation=0", "training.finish_epoch()"),
+}
+"""What of a spec asks for a branch of train.py, and a text of it."""
+
+
+def test_a_branch_is_written_where_the_plan_takes_it() -> None:
+    plain = render_spec(spec_of("twin_mod"))["train.py"].decode()
+    scripts = {}
+    for name, (override, text) in BRANCHES.items():
+        script = render_spec(spec_of("twin_mod"), override)["train.py"].decode()
+        assert text in script, name
+        assert text not in plain, name
+        scripts[name] = script
+    loop = plain[plain.index("            for batch in") : plain.index('    processes.say(f"fin')]
+    assert loop == LOOP
+    assert "score_one_crop" not in scripts["validation"]
+    assert "penalty.backward()" not in scripts["no penalty"]
+    assert "# penalty     L1/Linf of stem.wavelet.mixing, lambda 0.1, 0.0" in scripts["penalty"]
+    assert "ACCUMULATE = 2\n" in scripts["accumulate"]
+    assert "if " not in loop
+
+
+LOOP = """\
+            for batch in training.batches(epoch):
+                learning_rate.set(epoch, training.step)
+                optimizer.zero_grad()
+                logits = training.network(batch.images)
+                loss = functional.cross_entropy(logits, batch.labels)
+                (loss * batch.weight).backward()
+                training.record(loss, logits, batch)
+                optimizer.step()
+                training.finish_step(batch)
+            with training.validation():
+                scores = score_one_crop(
+                    model, data, "validation", device, processes, allow_non_finite=True
+                )
+            training.finish_epoch(scores)
+"""
 
 
 def test_documents_read_back() -> None:

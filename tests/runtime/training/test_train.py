@@ -262,7 +262,8 @@ def rates(
     for epoch in range(epochs):
         rate.set(epoch, 1)
         values.append(round(optimizer.param_groups[0]["lr"], 6))
-        rate.finish_epoch(losses[epoch] if losses else 1.0)
+        if schedule.follows_loss:
+            rate.follow(losses[epoch] if losses else 1.0)
     return values
 
 

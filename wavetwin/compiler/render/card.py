@@ -27,14 +27,13 @@ def card_info(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
         "optimised_macs": compiled.optimised_graph.macs,
         "elementwise": graph.elementwise,
         "activation_megabytes": f"{graph.activation_bytes / 2**20:.1f}",
-        "passes": graph.passes,
+        "passes": [record for record in graph.passes if record.changed],
         "settings": list(_settings(compiled)),
         "training": list(_training_rows(compiled.plan)),
         "evaluation": [_evaluation_text(entry) for entry in compiled.plan.evaluation],
         "published": [(key, value) for key, value in published.items()],
         "sources": provenance.sources,
         "uses_git": provenance.uses_git,
-        "num_inputs": sum(len(paths) for paths in provenance.inputs.values()),
         "overrides": compiled.overrides,
     }
 

@@ -17,6 +17,7 @@ from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.render.card import card_info
 from wavetwin.compiler.render.model_source import write_model
 from wavetwin.compiler.render.model_text import WIDTH
+from wavetwin.compiler.render.script_source import RUNTIME, import_lines, write_scripts
 from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.compiler.render.standalone import standalone_files
 from wavetwin.ir.operations import literal
@@ -139,16 +140,11 @@ def _context(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
         "plan": compiled.plan,
         "graph": compiled.graph,
         "source": source,
-        "import_layers": _import_lines(source.layers),
+        "import_layers": import_lines(f"{RUNTIME}.layers", source.layers),
+        "import_lines": import_lines,
+        "script": write_scripts(compiled.plan, compiled.graph),
         "card": card_info(compiled, provenance),
     }
-
-
-def _import_lines(names: tuple[str, ...]) -> str:
-    start = "from wavetwin.runtime.layers import "
-    if len(start + ", ".join(names)) <= WIDTH:
-        return start + ", ".join(names)
-    return "\n".join([f"{start}(", *(f"    {name}," for name in names), ")"])
 
 
 def _manifest(

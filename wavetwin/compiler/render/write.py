@@ -21,7 +21,8 @@ from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.files.atomic import remove_abandoned, staged
 from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.package import Package, imported_package, is_inside, sha256_of
-from wavetwin.provenance.record import STANDALONE, changed_paths, recorded_provenance
+from wavetwin.provenance.package_changes import changed_paths, package_changes
+from wavetwin.provenance.record import STANDALONE, recorded_provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +161,16 @@ def check_build(
     files = compiled.files
     try:
         provenance = recorded_provenance(manifest, folder, files, compiled.project, package)
-        stale = [
-            f"{name} changed"
+        recorded: dict[str, str] = dict(manifest["files"])
+        changed = [
+            name
             for role in ("spec", "wavetwin")
             for name in changed_paths(manifest["inputs"][role], provenance.inputs[role])
         ]
+        built = next(entry for entry in manifest["sources"] if entry["role"] == "wavetwin")
+        changed += package_changes(package or imported_package(), built, folder, {})
+        stale = [f"{name} changed" for name in changed]
         stale += _other_passes(manifest, compiled)
-        recorded: dict[str, str] = dict(manifest["files"])
         standalone |= any(entry["role"] == STANDALONE for entry in manifest["sources"])
     except (LookupError, TypeError, AttributeError):
         return BuildCheck(folder, (f"edited by hand: {MANIFEST}",), False)

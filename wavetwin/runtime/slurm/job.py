@@ -254,5 +254,6 @@ def _first_host(node_list: str) -> str:
 def _this_program() -> list[str]:
     """Return what an interpreter takes to start this package: its name, of a copy its path."""
     if imported_package().is_standalone:
-        return [str(Path(__file__).with_name("__main__.py"))]
+        # By its source alone: nothing compares byte code with it.
+        return ["-X", "pycache_prefix=/dev/null", str(Path(__file__).with_name("__main__.py"))]
     return ["-m", "wavetwin.runtime.slurm"]

@@ -1,4 +1,4 @@
-"""What made a run fail: the batch whose loss was not a finite number, kept for a closer look."""
+"""What made a run fail: a batch whose loss is no finite number, kept for a closer look; a full disk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 from wavetwin.runtime.data import ExperimentData
+from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.processes import Processes
-from wavetwin.runtime.training.checkpoint import write_weights
+from wavetwin.runtime.training.checkpoint import describe_last, write_weights
 from wavetwin.runtime.training.running import NotFinite
 from wavetwin.runtime.training.schedule import LearningRate
 
-__all__ = ["save_failed_batch"]
+__all__ = ["describe_full_disk", "describe_not_finite", "save_failed_batch"]
 
 
 def save_failed_batch(
@@ -46,3 +47,29 @@ def save_failed_batch(
     tensors = {"images": data.normalise(images), "labels": labels, "positions": positions}
     write_weights(file, tensors, {"failed_batch": json.dumps(info)})
     return file
+
+
+def describe_not_finite(
+    fault: NotFinite, file: Path, steps_per_epoch: int, saved: Path | None
+) -> RunError:
+    """Return the error that ends a training whose numbers are not finite any more.
+
+    Args:
+        fault: what is not finite, and in which step.
+        file: where its batch is kept.
+        steps_per_epoch: to say the epoch.
+        saved: the last state on disk.
+    """
+    epoch = (fault.step - 1) // steps_per_epoch + 1
+    return RunError(
+        f"the {fault.kind} is not a finite number any more in step {fault.step} (epoch {epoch}); "
+        f"the batch is in {file}",
+        "lower training.optimizer.lr, add warmup_epochs or use float32; "
+        + (f"the last good state is {saved}" if saved else "no state was saved before"),
+    )
+
+
+def describe_full_disk(error: OSError, run: Path, checkpoints: Path) -> RunError:
+    """Return the error that ends a run whose disk is full."""
+    file = error.filename or f"a file of {run}"
+    return RunError(f"{file} cannot be written: {error.strerror}", describe_last(checkpoints))

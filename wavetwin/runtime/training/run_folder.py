@@ -37,6 +37,7 @@ from wavetwin.runtime.process.machine import launch_info, machine_info
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.scripts import ScriptArguments, runs_folder
 from wavetwin.runtime.training.checkpoint import describe_last, find_last
+from wavetwin.runtime.training.plan_file import edited_numbers, read_plan
 from wavetwin.runtime.training.run_documents import DAMAGED, RunManifest
 from wavetwin.runtime.training.run_names import find_runs, run_number, run_stem
 
@@ -72,6 +73,8 @@ class RunFolder:
     ) -> None:
         self.path, self.manifest = path, manifest
         self.arguments, self.provenance = arguments, provenance
+        self.edited_numbers: list[str] = []
+        """What constants of train.py change of the plan that was built."""
         self._lock = lock
         self._steps: int | None = None
         if lock is not None:
@@ -119,7 +122,7 @@ class RunFolder:
         sessions: list[dict[str, Any]] = self.manifest["lives"]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *self.provenance.drift})
         machine = machine_info(device) | launch_info(processes)
-        warnings: list[str] = []
+        warnings = list(self.edited_numbers)
         built_with = self.provenance.manifest.get("versions", {}).get("torch")
         differs = built_with and version_difference(built_with, str(torch.__version__))
         if differs:
@@ -252,10 +255,15 @@ def _open(
             manifest = _existing_manifest(path, plan) or _new_manifest(
                 path.name, plan, graph, provenance, arguments.limit_batches
             )
+            file = script_folder / "plan.json"
+            built = read_plan(file) if file.is_file() else plan
+            if plan != built and not (path / "plan.json").exists():
+                write_json(path / "plan.json", plan.to_json())
             _copy_documents(script_folder, path)
             if edit.files:
                 _keep_edit(script_folder, path, edit, manifest)
             run = RunFolder(path, manifest, lock, arguments, provenance)
+            run.edited_numbers = edited_numbers(plan, built)
             run.write_manifest()
         except (RunError, OSError):
             os.close(lock)

@@ -19,10 +19,21 @@ from torch import Tensor, nn
 
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
+from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.training.checkpoint import STATE, WEIGHTS, load_weights_bytes
+from wavetwin.runtime.training.run_records import RunRecords
 from wavetwin.runtime.training.running import METRIC_NAMES
+from wavetwin.runtime.training.schedule import LearningRate
 
-__all__ = ["NO_DIGESTS", "Expected", "check_state", "check_weights", "load_last_weights"]
+__all__ = [
+    "NO_DIGESTS",
+    "Expected",
+    "check_same_position",
+    "check_state",
+    "check_weights",
+    "load_last_weights",
+    "take_up_state",
+]
 
 NO_DIGESTS = (
     "the state was saved by a wavetwin that kept no digests: weights and logs are taken as they are"
@@ -55,6 +66,29 @@ class Expected:
         }
 
 
+def take_up_state(
+    state: Mapping[str, Any],
+    folder: Path,
+    expected: Expected,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    learning_rate: LearningRate,
+    records: RunRecords,
+) -> None:
+    """Bring network, optimiser, learning rate and records back to a saved state.
+
+    Raises:
+        RunError: something does not agree with the state. All is compared before anything is cut.
+    """
+    check_state(state, folder, expected)
+    records.check(state)
+    load_last_weights(model, folder, state)
+    records.cut_back(state)
+    optimizer.load_state_dict(state["optimizer"])
+    learning_rate.load_state_dict(state["learning_rate"])
+    records.means.load_state_dict(state["metrics"])
+
+
 def check_state(state: Mapping[str, Any], folder: Path, expected: Expected) -> None:
     """Refuse a state of another run, or one with a value that training cannot have left.
 
@@ -76,6 +110,25 @@ def check_state(state: Mapping[str, Any], folder: Path, expected: Expected) -> N
         raise RunError(
             f"{folder / STATE} was changed or damaged: {fault}",
             f"bring back the file as it was; {ANOTHER_RUN}",
+        )
+
+
+def check_same_position(position: tuple[int, int], checkpoints: Path, processes: Processes) -> None:
+    """Refuse processes that have read different states.
+
+    Args:
+        position: epochs done, and steps done in the current one.
+        checkpoints: where the states lie.
+        processes: all of the run, which call this together.
+
+    Raises:
+        RunError: another process is elsewhere.
+    """
+    positions = processes.gather(position)
+    if len(set(positions)) > 1:
+        raise RunError(
+            f"the processes see other states in {checkpoints}: (epoch, step) {positions}",
+            "all machines of a run need one shared folder for runs: --runs names it",
         )
 
 

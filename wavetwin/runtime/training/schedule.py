@@ -62,11 +62,9 @@ class LearningRate:
         for group in self._optimizer.param_groups:
             group["lr"] = self.value
 
-    def finish_epoch(self, loss: float) -> None:
+    def follow(self, loss: float) -> None:
         """Tell `plateau` the epoch's loss: of validation, or of training where there is none."""
         schedule = self._plan.schedule
-        if schedule.name != "plateau":
-            return
         assert schedule.patience is not None
         assert schedule.gamma is not None
         if loss < self._best * (1 - PLATEAU_THRESHOLD):

@@ -9,18 +9,15 @@ first one alone writes.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from types import FrameType, TracebackType
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import TracebackType
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from wavetwin.diagnostics.terminal import complain
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data import ExperimentData
@@ -29,9 +26,7 @@ from wavetwin.runtime.process.errors import RunError, is_full
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.random_streams import seed_step
-from wavetwin.runtime.process.scripts import STOP_SIGNALS
 from wavetwin.runtime.training.checkpoint import (
-    describe_last,
     find_last,
     find_not_finite,
     load_state,
@@ -39,25 +34,28 @@ from wavetwin.runtime.training.checkpoint import (
     save_snapshot,
     save_state,
 )
-from wavetwin.runtime.training.failed_batch import save_failed_batch
-from wavetwin.runtime.training.losses import row_gradients
-from wavetwin.runtime.training.records import EventWriter, JsonLines
+from wavetwin.runtime.training.failed_batch import (
+    describe_full_disk,
+    describe_not_finite,
+    save_failed_batch,
+)
 from wavetwin.runtime.training.run_folder import RunFolder
-from wavetwin.runtime.training.running import NotFinite, RunningMetrics
+from wavetwin.runtime.training.run_records import RunRecords, describe_epoch
+from wavetwin.runtime.training.running import NotFinite
 from wavetwin.runtime.training.saved_state import (
     NO_DIGESTS,
     Expected,
-    check_state,
-    load_last_weights,
+    check_same_position,
+    take_up_state,
 )
 from wavetwin.runtime.training.schedule import LearningRate
+from wavetwin.runtime.training.stop_request import StopRequest
 from wavetwin.runtime.training.training_batches import (
-    Part,
     TrainingBatch,
     check_lambdas,
-    check_parts,
-    memory_format,
-    placeholder_images,
+    check_micro_batches,
+    prepare_batch,
+    split_batch,
 )
 
 __all__ = ["TrainingRun"]
@@ -66,7 +64,7 @@ LINES_PER_EPOCH = 20
 
 
 class TrainingRun:
-    """One life of a training run: from the last checkpoint to the end, a signal or a failure."""
+    """One session of a training run: from the last checkpoint to the end, a signal or a failure."""
 
     def __init__(
         self,
@@ -91,25 +89,22 @@ class TrainingRun:
         self._kept: dict[str, str] = {}
         """SHA-256 of the best weights and of the snapshots, by file name."""
         self._notes: list[str] = []
-        self._metrics = RunningMetrics(plan.regularisation is not None, processes)
-        self._pending_gradients: list[tuple[int, dict[str, Tensor]]] = []
-        self._files: dict[str, JsonLines] = {}
-        if processes.is_first:
-            self._files["metrics.jsonl"] = JsonLines(run.path / "metrics.jsonl")
-            if plan.record_gradients:
-                self._files["gradients.jsonl"] = JsonLines(run.path / "gradients.jsonl")
+        self._records = RunRecords(
+            run.path, plan.regularisation is not None, plan.record_gradients, processes
+        )
         self._seconds_between = run.arguments.checkpoint_seconds
         self._steps_between = run.arguments.checkpoint_steps
-        self._signal: int | None = None
-        self._is_validating = False
+        self._stop_request = StopRequest()
+        self._kept_buffers: list[Tensor] = []
+        """Of a placeholder batch: black images leave no trace in running statistics."""
         try:
             check_lambdas(plan, model)
-            check_parts(plan, graph, len(data.train), processes.count)
+            check_micro_batches(plan, graph, len(data.train), processes.count)
             self._restore()
             # Nobody saves before all have read the last state.
-            self._check_same_state()
+            check_same_position((self.epoch, self.step), run.checkpoints, processes)
         except RunError:
-            self._close_files()
+            self._records.close()
             run.close()
             raise
         self.network = processes.wrap(model, device)
@@ -118,15 +113,7 @@ class TrainingRun:
     def __enter__(self) -> TrainingRun:
         self._started = self._saved = time.monotonic()
         total = self.plan.epochs * self.data.steps_per_epoch
-        self._old_handlers = {}
-        if threading.current_thread() is threading.main_thread():
-            # A command like nohup has SIGHUP ignored, so that it changes nothing.
-            heard = [
-                number
-                for number in STOP_SIGNALS
-                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
-            ]
-            self._old_handlers = {s: signal.signal(s, self._on_signal) for s in heard}
+        self._stop_request.install()
         self.progress = ProgressReport(
             f"training {self.plan.name}",
             total,
@@ -139,11 +126,7 @@ class TrainingRun:
         warnings = self.run.begin_life(self.total_steps, self.device, self.processes.count)
         for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
-        self._events = (
-            EventWriter(self.run.path / "events", self.total_steps)
-            if self.processes.is_first
-            else None
-        )
+        self._records.start_events(self.total_steps)
         if self.total_steps > 0:
             self.progress.say(f"resumed after {self.epoch} epochs and {self.step} steps")
         return self
@@ -159,9 +142,8 @@ class TrainingRun:
         try:
             if kind is None and find_last(self.run.checkpoints) is None:
                 self.save()  # a plan of no epochs still has weights to evaluate
-            if self._events is not None:
-                self._events.close()
-            self._close_files()
+            self._records.close_events()
+            self._records.close()
             outcome = "finished" if kind is None else "failed"
             self.run.end_life("stopped" if kind is SystemExit else outcome, self.seconds)
         except OSError as late:
@@ -172,13 +154,9 @@ class TrainingRun:
         finally:
             self.run.close()
             # Last: torchrun sends SIGTERM to the others as soon as one process has ended.
-            for number, handler in self._old_handlers.items():
-                signal.signal(number, handler)
+            self._stop_request.restore()
         if isinstance(full, OSError) and is_full(full):
-            file = full.filename or f"a file of {self.run.path}"
-            raise RunError(
-                f"{file} cannot be written: {full.strerror}", describe_last(self.run.checkpoints)
-            ) from full
+            raise describe_full_disk(full, self.run.path, self.run.checkpoints) from full
 
     @property
     def total_steps(self) -> int:
@@ -187,8 +165,13 @@ class TrainingRun:
 
     @property
     def seconds(self) -> float:
-        """Time spent on training, over all lives."""
+        """Time spent on training, over all sessions."""
         return self._seconds_before + time.monotonic() - self._started
+
+    @property
+    def epoch_loss(self) -> float:
+        """Mean training loss of the current epoch so far, over all processes."""
+        return self._records.means.epoch_means()["loss"]
 
     def epochs(self) -> Iterator[int]:
         """Yield the epochs that are left, counted from 0."""
@@ -207,47 +190,34 @@ class TrainingRun:
             if total == 0:
                 self._finish_step(0)
                 continue
-            is_placeholder = len(labels) == 0
-            if is_placeholder:
-                images, labels = placeholder_images(self.plan)
-            images = self.data.normalise(images.to(self.device, non_blocking=True))
-            yield TrainingBatch(
-                images.contiguous(memory_format=memory_format(self.plan)),
-                labels.to(self.device, non_blocking=True),
-                int(total),
-                is_placeholder,
-            )
+            batch = prepare_batch(images, labels, int(total), self.data, self.device, count)
+            if batch.is_placeholder:
+                self._kept_buffers = [buffer.clone() for buffer in self.model.buffers()]
+            yield batch
         self.processes.share_buffers(self.model)
 
-    def parts(self, batch: TrainingBatch) -> Iterator[Part]:
-        """Yield the parts of an accumulated batch; gradients are exchanged after the last one."""
-        count = self.processes.count
-        images, labels = (
-            tensor.chunk(self.plan.accumulate) for tensor in (batch.images, batch.labels)
-        )
-        kept = [buffer.clone() for buffer in self.model.buffers()] if batch.is_placeholder else []
-        for number, (part, part_labels) in enumerate(zip(images, labels, strict=True), 1):
-            weight = 0.0 if batch.is_placeholder else len(part) / batch.total * count
-            is_last = number == len(images)
-            with self._exchange(is_last):
-                yield Part(part, part_labels, weight, batch.is_placeholder)
-        for buffer, value in zip(self.model.buffers(), kept, strict=bool(kept)):
-            buffer.copy_(value)  # black images leave no trace in running statistics
+    def micro_batches(self, batch: TrainingBatch) -> Iterator[TrainingBatch]:
+        """Yield what of a batch goes through the network at once, `plan.accumulate` in all.
 
-    def record(self, loss: Tensor, logits: Tensor, part: Part) -> None:
-        """Add one part's mean loss and wrong predictions to the running metrics."""
-        if not part.is_placeholder:
-            self._metrics.add_part(self.total_steps + 1, loss, logits, part.labels)
+        Gradients are exchanged between the processes after the last one.
+        """
+        parts = split_batch(batch, self.plan.accumulate, self.processes.count)
+        for number, part in enumerate(parts, 1):
+            with self._exchange(number == len(parts)):
+                yield part
+
+    def record(self, loss: Tensor, logits: Tensor, batch: TrainingBatch) -> None:
+        """Add the mean loss and the wrong predictions of a batch, or of a part of it."""
+        if not batch.is_placeholder:
+            self._records.means.add_part(self.total_steps + 1, loss, logits, batch.labels)
 
     def record_penalty(self, penalty: Tensor) -> None:
         """Add the step's regularisation to the running metrics."""
-        self._metrics.add_penalty(self.total_steps + 1, penalty)
+        self._records.means.add_penalty(self.total_steps + 1, penalty)
 
     def record_gradients(self) -> None:
-        """Note the l-infinity norm of each mixing row's gradient of this batch, if it is wanted."""
-        if not self.plan.record_gradients:
-            return
-        self._pending_gradients.append((self.total_steps + 1, row_gradients(self.model)))
+        """Note the l-infinity norm of each mixing row's gradient of this batch."""
+        self._records.add_gradients(self.total_steps + 1, self.model)
 
     def finish_step(self, batch: TrainingBatch) -> None:
         """Count a step; write records and checkpoints that are due; stop on a signal.
@@ -255,7 +225,12 @@ class TrainingRun:
         Raises:
             RunError: the loss is not a number any more, or the disk is full.
         """
-        self._metrics.count_step(self.total_steps + 1)
+        for buffer, value in zip(
+            self.model.buffers(), self._kept_buffers, strict=bool(self._kept_buffers)
+        ):
+            buffer.copy_(value)
+        self._kept_buffers = []
+        self._records.means.count_step(self.total_steps + 1)
         self._finish_step(batch.total)
 
     def _finish_step(self, images: int) -> None:
@@ -265,12 +240,19 @@ class TrainingRun:
         at_interval = self.step % max(1, steps // LINES_PER_EPOCH) == 0 or self.step == steps
         if at_interval or self.device.type == "cpu":
             self._drain()
-        loss = self._metrics.epoch_means()["loss"]
-        note = f"epoch {self.epoch + 1}/{self.plan.epochs}  loss {loss:z.4f}"
+        note = f"epoch {self.epoch + 1}/{self.plan.epochs}  loss {self.epoch_loss:z.4f}"
         self.progress.advance(images, note)
         if at_interval:
-            self._write_interval()
-        is_due, stop = self.processes.any(int(self._is_checkpoint_due()), self._asked_to_stop)
+            self._records.write_interval(
+                self.epoch + 1,
+                self.total_steps,
+                self.learning_rate.value,
+                self.seconds,
+                self.progress.images_per_second,
+            )
+        is_due, stop = self.processes.any(
+            int(self._is_checkpoint_due()), self._stop_request.number(self.progress)
+        )
         if is_due:
             self.save()
         if stop:
@@ -280,42 +262,31 @@ class TrainingRun:
     def validation(self) -> Iterator[None]:
         """Save, then let a signal end the script at once: nothing is lost while scores are made."""
         self.save()
-        (stop,) = self.processes.any(self._asked_to_stop)
+        (stop,) = self.processes.any(self._stop_request.number(self.progress))
         if stop:
             self._leave(stop)
-        self._is_validating = True
+        self._stop_request.leaves_at_once = self._leave
         try:
             yield
         finally:
-            self._is_validating = False
+            self._stop_request.leaves_at_once = None
 
-    def finish_epoch(self, validation: Mapping[str, Any] | None) -> None:
-        """Close an epoch: learning rate, records, checkpoint, the snapshots that are kept.
+    def finish_epoch(self, validation: Mapping[str, Any] | None = None) -> None:
+        """Close an epoch: records, checkpoint, the snapshots that are kept.
+
+        Args:
+            validation: the scores on the images that are held out, where there are any.
 
         Raises:
             RunError: the validation loss is not a finite number, or the disk is full.
         """
-        means = self._metrics.epoch_means()
         if validation is not None and not math.isfinite(validation["loss"]):
             self._fail(NotFinite("validation loss", self.total_steps))
-        watched = validation["loss"] if validation is not None else means["loss"]
-        self.learning_rate.finish_epoch(watched)
         self.epoch, self.step = self.epoch + 1, 0
-        self._metrics.start_epoch()
-        values = {"lr": self.learning_rate.value, "train": means, "validation": validation}
-        self._append(
-            "metrics.jsonl",
-            {"kind": "epoch", "epoch": self.epoch, "step": self.total_steps}
-            | values
-            | {"time": {"seconds": round(self.seconds, 3)}},
+        means = self._records.write_epoch(
+            self.epoch, self.total_steps, self.learning_rate.value, validation, self.seconds
         )
-        if self._events is not None:
-            self._events.add("epoch/train", self.epoch, means)
-            self._events.add("epoch/validation", self.epoch, validation or {})
-        scores = f", error {means['top1_error']:z.4f}"
-        if validation is not None:
-            scores += f"; validation loss {validation['loss']:z.4f}, error {validation['top1_error']:z.4f}"
-        self.progress.say(f"epoch {self.epoch}: loss {means['loss']:z.4f}{scores}")
+        self.progress.say(describe_epoch(self.epoch, means, validation))
         if self.processes.is_first and self.epoch % self.plan.checkpoint_every == 0:
             self._keep(save_snapshot(self.run.checkpoints, self.model, self.epoch))
         if validation is not None and validation["top1_error"] < self._best:
@@ -324,12 +295,12 @@ class TrainingRun:
                 self._keep(save_best(self.run.checkpoints, self.model, self.epoch))
         self.run.note_bad_images(self.processes.gather(self.data.bad_images))
         self.save()
-        (stop,) = self.processes.any(self._asked_to_stop)
+        (stop,) = self.processes.any(self._stop_request.number(self.progress))
         if stop:
             self._stop(stop)
 
     def save(self) -> None:
-        """Write the last state: all that another life needs to go on from here.
+        """Write the last state: all that another session needs to go on from here.
 
         Raises:
             RunError: it cannot be written, or has a value that is not finite; the one before is kept.
@@ -347,14 +318,11 @@ class TrainingRun:
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
             "learning_rate": self.learning_rate.state_dict(),
-            "metrics": self._metrics.state_dict(),
             "best": self._best,
-            "files": {name: file.position() for name, file in self._files.items()},
             "kept": self._kept,
             "seconds": self.seconds,
+            **self._records.state(),
         }
-        if self._events is not None:
-            self._events.flush()
         self.run.note_weights(save_state(self.run.checkpoints, self.model, state))
         self._saved = time.monotonic()
 
@@ -369,7 +337,7 @@ class TrainingRun:
             self.plan,
             self.data.steps_per_epoch,
             self.data.fingerprint,
-            tuple(self._files),
+            self._records.files,
             self.optimizer,
         )
 
@@ -377,60 +345,36 @@ class TrainingRun:
         state = load_state(self.run.checkpoints)
         if state is None:
             self.run.check_nothing_was_saved()
-            for file in self._files.values():
-                file.cut_back(0)
+            self._records.cut_back(None)
             return
         folder = find_last(self.run.checkpoints)
         assert folder is not None
         check_class_order(self.run.manifest, self.data.class_names, self.run.path)
-        check_state(state, folder, self._expected())
-        # All is compared before anything is cut.
-        for name, file in self._files.items():
-            file.check(state["files"][name])
-        load_last_weights(self.model, folder, state)
-        for name, file in self._files.items():
-            file.cut_back(state["files"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.learning_rate.load_state_dict(state["learning_rate"])
+        take_up_state(
+            state,
+            folder,
+            self._expected(),
+            self.model,
+            self.optimizer,
+            self.learning_rate,
+            self._records,
+        )
         self.epoch, self.step = state["epoch"], state["step"]
-        self._metrics.load_state_dict(state["metrics"])
         self._best = state["best"]
         self._seconds_before = state["seconds"]
         self._kept = dict(state.get("kept", {}))
         if "weights_sha256" not in state:
             self._notes.append(NO_DIGESTS)
 
-    def _close_files(self) -> None:
-        for file in self._files.values():
-            file.close()
-
     def _keep(self, kept: tuple[str, str]) -> None:
         name, digest = kept
         self._kept[name] = digest
 
-    def _check_same_state(self) -> None:
-        positions = self.processes.gather((self.epoch, self.step))
-        if len(set(positions)) > 1:
-            raise RunError(
-                f"the processes see other states in {self.run.checkpoints}: (epoch, step) {positions}",
-                "all machines of a run need one shared folder for runs: --runs names it",
-            )
-
-    def _append(self, name: str, record: Mapping[str, Any]) -> None:
-        if name in self._files:
-            self._files[name].append(record)
-
     def _drain(self) -> None:
         """Take in what the device has computed since the last call."""
-        fault = self._metrics.drain()
+        fault = self._records.drain()
         if fault is not None:
             self._fail(fault)
-        for step, norms in self._pending_gradients:
-            rows = {name: norm.tolist() for name, norm in norms.items()}
-            if not all(math.isfinite(value) for row in rows.values() for value in row):
-                self._fail(NotFinite("gradient", step))
-            self._append("gradients.jsonl", {"step": step, "linf": rows})
-        self._pending_gradients.clear()
 
     def _fail(self, fault: NotFinite) -> NoReturn:
         """Keep the batch that did it, and stop."""
@@ -438,26 +382,7 @@ class TrainingRun:
             self.run.path, self.data, fault, self.learning_rate, self.processes
         )
         saved = find_last(self.run.checkpoints)
-        epoch = (fault.step - 1) // self.data.steps_per_epoch + 1
-        raise RunError(
-            f"the {fault.kind} is not a finite number any more in step {fault.step} (epoch {epoch}); "
-            f"the batch is in {file}",
-            "lower training.optimizer.lr, add warmup_epochs or use float32; "
-            + (f"the last good state is {saved}" if saved else "no state was saved before"),
-        )
-
-    def _write_interval(self) -> None:
-        means = self._metrics.take_interval_means()
-        values = {"lr": self.learning_rate.value} | means
-        speed = round(self.progress.images_per_second, 1)
-        self._append(
-            "metrics.jsonl",
-            {"kind": "step", "epoch": self.epoch + 1, "step": self.total_steps}
-            | values
-            | {"time": {"seconds": round(self.seconds, 3), "images_per_second": speed}},
-        )
-        if self._events is not None:
-            self._events.add("step", self.total_steps, values | {"images_per_second": speed})
+        raise describe_not_finite(fault, file, self.data.steps_per_epoch, saved)
 
     def _is_checkpoint_due(self) -> bool:
         if self._steps_between is not None and self.total_steps % self._steps_between == 0:
@@ -466,31 +391,9 @@ class TrainingRun:
         late = time.monotonic() - self._saved >= self._seconds_between
         return self.processes.is_first and late
 
-    @property
-    def _asked_to_stop(self) -> int:
-        """The signal to stop by; SIGPIPE where nobody takes the output any more, 0 for none."""
-        return self._signal or (signal.SIGPIPE if self.progress.lost is not None else 0)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._is_validating:
-            self._leave(number)
-        if self._signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self._signal = number
-
     def _stop(self, number: int) -> NoReturn:
         self.save()
         self._leave(number)
 
     def _leave(self, number: int) -> NoReturn:
-        self._is_validating = False
-        name = signal.Signals(number).name
-        lost = self.progress.lost
-        self.progress.say(f"stopped by {name}; saved after {self.total_steps} steps, start again")
-        if lost is not None and number == signal.SIGPIPE:
-            with suppress(OSError):
-                complain(
-                    f"stopped: standard output cannot be written ({lost.strerror}); "
-                    f"saved after {self.total_steps} steps, start again\n"
-                )
-        raise SystemExit(128 + number)
+        self._stop_request.leave(number, self.progress, self.total_steps)

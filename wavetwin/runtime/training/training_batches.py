@@ -1,18 +1,19 @@
-"""What goes through the network in a training step: its place, its batches and their parts."""
+"""What goes through the network in a training step: its place, its batches and micro-batches."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
+from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.process.errors import RunError
 
 _PLACEHOLDER_IMAGES = 2
-"""In a part: of one image a batch norm may have no variance."""
+"""In a micro-batch: of one image a batch norm may have no variance."""
 
 
 def memory_format(plan: TrainingPlan) -> torch.memory_format:
@@ -29,55 +30,80 @@ def place(model: nn.Module, plan: TrainingPlan, device: torch.device) -> nn.Modu
     return model
 
 
-def autocast(plan: TrainingPlan, device: torch.device) -> torch.autocast:
-    """Return the context of the forward pass: bfloat16 where the plan says so, else float32."""
-    enabled = plan.precision == "bfloat16"
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """This process's share of a batch, on the device."""
+    """This process's share of a batch on the device, or what of it goes through at once."""
 
     images: Tensor
     """Normalised, (images, channels, height, width)."""
     labels: Tensor
+    weight: float
+    """Factor of its mean loss, such that the gradients of all micro-batches and processes average to
+    the gradient of the whole batch's mean loss: 1 where one process has the batch at once."""
     total: int
     """Images of the whole batch, over all processes."""
-    is_placeholder: bool = False
+    is_placeholder: bool
     """There was no image for this process: it goes along with black ones that count nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What goes through the network at once."""
-
-    images: Tensor
-    labels: Tensor
-    weight: float
-    """Factor of its mean loss, such that the gradients of all parts and processes average to the
-    gradient of the whole batch's mean loss."""
-    is_placeholder: bool
-
-
-def placeholder_images(plan: TrainingPlan) -> tuple[Tensor, Tensor]:
-    """Return black images and labels for a process that has none of a batch, some for each part."""
-    size, number = plan.data.image_size, _PLACEHOLDER_IMAGES * plan.accumulate
-    images = torch.zeros(number, plan.data.channels, size, size)
-    return images, torch.zeros(number, dtype=torch.int64)
-
-
-def check_parts(plan: TrainingPlan, graph: ModuleGraph, images: int, processes: int) -> None:
-    """Refuse parts of one image where a batch norm has one value per channel of it.
+def prepare_batch(
+    images: Tensor,
+    labels: Tensor,
+    total: int,
+    data: ExperimentData,
+    device: torch.device,
+    processes: int,
+) -> TrainingBatch:
+    """Move a process's share of a batch to the device, normalised; black images where it is empty.
 
     Args:
-        plan: says how large batches are, and in how many parts.
+        images: (images, channels, height, width).
+        labels: (images,).
+        total: images of the whole batch, over all processes.
+        data: the experiment's.
+        device: where the network is.
+        processes: that share the batch.
+    """
+    is_placeholder = len(labels) == 0
+    if is_placeholder:
+        images, labels = _placeholder_images(data.plan)
+    images = data.normalise(images.to(device, non_blocking=True))
+    return TrainingBatch(
+        images.contiguous(memory_format=memory_format(data.plan)),
+        labels.to(device, non_blocking=True),
+        0.0 if is_placeholder else len(labels) / total * processes,
+        total,
+        is_placeholder,
+    )
+
+
+def split_batch(batch: TrainingBatch, number: int, processes: int) -> list[TrainingBatch]:
+    """Return the micro-batches of a process's share of a batch, at most so many."""
+    pieces = zip(batch.images.chunk(number), batch.labels.chunk(number), strict=True)
+    return [
+        replace(
+            batch,
+            images=images,
+            labels=labels,
+            weight=0.0 if batch.is_placeholder else len(labels) / batch.total * processes,
+        )
+        for images, labels in pieces
+    ]
+
+
+def check_micro_batches(
+    plan: TrainingPlan, graph: ModuleGraph, images: int, processes: int
+) -> None:
+    """Refuse micro-batches of one image where a batch norm has one value per channel of it.
+
+    Args:
+        plan: says how large batches are, and into how many micro-batches they are split.
         graph: the network.
         images: in the training split.
         processes: that share each batch.
 
     Raises:
-        RunError: some process would get such a part.
+        RunError: some process would get such a micro-batch.
     """
     norm = next(
         (
@@ -92,8 +118,8 @@ def check_parts(plan: TrainingPlan, graph: ModuleGraph, images: int, processes: 
     size = plan.batch_size
     for batch in {min(size, images), images % size or size}:
         shares = {len(share) for share in torch.arange(batch).tensor_split(processes)} - {0}
-        parts = [p for s in shares for p in torch.arange(s).chunk(plan.accumulate)]
-        if any(len(part) == 1 for part in parts):
+        sizes = [len(p) for s in shares for p in torch.arange(s).chunk(plan.accumulate)]
+        if 1 in sizes:
             raise RunError(
                 f"a batch of {batch} images over {processes} processes leaves one image by itself, of "
                 f"which {norm} has one value per channel and no variance",
@@ -115,3 +141,10 @@ def check_lambdas(plan: TrainingPlan, model: nn.Module) -> None:
             f"the plan regularises {plan.regularisation.node}, and model.py gives it no lambdas",
             "build again, or take the regularisation out of the spec",
         )
+
+
+def _placeholder_images(plan: TrainingPlan) -> tuple[Tensor, Tensor]:
+    """Return black images and labels for a process that has none of a batch, some for each micro-batch."""
+    size, number = plan.data.image_size, _PLACEHOLDER_IMAGES * plan.accumulate
+    images = torch.zeros(number, plan.data.channels, size, size)
+    return images, torch.zeros(number, dtype=torch.int64)

@@ -1,0 +1,125 @@
+"""What is specialised in train.py and evaluate.py: their numbers, branches and imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from wavetwin.compiler.render.model_text import WIDTH
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.plan import TrainingPlan
+
+__all__ = ["Constant", "ScriptSource", "import_lines", "write_scripts"]
+
+RUNTIME = "wavetwin.runtime"
+"""All that the scripts import from; model.py imports from its `layers`."""
+_FIELDS = ("epochs", "batch_size", "accumulate", "checkpoint_every")
+_PARTS = ("optimizer", "schedule")
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number at the top of train.py, which the plan gets back from there."""
+
+    field: str
+    value: object
+    part: str | None = None
+    """`optimizer` or `schedule`; None: a field of the plan itself."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the script."""
+        return self.field.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptSource:
+    """What the templates of train.py and evaluate.py need beside the context of all templates."""
+
+    comments: tuple[tuple[str, str], ...]
+    """What train.py says of the training that is no constant of it: label and text."""
+    constants: tuple[Constant, ...]
+    penalty: Literal["none", "value", "gradient"]
+    """Whether there is one, and whether anything is trained by it."""
+    validation: Literal["always", "never", "where there are images"]
+    imports: tuple[str, ...]
+    """Of train.py's function, names of the runtime."""
+
+    def of_part(self, part: str | None) -> list[Constant]:
+        """Return the constants of a part of the plan."""
+        return [constant for constant in self.constants if constant.part == part]
+
+
+def write_scripts(plan: TrainingPlan, graph: ModuleGraph) -> ScriptSource:
+    """Return what is special in the scripts of a plan: no branch that it never takes."""
+    penalty: Literal["none", "value", "gradient"] = "none"
+    if plan.regularisation is not None:
+        is_trained = graph.node(plan.regularisation.node).parameters.trainable > 0
+        penalty = "gradient" if is_trained and any(plan.regularisation.lambdas) else "value"
+    validation: Literal["always", "never", "where there are images"] = "always"
+    if not plan.data.validation:
+        # Only a set whose size the disk alone knows may bring its own.
+        is_known = plan.data.training_images is not None
+        validation = "never" if is_known else "where there are images"
+    return ScriptSource(
+        comments=tuple(_comments(plan, graph)),
+        constants=tuple(_constants(plan)),
+        penalty=penalty,
+        validation=validation,
+        imports=tuple(_imports(plan, penalty, validation)),
+    )
+
+
+def import_lines(module: str, names: Iterable[str], margin: str = "") -> str:
+    """Return an import statement as the formatter writes it: constants, classes, functions."""
+    ordered = sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    start = f"{margin}from {module} import "
+    if len(start + ", ".join(ordered)) <= WIDTH:
+        return start + ", ".join(ordered)
+    return "\n".join([f"{start}(", *(f"{margin}    {name}," for name in ordered), f"{margin})"])
+
+
+def _constants(plan: TrainingPlan) -> Iterator[Constant]:
+    """Yield what training alone depends on; what has no effect in this plan is left out."""
+    for field in _FIELDS:
+        value = getattr(plan, field)
+        if (field, value) != ("accumulate", 1):
+            yield Constant(field, value)
+    for part in _PARTS:
+        for field, value in asdict(getattr(plan, part)).items():
+            if value is not None and value is not False and not isinstance(value, str):
+                yield Constant(field, value, part)
+
+
+def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str]]:
+    data, counts = plan.data, graph.parameters
+    size = " x ".join(str(number) for number in graph.input.output_shape)
+    each = " per class" if data.validation_per_class else ""
+    held_out = f"; {data.validation}{each} held out" if data.validation else ""
+    yield "images", f"{data.dataset}: {size}, {data.num_classes:,} classes{held_out}"
+    yield "changed by", f"augmentation {data.augmentation}, normalisation {data.normalise}"
+    frozen = f", {counts.frozen:,} frozen" if counts.frozen else ""
+    yield "network", f"{counts.trainable:,} parameters{frozen}; {graph.macs:,} MACs an image"
+    yield "optimiser", plan.optimizer.name
+    yield "schedule", plan.schedule.name
+    if plan.regularisation is not None:
+        lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
+        yield "penalty", f"L1/Linf of {plan.regularisation.node}, lambda {lambdas} (in model.py)"
+    if plan.initial_weights is not None:
+        yield "begins with", f"the free channels of {plan.initial_weights.checkpoint}"
+    threads = f"{plan.threads} threads a process"
+    yield "precision", f"{plan.precision}, {plan.memory_format}, {threads}"
+    yield "seed", str(plan.seed)
+
+
+def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]:
+    yield from ("LearningRate", "RunFolder", "TrainingRun")
+    yield from ("build_optimizer", "initialise", "load_build_model", "load_images", "place")
+    yield from ("prepare_device", "read_graph", "read_plan")
+    if plan.initial_weights is not None:
+        yield from ("load_free_channels", "project_of")
+    if penalty != "none":
+        yield "regularisation"
+    if validation != "never":
+        yield "score_one_crop"
