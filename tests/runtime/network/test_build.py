@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
@@ -322,8 +323,14 @@ def test_unknown_operations_and_values_are_refused():
         read("stem.free", attributes={})
     with pytest.raises(ValueError, match=r"pool.relu: relu knows no attribute 'slope'"):
         read("pool.relu", attributes={"slope": 0.1})
+    with pytest.raises(ValueError, match=r"pool.relu reads 'pool.nowhere', which is not before it"):
+        read("pool.relu", inputs=["pool.nowhere"])
+    nodes = [
+        replace(node, inputs=("pool.nowhere",)) if node.id == "pool.relu" else node
+        for node in graph.nodes
+    ]
     with pytest.raises(GraphError, match=r"pool.relu reads 'pool.nowhere', which is not"):
-        build_module(read("pool.relu", inputs=["pool.nowhere"]))
+        build_module(ModuleGraph(graph.name, tuple(nodes)))
     with pytest.raises(GraphError, match="trunk reads 2 values of other sections"):
         build_module(read("trunk.layer1.0.add", inputs=["pool.relu", "trunk.layer1.0.bn2"]))
     packets = graph.node("stem.wavelet.packets").attributes
