@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby, pairwise
 
-from wavetwin.compiler.render.model_text import assign
+from wavetwin.compiler.render.model_text import VARIABLES, assign
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Add, Call, Conv2d, Source
@@ -19,7 +19,6 @@ from wavetwin.ir.operations import Add, Call, Conv2d, Source
 _STRIDED = "stride != 1"
 _CHANGED = "stride != 1 or inputs != outputs"
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
-_VARIABLES = ("x", "y", "z", "u", "v", "w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ class _Writer:
             doc=self._doc(),
             parameters=("inputs: int", f"{self.arguments[0]}: int", "stride: int = 1"),
             init=(*narrow, *self._own_lines(own), *self._nested_lines(calls)),
-            argument=_VARIABLES[0],
+            argument=VARIABLES[0],
             forward=tuple(self._forward()),
             layers=tuple(sorted({call.layer for call in calls.values() if call.layer})),
         )
@@ -304,8 +303,8 @@ class _Writer:
         for name, node in self.largest.nodes.items():
             items[_owner(name)] = node
         inputs = {item: self._item_inputs(item, node) for item, node in items.items()}
-        texts = {self.largest.source: _VARIABLES[0]}
-        used = {self.largest.source: _VARIABLES[0]}
+        texts = {self.largest.source: VARIABLES[0]}
+        used = {self.largest.source: VARIABLES[0]}
         lines: list[str] = []
         waiting = list(items)
         for item, node in items.items():
@@ -327,7 +326,7 @@ class _Writer:
                 used[source] for other in waiting for source in inputs[other] if source in used
             }
             own = used[inputs[item][0]]
-            free = (name for name in _VARIABLES if name not in later)
+            free = (name for name in VARIABLES if name not in later)
             variable = own if own not in later else next(free)
             lines.append(f"{variable} = {text}")
             texts[node.id] = used[node.id] = variable

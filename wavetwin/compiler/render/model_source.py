@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from wavetwin.compiler.render.block_source import ClassSource, StagesSource, write_stages
 from wavetwin.compiler.render.model_text import (
     BRANCHES,
+    VARIABLES,
     WIDTH,
     assign,
     choose_variable,
@@ -214,9 +215,14 @@ class _Writer:
             if item.stage is not None:
                 lines += item.stage
                 continue
+            path = f"{prefix}.{item.name}"
+            if item.is_container and (numbers := self._numbered_parts(path, item.nodes)):
+                parts = [self.write_class(f"{path}.{number}", freeze) for number in numbers]
+                calls = [Source(f"{part}()") for part in parts]
+                lines += assign(f"self.{item.name}", Call.of("nn.Sequential", *calls))
+                continue
             if item.is_container:
-                self.write_class(f"{prefix}.{item.name}", freeze)
-                lines.append(f"self.{item.name} = {_title(f'{prefix}.{item.name}')[0]}()")
+                lines.append(f"self.{item.name} = {self.write_class(path, freeze)}()")
                 continue
             node = item.output
             if self._is_joined_crop(node) or isinstance(node.operation, Add):
@@ -228,6 +234,11 @@ class _Writer:
                 if freeze and _is_frozen(owner)
             ]
         return lines + frozen
+
+    def _numbered_parts(self, path: str, nodes: Sequence[Node]) -> list[str]:
+        """Return the parts of a container that are no attributes but items of a sequence."""
+        names = [node.id.removeprefix(f"{path}.").partition(".")[0] for node in nodes]
+        return [name for name in dict.fromkeys(names) if not name.isidentifier()]
 
     def _call(self, node: Node) -> Call:
         operation = node.operation
@@ -264,7 +275,12 @@ class _Writer:
             sources = [names[source] for source in item.inputs]
             later = {source for other in items[index + 1 :] for source in other.inputs}
             expression = f"self.{item.name}({', '.join(sources)})"
+            if isinstance(item.output.operation, Add) and not item.is_container:
+                expression = " + ".join(sources)
             target = choose_variable(item.name, sources[0], item.inputs[0] not in later)
+            live = {names[source] for source in later if source in names}
+            if target in live:
+                target = next(name for name in VARIABLES if name not in live)
             previous = lines[-1] if lines else None
             if (
                 not item.is_container
@@ -340,4 +356,5 @@ def _is_frozen(node: Node) -> bool:
 def _title(path: str) -> tuple[str, str]:
     """Return the name of a container's class and what its docstring begins with."""
     known = _TITLES.get(path)
-    return known or ("".join(part.capitalize() for part in path.split(".")), f"The part `{path}`")
+    name = "_".join(part.capitalize() for part in path.split("."))
+    return known or (name, f"The part `{path}`")

@@ -12,6 +12,9 @@ WIDTH = 100
 BRANCHES = ("free", "wavelet")
 """Variables of the two values that a stem may give."""
 
+VARIABLES = ("x", "y", "z", "u", "v", "w")
+"""Names of values that are read later, in the order in which they are taken."""
+
 
 def class_doc(title: str, shapes: str) -> str:
     """Return a docstring's text, on one line where it fits."""
