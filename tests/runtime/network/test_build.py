@@ -317,6 +317,10 @@ def test_unknown_operations_and_values_are_refused():
         node.update(values)
         return ModuleGraph.from_json(document)
 
+    def rewired(node_id: str, *inputs: str) -> ModuleGraph:
+        nodes = [replace(each, inputs=inputs) if each.id == node_id else each for each in graph]
+        return ModuleGraph(graph.name, tuple(nodes))
+
     with pytest.raises(ValueError, match=r"pool.relu: unknown operation 'gelu'; one of adaptive_a"):
         read("pool.relu", op="gelu")
     with pytest.raises(ValueError, match=r"stem.free: conv2d has no attribute 'channels'"):
@@ -325,14 +329,10 @@ def test_unknown_operations_and_values_are_refused():
         read("pool.relu", attributes={"slope": 0.1})
     with pytest.raises(ValueError, match=r"pool.relu reads 'pool.nowhere', which is not before it"):
         read("pool.relu", inputs=["pool.nowhere"])
-    nodes = [
-        replace(node, inputs=("pool.nowhere",)) if node.id == "pool.relu" else node
-        for node in graph.nodes
-    ]
     with pytest.raises(GraphError, match=r"pool.relu reads 'pool.nowhere', which is not"):
-        build_module(ModuleGraph(graph.name, tuple(nodes)))
+        build_module(rewired("pool.relu", "pool.nowhere"))
     with pytest.raises(GraphError, match="trunk reads 2 values of other sections"):
-        build_module(read("trunk.layer1.0.add", inputs=["pool.relu", "trunk.layer1.0.bn2"]))
+        build_module(rewired("trunk.layer1.0.add", "pool.relu", "trunk.layer1.0.bn2"))
     packets = graph.node("stem.wavelet.packets").attributes
     for key, value in (("padding_mode", "reflect"), ("transform", "dwt")):
         with pytest.raises(ValueError, match=f"stem.wavelet.packets: {key} '{value}'"):
