@@ -69,6 +69,7 @@ def test_every_size_is_reconstructed(mode: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mode", BOUNDARY_MODES)
 def test_every_size_wavelet_and_depth_is_reconstructed(mode: str) -> None:
     for wavelet in PYWAVELETS_LENGTHS:

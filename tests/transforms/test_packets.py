@@ -52,6 +52,7 @@ def test_every_size_is_reconstructed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("filters", QSHIFT_FILTERS)
 def test_every_depth_and_stride_is_reconstructed(filters: str) -> None:
     for levels in (1, 2, 3):
