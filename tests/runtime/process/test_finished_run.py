@@ -131,7 +131,7 @@ def test_a_run_of_another_training_under_the_same_name(tmp_path: Path):
 def test_a_damaged_manifest(tmp_path: Path, text: str):
     folder = build_folder(tmp_path, PLAN)
     (finish(tmp_path) / "manifest.json").write_text(text, encoding="utf-8")
-    with pytest.raises(RunError, match="cannot be read|is damaged"):
+    with pytest.raises(RunError, match=r"cannot be read|is damaged"):
         finished(folder)
 
 
