@@ -57,7 +57,7 @@ def test_bottlenecks_blur_before_their_last_convolution():
 
 def test_sequential_networks_have_no_reference():
     graph = compiled_once(SPECS / "digits/cnn.yaml").graph
-    with pytest.raises(ValueError, match="AlexNets and ResNets only"):
+    with pytest.raises(ValueError, match="AlexNets, ResNets and VGGs only"):
         reference_to_graph_names(graph)
 
 
