@@ -1,4 +1,4 @@
-"""The runtime: builds, trains and evaluates what the compiler planned; never reads YAML.
+"""Build, train and evaluate what the compiler planned; never read YAML.
 
 The layers are usable in anybody's model. The generated scripts import from here, and model.py from
 `wavetwin.runtime.layers`: these two paths stay. Importing this package imports no torch; most of its

@@ -1,4 +1,4 @@
-"""Blurring before subsampling, on maps of any size and with any border."""
+"""Blur before subsampling, on maps of any size and with any border."""
 
 from __future__ import annotations
 

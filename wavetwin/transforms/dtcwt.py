@@ -1,4 +1,4 @@
-"""The dual-tree complex wavelet transform of images and its inverse, in the dtcwt package's numbers."""
+"""Transform images by the dual-tree complex wavelets, and back, in the dtcwt package's numbers."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class IDTCWT2d(_DualTree):
     """Inverse of `DTCWT2d` with the same arguments, exact for every size.
 
     `(low, bands)`, the bands complex or pairs of parts, to real `(batch, channels, height, width)`.
-    An odd size is not told by the coefficients: without `size` the map has an even number of lines.
+    An odd size is not known from the coefficients: without `size` the map has an even number of lines.
     """
 
     def __init__(

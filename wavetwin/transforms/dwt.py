@@ -1,4 +1,4 @@
-"""The discrete wavelet transform of images and its inverse, in PyWavelets' numbers."""
+"""Transform images by discrete wavelets, and back, in PyWavelets' numbers."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class DWT2d(_DecimatedBank):
 class IDWT2d(_DecimatedBank):
     """Inverse of `DWT2d` with the same arguments; exact for every size and mode.
 
-    `(low, details)` to real `(batch, channels, height, width)`. An odd size is not told by the
+    `(low, details)` to real `(batch, channels, height, width)`. An odd size is not known from the
     coefficients: without `size` the map has an even number of lines, the last of them made up.
     """
 

@@ -1,4 +1,4 @@
-"""Dual-tree complex wavelet packets of images and their inverse."""
+"""Transform images into dual-tree complex wavelet packets, and back."""
 
 from __future__ import annotations
 

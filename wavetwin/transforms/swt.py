@@ -1,4 +1,4 @@
-"""The undecimated (stationary) wavelet transform of images and its inverse."""
+"""Transform images by undecimated (stationary) wavelets, and back."""
 
 from __future__ import annotations
 

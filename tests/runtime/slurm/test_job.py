@@ -44,9 +44,9 @@ def test_options_are_divided_among_the_scripts() -> None:
     assert evaluation_options([*given, "--preflight", "x y"]) == ["--device=cpu", "--runs", "x y"]
 
 
-def test_a_task_is_read_back_from_its_words() -> None:
+def test_a_task_is_read_back_from_its_arguments() -> None:
     task = NodeTask("a b.py", ("--new", "--", "-x"), signal.SIGTERM, 2, 4, "first:20008", "7-0-a")
-    assert NodeTask.read(task.words()) == task
+    assert NodeTask.read(task.arguments()) == task
 
 
 def test_the_signal_is_repeated_until_a_step_ends(tmp_path: Path) -> None:

@@ -386,7 +386,7 @@ def test_a_signal_while_the_launcher_loads_is_not_lost(cluster: Cluster) -> None
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert "told to stop before training" in errors
+    assert "stopped before training" in errors
     assert cluster.notes("srun") == []
     assert cluster.label("scontrol") == [["requeue", "7"]]
 

@@ -1,4 +1,4 @@
-"""Effects of the numbers of poolings: the blurs' size, the maximum's window, the bias' beginning."""
+"""Explain changes of poolings' numbers: the blurs' size, the maximum's window, the bias' beginning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packet bank: mixed dual-tree packets, only those that are kept and only where they are kept.
+"""Compute mixed dual-tree packets, only those that are kept and only where they are kept.
 
 An image's packets are separable filterings. Each pass is cut in blocks in which it is a stride-1
 correlation of many channels (`bands`); the sums and differences that make complex packets of the

@@ -1,4 +1,4 @@
-"""A strided filter bank along one axis as a stride-1 correlation of blocks.
+"""Write a strided filter bank along one axis as a stride-1 correlation of blocks.
 
 `step * per_block` consecutive samples are one block. The `per_block` outputs that begin in a block
 depend on that block and the next ones only, always by the same numbers: a correlation with as many

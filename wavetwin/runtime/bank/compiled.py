@@ -1,4 +1,4 @@
-"""The bank as one operator of torch's compiler, `wavetwin::mixed_packets`.
+"""Register the bank as one operator of torch's compiler, `wavetwin::mixed_packets`.
 
 A trace then holds neither its loops nor its constants, which depend on the image's size and device.
 It keeps nothing but its inputs for the backward pass.
@@ -18,14 +18,14 @@ from wavetwin.runtime.bank.layout import make_plan
 
 
 def pack_info(info: BankInfo) -> tuple[list[int], list[int], list[int]]:
-    """Return the facts, without the filters' name, as an operator takes them: see `unpack_info`."""
+    """Return the info, without the filters' name, as an operator takes them: see `unpack_info`."""
     bands = [number for band in info.bands for number in band]
     numbers = [info.levels, info.step, *info.starts, info.out_height, info.out_width]
     return list(info.packets), bands, [*numbers, int(info.is_complex)]
 
 
 def unpack_info(filters: str, packets: list[int], bands: list[int], numbers: list[int]) -> BankInfo:
-    """Return the facts that `pack_info` packed."""
+    """Return the info that `pack_info` packed."""
     levels, step, top, left, height, width, is_complex = numbers
     triples = zip(bands[0::3], bands[1::3], bands[2::3], strict=True)
     return BankInfo(

@@ -1,4 +1,4 @@
-"""The bank with its gradients, computed chunk by chunk, keeping no more than is worth its memory.
+"""Compute the bank with its gradients, chunk by chunk, keeping no more than is worth its memory.
 
 Plain autograd would keep every slot (1.6 MB an image for AwyI, 6.3 for Azh3wyI). Here the backward
 pass computes again what was not kept, with the adjoints of `wavetwin.runtime.bank.maps`.

@@ -1,4 +1,4 @@
-"""Whether hand-written derivatives apply, or torch must see the operations themselves."""
+"""Decide whether hand-written derivatives apply, or torch must see the operations themselves."""
 
 from __future__ import annotations
 

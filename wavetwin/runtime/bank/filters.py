@@ -1,4 +1,4 @@
-"""Filters of the packet transforms: taps, equivalent filters of the cascades, and what they select.
+"""Give the filters of the packet transforms: taps, equivalent filters of cascades, what they select.
 
 Everything here is float64 on the CPU, whatever the default type and device, except where taps are
 handed in. Filtering is torch's cross-correlation: no filter is reversed. Sources: Kingsbury 2001
@@ -138,10 +138,10 @@ def wavelet_taps(name: str) -> Taps:
     Raises:
         ValueError: there is no discrete wavelet of this name.
     """
-    facts = ir_taps.wavelet_taps(name)
+    published = ir_taps.wavelet_taps(name)
     low, high = (
         torch.tensor([taps], dtype=torch.float64, device="cpu")
-        for taps in (facts.analysis_low, facts.analysis_high)
+        for taps in (published.analysis_low, published.analysis_high)
     )
     return Taps(low, high)
 

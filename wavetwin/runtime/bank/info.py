@@ -1,4 +1,4 @@
-"""What a packet bank computes: facts that hold for every image size, batch and weight."""
+"""Describe what a packet bank computes, for every image size, batch and weight."""
 
 from __future__ import annotations
 

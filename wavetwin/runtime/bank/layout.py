@@ -1,4 +1,4 @@
-"""Plans: what the bank needs for one image size, type and device, made once and kept.
+"""Lay out the bank for one image size, type and device, once; docs/bank.md draws a layout.
 
 A plan holds constants only, so that it may be shared by modules, threads and overlapping calls.
 """
@@ -124,7 +124,7 @@ def build_plan(
     """Return the plan with axes cut in blocks, or with Toeplitz matrices.
 
     Raises:
-        ValueError: all that the facts would read lies outside the image.
+        ValueError: all that the info would read lies outside the image.
     """
     # Constants of a trace must be tensors, and cached ones of use for training, whatever the mode,
     # trace or transformation of the first call.

@@ -1,4 +1,4 @@
-"""The bank's linear maps and their adjoints, in differentiable torch operations.
+"""Apply the bank's linear maps and their adjoints, in differentiable torch operations.
 
 Maps are stored with their channels last. Axes: `wide` and `high`, the computed columns and rows of the
 result, a few more than are kept; `position`, the outputs that begin in a block of rows; lanes, trees,

@@ -1,4 +1,4 @@
-"""Mixed packets of an image at the positions that are kept: the linear part of a wavelet stem."""
+"""Mix an image's packets at the positions that are kept: the linear part of a wavelet stem."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def mixed_packets(
     """Return mixed packets, (batch, outputs, out_height, out_width): real parts, or both parts.
 
     The same as `ColourMixing`, `DualTreePacketMaps`, `KeepPackets` and `PacketMixing` one after the
-    other, sampled where the facts say; samples outside the image are zeros. Differentiable, in eager
+    other, sampled where the info says; samples outside the image are zeros. Differentiable, in eager
     mode twice, in `x`, `weights` and `colour`. In half precision and under autocast everything
     is computed in float32 and the result rounded. It is channels-last where `x` is.
 
@@ -45,7 +45,7 @@ def mixed_packets(
 
     Raises:
         ValueError: there are several channels and no weights for them, or the weights are not those
-            of the bands, or what the facts would read lies outside the image.
+            of the bands, or what the info would read lies outside the image.
     """
     channels = 1 if colour is None else colour.numel()
     if plain_shape(x)[1] != channels:

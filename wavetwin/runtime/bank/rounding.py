@@ -1,4 +1,4 @@
-"""Linear transforms under autocast: float32 inside, rounded once."""
+"""Run linear transforms under autocast: float32 inside, rounded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shape annotations: jaxtyping's where it is installed, stand-ins that mean nothing elsewhere.
+"""Give shape annotations: jaxtyping's where it is installed, else placeholders that mean nothing.
 
 Layers say what they take and give, `Float[Tensor, "batch channels height width"]`, and the tests
 execute the annotations. Scripts run without jaxtyping.

@@ -1,4 +1,4 @@
-"""Slots: the separable filterings that the kept packets are sums and differences of.
+"""Find the slots: the separable filterings that the kept packets are sums and differences of.
 
 With v and h the filters of a vertical and a horizontal path, each of tree a or b, and `vh` the image
 filtered by both (vertical tree first), a packet of the first half is (aa - bb) + i (ba + ab), of the

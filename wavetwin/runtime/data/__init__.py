@@ -1,4 +1,4 @@
-"""The images: readers of the data sets, splits, augmentation and batches.
+"""Read the images: readers of the data sets, splits, augmentation and batches.
 
 Importing this package imports no torch; `load_data` and what holds tensors do.
 """

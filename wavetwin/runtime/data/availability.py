@@ -1,4 +1,4 @@
-"""What the disk has of a data set, what is missing and how to get it; imports no torch.
+"""Check what the disk has of a data set, what is missing and how to get it; imports no torch.
 
 Checksums are compared, and images decoded, only where `verify` asks for it.
 """
@@ -59,7 +59,7 @@ HOW_TO_GET = {
     "the four official files do as well, unpacked or .gz",
     "tiny_imagenet": "Stanford's CS231n course has tiny-imagenet-200.zip: unpack it in the data root",
 }
-"""By data set: the official place, and where the files go."""
+"""By data set: the official address, and where the files go."""
 
 _PAIRS = 3
 """Classes that are shown at the beginning and at the end."""

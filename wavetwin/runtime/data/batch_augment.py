@@ -1,4 +1,4 @@
-"""Augmentation of whole batches in memory: no Python code runs once an image.
+"""Augment whole batches in memory: no Python code runs once an image.
 
 Every image of a source has a row of uniform numbers in every epoch, whatever batch, process or step
 it comes in; the numbers are drawn on the CPU, so that all devices get the same ones.
@@ -43,7 +43,7 @@ class BatchAugment:
 
         Args:
             images: uint8 (batch, channels, height, width).
-            indices: int64 (batch): places in the source, on the CPU.
+            indices: int64 (batch): positions in the source, on the CPU.
             maximum: the stored value that means 1.0.
         """
         # In float32 the product of a number just below 1 and a bound may round up to the bound.
@@ -128,7 +128,7 @@ def resample_windows(images: Tensor, windows: Tensor, size: int) -> Tensor:
 def _weights(start: Tensor, length: Tensor, stored: int, size: int) -> Tensor:
     """Return (batch, size, stored): what each stored sample adds to each sample of the result.
 
-    A triangle about the result's place, as wide as the step between results where that is more
+    A triangle about the result's position, as wide as the step between results where that is more
     than a sample; only samples of the window count.
     """
     positions = torch.arange(stored, dtype=torch.float32, device=start.device)

@@ -1,4 +1,4 @@
-"""Batches of a split, from memory or from files."""
+"""Yield batches of a split, from memory or from files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data.batch_augment import BatchAugment
-from wavetwin.runtime.data.pool import read_files
+from wavetwin.runtime.data.file_workers import read_files
 from wavetwin.runtime.data.sources import Batch, ImageSet, TensorImages
 from wavetwin.runtime.data.transforms import augment
 from wavetwin.runtime.process.random_streams import image_random
@@ -35,7 +35,7 @@ class Loading:
 def training_loader(
     images: ImageSet, batches: Sequence[Tensor], plan: TrainingPlan, epoch: int, loading: Loading
 ) -> Iterator[Batch]:
-    """Yield augmented batches of these places in a split."""
+    """Yield augmented batches of these positions in a split."""
     name, size, seed = plan.data.augmentation, plan.data.image_size, plan.seed
     source = images.source
     if isinstance(source, TensorImages):
@@ -58,7 +58,7 @@ def evaluation_loader(
     transform: Callable[[Tensor], Tensor],
     loading: Loading,
 ) -> Iterator[Batch]:
-    """Yield batches of these places in a split through a transform that draws nothing."""
+    """Yield batches of these positions in a split through a transform that draws nothing."""
     source = images.source
     if isinstance(source, TensorImages):
         for positions in batches:

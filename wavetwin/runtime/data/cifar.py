@@ -1,4 +1,4 @@
-"""Reader of `cifar10` and `cifar100`: the python version, unpacked or as the official archive."""
+"""Read `cifar10` and `cifar100`: the python version, unpacked or as the official archive."""
 
 from __future__ import annotations
 

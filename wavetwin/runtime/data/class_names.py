@@ -1,4 +1,4 @@
-"""Names of classes that official data sets give to their numbers."""
+"""Name the classes that official data sets number."""
 
 from __future__ import annotations
 

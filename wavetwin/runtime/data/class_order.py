@@ -1,4 +1,4 @@
-"""Which folder is which class: the order of names that hold numbers, and pairs of name and class."""
+"""Order classes: by names that hold numbers, and by pairs of name and class."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def check_same_classes(
     """Compare the class folders of two sets.
 
     Raises:
-        RunError: they differ; said of the set whose number of classes is not the planned one.
+        RunError: they differ; reported of the set whose number of classes is not the planned one.
     """
     extra = sorted(set(train_names) - set(other_names))
     missing = sorted(set(other_names) - set(train_names))

@@ -1,4 +1,4 @@
-"""The classes of a run in the order of their numbers: what a class number of its weights means."""
+"""Record the classes of a run in the order of their numbers: what its weights' outputs mean."""
 
 from __future__ import annotations
 

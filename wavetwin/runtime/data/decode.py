@@ -1,4 +1,4 @@
-"""From an image file to bytes: grey, colour, palette, CMYK and 16-bit files, as they are stored.
+"""Decode an image file to bytes: grey, colour, palette, CMYK and 16-bit files, as they are stored.
 
 Orientation tags are ignored, as in the published training; transparency is dropped.
 """
@@ -28,7 +28,7 @@ _DAMAGED = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What Pillow raises for damaged files; SyntaxError is its word for a broken PNG."""
+"""What Pillow raises for damaged files; SyntaxError stands for a broken PNG."""
 
 
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339

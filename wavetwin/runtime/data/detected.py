@@ -1,4 +1,4 @@
-"""What a reader finds on the disk, before torch comes in: arrays, or names of image files."""
+"""Describe what a reader detects on the disk before torch comes in: arrays, or image files' names."""
 
 from __future__ import annotations
 

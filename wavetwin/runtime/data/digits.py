@@ -1,4 +1,4 @@
-"""Reader of `digits`: the 1,797 images of 8x8 that come with scikit-learn."""
+"""Read `digits`: the 1,797 images of 8x8 that come with scikit-learn."""
 
 from __future__ import annotations
 

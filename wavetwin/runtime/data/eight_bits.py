@@ -1,4 +1,4 @@
-"""Resizing as Pillow does it: bilinear, antialiased, and rounded to 8 bits after each of two passes.
+"""Resize as Pillow does it: bilinear, antialiased, rounded to 8 bits after each of two passes.
 
 The published scores of moved images were computed so.
 """

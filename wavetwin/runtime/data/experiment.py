@@ -1,4 +1,4 @@
-"""The images of one experiment: reader, splits, statistics and batches, as the plan says."""
+"""Make the images of one experiment: reader, splits, statistics and batches, as the plan says."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STATISTICS_BATCH = 64
 
 @dataclass
 class ExperimentData:
-    """Splits, and batches made from them by place."""
+    """Splits, and batches made from them by position."""
 
     plan: TrainingPlan
     train: ImageSet

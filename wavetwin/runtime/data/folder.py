@@ -1,4 +1,4 @@
-"""Reader of `folder`: `train/<class>/*` and `test/<class>/*` or `val/<class>/*` images."""
+"""Read `folder`: `train/<class>/*` and `test/<class>/*` or `val/<class>/*` images."""
 
 from __future__ import annotations
 

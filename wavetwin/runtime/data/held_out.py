@@ -1,4 +1,4 @@
-"""Which training images train and which validate, and whether the counts are the planned ones."""
+"""Choose which training images train and which validate, and check the planned counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SplitPositions:
 
 
 def set_aside(found: Found, data: DataPlan, official: Official) -> SplitPositions:
-    """Return the places of training and validation images: the first N, or N of each class.
+    """Return the positions of training and validation images: the first N, or N of each class.
 
     Raises:
         RunError: that leaves nothing of a class to train on, there are more classes than planned,
@@ -50,7 +50,7 @@ def set_aside(found: Found, data: DataPlan, official: Official) -> SplitPosition
 
 
 def _by_class(found: Found, data: DataPlan, official: Official) -> tuple[np.ndarray, np.ndarray]:
-    """Return which images validate and which train: each image's place in its class decides."""
+    """Return which images validate and which train: each image's position in its class decides."""
     labels, wanted = found.train.labels, found.train_per_class
     counts = np.bincount(labels, minlength=data.num_classes)
     order = labels.argsort(kind="stable")

@@ -1,4 +1,4 @@
-"""Reader of `mnist` and `fashion_mnist`: idx files in torchvision's layout, packed or not."""
+"""Read `mnist` and `fashion_mnist`: idx files in torchvision's layout, packed or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one walk over folders of images: hidden names left out, no image reached twice.
+"""Walk over folders of images: hidden names left out, no image reached twice.
 
 Links may lead to where images are kept, out of the folder; one that leads back, into another class
 or to an image that is read anyway would count images twice, or under two classes, and is refused.

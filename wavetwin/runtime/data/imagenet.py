@@ -1,4 +1,4 @@
-"""Reader of `imagenet` and its subsets.
+"""Read `imagenet` and its subsets.
 
 Class folders train; the official validation images, in class folders or flat, are the test set.
 """

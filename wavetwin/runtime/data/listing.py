@@ -1,4 +1,4 @@
-"""Listing image files and reading the lists that come with data sets; imports no torch."""
+"""List image files and read the lists that come with data sets; imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrupted images in CIFAR-10-C's layout: one array a corruption, its severities one after the other.
+"""Read corrupted images in CIFAR-10-C's layout: an array a corruption, its severities in a row.
 
 `<corruption>.npy` holds uint8 (images, height, width, channels), `labels.npy` the class of each;
 the first fifth is severity 1, the next one severity 2. Arrays are mapped, not read: an evaluation

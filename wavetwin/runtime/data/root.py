@@ -1,4 +1,4 @@
-"""The data root: where the user keeps the images; never part of a spec."""
+"""Find the data root, where the user keeps the images; never part of a spec."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class RootLocation:
-    """One of the places that may name the data root."""
+    """One of the sources that may name the data root."""
 
     name: str
     root: Path | None

@@ -1,4 +1,4 @@
-"""Sources of labelled images: in memory, or files that are read when they are asked for."""
+"""Hold labelled images: in memory, or as files that are read when they are asked for."""
 
 from __future__ import annotations
 
@@ -152,4 +152,4 @@ class Batch(NamedTuple):
     labels: Tensor
     """int64 (batch)."""
     positions: Tensor
-    """int64 (batch): places in the split; on the CPU wherever the images are."""
+    """int64 (batch): positions in the split; on the CPU wherever the images are."""

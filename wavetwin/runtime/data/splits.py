@@ -1,4 +1,4 @@
-"""Splits: sets of images out of the sources that a reader found."""
+"""Divide the images of a reader into splits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of the training images, measured where the plan has none."""
+"""Measure mean and standard deviation of the training images, where the plan has none."""
 
 from __future__ import annotations
 

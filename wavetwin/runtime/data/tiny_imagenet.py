@@ -1,4 +1,4 @@
-"""Reader of `tiny_imagenet`: the official layout of tiny-imagenet-200.
+"""Read `tiny_imagenet`: the official layout of tiny-imagenet-200.
 
 The official test images have no classes: the official validation images are the test set.
 """

@@ -1,4 +1,4 @@
-"""From stored images to what the network sees: resizing, crops and augmentation on tensors.
+"""Turn stored images into what the network sees: resizing, crops and augmentation on tensors.
 
 Bilinear resizing is antialiased everywhere. Random numbers come in as a `random.Random`, so that
 an image's crop depends on nothing but its own seed.

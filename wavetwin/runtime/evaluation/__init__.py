@@ -1,1 +1,1 @@
-"""Evaluation: the entries of a spec's evaluation suite, their scores and intervals."""
+"""Evaluate the entries of a spec's evaluation suite: scores and intervals."""

@@ -1,4 +1,4 @@
-"""What corruption and perturbation scores are set against: AlexNet's errors and flip rates.
+"""Give what corruption and perturbation scores are divided by: AlexNet's errors and flip rates.
 
 Figures stand in code, not in a data file, so that the package's digest covers what scores depend
 on. Shares between 0 and 1.

@@ -1,4 +1,4 @@
-"""Errors on corrupted images in ImageNet-C's layout, or in CIFAR-10-C's arrays."""
+"""Measure errors on corrupted images in ImageNet-C's layout, or in CIFAR-10-C's arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors on the images as they are: one crop, and ten crops averaged."""
+"""Measure errors on the images as they are: one crop, and ten crops averaged."""
 
 from __future__ import annotations
 

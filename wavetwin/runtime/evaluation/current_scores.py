@@ -1,4 +1,4 @@
-"""Which record of an entry counts, where a scores file has several; torch is not imported here."""
+"""Decide which record of an entry counts, where a scores file has several; imports no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def current_records(records: Iterable[Record]) -> list[Record]:
     latest. So a trial does not take the place of a result.
 
     Args:
-        records: of one book, the oldest first.
+        records: of one scores file, the oldest first.
     """
     current: dict[str, Record] = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""The evaluation suite: one entry at a time, on one process or several."""
+"""Run the evaluation suite: one entry at a time, on one process or several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of entries that have images of their own: corrupted images and perturbation videos.
+"""Find the files of entries with images of their own: corrupted images, perturbation videos.
 
 They are listed the same for an evaluation and for the question whether an earlier one still holds.
 """

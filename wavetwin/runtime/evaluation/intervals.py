@@ -1,4 +1,4 @@
-"""Confidence intervals: the bootstrap over images, and over seeds and images.
+"""Compute confidence intervals: the bootstrap over images, and over seeds and images.
 
 Everything is seeded: the same values give the same interval. An interval over images covers what
 another draw of images of the same kind would change; it does not cover training again. An interval

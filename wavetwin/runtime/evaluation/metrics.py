@@ -1,4 +1,4 @@
-"""What predictions are judged by, image by image (numerics.md section 5)."""
+"""Judge predictions image by image (numerics.md section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Per-image tables: what every evaluation mode collects, and the scores that are means of them.
+"""Collect per-image tables, which every mode fills, and the scores that are means of them.
 
 Each process evaluates whole batches; the tables of all are put in the order of the images, and
 scores are computed from the whole. So neither their number nor their order of working changes a
@@ -249,7 +249,7 @@ def score_means(
 
 
 def describe(entry: EvaluationPlan) -> str:
-    """Return an entry in words."""
+    """Return a label of an entry for people."""
     parts = [entry.mode.replace("_", " "), entry.root or entry.split or "test"]
     if entry.mode == "shifts":
         unit = f"/{entry.pixel_divide}" if entry.pixel_divide not in (None, 1) else ""

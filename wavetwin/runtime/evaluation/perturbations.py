@@ -1,10 +1,10 @@
-"""Stability on perturbation videos in ImageNet-P's layout: `<perturbation>/<class>/<video>`.
+"""Measure stability on perturbation videos, laid out as ImageNet-P's.
 
 Definitions are those of Hendrycks and Dietterich 2019, arXiv:1903.12261. The flip rate is the share
 of pairs of frames whose top predictions differ: consecutive frames, or, where the perturbation is
 noise (frames are then independent), each frame and the first one. The top-5 distance of two frames
 is the sum over the first five predictions of one, i = 1..5, of |min(s(i), 6) - i|, where s(i) is the
-place of that prediction in the other frame's ranking. Both are averaged over a video's pairs, then over
+rank of that prediction in the other frame's ranking. Both are averaged over a video's pairs, then over
 the videos.
 """
 
@@ -70,7 +70,7 @@ def judge_video(best: Tensor, *, is_noise: bool) -> tuple[float, float]:
     flip_rate = float((earlier[:, 0] != later[:, 0]).double().mean())
     predictions = best.shape[1]
     equal = earlier.unsqueeze(2) == later.unsqueeze(1)
-    # A prediction that is not among the others' first ones has the place after them.
+    # A prediction that is not among the others' first ones has the rank after them.
     offsets = torch.where(equal.any(2), equal.int().argmax(2), predictions)
     distance = (offsets - torch.arange(predictions)).abs().sum(1).double().mean()
     return flip_rate, float(distance)

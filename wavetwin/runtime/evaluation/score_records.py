@@ -1,4 +1,4 @@
-"""What scores.json holds, and the one reader of it; torch is not imported here."""
+"""Read scores.json, and say what it holds; imports no torch."""
 
 from __future__ import annotations
 

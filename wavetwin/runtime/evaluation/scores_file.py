@@ -1,4 +1,4 @@
-"""The scores file: a file that evaluations are added to and nothing is ever taken from.
+"""Keep the scores file: evaluations are added to it and nothing is ever taken from it.
 
 A second evaluation of an entry adds a second record; `current_records` says which one counts.
 The per-image tables that the scores are means of lie beside the file, one for each record, so that
@@ -161,7 +161,7 @@ class ScoresFile:
         self._info["launch"] = launch_info(processes.count)
 
     def has(self, entry: EvaluationPlan) -> bool:
-        """Whether the entry was scored with the same weights, data, files and build.
+        """Return whether the entry was scored with the same weights, data, files and build.
 
         Scores without damaged images do not count where these stop an evaluation. The files of an
         entry that has some of its own are listed, which may take a while. Call it after

@@ -1,4 +1,4 @@
-"""How predictions change when the image moves (numerics.md section 5).
+"""Measure how predictions change when the image moves (numerics.md section 5).
 
 Each image is enlarged once and goes to the device once; its shifted copies are windows of that.
 """
@@ -79,7 +79,7 @@ def shift_positions(direction: str, moves: int) -> list[list[Position]]:
 def _predict_windows(
     run: Evaluation, images: Tensor, positions: Sequence[Position], divide: int
 ) -> Tensor:
-    """Return logits (images, places, classes) of windows of enlarged images, in one pass."""
+    """Return logits (images, positions, classes) of windows of enlarged images, in one pass."""
     side = divide * run.size
     windows = torch.stack(
         [images[..., top : top + side, left : left + side] for top, left in positions], dim=1

@@ -1,4 +1,4 @@
-"""The evaluation suite: its entries in order, for evaluate.py and for `wavetwin evaluate`."""
+"""Evaluate a suite: its entries in order, for evaluate.py and for `wavetwin evaluate`."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def evaluate_suite(
     Raises:
         RunError: entries failed, each by its name; on all processes alike.
     """
-    tell = say or processes.say
+    announce = say or processes.say
     failures: list[str] = []
     for entry, baseline in zip(entries, baselines or [None] * len(entries), strict=True):
         if has is not None and processes.run_first(partial(has, entry)):
-            tell(f"{describe(entry)}: has scores already; --again repeats it")
+            announce(f"{describe(entry)}: has scores already; --again repeats it")
             continue
         try:
             evaluated = evaluate_entry(
@@ -66,6 +66,6 @@ def evaluate_suite(
             continue
         if processes.is_first:
             add(entry, evaluated)
-            tell(f"{describe(entry)}: {summarise(evaluated)}")
+            announce(f"{describe(entry)}: {summarise(evaluated)}")
     if failures:
         raise RunError("; ".join(failures))

@@ -1,4 +1,4 @@
-"""Short videos below class folders: `.mp4` files, or folders of numbered frames."""
+"""Read short videos below class folders: `.mp4` files, or folders of numbered frames."""
 
 from __future__ import annotations
 

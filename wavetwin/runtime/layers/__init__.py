@@ -1,4 +1,4 @@
-"""Layers of the twins, each usable on its own in anybody's model."""
+"""Offer the layers of the twins, each usable on its own in anybody's model."""
 
 from wavetwin.runtime.layers.adaptive_blur import AdaptiveBlur
 from wavetwin.runtime.layers.blur import BlurPool

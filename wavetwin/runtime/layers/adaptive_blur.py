@@ -1,4 +1,4 @@
-"""Blurring with kernels predicted from the map itself (PASA)."""
+"""Blur with kernels predicted from the map itself (PASA)."""
 
 from __future__ import annotations
 

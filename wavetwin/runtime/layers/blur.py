@@ -1,4 +1,4 @@
-"""Blurring before subsampling."""
+"""Blur before subsampling."""
 
 from __future__ import annotations
 

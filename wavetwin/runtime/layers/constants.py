@@ -1,4 +1,4 @@
-"""Constant buffers that stay exact: `.double()` gives float64 values, not widened float32 ones."""
+"""Keep constant buffers exact: `.double()` gives float64 values, not widened float32 ones."""
 
 from __future__ import annotations
 

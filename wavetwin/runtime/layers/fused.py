@@ -1,4 +1,4 @@
-"""Several nodes of a twin's first layer as one: computed at the kept positions only.
+"""Compute several nodes of a twin's first layer as one, at the kept positions only.
 
 What a pass of the compiler writes in the place of colour mixing, packets, selection, mixing, crop and
 subsampling; the parameters keep the names that they have apart.

@@ -1,4 +1,4 @@
-"""What a network takes: batches of images, looked at before any layer speaks of its own input."""
+"""Check the batches of images that a network is given, before any layer speaks of its own input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The maximum over a sliding window, then blurring, only at the kept positions."""
+"""Take the maximum over a sliding window, then blur, only at the kept positions."""
 
 from __future__ import annotations
 

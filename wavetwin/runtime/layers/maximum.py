@@ -1,4 +1,4 @@
-"""The maximum over a sliding window along one dimension."""
+"""Take the maximum over a sliding window along one dimension."""
 
 from __future__ import annotations
 

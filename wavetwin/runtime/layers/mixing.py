@@ -1,4 +1,4 @@
-"""Mixing: colours to luminance, and packets to feature maps."""
+"""Mix colours to luminance, and packets to feature maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The modulus of complex packets, and what normalises it."""
+"""Take the modulus of complex packets, and normalise it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packet transforms: dual-tree complex wavelet packets and separable real ones."""
+"""Transform images into packets: dual-tree complex wavelet packets and separable real ones."""
 
 from __future__ import annotations
 

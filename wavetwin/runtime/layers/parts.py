@@ -1,4 +1,4 @@
-"""Complex maps as two real tensors.
+"""Hold complex maps as two real tensors.
 
 Complex tensors do not exist in bfloat16 and are slow under torch's compiler, so that the layers pass
 `(real, imaginary)` pairs to each other. Linear layers take a real tensor, a complex tensor or such a

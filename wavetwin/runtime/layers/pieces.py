@@ -1,4 +1,4 @@
-"""Going through a batch a few images at a time, so that what lies between stays in the caches.
+"""Go through a batch a few images at a time, so that what lies between stays in the caches.
 
 On a CPU a fresh tensor of tens of megabytes costs more in page faults than in arithmetic, and
 channels-last maps are pooled many times faster than others. The pooling layers therefore have a

@@ -1,4 +1,4 @@
-"""Filtering with a kernel of its own at every kept pixel."""
+"""Filter with a kernel of its own at every kept pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a layer's parts are still as they were made, so that their weights alone say what they do.
+"""Check that a layer's modules are as they were made, so that their weights alone say what they do.
 
 Merged layers read the weights of their children and call none of them. That is the same only while
 nobody has put something else in a child's place (`setattr`, adapters, parametrisations) or hangs on

@@ -1,4 +1,4 @@
-"""Pooling without a maximum."""
+"""Pool without a maximum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scattering: moduli of dual-tree wavelets, smoothed; nothing to learn."""
+"""Scatter images: moduli of dual-tree wavelets, smoothed; nothing to learn."""
 
 from __future__ import annotations
 

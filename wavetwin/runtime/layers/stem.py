@@ -1,4 +1,4 @@
-"""Joining free and wavelet channels: crops, slices and concatenation."""
+"""Join free and wavelet channels: crops, slices and concatenation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers under `torch.fx`'s symbolic tracing: one call each, as torch's own layers are.
+"""Keep layers whole under `torch.fx`'s symbolic tracing: one call each, as torch's own are.
 
 What a layer does depends on sizes, layouts and devices, which a trace does not have. torch leaves its
 own layers whole in a trace, by their package; these say it themselves.

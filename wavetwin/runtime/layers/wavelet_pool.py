@@ -1,4 +1,4 @@
-"""Pooling by a wavelet bank: any bands of its last level, at any gain, fixed or learned."""
+"""Pool by a wavelet bank: any bands of its last level, at any gain, fixed or learned."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wavetwin.runtime.wavelets.filtering import analyse, analysis_filters, band_
 from wavetwin.runtime.wavelets.lattice import free_angles, lattice_filters
 
 BAND_MAPS: dict[str, int] = {"ll": 1, "all": 4, "mix": 1, "modulus": 4, "energy": 2}
-"""What a pool keeps, and how many maps of each channel that is."""
+"""What a pooling keeps, and how many maps of each channel that is."""
 
 NORMALISATIONS = ("orthonormal", "dc", "unit_variance")
 """How bands are scaled."""

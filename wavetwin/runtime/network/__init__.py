@@ -1,1 +1,1 @@
-"""Networks: modules from a graph, and their initial weights."""
+"""Make networks: modules from a graph, and their initial weights."""

@@ -1,4 +1,4 @@
-"""Build: from the module graph to a `torch.nn.Module`.
+"""Build a `torch.nn.Module` from the module graph.
 
 Sections and containers of the graph become modules of their own (`wavetwin.runtime.network.containers`), whose
 calls `print(model.stem.code)` shows: one module a node, at the node's id.

@@ -1,4 +1,4 @@
-"""Containers of a built network: what a prefix of the graph's ids stands for, as a module of its own.
+"""Group a built network's modules by the prefixes of their ids.
 
 `trunk.layer4`, `trunk.layer1[0]` and `pool.free` can be called, hooked, replaced, copied and pickled,
 as in the generated model.py. Children are in the order in which they compute.

@@ -1,4 +1,4 @@
-"""Initial values: what each parameter of a node begins with (numerics.md section 3)."""
+"""Choose the initial values of a node's parameters (numerics.md section 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The resulting kernel: the one convolution that a whole stem amounts to.
+"""Compute the resulting kernel: the one convolution that a whole stem amounts to.
 
 Everything before the first pooling is linear: colour mixing, packets, selection, mixing, crops. Its
 composition is a convolution of the image with larger kernels, which can be looked at and compared.

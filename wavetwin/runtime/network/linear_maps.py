@@ -1,4 +1,4 @@
-"""Linear maps of an image, as kernels: what the parts of a stem amount to before they are joined."""
+"""Write linear maps of an image as kernels: what the branches of a stem amount to before they join."""
 
 from __future__ import annotations
 

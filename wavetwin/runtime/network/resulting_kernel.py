@@ -1,4 +1,4 @@
-"""The resulting kernel as a value: what it holds, its outputs and its spectrum."""
+"""Hold the resulting kernel: its weights, its outputs and its spectrum."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ResultingKernel:
 
     weight: Tensor
     """(channels, colours, height, width), correlated with the image; complex if any channel is.
-    All channels lie in one window, the smallest that holds every kernel, in their true places: free
+    All channels lie in one window, the smallest that holds every kernel, in their true positions: free
     ones are surrounded by zeros."""
     bias: Tensor
     """(channels,), complex where the weight is; zeros where the stem has none."""

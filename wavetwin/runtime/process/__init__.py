@@ -1,1 +1,1 @@
-"""The process: arguments, devices, workers, random streams, progress and JSON files."""
+"""Run a process: arguments, devices, workers, random streams, progress and JSON files."""

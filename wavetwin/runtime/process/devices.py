@@ -1,4 +1,4 @@
-"""Devices by the names that a user gives them."""
+"""Find devices by the names that a user gives them."""
 
 from __future__ import annotations
 

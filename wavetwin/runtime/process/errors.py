@@ -1,4 +1,4 @@
-"""What goes wrong at run time through no fault of the program: a headline and a remedy."""
+"""Report faults at run time that are not the program's: a headline and a remedy."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ class RunError(Exception):
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether an error says that a disk is full, a quota used up, or a file as long as it may be."""
+    """Return whether an error says that a disk is full, a quota used up, or a file as long as it may be."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM

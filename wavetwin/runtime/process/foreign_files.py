@@ -1,4 +1,4 @@
-"""Tell what a file is by its first bytes, where it is not what its name says; imports no torch.
+"""Recognise a file by its first bytes, where it is not what its name says; imports no torch.
 
 Downloads go wrong in few ways: Git leaves a pointer where Git LFS was not installed, a server
 answers with a page, a disk was full. Each has a remedy of its own.

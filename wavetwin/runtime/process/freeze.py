@@ -1,4 +1,4 @@
-"""Freeze: copy a built folder and the wavetwin that runs it to where no later edit reaches them.
+"""Copy a built folder and the wavetwin that runs it to where no later edit reaches them.
 
 `python -m wavetwin.runtime.process.freeze FOLDER [options of train.py]` copies to `runs/<name>/frozen/<id>/`, where
 `<id>` begins the SHA-256 of the build's manifest: the same build has one copy, however often it is

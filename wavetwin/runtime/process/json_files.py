@@ -1,4 +1,4 @@
-"""JSON documents of a run: read with a clear error, replaced whole."""
+"""Read and replace the JSON documents of a run: whole, with a clear error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_json(file: Path, document: dict[str, Any]) -> None:
     """Replace a document; a kill leaves the old or the new one whole.
 
     Raises:
-        RunError: a number in it is not finite, which JSON has no word for.
+        RunError: a number in it is not finite, which JSON cannot write.
     """
     try:
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""What the numbers and times of a run depend on beside its plan."""
+"""Record what the numbers and times of a run depend on beside its plan."""
 
 from __future__ import annotations
 

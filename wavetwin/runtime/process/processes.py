@@ -1,4 +1,4 @@
-"""The processes of a run: one, or several that torchrun started.
+"""Join the processes of a run: one, or several that torchrun started.
 
 Everything that the processes have to agree on goes through here: sums, gathered results, decisions.
 Decisions travel over gloo on the CPU even where gradients use NCCL, so that agreeing never waits for
@@ -27,7 +27,7 @@ __all__ = ["ALONE", "Processes", "join_processes"]
 T = TypeVar("T")
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-"""What torchrun tells each process; a process without them is alone."""
+"""What torchrun sets for each process; a process without them is alone."""
 _WAIT = datetime.timedelta(minutes=30)
 """For the slowest process: the first one may measure a whole training set's statistics."""
 
@@ -146,7 +146,7 @@ class Processes:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Leave quietly where another process has gone: it has said why."""
+        """Leave quietly where another process has gone: it has reported why."""
         try:
             yield
         except RuntimeError as error:

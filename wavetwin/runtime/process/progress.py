@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, plain lines at intervals everywhere else.
+"""Show progress: bars on a terminal, plain lines at intervals everywhere else.
 
 Bars need rich; where it is not installed, a terminal gets the plain lines, too.
 """
@@ -40,7 +40,7 @@ class ProgressReport:
     Args:
         what: the loop's name.
         total: its steps.
-        done: steps that an earlier life has done.
+        done: steps that an earlier session has done.
         is_shown: False for a process that leaves speaking to another one: nothing is written.
         outlives_output: whether a standard output that takes no more (a terminal that was closed,
             a full disk) is noted in `lost` instead of being an error.
@@ -140,7 +140,7 @@ class ProgressReport:
 
 @functools.cache
 def _has_rich() -> bool:
-    """Whether bars can be drawn; says once that they cannot."""
+    """Return whether bars can be drawn; says once that they cannot."""
     found = importlib.util.find_spec("rich") is not None
     if not found:
         say("rich is not installed: progress is shown as plain lines")

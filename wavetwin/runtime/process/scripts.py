@@ -1,4 +1,4 @@
-"""What the generated scripts share: arguments, exit codes, device and threads.
+"""Give the generated scripts what they share: arguments, exit codes, device and threads.
 
 Imports no torch: `train.py --help` answers at once.
 """
@@ -55,7 +55,7 @@ STOP_SIGNALS = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-"""What tells a run to save and stop; it may come to the whole group of processes."""
+"""What asks a run to save and stop; it may come to the whole group of processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class ScriptArguments:
 
     @property
     def surroundings(self) -> list[str]:
-        """The options that say where a run takes place, as the command line had them."""
+        """The options that say where a run is made, as the command line had them."""
         return surroundings(self.device, self.data_root)
 
 

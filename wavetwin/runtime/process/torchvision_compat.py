@@ -1,4 +1,4 @@
-"""Importing torchvision where its compiled extension does not load.
+"""Import torchvision where its compiled extension does not load.
 
 Nothing of wavetwin needs torchvision. Where its extension does not load (it is built for another
 torch, or for CUDA), some releases cannot be imported at all: they register fake kernels for two

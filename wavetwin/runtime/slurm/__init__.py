@@ -1,1 +1,1 @@
-"""Slurm: what `slurm.sh` of a built folder calls; `__main__` has the command line."""
+"""Run a built folder on Slurm, for its `slurm.sh`; `__main__` has the command line."""

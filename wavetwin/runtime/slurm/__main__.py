@@ -1,4 +1,4 @@
-"""The program that `slurm.sh` starts: `submit` before the queue, `job` in it, `node` on each node.
+"""Run the program that `slurm.sh` starts: `submit` before the queue, `job` in it, `node` on each node.
 
 `python -m wavetwin.runtime.slurm submit FOLDER SCRIPT [options of train.py]` checks, freezes and
 queues; `... job FOLDER [options of train.py]` trains and evaluates; `... node ...` is what a job

@@ -1,4 +1,4 @@
-"""Job: train, then evaluate; where the time limit comes first, save and queue again.
+"""Train, then evaluate; where the time limit comes first, save and queue again.
 
 `slurm.sh` starts it on the first node, and writes a line to its standard input for each signal that
 Slurm sends: `time` (the time limit is near) or `term` (cancelled, preempted). The first one counts.
@@ -81,11 +81,11 @@ class Job:
         Args:
             script: train.py or evaluate.py.
             options: its own.
-            stop: the signal that it is told to stop by.
+            stop: the signal that asks it to stop.
             step: its number in the job, from 1: each meets at a port of its own.
 
         Raises:
-            RunError: Slurm does not tell the names of the nodes.
+            RunError: Slurm does not give the names of the nodes.
         """
         endpoint = "localhost:0"
         if self.nodes > 1:
@@ -107,7 +107,7 @@ class Job:
             *("--kill-on-bad-exit=0", "--wait=120"),
             # Until Python listens it would die of the signal.
             *("sh", "-c", "trap '' USR1; exec \"$@\"", "sh"),
-            *(os.environ.get("PYTHON", "python"), *_this_program(), "node", *task.words()),
+            *(os.environ.get("PYTHON", "python"), *_this_program(), "node", *task.arguments()),
         ]
 
 
@@ -117,7 +117,7 @@ class Steps:
     def __init__(self, requests: int, repeat_seconds: float) -> None:
         """Take lines from a file descriptor as requests to stop."""
         self.reason: str | None = None
-        """Why the job is to stop, as the first request said; None while it is not."""
+        """Why the job is to stop, as the first request gave it; None while it is not."""
         self._requests: int | None = requests
         self._repeat_seconds = repeat_seconds
 
@@ -173,14 +173,14 @@ def run_job(folder: Path, options: Sequence[str]) -> int:
     # slurm.sh hears it, too, and says so in a line.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     steps = Steps(sys.stdin.fileno(), job.repeat_seconds)
-    place: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
     if os.environ.get("WAVETWIN_FROZEN"):
-        place = ("--runs", str((folder.parent.parent / "runs").resolve()))
-    training = [*place, *training_options(options, job.restarts)]
+        where = ("--runs", str((folder.parent.parent / "runs").resolve()))
+    training = [*where, *training_options(options, job.restarts)]
     arguments = parse_arguments("options of train.py", training=True, arguments=training)
     # Recorded: the run is repeated in the same way.
     os.environ["WAVETWIN_LAUNCHER"] = "slurm.sh"
-    # How long torchrun waits for processes that it has told to stop.
+    # How long torchrun waits for processes that it has asked to stop.
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "110")
 
     code = steps.run(job.step_command(folder / "train.py", training, signal.SIGUSR1, 1))
@@ -190,13 +190,13 @@ def run_job(folder: Path, options: Sequence[str]) -> int:
         except RunError as error:
             complain(f"slurm.sh: {error}\n")
             status = "unknown"
-        told = "training was told to stop" if code is not None else "told to stop before training"
-        complain(f"slurm.sh: {told}; the run is {status}\n")
+        event = "training was stopped" if code is not None else "stopped before training"
+        complain(f"slurm.sh: {event}; the run is {status}\n")
         return _end(job, steps.reason, code, code is None or status in _GOES_ON)
     if code != 0:
         assert code is not None
         return code
-    evaluating = [*place, *evaluation_options(options)]
+    evaluating = [*where, *evaluation_options(options)]
     code = steps.run(job.step_command(folder / "evaluate.py", evaluating, signal.SIGTERM, 2))
     if steps.reason is not None and code != 0:
         return _end(job, steps.reason, code, True)
@@ -247,7 +247,7 @@ def _first_host(node_list: str) -> str:
     )
     names = done.stdout.split()
     if done.returncode != 0 or not names:
-        raise RunError("scontrol does not tell the names of the nodes", done.stderr.strip())
+        raise RunError("scontrol does not give the names of the nodes", done.stderr.strip())
     return names[0]
 
 

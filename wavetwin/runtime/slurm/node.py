@@ -1,6 +1,6 @@
-"""Node: one task on each node of a job, which starts a script once for each of its processes.
+"""Start a script on one node of a job, once for each of the node's processes.
 
-Slurm's signals reach the task. A script is told in the way that it hears: train.py saves on SIGUSR1,
+Slurm's signals reach the task. A script is asked in the way that it hears: train.py saves on SIGUSR1,
 evaluate.py ends by SIGTERM. torchrun passes SIGUSR1 on to nobody and would die of it, so that it
 goes to the processes that torchrun has started.
 """
@@ -29,7 +29,7 @@ class NodeTask:
     script: str
     options: tuple[str, ...]
     stop_signal: int
-    """How the script is told to stop."""
+    """What asks the script to stop."""
     nodes: int
     processes: int
     """On this node."""
@@ -38,7 +38,7 @@ class NodeTask:
     meeting: str
     """Name of the meeting: another one for each step and each start of a job."""
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """Return the arguments that `read` takes back."""
         return [
             f"--stop-signal={self.stop_signal}",
@@ -51,8 +51,8 @@ class NodeTask:
         ]
 
     @staticmethod
-    def read(words: Sequence[str]) -> NodeTask:
-        """Return the task that another process has written as words."""
+    def read(arguments: Sequence[str]) -> NodeTask:
+        """Return the task that another process has written as arguments."""
         parser = Parser(description="start a script on this node of a job", allow_abbrev=False)
         for name in ("--stop-signal", "--nodes", "--processes"):
             parser.add_argument(name, type=int, required=True)
@@ -60,7 +60,7 @@ class NodeTask:
         parser.add_argument("--meeting", required=True)
         parser.add_argument("script")
         parser.add_argument("options", nargs=argparse.REMAINDER)
-        values = parser.parse_args(list(words))
+        values = parser.parse_args(list(arguments))
         return NodeTask(**{**vars(values), "options": tuple(values.options)})
 
     @property
@@ -80,9 +80,9 @@ class NodeTask:
         return [python, "-u", *launcher, self.script, *self.options]
 
 
-def run_on_node(words: Sequence[str]) -> int:
+def run_on_node(arguments: Sequence[str]) -> int:
     """Start a node's processes, pass the job's signals on to them, and return their exit code."""
-    task = NodeTask.read(words)
+    task = NodeTask.read(arguments)
     early: list[int] = []
     # Ignored by what is started, too, until train.py listens; SIGTERM is not.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Submit: on the login node, check that a run could start, freeze what was built, and queue it."""
+"""Check on the login node that a run could start, freeze what was built, and queue it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training: the loop, its state, its records and what a run folder holds."""
+"""Train: the loop, its state, its records and what a run folder holds."""

@@ -1,4 +1,4 @@
-"""Checkpoints: the only place that loads tensors.
+"""Save and load checkpoints; no other module loads tensors.
 
 `checkpoints/last/` holds `model.safetensors` and `state.pt` (what `torch.load(weights_only=True)`
 reads: optimiser, learning rate, position, running sums, and the digest of the weights). A new state is written beside it, synced

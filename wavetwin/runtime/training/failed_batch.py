@@ -1,4 +1,4 @@
-"""What made a run fail: a batch whose loss is no finite number, kept for a closer look; a full disk."""
+"""Keep the batch whose loss was not a finite number, for a closer look."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def save_failed_batch(
     """Write `failed/step-<n>-rank<r>.safetensors` of this process's share; return the path.
 
     `images` are as the network gets them, (images, channels, height, width), normalised; `labels`
-    their classes; `positions` their places in the training split. `failed_batch` in the header's
+    their classes; `positions` their positions in the training split. `failed_batch` in the header's
     metadata is JSON: what was not finite, and where in training. A batch follows from the seed, the epoch and the step, so
     it is made again here, also where the fault was noticed some steps later.
     """

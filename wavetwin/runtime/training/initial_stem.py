@@ -1,4 +1,4 @@
-"""The first layer's weights as training begins."""
+"""Set the first layer's weights as training begins."""
 
 from __future__ import annotations
 

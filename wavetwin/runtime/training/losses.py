@@ -1,4 +1,4 @@
-"""Penalties beside the cross-entropy."""
+"""Add penalties to the cross-entropy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan of a built folder, with the numbers that its train.py has as constants.
+"""Read the plan of a built folder, with the numbers that its train.py has as constants.
 
 As built they are the same. An edited constant takes effect, is named when the run starts, and stands
 in the run's own plan.json.

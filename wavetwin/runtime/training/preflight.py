@@ -1,4 +1,4 @@
-"""Preflight: could this run start here? Asked in a second, without torch.
+"""Check in a second, without torch, whether a run could start here.
 
 `python train.py --preflight` and `slurm.sh` ask it before a job waits in a queue for hours.
 `python -m wavetwin.runtime.training.preflight FOLDER [options of train.py]` is the same;

@@ -1,4 +1,4 @@
-"""Records of a run: JSON lines that can be cut back to a checkpoint, and TensorBoard events.
+"""Write the records of a run: JSON lines that can be cut back to a checkpoint, TensorBoard events.
 
 `gradients.jsonl` (where `training.record_gradients` is set) has a line a step, that of batch number
 `step` from 1: `{"step": 1, "linf": {"stem.wavelet.mixing.0.weight": [0.012, ...], ...}}`. Each list
@@ -121,7 +121,7 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
 def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
     """Return the recorded gradient norms, per band an array (steps, outputs), in the bands' order.
 
-    Row i is batch i + 1 of the training, over all its lives; a band's key is the path of its weights'
+    Row i is batch i + 1 of the training, over all its sessions; a band's key is the path of its weights'
     module, such as `stem.wavelet.mixing.0`. Lambdas of the regularisation are chosen by them.
 
     Raises:
@@ -145,7 +145,7 @@ def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype
 
 
 class EventWriter:
-    """TensorBoard events of one life; a resumed run replaces the events after its checkpoint.
+    """TensorBoard events of one session; a resumed run replaces the events after its checkpoint.
 
     Where tensorboard is not installed it says so and writes nothing; metrics.jsonl has the numbers.
     """

@@ -1,4 +1,4 @@
-"""What the documents of a run folder hold, for everybody who reads one; torch is not imported here."""
+"""Describe the documents of a run folder, for everybody who reads one; imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run folders: where a run lies, what it is of, who works on it, and its lives.
+"""Open run folders: where a run lies, what it is of, who works on it, and its sessions.
 
 `runs/<name>/<first 8 of the training digest>-s<seed>/` has no time in its name, so that a requeued
 job finds it again. `manifest.json` says what runs, on what, since when; one entry of `sessions` for
@@ -57,7 +57,7 @@ _DOCUMENTS = {
 _STEP_WIDTH = 20
 
 LOCK_WAIT_SECONDS = 10.0
-"""A process that was told to stop may still be saving its state."""
+"""A process that was asked to stop may still be saving its state."""
 
 
 class RunFolder:
@@ -161,13 +161,13 @@ class RunFolder:
         return warnings
 
     def note_bad_images(self, everywhere: Sequence[Mapping[str, str]]) -> None:
-        """Record the damaged images that were left out, of all processes and lives."""
+        """Record the damaged images that were left out, of all processes and sessions."""
         noted: dict[str, str] = self.manifest.setdefault("bad_images", {})
         for bad_images in everywhere:
             noted |= bad_images
 
     def note_initial_weights(self, sha256: str) -> None:
-        """Record which file the free channels started from; a later life does not change it."""
+        """Record which file the free channels started from; a later session does not change it."""
         self.manifest.setdefault("initial_weights", sha256)
 
     def note_data(self, notes: Sequence[str], class_names: Sequence[str] | None = None) -> None:
@@ -199,7 +199,7 @@ class RunFolder:
             os.pwrite(self._steps, f"{step:0{_STEP_WIDTH}d}\n".encode(), 0)
 
     def end_life(self, outcome: str, training_seconds: float) -> None:
-        """Record how this life ended: `finished`, `stopped` (a signal) or `failed`."""
+        """Record how this session ended: `finished`, `stopped` (a signal) or `failed`."""
         if self._lock is None:
             return
         session = self.manifest["lives"][-1]

@@ -1,4 +1,4 @@
-"""Where a run lies: `runs/<name>/<first 8 of the training digest>-s<seed>/`, then -2, -3 by `--new`.
+"""Name run folders: `runs/<name>/<first 8 of the training digest>-s<seed>/`, then -2, -3 by `--new`.
 
 Imports no torch: a preflight asks before anything is started, and so does a script whose run is
 finished.

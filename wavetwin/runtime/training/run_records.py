@@ -1,4 +1,4 @@
-"""What a run records while it trains: running means, the lines of its JSON files, TensorBoard events."""
+"""Write what a run records while it trains: running means, the lines of its JSON files, TensorBoard events."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class RunRecords:
 def describe_epoch(
     epoch: int, means: Mapping[str, float], validation: Mapping[str, Any] | None
 ) -> str:
-    """Return the line that is said after an epoch."""
+    """Return the line that is printed after an epoch."""
     text = f"epoch {epoch}: loss {means['loss']:z.4f}, error {means['top1_error']:z.4f}"
     if validation is None:
         return text

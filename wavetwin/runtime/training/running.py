@@ -1,4 +1,4 @@
-"""Running metrics of training: sums that a resumed run takes up where they were."""
+"""Sum metrics over an epoch, so that a resumed run takes them up where they were."""
 
 from __future__ import annotations
 

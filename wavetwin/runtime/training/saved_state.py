@@ -38,7 +38,7 @@ __all__ = [
 NO_DIGESTS = (
     "the state was saved by a wavetwin that kept no digests: weights and logs are taken as they are"
 )
-"""What is said where a state of the first version is read."""
+"""The warning where a state of the first version is read."""
 _PARTS = ("optimizer", "learning_rate", "metrics", "files")
 """What a state has as a mapping."""
 _MARGIN = 1 + 1e-9
@@ -166,7 +166,7 @@ def check_weights(file: Path, digest: str, expected: str) -> None:
 
 
 def _faults(state: Mapping[str, Any], expected: Expected) -> Iterator[str]:
-    """Yield what does not fit, in a few words each; the first is told, later ones build on it."""
+    """Yield what does not fit, a clause each; the first is reported, later ones build on it."""
     for name in (*expected.identity(), "epoch", "step"):
         # A state of before there were digests names no seed; its training digest has it.
         if name not in state and name != "seed":
@@ -284,14 +284,14 @@ def _memory_faults(found: Mapping[str, Any], expected: Expected, total_steps: in
 
 
 def _is_count(value: Any, most: int | None) -> bool:
-    """Whether a value is a whole number from 0."""
+    """Return whether a value is a whole number from 0."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         return False
     return most is None or value <= most
 
 
 def _is_within(value: Any, most: float) -> bool:
-    """Whether a value is a number from 0 to `most`."""
+    """Return whether a value is a number from 0 to `most`."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return 0 <= value <= most * _MARGIN

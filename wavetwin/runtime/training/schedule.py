@@ -1,4 +1,4 @@
-"""The optimiser and the learning rate of a plan."""
+"""Make the optimiser and the learning rate of a plan."""
 
 from __future__ import annotations
 

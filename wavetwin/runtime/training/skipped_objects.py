@@ -1,4 +1,4 @@
-"""Objects of a pickle that nobody needs, read as empty ones: nothing of the file is imported or run.
+"""Read a pickle's unneeded objects as empty ones: nothing of the file is imported or run.
 
 Training programs save callbacks, settings and whole models beside their weights, as objects of
 classes that `torch.load(weights_only=True)` refuses. Each such name is given a class that is
@@ -87,7 +87,7 @@ def load_skipping(load: Callable[[], Any], data: bytes, file: Path) -> tuple[Any
     try:
         unknown = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
     except Exception:
-        # Old formats and damaged files: reading them tells, one name at a time.
+        # Old formats and damaged files: reading them shows it, one name at a time.
         unknown = []
     classes: dict[str, type[SkippedObject]] = {}
     for name in unknown:

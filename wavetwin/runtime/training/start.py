@@ -1,4 +1,4 @@
-"""Start: what a generated script does before its own lines, and how it gets its images.
+"""Prepare a generated script: what it does before its own lines, and how it gets its images.
 
 Imports no torch: a script is compared with its build, and a finished run reported, before that.
 """

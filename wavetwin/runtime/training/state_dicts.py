@@ -1,4 +1,4 @@
-"""State dicts as people have them: found in what a file holds, and their names without wrappers."""
+"""Find state dicts in what a file holds, and take wrappers off their names."""
 
 from __future__ import annotations
 

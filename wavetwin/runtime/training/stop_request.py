@@ -1,4 +1,4 @@
-"""Stop requests: the signals that a training run hears, and what it does by them."""
+"""Handle stop requests: the signals that a training run hears, and what it does by them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bookkeeping of training; the loop itself stands in the generated script.
+"""Keep the records and the state of training; the loop itself stands in the generated script.
 
 `TrainingRun` restores the last checkpoint, hands out epochs and batches from there, adds up the
 running metrics, writes records and checkpoints, and stops cleanly on a signal. Under torchrun every
@@ -147,7 +147,7 @@ class TrainingRun:
             outcome = "finished" if kind is None else "failed"
             self.run.end_life("stopped" if kind is SystemExit else outcome, self.seconds)
         except OSError as late:
-            # On a full disk the first error is the one to tell.
+            # On a full disk the first error is the one to report.
             if error is None and not is_full(late):
                 raise
             full = error or late

@@ -1,4 +1,4 @@
-"""What goes through the network in a training step: its place, its batches and micro-batches."""
+"""Prepare what a training step needs: the model's device, its batches and micro-batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a weights file is, by its bytes: safetensors, torch's, or something else that is named."""
+"""Recognise a weights file by its bytes: safetensors, torch's, or something else that is named."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _check_zip(data: bytes, file: Path) -> None:
 
 
 def _named(data: bytes, file: Path) -> RunError:
-    """Return the error that says what a file is, as far as its bytes tell."""
+    """Return the error that says what a file is, as far as its bytes show."""
     other = _other_weights(data)
     if other is not None:
         return RunError(f"{file} is {other}, which is not read", _CONVERT)

@@ -1,4 +1,4 @@
-"""The dual-tree complex wavelet transform, level by level, on images (Kingsbury's decimated form).
+"""Transform images by the dual-tree complex wavelets, level by level (Kingsbury's decimated form).
 
 Maps of the two trees lie interleaved, as Kingsbury's programs have them: pixel (2i, 2j) is of tree a in
 both directions. Borders are symmetric with the last sample repeated. Four bands, vertical filter first

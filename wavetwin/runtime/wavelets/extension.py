@@ -1,4 +1,4 @@
-"""What lies beyond the border of a map, in PyWavelets' nine modes, for any size and any margin."""
+"""Extend maps beyond their borders, in PyWavelets' nine modes, for any size and any margin."""
 
 from __future__ import annotations
 

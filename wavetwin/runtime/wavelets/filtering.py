@@ -1,4 +1,4 @@
-"""A two-channel wavelet bank on images: analysis, synthesis, and both without decimation.
+"""Apply a two-channel wavelet bank to images: analysis, synthesis, both without decimation, too.
 
 Bands of one level are on one dimension of four, vertical filter first: approximation (low, low),
 horizontal detail (high, low), vertical detail (low, high), diagonal detail (high, high), which is

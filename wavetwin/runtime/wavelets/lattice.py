@@ -1,4 +1,4 @@
-"""Orthogonal two-channel banks as rotations: whatever the angles are, the bank stays orthogonal.
+"""Write orthogonal two-channel banks as rotations: whatever the angles are, the bank is orthogonal.
 
 A bank of 2M taps is M rotations with a delay of two samples between them (Vaidyanathan and Hoang 1988,
 doi:10.1109/29.1491). Its low-pass sums to sqrt(2) and its high-pass to 0 exactly where the angles sum

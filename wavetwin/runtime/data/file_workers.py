@@ -1,7 +1,7 @@
-"""Batches of image files, decoded and augmented by a pool of processes.
+"""Decode and augment batches of image files in worker processes.
 
 The same tensors come whatever the number of processes and wherever a run starts: an image's random
-numbers depend on its epoch and place alone.
+numbers depend on its epoch and position alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wavetwin.runtime.process.scripts import STOP_SIGNALS
 __all__ = ["FileTransform", "read_files"]
 
 FileTransform = Callable[[Tensor, int], Tensor]
-"""Of one float image (channels, height, width) in [0, 1] and its place in the source."""
+"""Of one float image (channels, height, width) in [0, 1] and its position in the source."""
 
 _PREFETCH = 2
 """Batches that each process reads ahead."""
@@ -48,7 +48,7 @@ class _Fetched(NamedTuple):
 
 @dataclass(frozen=True)
 class _Fetcher(Dataset[_Fetched]):
-    """What a DataLoader calls with the places of one batch in the split."""
+    """What a DataLoader calls with the positions of one batch in the split."""
 
     images: ImageSet
     source: FileImages
@@ -107,11 +107,11 @@ def read_files(
     bad_images: dict[str, str],
     pins: bool,
 ) -> Iterator[Batch]:
-    """Yield batches of these places in a split of image files.
+    """Yield batches of these positions in a split of image files.
 
     Args:
         images: the split; its source is `FileImages`.
-        batches: int64 places in the split.
+        batches: int64 positions in the split.
         transform: what happens to each image.
         workers: processes; 0: this one reads.
         skips_bad: leave damaged images out; else the first one stops.
@@ -146,7 +146,7 @@ def read_files(
                 raise RunError(*result.error)
             yield result.batch
     finally:
-        # The pool ends with its last reference; a traceback would keep this frame's.
+        # The workers end with their last reference; a traceback would keep this frame's.
         del fetched
 
 
@@ -193,14 +193,14 @@ def _next(fetched: Iterator[_Fetched]) -> _Fetched | None:
         if not str(error).startswith("DataLoader worker"):
             raise
         headline = f"a process that reads images was killed: {error}"
-    # Without the cause, whose traceback would keep the rest of the pool alive.
+    # Without the cause, whose traceback would keep the other workers alive.
     raise RunError(
         headline, "was memory short? The system's log says so; start again with fewer --workers"
     )
 
 
 def _leave_signals_to_the_run(worker: int) -> None:
-    """A signal to the whole group stops the run, which then ends the pool by itself."""
+    """A signal to the whole group stops the run, which then ends the workers by itself."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
