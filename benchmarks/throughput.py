@@ -31,7 +31,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import wavetwin
-from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
+from wavetwin.ir.evaluations import Shifts
+from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data import ExperimentData, load_data
 from wavetwin.runtime.data.batches import Loading
 from wavetwin.runtime.data.sources import ImageSet, TensorImages
@@ -138,7 +139,7 @@ def shift_batteries(folder: Path) -> dict[str, Callable[[], int]]:
     network = nn.Sequential(
         nn.AvgPool2d(16), nn.Flatten(), nn.Linear(3 * (size // 16) ** 2, 2)
     ).eval()
-    entry = EvaluationPlan("shifts", "test", "horizontal", shift, 1, "flip_rate", shift, None, True)
+    entry = Shifts(max_shift=shift)
     enlarge = v2.Compose(
         [
             v2.PILToTensor(),

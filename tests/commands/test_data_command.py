@@ -22,7 +22,7 @@ from tests.support.data_files import (
 from tests.support.plans import ONE_CROP, make_plan
 from wavetwin.commands import cli
 from wavetwin.commands.data_check import check_data
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
 from wavetwin.runtime.data.availability import look_for
 from wavetwin.runtime.data.official import MNIST_RAW, TEST_IMAGES
 from wavetwin.runtime.data.prepare import prepare_mnist
@@ -135,8 +135,8 @@ def test_verifying_lists_damaged_images(tmp_path: Path, monkeypatch: pytest.Monk
     assert line.startswith(f"{damaged} cannot be read as an image")
 
 
-def suite(mode: str, root: str) -> EvaluationPlan:
-    return EvaluationPlan(mode, None, None, None, None, None, None, root, True)
+def suite(mode: str, root: str) -> Evaluation:
+    return EVALUATIONS.read({"mode": mode, "root": root}, fills=True)
 
 
 def test_roots_of_the_battery_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from wavetwin.ir.plan import (
-    DataPlan,
-    EvaluationPlan,
-    OptimizerPlan,
-    SchedulePlan,
-    TrainingPlan,
-)
+from wavetwin.ir.evaluations import OneCrop, Shifts
+from wavetwin.ir.optimizers import AdamW, Sgd
+from wavetwin.ir.plan import DataPlan, TrainingPlan
+from wavetwin.ir.schedules import Step
 
 DATA = DataPlan(
     dataset="digits",
@@ -26,15 +23,14 @@ DATA = DataPlan(
     validation_per_class=False,
     training_images=37,
 )
-SGD = OptimizerPlan("sgd", 0.05, 0.9, False, None, 1e-4)
-ADAMW = OptimizerPlan("adamw", 0.01, None, None, (0.9, 0.999), 1e-2)
-STEP = SchedulePlan("step", 1, None, 0.5, None, 0)
-ONE_CROP = EvaluationPlan("one_crop", "test", None, None, None, None, None, None, True)
+SGD = Sgd(lr=0.05)
+ADAMW = AdamW(lr=0.01, weight_decay=1e-2)
+STEP = Step(step_epochs=1, gamma=0.5)
+ONE_CROP = OneCrop()
 
 
-def shifts(direction: str, metric: str, max_shift: int = 3, divide: int = 1) -> EvaluationPlan:
-    steps = max_shift if metric == "flip_rate" else None
-    return EvaluationPlan("shifts", "test", direction, max_shift, divide, metric, steps, None, True)
+def shifts(direction: Any, metric: Any, max_shift: int = 3, divide: int = 1) -> Shifts:
+    return Shifts(direction=direction, max_shift=max_shift, pixel_divide=divide, metric=metric)
 
 
 def make_plan(**changes: Any) -> TrainingPlan:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,20 @@ from torch import nn
 
 from tests.support.photographs import piece
 from tests.support.plans import ONE_CROP, make_plan, shifts
+from wavetwin.ir.evaluations import Corruptions, Perturbations, TenCrops
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.evaluation.entries import Evaluated, evaluate_entry
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.processes import ALONE, Processes, join_processes
 
-CORRUPTIONS = replace(ONE_CROP, mode="corruptions", split=None, root="c")
+CORRUPTIONS = Corruptions(root="c")
 ENTRIES = (
     ONE_CROP,
-    replace(ONE_CROP, mode="ten_crops"),
+    TenCrops(),
     shifts("diagonal", "flip_rate", 3, 2),
     shifts("both", "kl_divergence", 2),
     CORRUPTIONS,
-    replace(CORRUPTIONS, mode="perturbations", root="p"),
+    Perturbations(root="p"),
 )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
-from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
+from wavetwin.ir.evaluations import FilesEvaluation
+from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data.availability import HOW_TO_GET, Availability, look_for
 from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
 from wavetwin.runtime.data.class_order import number_classes
@@ -13,13 +15,11 @@ from wavetwin.runtime.data.detected import printable, shown
 from wavetwin.runtime.data.image_walk import is_folder, subfolders, visible
 from wavetwin.runtime.data.npy_images import list_npy_sets
 from wavetwin.runtime.data.root import ROOT_REMEDY, RootLocation, root_locations
-from wavetwin.runtime.evaluation.baselines import CORRUPTIONS, PUBLISHED_FLIP_RATES, SEVERITIES
+from wavetwin.runtime.evaluation.baselines import SEVERITIES
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["check_data", "prepare_data"]
 
-NOISES = ("gaussian_noise", "shot_noise")
-"""Perturbations of ImageNet-P beside those with a published flip rate."""
 _LINES = 20
 """Damaged or missing files that are listed one by one."""
 
@@ -121,25 +121,20 @@ def _listed(word: str, texts: Sequence[str]) -> Iterator[str]:
         yield f"  {word}: {len(texts) - _LINES} more"
 
 
-def _with_roots(plan: TrainingPlan) -> list[EvaluationPlan]:
-    return [entry for entry in plan.evaluation if entry.root is not None]
+def _with_roots(plan: TrainingPlan) -> list[FilesEvaluation]:
+    return [entry for entry in plan.evaluation if isinstance(entry, FilesEvaluation)]
 
 
 def _look_for_suite(
-    entry: EvaluationPlan, plan: TrainingPlan, root: Path | None, availability: Availability
+    entry: FilesEvaluation, plan: TrainingPlan, root: Path | None, availability: Availability
 ) -> tuple[list[str], list[str]]:
     """Return what is there and what is missing of the images of one entry."""
-    assert entry.root is not None
     if root is None:
         return [], [f"no data root is known: {ROOT_REMEDY}"]
     folder = root / entry.root
     if not folder.is_dir():
         return [], [str(folder)]
-    if entry.mode == "corruptions":
-        wanted = [f"{name}/{severity}" for name in CORRUPTIONS for severity in SEVERITIES]
-        files = "images"
-    else:
-        wanted, files = sorted({*PUBLISHED_FLIP_RATES, *NOISES}), "videos"
+    wanted: tuple[str, ...] = resolve_name(entry.sets)
     try:
         arrays = list_npy_sets(folder, SEVERITIES, plan.data.num_classes)
     except RunError as error:
@@ -150,7 +145,7 @@ def _look_for_suite(
     ways: dict[str, str] = {}
     for name in there:
         if name not in arrays:
-            fault, way = _look_for_classes(folder / name, files, plan, availability)
+            fault, way = _look_for_classes(folder / name, entry.files, plan, availability)
             missing += fault
             ways.setdefault(way, name)
     found += [f"{name}: {way}" for way, name in ways.items() if way]

@@ -12,7 +12,7 @@ from wavetwin.commands.arguments import add_overrides, add_state_dict, count, po
 from wavetwin.commands.output import compile_one, path_or_none
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.diagnostics.terminal import say
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import Evaluation
 from wavetwin.provenance.git_state import GitState
 from wavetwin.provenance.record import Provenance, collect_provenance
 from wavetwin.runtime.process.errors import RunError
@@ -204,7 +204,7 @@ def evaluate_weights(
 
 
 def _find_record(
-    entry: EvaluationPlan, records: Sequence[dict[str, Any]], file: Path
+    entry: Evaluation, records: Sequence[dict[str, Any]], file: Path
 ) -> Mapping[str, Any] | None:
     """Return the current record of an entry that is set against a baseline; None for the others.
 
@@ -214,7 +214,7 @@ def _find_record(
     from wavetwin.runtime.evaluation.entries import describe
     from wavetwin.runtime.evaluation.scores_file import current_records, entry_key
 
-    if entry.mode not in ("corruptions", "perturbations"):
+    if not entry.takes_baseline:
         return None
     found = [record for record in records if record["entry"] == entry_key(entry)]
     whole = [record for record in found if record.get("limit_batches") is None]
@@ -229,7 +229,7 @@ def _find_record(
 
 def _to_baseline(
     record: Mapping[str, Any],
-    entry: EvaluationPlan,
+    entry: Evaluation,
     data: ExperimentData,
     options: EvaluateOptions,
 ) -> Baseline:

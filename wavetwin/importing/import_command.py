@@ -27,6 +27,10 @@ from wavetwin.importing.import_network import (
     read_network,
     remarks,
 )
+from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.evaluations import SHIFT_METRICS, Evaluation, OneCrop, Shifts, TenCrops
+from wavetwin.ir.optimizers import Sgd
+from wavetwin.ir.schedules import Step
 
 _TRAINING = (
     Option(("-a", "--arch")),
@@ -61,8 +65,13 @@ _DATASETS: dict[str, Literal["imagenet", "cifar10"]] = {
     "CIFAR10": "cifar10",
 }
 _DIRECTIONS = {name: name for name in ("horizontal", "vertical", "diagonal", "both")}
-_METRICS = {"kldiv": "kl_divergence", "mfr": "flip_rate"}
-_MODES = {"onecrop": "one_crop", "tencrops": "ten_crops", "shifts": "shifts"}
+_FLIP_RATE, _DIVERGENCE = SHIFT_METRICS["flip_rate"], SHIFT_METRICS["kl_divergence"]
+_METRICS = {"kldiv": _DIVERGENCE, "mfr": _FLIP_RATE}
+_MODES: dict[str, type[Evaluation]] = {
+    "onecrop": OneCrop,
+    "tencrops": TenCrops,
+    "shifts": Shifts,
+}
 _MAX_SUMMARY = 500
 
 
@@ -184,7 +193,7 @@ def _training(command: CommandLine, name: str) -> tuple[dict[str, Any], list[Dia
         "data": {
             "dataset": dataset,
             "image_size": 32 if dataset == "cifar10" else 224,
-            "augmentation": "crop_flip",
+            "augmentation": DATASETS[dataset].augmentation,
             "normalise": "imagenet",
             "validation": 5000 if dataset == "cifar10" else 100,
         },
@@ -240,12 +249,12 @@ def _read_training(command: CommandLine, dataset: str) -> dict[str, Any]:
         "batch_size": batch_size,
         "accumulate": accumulate,
         "optimizer": {
-            "name": "sgd",
+            "name": Sgd.name,
             "lr": command.number("--lr", 0.1, 1e-12, 1000.0),
             "momentum": command.number("--momentum", 0.9, 0.0, 0.999999),
             "weight_decay": command.number("--weight-decay", 1e-4, 0.0, 100.0),
         },
-        "schedule": {"name": "step", "step_epochs": _read_step(command), "gamma": 0.1},
+        "schedule": {"name": Step.name, "step_epochs": _read_step(command), "gamma": 0.1},
         "record_gradients": command.has("--get-gradients"),
         "checkpoint_every": 100 if dataset == "cifar10" else 30,
     }
@@ -285,16 +294,16 @@ def _suite(dataset: str) -> list[dict[str, Any]]:
     """Return the evaluation suite of the shipped specs, which is that of the published scores."""
     max_step = 4 if dataset == "cifar10" else 8
     directions = ("horizontal", "vertical", "diagonal")
-    shifts = {"mode": "shifts", "split": "test", "max_shift": 8}
+    shifts = {"mode": Shifts.mode, "split": "test", "max_shift": 8}
     return [
-        {"mode": "one_crop", "split": "test"},
-        {"mode": "ten_crops", "split": "test"},
+        {"mode": OneCrop.mode, "split": "test"},
+        {"mode": TenCrops.mode, "split": "test"},
         *(
-            {**shifts, "direction": direction, "metric": "flip_rate", "max_step": max_step}
+            {**shifts, "direction": direction, "metric": _FLIP_RATE.name, "max_step": max_step}
             for direction in directions
         ),
         *(
-            {**shifts, "direction": direction, "pixel_divide": 2, "metric": "kl_divergence"}
+            {**shifts, "direction": direction, "pixel_divide": 2, "metric": _DIVERGENCE.name}
             for direction in directions
         ),
     ]
@@ -328,7 +337,7 @@ def _evaluation(command: CommandLine) -> tuple[dict[str, Any], list[Diagnostic]]
     command.integer("-b", 256, 1, 1048576)
     command.integer("--verbose-print-batch", 1, 0, 1000000000)
     mode = command.choice("-em", _MODES)
-    entry: dict[str, Any] = {"mode": mode, "split": "test"}
+    entry: dict[str, Any] = {"mode": None if mode is None else mode.mode, "split": "test"}
     notes = [
         _note(f"{option} is left out: {reason}")
         for option, reason in (
@@ -338,7 +347,7 @@ def _evaluation(command: CommandLine) -> tuple[dict[str, Any], list[Diagnostic]]
         )
         if command.has(option)
     ]
-    if mode == "shifts":
+    if mode is Shifts:
         entry |= _shifts(command)
         notes.append(
             _note(
@@ -353,20 +362,20 @@ def _evaluation(command: CommandLine) -> tuple[dict[str, Any], list[Diagnostic]]
 
 def _shifts(command: CommandLine) -> dict[str, Any]:
     command.require(_SHIFTS[:3], "-em shifts")
-    metric = command.choice("--metrics", _METRICS) or "flip_rate"
+    metric = command.choice("--metrics", _METRICS) or _FLIP_RATE
     max_shift = command.integer("--max-shift", 8, 1, 64)
     divide = command.integer("--pixel-divide", 1, 1, 16)
     entry: dict[str, Any] = {
         "direction": command.choice("--shift-direction", _DIRECTIONS),
         "max_shift": max_shift,
         "pixel_divide": divide,
-        "metric": metric,
+        "metric": metric.name,
     }
-    if metric == "kl_divergence":
-        command.refuse_options(["--max-step-size"], "is an option of the flip rate")
-    else:
+    if metric.compares_steps:
         command.require(["--max-step-size"], "a flip rate")
         entry["max_step"] = command.integer("--max-step-size", 1, 1, max_shift * divide)
+    else:
+        command.refuse_options(["--max-step-size"], "is an option of the flip rate")
     return entry | {"normalise": False, "resize": "pil"}
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-Augmentation = Literal["crop_flip", "pad_crop_flip", "pad_crop", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +19,8 @@ class DatasetMetadata:
     validation: int
     """Training images usually held out; per class where `per_class`."""
     per_class: bool
-    augmentation: Augmentation
+    augmentation: str
+    """A name of `augmentations`."""
     mean: tuple[float, ...] | None
     """Per channel, of values in [0, 1]; None: measured when a run starts."""
     std: tuple[float, ...] | None

@@ -1,6 +1,7 @@
 """The training plan: how a model is trained and judged, as a plain document for the runtime.
 
-Standard library only, as `graph`. Everything is spelt out: the runtime has no defaults of its own.
+The resolved spec's sections as they are, and the few values that follow from them. Everything is
+spelt out: the runtime has no defaults of its own.
 """
 
 from __future__ import annotations
@@ -8,17 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
-from wavetwin.files.json_form import check_form
 from wavetwin.files.json_text import parse_json
+from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
+from wavetwin.ir.section import Section, declare, read_section
+from wavetwin.ir.training import Training
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Version 1 had every kind's fields in `optimizer`, `schedule` and `evaluation`, null where they were
+another kind's."""
 
 
 @dataclass(frozen=True, slots=True)
-class DataPlan:
+class DataPlan(Section):
     """The images and what happens to them before the network sees them."""
 
     dataset: str
@@ -26,7 +32,7 @@ class DataPlan:
     num_classes: int
     image_size: int
     augmentation: str
-    """`crop_flip`, `pad_crop_flip`, `pad_crop` or `none`."""
+    """A name of `ir.augmentations`."""
     normalise: str
     """Where mean and std come from: `dataset`, `imagenet`, or `none` (then mean 0, std 1)."""
     mean: tuple[float, ...] | None
@@ -41,38 +47,7 @@ class DataPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class OptimizerPlan:
-    """The optimiser; fields of the other kind are None."""
-
-    name: str
-    """`sgd` or `adamw`."""
-    lr: float
-    momentum: float | None
-    nesterov: bool | None
-    betas: tuple[float, float] | None
-    weight_decay: float
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulePlan:
-    """The learning rate over the epochs; fields of other rules are None."""
-
-    name: str
-    """`step`, `milestones`, `cosine`, `plateau` or `constant`."""
-    step_epochs: int | None
-    milestones: tuple[int, ...] | None
-    gamma: float | None
-    patience: int | None
-    warmup_epochs: int
-
-    @property
-    def follows_loss(self) -> bool:
-        """Whether the rate depends on the loss of the epochs before."""
-        return self.patience is not None
-
-
-@dataclass(frozen=True, slots=True)
-class RegularisationPlan:
+class RegularisationPlan(Section):
     """The L1/Linf penalty: `lambdas[b]` weighs band b of the packet mixing at `node`."""
 
     node: str
@@ -81,56 +56,30 @@ class RegularisationPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class InitialWeightsPlan:
+class InitialWeightsPlan(Section):
     """Where the free channels start from."""
 
     checkpoint: str
     channels: tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationPlan:
-    """One entry of the evaluation suite; fields that the mode does not have are None."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan(Training):
+    """All that a run needs to know beside the module graph.
 
-    mode: str
-    split: str | None
-    direction: str | None
-    max_shift: int | None
-    pixel_divide: int | None
-    metric: str | None
-    max_step: int | None
-    root: str | None
-    normalise: bool
-    resize: str = "float"
-    """`float`, or `pil`: 8 bits after each pass. A plan of before the field means the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """All that a run needs to know beside the module graph."""
+    The fields of the spec's `training` are its own, and what follows from spec and data set: nothing
+    of a spec is copied field by field, so that a new one is here as soon as it is declared.
+    """
 
     name: str
-    data: DataPlan
-    epochs: int
-    batch_size: int
-    accumulate: int
+    data: DataPlan = declare(section=DataPlan)
     iterations_per_epoch: int | None
     """ceil(training images / batch size); None where only the disk knows."""
-    optimizer: OptimizerPlan
-    schedule: SchedulePlan
-    regularisation: RegularisationPlan | None
-    record_gradients: bool
-    precision: str
-    """`float32` or `bfloat16`."""
-    memory_format: str
-    """`contiguous` or `channels_last`."""
-    seed: int
+    regularisation: RegularisationPlan | None = declare(section=RegularisationPlan)
     streams: Mapping[str, int]
     """Seeds of the named random streams at epoch 0, rank 0, worker 0 (decisions.md 25)."""
-    threads: int
-    checkpoint_every: int
-    initial_weights: InitialWeightsPlan | None
-    evaluation: tuple[EvaluationPlan, ...]
+    initial_weights: InitialWeightsPlan | None = declare(section=InitialWeightsPlan)
+    evaluation: tuple[Evaluation, ...] = declare(kinds=EVALUATIONS)
     digest: str
     """SHA-256 of training and evaluation (decisions.md 5)."""
     training_digest: str
@@ -138,33 +87,24 @@ class TrainingPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as JSON values; `from_json` reads it back."""
-        return {"wavetwin_plan": PLAN_VERSION} | json.loads(json.dumps(asdict(self)))
+        return {"wavetwin_plan": PLAN_VERSION} | Section.to_json(self)
 
     @staticmethod
     def from_json(document: Mapping[str, Any]) -> TrainingPlan:
-        """Read a document written by `to_json`.
+        """Read a document written by `to_json`, of this version or the one before.
 
         Raises:
             ValueError: the document is of another kind or version, or damaged.
         """
-        if document.get("wavetwin_plan") != PLAN_VERSION:
+        version = document.get("wavetwin_plan")
+        if version not in READABLE_VERSIONS:
             raise ValueError(
-                f"not a training plan of version {PLAN_VERSION}: "
-                f"wavetwin_plan is {document.get('wavetwin_plan')!r}"
+                f"not a training plan of version {' or '.join(map(str, READABLE_VERSIONS))}: "
+                f"wavetwin_plan is {version!r}"
             )
-        check_form(document, TrainingPlan)
-        values: dict[str, Any] = {
-            key: _frozen(value) for key, value in document.items() if key != "wavetwin_plan"
-        }
-        values["data"] = DataPlan(**values["data"])
-        values["optimizer"] = OptimizerPlan(**values["optimizer"])
-        values["schedule"] = SchedulePlan(**values["schedule"])
-        if values["regularisation"] is not None:
-            values["regularisation"] = RegularisationPlan(**values["regularisation"])
-        if values["initial_weights"] is not None:
-            values["initial_weights"] = InitialWeightsPlan(**values["initial_weights"])
-        values["evaluation"] = tuple(EvaluationPlan(**entry) for entry in values["evaluation"])
-        return TrainingPlan(**values)
+        return read_section(
+            TrainingPlan, {key: each for key, each in document.items() if key != "wavetwin_plan"}
+        )
 
     @staticmethod
     def from_text(text: str) -> TrainingPlan:
@@ -180,11 +120,3 @@ def stream_seed(seed: int, stream: str, epoch: int = 0, rank: int = 0, worker: i
     """
     text = json.dumps([seed, stream, epoch, rank, worker], separators=(",", ":"))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in cast("list[Any]", value))
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in cast("dict[str, Any]", value).items()}
-    return value

@@ -228,7 +228,7 @@ def test_entries_that_are_resized_otherwise_are_named() -> None:
         sides = [compiled("AI", f"evaluation=[{each}]") for each in (first, second)]
         return list(differ(*sides).plan.notes)
 
-    batteries = "the batteries differ: only entries of both have scores to compare"
+    suites = "the evaluation suites differ: only entries of both have scores to compare"
     kl = "{mode: shifts, direction: %s, max_shift: 8, metric: kl_divergence%s}"
     plain, eight = kl % ("diagonal", ""), kl % ("diagonal", ", resize: pil")
     more = f"{plain}, {kl % ('vertical', '')}", f"{eight}, {kl % ('vertical', ', resize: pil')}"
@@ -238,11 +238,11 @@ def test_entries_that_are_resized_otherwise_are_named() -> None:
         (*more, "; 2 entries differ by `resize` alone: the second rounds to 8 bits"),
     ):
         (note,) = notes(first, second)
-        assert note.startswith(batteries + expected)
+        assert note.startswith(suites + expected)
     # Another direction is another entry; both directions of change at once are left to the rows.
-    assert notes(plain, kl % ("vertical", ", resize: pil")) == [batteries]
+    assert notes(plain, kl % ("vertical", ", resize: pil")) == [suites]
     mixed = f"{plain}, {kl % ('vertical', ', resize: pil')}", f"{eight}, {kl % ('vertical', '')}"
-    assert notes(*mixed) == [batteries]
+    assert notes(*mixed) == [suites]
 
 
 def test_notes_on_batches_are_about_layers_that_there_are() -> None:

@@ -482,7 +482,7 @@ def test_command_takes_every_option(
         ("manifest.json", [], r"manifest\.json is damaged: the document: an object is needed"),
         ("manifest.json", {"wavetwin_run": 1}, r"manifest\.json is damaged: name is missing"),
         ("plan.json", [], r"plan\.json is damaged: the document: an object is needed"),
-        ("plan.json", {"name": "m"}, r"plan\.json is damaged: data is missing"),
+        ("plan.json", {"wavetwin_plan": 2}, r"plan\.json is damaged: epochs is missing"),
         ("build.json", [], r"build\.json is damaged: the document: an object is needed"),
         (
             "graph.json",

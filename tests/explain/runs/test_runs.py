@@ -280,7 +280,6 @@ def test_no_two_entries_have_the_same_score_names(project: Path) -> None:
     entries = [
         *(shift_entry("diagonal", "flip_rate", max_step=step) for step in (1, 2)),
         *({"mode": "corruptions", "root": root} for root in ("C.bar", "C_bar")),
-        {"mode": "corruptions", "root": "C.bar", "split": "test"},
     ]
     scores = [record(entry, rates) for entry in entries]
     write(project / "scores.json", {"wavetwin_scores": 1, "scores": scores})
@@ -290,7 +289,6 @@ def test_no_two_entries_have_the_same_score_names(project: Path) -> None:
         "shifts.test.diagonal.2px.mean_flip_rate",
         "corruptions.C.bar.mean_flip_rate",
         "corruptions.C_bar.mean_flip_rate",
-        "corruptions.C.bar.test.mean_flip_rate",
     ]
     assert marks == []
 

@@ -22,10 +22,11 @@ from torch.nn import functional
 from tests.support.data_files import TINY, cut, jpeg, write_all
 from tests.support.paths import ROOT
 from tests.support.plans import make_plan
+from wavetwin.ir.augmentations import CROP_ATTEMPTS
 from wavetwin.runtime.data import Batch, ExperimentData, load_data
 from wavetwin.runtime.data.batch_augment import BatchAugment, random_windows, resample_windows
 from wavetwin.runtime.data.decode import BadImageError, decode_image
-from wavetwin.runtime.data.transforms import CROP_ATTEMPTS, fit
+from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import STOP_SIGNALS
 

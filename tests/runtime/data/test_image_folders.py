@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from tests.support.plans import make_plan
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
 from wavetwin.runtime.data import ExperimentData, load_data
 from wavetwin.runtime.data.class_order import in_natural_order, number_classes
 from wavetwin.runtime.data.folder import list_folder
@@ -89,8 +89,8 @@ def of_a_hundred_classes() -> ExperimentData:
     return replace(load_data(make_plan()), plan=make_plan(num_classes=100))
 
 
-def entry(mode: str) -> EvaluationPlan:
-    return EvaluationPlan(mode, None, None, None, None, None, None, "C", True)
+def entry(mode: str) -> Evaluation:
+    return EVALUATIONS.read({"mode": mode, "root": "C"}, fills=True)
 
 
 def test_corruptions_and_perturbations_pair_numbers_with_classes(tmp_path: Path):

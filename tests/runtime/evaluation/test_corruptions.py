@@ -13,7 +13,7 @@ from torch import nn
 
 from tests.support.photographs import piece
 from tests.support.plans import make_plan
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import Corruptions
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.evaluation.baselines import ALEXNET_ERRORS, CORRUPTIONS, PUBLISHED_ERRORS
@@ -21,7 +21,7 @@ from wavetwin.runtime.evaluation.entries import Baseline, evaluate_entry
 from wavetwin.runtime.process.errors import RunError
 
 CPU = torch.device("cpu")
-ENTRY = EvaluationPlan("corruptions", None, None, None, None, None, None, "imagenet-c", True)
+ENTRY = Corruptions(root="imagenet-c")
 CLASSES = [f"n{number:08d}" for number in range(10)]
 
 

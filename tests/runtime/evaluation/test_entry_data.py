@@ -15,7 +15,7 @@ from torch import nn
 from tests.support.data_files import WNIDS, jpeg, write_all
 from tests.support.plans import ONE_CROP, make_plan
 from wavetwin.commands.data_check import check_data
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import Corruptions
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.class_record import CLASS_NAMES, check_class_order, check_order_beside
 from wavetwin.runtime.evaluation.entries import Baseline, evaluate_entry
@@ -23,7 +23,7 @@ from wavetwin.runtime.evaluation.entry_files import entry_fingerprint
 from wavetwin.runtime.process.errors import RunError
 
 CPU = torch.device("cpu")
-CORRUPTED = EvaluationPlan("corruptions", None, None, None, None, None, None, "C", True)
+CORRUPTED = Corruptions(root="C")
 FOLDER = {
     "dataset": "folder",
     "channels": 3,

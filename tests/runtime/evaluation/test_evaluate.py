@@ -14,7 +14,7 @@ from torch import nn
 
 from tests.support.plans import ONE_CROP, make_plan, shifts
 from tests.support.scripted import build_folder, only_run, run_here
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import Corruptions, Evaluation, Perturbations, TenCrops
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.transforms import fit, resize
 from wavetwin.runtime.evaluation.entries import (
@@ -27,7 +27,7 @@ from wavetwin.runtime.evaluation.entries import (
 from wavetwin.runtime.process.errors import RunError
 
 CPU = torch.device("cpu")
-TEN_CROPS = replace(ONE_CROP, mode="ten_crops")
+TEN_CROPS = TenCrops()
 
 
 class Corner(nn.Module):
@@ -180,7 +180,7 @@ def test_limited_batches_are_counted_as_such():
 
 
 def test_script_adds_scores_and_keeps_going(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    corruptions = EvaluationPlan("corruptions", None, None, None, None, None, None, "c", True)
+    corruptions = Corruptions(root="c")
     suite = (ONE_CROP, corruptions, shifts("horizontal", "flip_rate"))
     folder = build_folder(tmp_path, make_plan(epochs=1, evaluation=suite))
     common = ("--device", "cpu", "--allow-drift", "--data-root", str(tmp_path))
@@ -225,7 +225,7 @@ class Diverged(Corner):
 @pytest.mark.parametrize(
     "entry", [ONE_CROP, TEN_CROPS, shifts("diagonal", "flip_rate"), shifts("both", "kl_divergence")]
 )
-def test_network_that_diverged_has_no_scores(entry: EvaluationPlan, value: float):
+def test_network_that_diverged_has_no_scores(entry: Evaluation, value: float):
     data = load_data(make_plan(batch_size=100))
     with pytest.raises(RunError, match="not a finite number for some images of") as error:
         evaluate_entry(entry, Diverged(value), data, CPU)
@@ -239,7 +239,7 @@ def test_perturbations_of_a_network_that_diverged(tmp_path: Path):
             file = tmp_path / f"p/tilt/{number}/a/{frame}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (12, 12)).save(file)
-    entry = replace(ONE_CROP, mode="perturbations", split=None, root="p")
+    entry = Perturbations(root="p")
     data = load_data(make_plan())
     with pytest.raises(RunError, match="not a finite number for some images of perturbations, p"):
         evaluate_entry(entry, Diverged(math.nan), data, CPU, data_root=tmp_path)
@@ -274,12 +274,6 @@ def test_split_without_images_is_an_error():
     data = load_data(make_plan(validation=0, training_images=1437))
     with pytest.raises(RunError, match="validation split has no images"):
         evaluate_entry(replace(ONE_CROP, split="validation"), Corner(), data, CPU)
-
-
-def test_unknown_mode_is_an_error():
-    data = load_data(make_plan())
-    with pytest.raises(RunError, match="mode 'rotations' is not known"):
-        evaluate_entry(replace(ONE_CROP, mode="rotations"), Corner(), data, CPU)
 
 
 def test_summary_is_one_line():

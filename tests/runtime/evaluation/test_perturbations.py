@@ -13,7 +13,7 @@ from torch import nn
 
 from tests.support.photographs import piece
 from tests.support.plans import make_plan
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import Perturbations
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.evaluation.baselines import PUBLISHED_FLIP_RATES
 from wavetwin.runtime.evaluation.entries import Baseline, evaluate_entry
@@ -22,7 +22,7 @@ from wavetwin.runtime.evaluation.videos import read_video
 from wavetwin.runtime.process.errors import RunError
 
 CPU = torch.device("cpu")
-ENTRY = EvaluationPlan("perturbations", None, None, None, None, None, None, "imagenet-p", True)
+ENTRY = Perturbations(root="imagenet-p")
 CLASSES = [f"n{number:08d}" for number in range(10)]
 
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from tests.support.plans import ONE_CROP, make_plan, shifts
 from tests.support.run_files import run_manifest
+from wavetwin.ir.evaluations import EVALUATIONS
 from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.evaluation.entries import Evaluated, ScoresFile, evaluate_entry
@@ -140,7 +141,7 @@ def test_has_knows_the_files_of_an_entry(run: Path, mode: str, sets: tuple[str, 
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.new("L", (size, size), 7 * number).save(file)
 
-    entry = replace(ONE_CROP, mode=mode, split=None, root="own")
+    entry = EVALUATIONS.read({"mode": mode, "root": "own"}, fills=True)
     scores = scores_file(run)
     assert not scores.has(entry)
     write(sets[0], 12)

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from tests.support.paths import ROOT
 from tests.support.plans import ADAMW, SGD, STEP, make_plan
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
-from wavetwin.ir.plan import SchedulePlan, TrainingPlan
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.ir.schedules import Constant, Cosine, Milestones, Plateau, Schedule
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.records import read_gradients, read_lines
 from wavetwin.runtime.training.run_folder import RunFolder
@@ -172,11 +173,11 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"optimizer": ADAMW, "schedule": SchedulePlan("cosine", None, None, None, None, 1)},
-        {"schedule": SchedulePlan("plateau", None, None, 0.1, 0, 0), "augmentation": "none"},
+        {"optimizer": ADAMW, "schedule": Cosine(warmup_epochs=1)},
+        {"schedule": Plateau(patience=0), "augmentation": "none"},
         {
             "precision": "bfloat16",
-            "schedule": SchedulePlan("milestones", None, (1, 2), 0.3, None, 0),
+            "schedule": Milestones(milestones=(1, 2), gamma=0.3),
         },
         {"optimizer": replace(SGD, nesterov=True), "augmentation": "pad_crop_flip"},
     ],
@@ -252,9 +253,7 @@ def test_kill_and_resume(tmp_path: Path):
     ]
 
 
-def rates(
-    schedule: SchedulePlan, epochs: int = 6, losses: list[float] | None = None
-) -> list[float]:
+def rates(schedule: Schedule, epochs: int = 6, losses: list[float] | None = None) -> list[float]:
     plan = make_plan(schedule=schedule, epochs=epochs, optimizer=replace(SGD, lr=1.0))
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     rate = LearningRate(plan, optimizer, 2)
@@ -269,15 +268,15 @@ def rates(
 
 def test_learning_rates():
     assert rates(STEP, 3) == [1.0, 0.5, 0.25]
-    assert rates(SchedulePlan("constant", None, None, None, None, 2), 3) == [0.5, 1.0, 1.0]
-    assert rates(SchedulePlan("milestones", None, (1, 3), 0.1, None, 0), 4) == [1, 0.1, 0.1, 0.01]
-    assert rates(SchedulePlan("cosine", None, None, None, None, 0), 4) == [
+    assert rates(Constant(warmup_epochs=2), 3) == [0.5, 1.0, 1.0]
+    assert rates(Milestones(milestones=(1, 3)), 4) == [1, 0.1, 0.1, 0.01]
+    assert rates(Cosine(), 4) == [
         1.0,
         0.853553,
         0.5,
         0.146447,
     ]
-    plateau = SchedulePlan("plateau", None, None, 0.1, 1, 0)
+    plateau = Plateau(patience=1)
     assert rates(plateau, 6, [1.0, 0.9, 0.9, 0.9, 0.8, 0.8]) == [1, 1, 1, 1, 0.1, 0.1]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
 from wavetwin.compiler.parse.suggest import join_texts
-from wavetwin.compiler.schema import ScheduleSpec
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.augmentations import AUGMENTATIONS
 
 MOST_PARAMETERS_PER_IMAGE = 50
 """The design's threshold (WT019); with fewer, the rule has nothing to say."""
@@ -35,7 +35,7 @@ def _is_held_back(context: LintContext) -> bool:
     penalty = plan.regularisation is not None and any(plan.regularisation.lambdas)
     return (
         plan.optimizer.weight_decay > 0
-        or plan.data.augmentation != "none"
+        or AUGMENTATIONS[plan.data.augmentation].is_random
         or penalty
         or any(node.operation.regularises for node in context.graph)
     )
@@ -44,11 +44,11 @@ def _is_held_back(context: LintContext) -> bool:
 @lint_rule("schedule-without-effect", "no number")
 def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
     """A schedule that the spec asks for is to change the rate after the training has ended."""
-    schedule, epochs = context.spec.training.schedule, context.spec.training.epochs
+    schedule, epochs = context.plan.schedule, context.plan.epochs
     if not epochs or not context.loaded.has("training.schedule"):
         return
-    field, least = _first_change(schedule)
-    late = [mark for mark in schedule.milestones or () if mark >= epochs]
+    field, least = schedule.first_change()
+    late = schedule.changes_from(epochs)
     if late:
         marks = join_texts([str(mark) for mark in late], "and")
         headline = f"the rate is to change after {marks} epochs, and the training has {epochs}"
@@ -63,18 +63,6 @@ def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
         [f"training.schedule.{field}", "training.epochs"],
         help=f"train for more than {late[-1] if late else least} epochs, or change the schedule",
     )
-
-
-def _first_change(schedule: ScheduleSpec) -> tuple[str, int]:
-    """Return the field that says after how many epochs the rate first changes, and the epochs."""
-    if schedule.name == "step" and schedule.step_epochs is not None:
-        return "step_epochs", schedule.step_epochs
-    if schedule.name == "plateau" and schedule.patience is not None:
-        # The first epoch is the best so far; one more than the patience has to be no better.
-        return "patience", schedule.patience + 2
-    if schedule.name == "cosine":
-        return "name", schedule.warmup_epochs + 1
-    return "milestones", 0
 
 
 FITTING_RULES: tuple[LintRule, ...] = (no_regularisation, schedule_without_effect)

@@ -8,7 +8,7 @@ from typing import Any, cast
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.validate.conflict import value_text as written_text
 from wavetwin.ir.node import Node
-from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
+from wavetwin.ir.plan import TrainingPlan
 from wavetwin.provenance.record import Provenance
 
 _LABELS = ("wavetwin", "name", "summary", "tags", "published", "lint")
@@ -30,7 +30,7 @@ def card_info(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
         "passes": [record for record in graph.passes if record.changed],
         "settings": list(_settings(compiled)),
         "training": list(_training_rows(compiled.plan)),
-        "evaluation": [_evaluation_text(entry) for entry in compiled.plan.evaluation],
+        "evaluation": [entry.describe() for entry in compiled.plan.evaluation],
         "published": [(key, value) for key, value in published.items()],
         "sources": provenance.sources,
         "uses_git": provenance.uses_git,
@@ -108,36 +108,10 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     yield "epochs and batch", f"{plan.epochs} epochs, batches of {plan.batch_size}{parts}"
     if plan.iterations_per_epoch is not None:
         yield "steps an epoch", str(plan.iterations_per_epoch)
-    extra = f"momentum {optimizer.momentum}" if optimizer.name == "sgd" else f"{optimizer.betas}"
-    decay = f"weight decay {optimizer.weight_decay}"
-    yield "optimiser", f"{optimizer.name}, lr {optimizer.lr}, {extra}, {decay}"
-    rule = schedule.name
-    if schedule.step_epochs is not None:
-        rule += f", times {schedule.gamma} every {schedule.step_epochs} epochs"
-    elif schedule.milestones is not None:
-        rule += f", times {schedule.gamma} after {', '.join(map(str, schedule.milestones))}"
-    elif schedule.patience is not None:
-        rule += f", times {schedule.gamma} after {schedule.patience} epochs without progress"
-    if schedule.warmup_epochs:
-        rule += f", {schedule.warmup_epochs} epochs of warm-up"
-    yield "schedule", rule
+    yield "optimiser", f"{optimizer.describe()}, lr {optimizer.lr:g}"
+    yield "schedule", schedule.describe(plan.epochs)
     if plan.regularisation is not None:
         lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
         yield "L1/Linf penalty", f"lambda {lambdas} on the bands of {plan.regularisation.node}"
     yield "precision", plan.precision
     yield "seed", str(plan.seed)
-
-
-def _evaluation_text(entry: EvaluationPlan) -> str:
-    fragments = [entry.mode.replace("_", " ")]
-    if entry.split is not None:
-        fragments.append(f"of the {entry.split} images")
-    if entry.mode == "shifts":
-        step = f" in steps of 1/{entry.pixel_divide}" if entry.pixel_divide != 1 else ""
-        metric = (entry.metric or "").replace("_", " ")
-        fragments.append(f"({entry.direction}, up to {entry.max_shift} pixels{step}, {metric})")
-    if entry.root is not None:
-        fragments.append(f"of {entry.root}")
-    if not entry.normalise:
-        fragments.append("without normalisation")
-    return " ".join(fragments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from wavetwin.compiler.render.model_text import WIDTH
@@ -87,7 +87,7 @@ def _constants(plan: TrainingPlan) -> Iterator[Constant]:
         if (field, value) != ("accumulate", 1):
             yield Constant(field, value)
     for part in _PARTS:
-        for field, value in asdict(getattr(plan, part)).items():
+        for field, value in getattr(plan, part).values().items():
             if value is not None and value is not False and not isinstance(value, str):
                 yield Constant(field, value, part)
 

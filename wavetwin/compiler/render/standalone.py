@@ -1,7 +1,8 @@
 """Standalone: the part of the package that a built folder's scripts need, to lie beside them.
 
 Which modules these are is read from the import statements of the scripts, of `slurm.sh` and of the
-modules themselves, those inside functions included, so that the copy follows the code.
+modules themselves, those inside functions included, and from the dotted names by which `ir` says what
+runs a kind, so that the copy follows the code.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __version__ = "{version}"
 __standalone__ = True
 __all__ = ["__version__"]
 '''
+_DOTTED_NAME = re.compile(r"wavetwin\.runtime(?:\.\w+)+")
 _STARTED_MODULE = re.compile(r"-m (wavetwin(?:\.\w+)+)|/(wavetwin(?:/\w+)+)\.py")
 """By its name, or by its path."""
 
@@ -133,6 +135,10 @@ def _imports_of(text: str, for_type_checkers: bool = False) -> tuple[tuple[str, 
             assert node.level == 0, "relative imports are not followed"
             assert node.module is not None
             found += [(node.module, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and _DOTTED_NAME.fullmatch(node.value):
+                module, _, name = node.value.rpartition(".")
+                found.append((module, name))
         elif (
             isinstance(node, ast.If)
             and ast.unparse(node.test) == "TYPE_CHECKING"

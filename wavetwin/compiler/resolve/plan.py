@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from wavetwin.compiler.resolve.spec import ResolvedSpec
 from wavetwin.compiler.schema import DataSpec, ExperimentSpec
 from wavetwin.ir.datasets import (
@@ -12,16 +15,16 @@ from wavetwin.ir.datasets import (
     DatasetMetadata,
     luminance_statistics,
 )
+from wavetwin.ir.evaluations import EVALUATIONS
 from wavetwin.ir.plan import (
     DataPlan,
-    EvaluationPlan,
     InitialWeightsPlan,
-    OptimizerPlan,
     RegularisationPlan,
-    SchedulePlan,
     TrainingPlan,
     stream_seed,
 )
+from wavetwin.ir.section import read_section
+from wavetwin.ir.training import Training
 
 STREAMS = ("init", "order", "augmentation", "dropout")
 """Names of the random streams (decisions.md 25)."""
@@ -29,90 +32,42 @@ STREAMS = ("init", "order", "augmentation", "dropout")
 
 def make_plan(resolved: ResolvedSpec) -> TrainingPlan:
     """Return the plan of a resolved spec."""
-    spec = resolved.spec
-    training = spec.training
-    data = _plan_data(spec.data)
-    optimizer, schedule = training.optimizer, training.schedule
-    initial = spec.stem.initial_weights
+    spec, document = resolved.spec, resolved.document
+    training = read_section(Training, document["training"])
+    data = _plan_data(spec.data, document["data"])
+    initial = document["stem"].get("initial_weights")
     return TrainingPlan(
+        **{each.name: getattr(training, each.name) for each in fields(training)},
         name=resolved.name,
         data=data,
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        accumulate=training.accumulate,
         iterations_per_epoch=None
         if data.training_images is None
         else -(-data.training_images // training.batch_size),
-        optimizer=OptimizerPlan(
-            optimizer.name,
-            optimizer.lr,
-            optimizer.momentum,
-            optimizer.nesterov,
-            optimizer.betas,
-            optimizer.weight_decay,
-        ),
-        schedule=SchedulePlan(
-            schedule.name,
-            schedule.step_epochs,
-            schedule.milestones,
-            schedule.gamma,
-            schedule.patience,
-            schedule.warmup_epochs,
-        ),
         regularisation=_plan_regularisation(spec),
-        record_gradients=training.record_gradients,
-        precision=training.precision,
-        memory_format=training.memory_format,
-        seed=training.seed,
         streams={name: stream_seed(training.seed, name) for name in STREAMS},
-        threads=training.threads,
-        checkpoint_every=training.checkpoint_every,
-        initial_weights=None
-        if initial is None
-        else InitialWeightsPlan(initial.checkpoint, initial.channels),
-        evaluation=tuple(
-            EvaluationPlan(
-                mode=entry.mode,
-                split=entry.split,
-                direction=entry.direction,
-                max_shift=entry.max_shift,
-                pixel_divide=entry.pixel_divide,
-                metric=entry.metric,
-                max_step=entry.max_step,
-                root=entry.root,
-                normalise=bool(entry.normalise),
-                resize=entry.resize or "float",
-            )
-            for entry in spec.evaluation
-        ),
+        initial_weights=None if initial is None else read_section(InitialWeightsPlan, initial),
+        # The document has no field that is None.
+        evaluation=tuple(EVALUATIONS.read(entry, fills=True) for entry in document["evaluation"]),
         digest=resolved.digest,
         training_digest=resolved.training_digest,
         model_digest=resolved.model_digest,
     )
 
 
-def _plan_data(data: DataSpec) -> DataPlan:
+def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
     metadata = DATASETS[data.dataset]
     assert data.num_classes
-    assert data.image_size
-    assert data.augmentation
     assert data.normalise
+    assert data.validation is not None
     mean, std = _statistics(data.normalise, metadata)
-    validation = data.validation or 0
     training_images = metadata.training_images
-    if training_images is not None:
-        set_aside = validation * data.num_classes if metadata.per_class else validation
-        training_images -= 0 if data.dataset in VALIDATION_BESIDE else set_aside
+    if training_images is not None and data.dataset not in VALIDATION_BESIDE:
+        training_images -= data.validation * (data.num_classes if metadata.per_class else 1)
     return DataPlan(
-        dataset=data.dataset,
+        **document,
         channels=metadata.channels,
-        num_classes=data.num_classes,
-        image_size=data.image_size,
-        augmentation=data.augmentation,
-        normalise=data.normalise,
         mean=mean,
         std=std,
-        validation=validation,
         validation_per_class=metadata.per_class,
         training_images=training_images,
     )

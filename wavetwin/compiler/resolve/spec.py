@@ -15,26 +15,19 @@ from typing import Any, cast
 from wavetwin.compiler.schema import (
     ColorMixingSpec,
     DataSpec,
-    EvaluationSpec,
     ExperimentSpec,
     KeepSpec,
-    OptimizerSpec,
     PoolingSpec,
-    ScheduleSpec,
+    SpecModel,
     StemSpec,
     WaveletSpec,
 )
+from wavetwin.compiler.schema.declared import KindModel, given, kind_of
 from wavetwin.compiler.validate.keep import expand_keep
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
-
-LATER_TRAINING_FIELDS: dict[str, Any] = {"memory_format": "contiguous"}
-"""Fields of `training` that the first digests did not know, with their defaults."""
-LATER_POOLING_FIELDS: dict[str, Any] = {"initial_bias": "uniform"}
-"""The same of `pooling`."""
-LATER_EVALUATION_FIELDS: dict[str, Any] = {"resize": "float"}
-"""The same of each entry of `evaluation`."""
+from wavetwin.ir.section import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +55,13 @@ def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
             "stem": _resolve_stem(spec, architecture),
             "pooling": _resolve_pooling(spec, architecture),
             "data": data,
-            "training": spec.training.model_copy(
-                update={
-                    "optimizer": _resolve_optimizer(spec.training.optimizer),
-                    "schedule": _resolve_schedule(spec.training.schedule),
-                }
-            ),
-            "evaluation": tuple(_resolve_evaluation(entry) for entry in spec.evaluation),
+            "training": _fill_kinds(spec.training),
+            "evaluation": tuple(_fill_kinds(entry) for entry in spec.evaluation),
         }
     )
     document = filled.model_dump(mode="json", exclude_none=True)
     del document["extends"]
-    model, training, complete = _digests(document, data)
+    model, training, complete = _digests(filled, DATASETS[data.dataset].channels)
     return ResolvedSpec(name, filled, document, model, training, complete)
 
 
@@ -103,27 +91,42 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-def _digests(document: dict[str, Any], data: DataSpec) -> tuple[str, str, str]:
-    channels = DATASETS[data.dataset].channels
+def _digests(spec: ExperimentSpec, channels: int) -> tuple[str, str, str]:
+    data = spec.data
     model = {
-        "backbone": document["backbone"],
-        "stem": document["stem"],
-        "pooling": _without_later_defaults(document["pooling"], LATER_POOLING_FIELDS),
+        "backbone": _counted(spec.backbone),
+        "stem": _counted(spec.stem),
+        "pooling": _counted(spec.pooling),
         "input_shape": [channels, data.image_size, data.image_size],
         "num_classes": data.num_classes,
     }
-    canonical_training = _without_later_defaults(document["training"], LATER_TRAINING_FIELDS)
-    training = {"model": model, "data": document["data"], "training": canonical_training}
-    entries = [
-        _without_later_defaults(entry, LATER_EVALUATION_FIELDS) for entry in document["evaluation"]
-    ]
-    complete = {"training": training, "evaluation": entries}
+    training = {"model": model, "data": _counted(data), "training": _counted(spec.training)}
+    complete = {"training": training, "evaluation": _counted(spec.evaluation)}
     return digest_of(model), digest_of(training), digest_of(complete)
 
 
-def _without_later_defaults(section: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
-    """Leave out fields that version 1 got later, where they have their default (decisions.md 6)."""
-    return {key: value for key, value in section.items() if key not in later or value != later[key]}
+def _counted(value: object) -> Any:
+    """Return plain values without what is absent, and without later fields at their default."""
+    if isinstance(value, SpecModel):
+        later = value.later_defaults()
+        return {
+            name: _counted(each)
+            for name, each in value
+            if each is not None and not (name in later and each == later[name])
+        }
+    if isinstance(value, tuple):
+        return [_counted(each) for each in cast("tuple[object, ...]", value)]
+    return value
+
+
+def _fill_kinds(section: object) -> Any:
+    """Return a section of a spec with the defaults of the kinds that are chosen in it."""
+    assert isinstance(section, SpecModel)
+    inner = {name: _fill_kinds(each) for name, each in section if isinstance(each, SpecModel)}
+    if isinstance(section, KindModel):
+        kind = cast("Kind", section)
+        inner |= kind_of(kind)(**given(kind)).values()
+    return section.model_copy(update=inner)
 
 
 def _resolve_stem(spec: ExperimentSpec, architecture: Architecture) -> StemSpec:
@@ -206,54 +209,3 @@ def _resolve_data(data: DataSpec) -> DataSpec:
             "validation": metadata.validation if data.validation is None else data.validation,
         }
     )
-
-
-def _resolve_optimizer(optimizer: OptimizerSpec) -> OptimizerSpec:
-    if optimizer.name == "sgd":
-        return optimizer.model_copy(
-            update={
-                "momentum": 0.9 if optimizer.momentum is None else optimizer.momentum,
-                "nesterov": bool(optimizer.nesterov),
-            }
-        )
-    return optimizer.model_copy(update={"betas": optimizer.betas or (0.9, 0.999)})
-
-
-def _resolve_schedule(schedule: ScheduleSpec) -> ScheduleSpec:
-    update: dict[str, Any] = {}
-    if schedule.name in ("step", "milestones", "plateau"):
-        update["gamma"] = 0.1 if schedule.gamma is None else schedule.gamma
-    if schedule.name == "step":
-        update["step_epochs"] = schedule.step_epochs or 30
-    if schedule.name == "plateau":
-        update["patience"] = 10 if schedule.patience is None else schedule.patience
-    return schedule.model_copy(update=update)
-
-
-def _resolve_evaluation(entry: EvaluationSpec) -> EvaluationSpec:
-    update: dict[str, Any] = {
-        "normalise": True if entry.normalise is None else entry.normalise,
-        "resize": entry.resize or "float",
-    }
-    if entry.mode in ("one_crop", "ten_crops", "shifts"):
-        update["split"] = entry.split or "test"
-    if entry.mode == "shifts":
-        max_shift = entry.max_shift or 8
-        metric = entry.metric or "flip_rate"
-        update |= {
-            "direction": entry.direction or "horizontal",
-            "max_shift": max_shift,
-            "pixel_divide": entry.pixel_divide or 1,
-            "metric": metric,
-        }
-        if metric == "flip_rate":
-            update["max_step"] = entry.max_step or max_shift
-    if entry.mode in ("perturbations", "corruptions"):
-        update["root"] = (
-            entry.root
-            or {
-                "perturbations": "imagenet-p",
-                "corruptions": "imagenet-c",
-            }[entry.mode]
-        )
-    return entry.model_copy(update=update)

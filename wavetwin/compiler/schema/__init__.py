@@ -3,7 +3,8 @@
 The language's rule for what is absent: `null` removes an inherited value, so no field here takes
 null from a file; `None` as a default means "resolve fills it in from the architecture or the data
 set". Rules that join several fields are in `validate`. The description of each field is its
-docstring; the JSON Schema that editors read is made from these models.
+docstring; the JSON Schema that editors read is made from these models. What the plan holds as it is,
+how the model is trained and judged, is declared in `ir` and made a model here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from wavetwin.compiler.schema.data import DatasetName, DataSpec
-from wavetwin.compiler.schema.evaluation import EvaluationSpec
+from wavetwin.compiler.schema.evaluation import EvaluationSpec, default_entries
 from wavetwin.compiler.schema.labels import (
     Fraction,
     LintAllowSpec,
@@ -122,7 +123,7 @@ class ExperimentSpec(SpecModel):
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     """How the model is trained."""
     evaluation: tuple[EvaluationSpec, ...] = Field(
-        default_factory=lambda: (EvaluationSpec(mode="one_crop"),), max_length=256, strict=False
+        default_factory=default_entries, max_length=256, strict=False
     )
     """The evaluation suite, in order."""
     published: PublishedSpec | None = None

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from wavetwin.compiler.schema.declared import choice_of
 from wavetwin.compiler.schema.model import SpecModel
+from wavetwin.ir.augmentations import AUGMENTATIONS
+
+if TYPE_CHECKING:
+    AugmentationName = str
+else:
+    AugmentationName = choice_of(AUGMENTATIONS)
 
 DatasetName = Literal[
     "imagenet",
@@ -32,7 +39,7 @@ class DataSpec(SpecModel):
     """Number of classes; known for named sets, required for `folder`."""
     image_size: int | None = Field(default=None, ge=4, le=4096)
     """Height and width of what the network sees, in pixels; default: the data set's usual one."""
-    augmentation: Literal["crop_flip", "pad_crop_flip", "pad_crop", "none"] | None = None
+    augmentation: AugmentationName | None = None
     """Random changes of training images; default: the data set's usual ones."""
     normalise: Literal["dataset", "imagenet", "none"] | None = None
     """Whose mean and standard deviation images are normalised with; default: `imagenet` for colour

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+from wavetwin.ir.section import NAME_PATTERN, Section
+
+__all__ = ["LATER", "NAME_PATTERN", "NAME_RULE", "SpecModel", "scalar_or_list"]
+
 NAME_RULE = "a name has up to 64 letters, digits, '.', '_' and '-', the first a letter or digit"
+
+
+class _Later:
+    """Mark of a field that the language got after the first digests."""
+
+
+LATER = _Later()
+"""Beside a field's type: the digests leave it out at its default (decisions.md 6)."""
 
 
 class SpecModel(BaseModel):
@@ -17,6 +31,17 @@ class SpecModel(BaseModel):
         frozen=True,
         allow_inf_nan=False,
     )
+
+    declared: ClassVar[tuple[type[Section], ...]] = ()
+    """What `ir` declares the fields as, where it does: one section, or one of each kind."""
+
+    def later_defaults(self) -> Mapping[str, Any]:
+        """Return the default of each field that the language got after the first digests."""
+        return {
+            name: each.default
+            for name, each in type(self).model_fields.items()
+            if LATER in each.metadata
+        }
 
 
 def scalar_or_list(value: object) -> str:

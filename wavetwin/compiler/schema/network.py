@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from wavetwin.compiler.schema.model import SpecModel, scalar_or_list
+from wavetwin.compiler.schema.model import LATER, SpecModel, scalar_or_list
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS
@@ -235,6 +235,6 @@ class PoolingSpec(SpecModel):
     """Size of the blurring filter, wherever something blurs."""
     max_kernel: Literal[2, 3] = 3
     """Window of the maximum in the blurring first pooling of a ResNet."""
-    initial_bias: Literal["uniform", "zeros"] = "uniform"
+    initial_bias: Annotated[Literal["uniform", "zeros"], LATER] = "uniform"
     """What the bias after the modulus starts from, where no norm follows it (AlexNet): between -1 and
     1 as in the published models, or 0."""

@@ -8,25 +8,35 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
-from wavetwin.compiler import schema
-from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec
+from wavetwin.compiler.parse.suggest import join_texts
+from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec, SpecModel
+from wavetwin.compiler.schema.declared import KindModel
+from wavetwin.compiler.validate.fields import sections
+from wavetwin.ir.section import Kinds, declared_fields
 
 WHOLE = frozenset({"KeepSpec", "EvaluationSpec", "SequentialLayer", "ConvLayer", "LintAllowSpec"})
 """Models that stand in lists: what they require is required in the file."""
 
 FILE = "spec.schema.json"
 
+_PACKAGE = __name__.partition(".")[0]
+
 
 def spec_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one spec file."""
     document: dict[str, Any] = ExperimentSpec.model_json_schema()
-    descriptions = _descriptions()
+    classes = {model.__name__: model for _, model in sections()}
     models = cast("dict[str, dict[str, Any]]", document.pop("$defs"))
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
-        _complete(name, model, descriptions.get(name, {}))
+        _complete(name, model, _descriptions(classes[name]))
     models["SequentialLayer"] |= {"minProperties": 1, "maxProperties": 1}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -67,16 +77,67 @@ def _complete(name: str, model: dict[str, Any], descriptions: dict[str, str]) ->
         properties[field] = {"description": descriptions[field], **value}
 
 
-def _descriptions() -> dict[str, dict[str, str]]:
-    """Return the docstring under each field of each model."""
+def _descriptions(model: type[SpecModel]) -> dict[str, str]:
+    """Return what each field of a model is: its docstring, where it is written or declared."""
+    if not model.declared:
+        return _docstrings(model)
+    found: dict[str, str] = {}
+    for section in model.declared:
+        for each in declared_fields(section):
+            found.setdefault(each.name, _docstrings(section)[each.name])
+    if issubclass(model, KindModel):
+        choice = {model.kinds.tag: f"{'; '.join(_kind_texts(model.kinds))}."}
+        return choice | {name: _of_kinds(model.kinds, name, text) for name, text in found.items()}
+    return found
+
+
+def _kind_texts(kinds: Kinds[Any]) -> Iterator[str]:
+    for name, kind in kinds.items():
+        text = (kind.__doc__ or "").splitlines()[0].removesuffix(".")
+        yield f"{name}: {text}"
+
+
+def _of_kinds(kinds: Kinds[Any], name: str, text: str) -> str:
+    """Return a field's description with the kinds that have it, and their defaults."""
+    if kinds.shares(name):
+        return text
+    defaults: dict[str, list[str]] = {}
+    for kind_name in kinds.with_field(name):
+        (each,) = [each for each in fields(kinds[kind_name]) if each.name == name]
+        if each.default is not MISSING and each.default is not None:
+            defaults.setdefault(json.dumps(each.default).strip('"'), []).append(kind_name)
+    shown = [
+        value if len(defaults) == 1 else f"{value} of {join_texts(some, 'and')}"
+        for value, some in defaults.items()
+    ]
+    description = f"Of {join_texts(kinds.with_field(name), 'and')}: {text[:1].lower()}{text[1:]}"
+    return (
+        f"{description.removesuffix('.')}; default: {', '.join(shown)}." if shown else description
+    )
+
+
+def _docstrings(kind: type[Any]) -> dict[str, str]:
+    """Return the docstring under each field of a class and of its bases."""
+    found: dict[str, str] = {}
+    for each in kind.__mro__:
+        for name, text in _own_docstrings(each.__module__).get(each.__name__, {}).items():
+            found.setdefault(name, text)
+    return found
+
+
+@cache
+def _own_docstrings(module: str) -> dict[str, dict[str, str]]:
+    """Return the docstring under each field of each class of a module of wavetwin."""
+    if not module.startswith(f"{_PACKAGE}."):
+        return {}
+    file = sys.modules[module].__file__
+    assert file is not None
     found: dict[str, dict[str, str]] = {}
-    files = sorted(Path(schema.__file__).parent.glob("*.py"))
-    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
-    for statement in (each for tree in trees for each in tree.body):
+    for statement in ast.parse(Path(file).read_text(encoding="utf-8")).body:
         if not isinstance(statement, ast.ClassDef):
             continue
-        fields = found.setdefault(statement.name, {})
-        for field, after in zip(statement.body, statement.body[1:], strict=False):
+        own = found.setdefault(statement.name, {})
+        for field, after in pairwise(statement.body):
             if (
                 isinstance(field, ast.AnnAssign)
                 and isinstance(field.target, ast.Name)
@@ -84,5 +145,5 @@ def _descriptions() -> dict[str, dict[str, str]]:
                 and isinstance(after.value, ast.Constant)
                 and isinstance(after.value.value, str)
             ):
-                fields[field.target.id] = " ".join(after.value.value.split())
+                own[field.target.id] = " ".join(after.value.value.split())
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from wavetwin.explain.diff.effects import Pair
 from wavetwin.explain.diff.network_info import (
@@ -11,23 +11,28 @@ from wavetwin.explain.diff.network_info import (
     count_layers,
     images_a_step,
 )
+from wavetwin.ir.augmentations import AUGMENTATIONS, Augmentation
 from wavetwin.ir.operations import BatchNorm
-from wavetwin.ir.plan import SchedulePlan, TrainingPlan
+from wavetwin.ir.optimizers import Optimizer
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.ir.schedules import Schedule
+from wavetwin.ir.section import declaration_of, declared_fields, label_of, value_text
+from wavetwin.ir.training import Training
 
-_NOTES: dict[str, str | Callable[[Pair], str]] = {
+_Row = Optimizer | Schedule | Augmentation
+
+_NOTES: dict[str, Callable[[Pair], str | None]] = {
     "training.accumulate": lambda pair: _accumulate_note(pair),
     "training.batch_size": lambda pair: _batch_note(pair),
-    "training.seed": "another draw of everything random: differences of scores up to the spread "
-    "between seeds say nothing",
-    "training.record_gradients": "recording gradients changes no computed number",
-    "training.checkpoint_every": "which snapshots are kept changes no computed number",
-    "training.precision": "precision changes rounding in every step",
-    "training.memory_format": "the memory format changes speed and last bits",
-    "training.threads": "the number of threads changes speed and last bits",
+    "training.optimizer": lambda pair: _kinds_note(*(each.plan.optimizer for each in pair.sides)),
+    "training.schedule": lambda pair: _kinds_note(*(each.plan.schedule for each in pair.sides)),
+    "data.augmentation": lambda pair: _kinds_note(
+        *(AUGMENTATIONS[each.plan.data.augmentation] for each in pair.sides)
+    ),
     "evaluation": lambda pair: _evaluation_note(pair),
 }
-"""What a reader should know of fields that change, by key path: a sentence that is true whatever the
-pair is, or a function that makes one of the pair's graphs and plans."""
+"""What a reader should know of fields that change, by key path, where it depends on the pair's graphs
+and plans; other fields say it themselves, where they are declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,17 @@ def compare_plans(pair: Pair) -> PlanChanges:
         for label in dict.fromkeys((*ours, *theirs))
         if ours.get(label) != theirs.get(label)
     )
-    notes = tuple(
-        note if isinstance(note, str) else note(pair)
-        for field, note in _NOTES.items()
-        if pair.differs(field)
-    )
-    return PlanChanges(before.training_digest == after.training_digest, rows, notes)
+    same_training = before.training_digest == after.training_digest
+    return PlanChanges(same_training, rows, tuple(_notes(pair)))
+
+
+def _notes(pair: Pair) -> Iterator[str]:
+    declared = {f"training.{each.name}": declaration_of(each) for each in declared_fields(Training)}
+    for path in dict.fromkeys((*declared, *_NOTES)):
+        if pair.differs(path):
+            note = _NOTES[path](pair) if path in _NOTES else declared[path].note
+            if note:
+                yield note
 
 
 def _accumulate_note(pair: Pair) -> str:
@@ -96,29 +106,40 @@ def _batch_note(pair: Pair) -> str:
     return note
 
 
+def _kinds_note(before: _Row, after: _Row) -> str | None:
+    """Say what one kind does and what the other; nothing of the same kind."""
+    if before.name == after.name:
+        return None
+    return f"{before.name} {before.effect}; {after.name} {after.effect}"
+
+
 def _evaluation_note(pair: Pair) -> str:
     """Say whose scores can be compared, and which entries are the same but for the resizing."""
-    note = "the batteries differ: only entries of both have scores to compare"
-    entries = [set(plan.evaluation) for plan in (pair.before.plan, pair.after.plan)]
-    alone = [entries[0] - entries[1], entries[1] - entries[0]]
-    first, second = ({replace(each, resize=""): each.resize for each in some} for some in alone)
-    ways = {(first[each], second[each]) for each in first.keys() & second.keys()}
+    note = "the evaluation suites differ: only entries of both have scores to compare"
+    first, second = (set(each.plan.evaluation) for each in pair.sides)
+    alike = [
+        (ours, theirs)
+        for ours in first - second
+        for theirs in second - first
+        if ours.differs_by_resizing(theirs)
+    ]
+    ways = {(ours.rounds_to_8_bits, theirs.rounds_to_8_bits) for ours, theirs in alike}
     if len(ways) != 1:
         return note
-    eight = "second" if ways == {("float", "pil")} else "first"
-    number = len(first.keys() & second.keys())
-    subject = "one entry differs" if number == 1 else f"{number} entries differ"
+    eight = "second" if ways == {(False, True)} else "first"
+    subject = "one entry differs" if len(alike) == 1 else f"{len(alike)} entries differ"
     return (
         f"{note}; {subject} by `resize` alone: the {eight} rounds to 8 bits, as the published "
         "scores' images were: its divergences differ a little (docs/evaluation.md), not by the model"
     )
 
 
-def _rate(plan: TrainingPlan) -> tuple[float, SchedulePlan, int]:
+def _rate(plan: TrainingPlan) -> tuple[float, Schedule, int]:
     return plan.optimizer.lr, plan.schedule, plan.epochs
 
 
 def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
+    """Yield what a reader sees of a plan; a field of the training without a line of its own as it is."""
     data, optimizer = plan.data, plan.optimizer
     yield "data", f"{data.dataset}, {data.image_size} px, {data.num_classes} classes"
     if data.training_images is not None:
@@ -126,24 +147,22 @@ def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     yield "validation images", f"{data.validation:,}{' per class' * data.validation_per_class}"
     yield "augmentation", data.augmentation
     yield "normalisation", _statistics(plan)
-    yield "epochs", str(plan.epochs)
-    yield "batch", f"{plan.batch_size:,}"
+    for each in declared_fields(Training):
+        value = getattr(plan, each.name)
+        if value is optimizer:
+            yield label_of(each), optimizer.describe()
+        elif value is plan.schedule:
+            yield "learning rate", f"{optimizer.lr:g}, {plan.schedule.describe(plan.epochs)}"
+        else:
+            yield label_of(each), value_text(value)
     yield "images a pass", f"{-(-plan.batch_size // plan.accumulate):,}"
     if plan.iterations_per_epoch is not None:
         steps = plan.iterations_per_epoch
         yield "steps", f"{steps:,} an epoch, {steps * plan.epochs:,} in all"
-    yield "optimiser", _optimiser(plan)
-    yield "learning rate", f"{optimizer.lr:g}, {_schedule(plan.schedule, plan.epochs)}"
     if plan.regularisation is not None:
         yield "penalty", "lambda " + ", ".join(f"{each:g}" for each in plan.regularisation.lambdas)
     if plan.initial_weights is not None:
         yield "start", plan.initial_weights.checkpoint
-    yield "precision", plan.precision
-    yield "memory format", plan.memory_format
-    yield "seed", str(plan.seed)
-    yield "threads", str(plan.threads)
-    yield "snapshots", f"every {plan.checkpoint_every} epochs"
-    yield "gradients", "recorded" if plan.record_gradients else "not recorded"
     yield "evaluation suite", _suite(plan)
 
 
@@ -151,37 +170,7 @@ def _statistics(plan: TrainingPlan) -> str:
     mean, std = plan.data.mean, plan.data.std
     if mean is None or std is None:
         return f"{plan.data.normalise}, measured at the start"
-    return f"{plan.data.normalise}, mean {_numbers(mean)}, std {_numbers(std)}"
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return "[" + ", ".join(f"{value:g}" for value in values) + "]"
-
-
-def _optimiser(plan: TrainingPlan) -> str:
-    optimizer = plan.optimizer
-    parts = [optimizer.name]
-    if optimizer.momentum is not None:
-        parts.append(f"momentum {optimizer.momentum:g}{' (Nesterov)' * bool(optimizer.nesterov)}")
-    if optimizer.betas is not None:
-        parts.append(f"betas {_numbers(optimizer.betas)}")
-    parts.append(f"weight decay {optimizer.weight_decay:g}")
-    return ", ".join(parts)
-
-
-def _schedule(schedule: SchedulePlan, epochs: int) -> str:
-    text = schedule.name
-    if schedule.step_epochs is not None:
-        changes = max(0, epochs - 1) // schedule.step_epochs
-        text = f"x {schedule.gamma:g} every {schedule.step_epochs} epochs ({changes} times)"
-    elif schedule.milestones is not None:
-        after = ", ".join(map(str, schedule.milestones))
-        text = f"x {schedule.gamma:g} after {after} epochs"
-    elif schedule.patience is not None:
-        text = f"x {schedule.gamma:g} after {schedule.patience} epochs without progress"
-    if schedule.warmup_epochs:
-        text += f", {schedule.warmup_epochs} epochs of warm-up"
-    return text
+    return f"{plan.data.normalise}, mean {value_text(mean)}, std {value_text(std)}"
 
 
 def _suite(plan: TrainingPlan) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,12 @@ from wavetwin.explain.report.figures import in_form
 from wavetwin.explain.report.page import Section
 from wavetwin.explain.report.published_rows import published_rows
 from wavetwin.explain.report.runs import Run
+from wavetwin.ir.datasets import DATASETS, IMAGENET_MEAN, IMAGENET_STD
+from wavetwin.ir.optimizers import Sgd
+from wavetwin.ir.plan import DataPlan
+from wavetwin.ir.schedules import Step
+from wavetwin.ir.section import Kind, declared_fields, label_of
+from wavetwin.ir.training import Training
 from wavetwin.published import (
     PublishedModel,
     find_published,
@@ -19,11 +25,13 @@ from wavetwin.published import (
 
 __all__ = ["Match", "match_published", "published_remarks", "published_sections", "seed_tables"]
 
-_GAMMA, _OPTIMIZER, _SCHEDULE = 0.1, "sgd", "step"
+_GAMMA = 0.1
 """Common to all published trainings, so their figures do not repeat it; so is the rest."""
-_AUGMENTATION = "crop_flip"
-_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _IMAGE_SIZES = {"imagenet": 224, "cifar10": 32}
+_NOT_COMPARED = frozenset(
+    {"record_gradients", "memory_format", "seed", "threads", "checkpoint_every"}
+)
+"""Of the training: what is no part of the method."""
 
 
 @dataclass(frozen=True)
@@ -85,45 +93,27 @@ def _differences(run: Run, model: PublishedModel) -> list[str]:
     """Return what of the training differs from the published one; one line, saying so if nothing."""
     if run.plan is None:
         return ["how these weights were trained is not known"]
-    plan: Mapping[str, Any] = run.plan
-    data, optimizer, schedule = plan["data"], plan["optimizer"], plan["schedule"]
-    penalty = plan["regularisation"]
-    per_epoch = plan["iterations_per_epoch"]
-    pairs = {
-        "data set": (data["dataset"], model.dataset),
-        "image size": (data["image_size"], _IMAGE_SIZES[model.dataset]),
-        "augmentation": (data["augmentation"], _AUGMENTATION),
-        "mean and std of normalisation": (_statistics(data), _STATISTICS),
-        "epochs": (plan["epochs"], model.epochs),
-        "batch size": (plan["batch_size"], model.batch_size),
-        "batch accumulation": (plan["accumulate"], model.batch_accumulation),
-        "optimizer": (optimizer["name"], _OPTIMIZER),
-        "learning rate": (optimizer["lr"], model.lr),
-        "momentum": (optimizer["momentum"], model.momentum),
-        "Nesterov's momentum": (bool(optimizer["nesterov"]), False),
-        "weight decay": (optimizer["weight_decay"], model.weight_decay),
-        "schedule": (schedule["name"], _SCHEDULE),
-        "epochs a learning rate lasts": (schedule["step_epochs"], model.step_epochs),
-        "factor of the learning rate": (schedule["gamma"], _GAMMA),
-        "epochs of warm-up": (schedule["warmup_epochs"], 0),
-        "weights to start from": (
-            None if plan["initial_weights"] is None else plan["initial_weights"]["checkpoint"],
-            None,
-        ),
-        "lambdas": (
-            None if penalty is None else tuple(penalty["lambdas"]),
-            model.lambdas,
-        ),
-        "precision": (plan["precision"], "float32"),
-        "iterations": (
-            model.iterations if per_epoch is None else per_epoch * plan["epochs"],
+    plan, data = run.plan, run.plan.data
+    triples = [
+        ("data set", data.dataset, model.dataset),
+        ("image size", data.image_size, _IMAGE_SIZES[model.dataset]),
+        ("augmentation", data.augmentation, DATASETS[model.dataset].augmentation),
+        ("mean and std of normalisation", _statistics(data), (IMAGENET_MEAN, IMAGENET_STD)),
+        *_training_triples(plan, _published_training(model)),
+        ("weights to start from", plan.initial_weights and plan.initial_weights.checkpoint, None),
+        ("lambdas", plan.regularisation and plan.regularisation.lambdas, model.lambdas),
+        (
+            "iterations",
+            model.iterations
+            if plan.iterations_per_epoch is None
+            else plan.iterations_per_epoch * plan.epochs,
             model.iterations,
         ),
-    }
+    ]
     differing = [
-        f"{name} {_plain(own)} instead of {_plain(published)}"
-        for name, (own, published) in pairs.items()
-        if own != published
+        f"{name} {_plain(own)} instead of {_plain(other)}"
+        for name, own, other in triples
+        if own != other
     ]
     if run.trial:
         differing.append("a trial over a few batches an epoch")
@@ -132,11 +122,40 @@ def _differences(run: Run, model: PublishedModel) -> list[str]:
     return [f"trained otherwise than published: {'; '.join(differing)}"]
 
 
-def _statistics(data: Mapping[str, Any]) -> tuple[tuple[float, ...], ...] | None:
+def _published_training(model: PublishedModel) -> Training:
+    return Training(
+        epochs=model.epochs,
+        batch_size=model.batch_size,
+        accumulate=model.batch_accumulation,
+        optimizer=Sgd(lr=model.lr, momentum=model.momentum, weight_decay=model.weight_decay),
+        schedule=Step(step_epochs=model.step_epochs, gamma=_GAMMA),
+    )
+
+
+def _training_triples(own: Training, published: Training) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the label of each field that decides what is computed, its own and its published value."""
+    for each in declared_fields(Training):
+        if each.name in _NOT_COMPARED:
+            continue
+        first, second = getattr(own, each.name), getattr(published, each.name)
+        if isinstance(first, Kind):
+            yield label_of(each), first.kind_name(), second.kind_name()
+            yield from _kind_triples(first, second)
+        else:
+            yield label_of(each), first, second
+
+
+def _kind_triples(own: Kind, published: Kind) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the same of the fields of either kind; None where a kind does not have one."""
+    kinds = (type(published), type(own))
+    declared = {each.name: each for kind in kinds for each in declared_fields(kind)}
+    for name, each in declared.items():
+        yield label_of(each), getattr(own, name, None), getattr(published, name, None)
+
+
+def _statistics(data: DataPlan) -> tuple[tuple[float, ...], ...] | None:
     """Return mean and std; None where a run measures them."""
-    if data["mean"] is None or data["std"] is None:
-        return None
-    return tuple(data["mean"]), tuple(data["std"])
+    return None if data.mean is None or data.std is None else (data.mean, data.std)
 
 
 def _plain(value: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +16,8 @@ from wavetwin.explain.report.figures import (
     split_label,
 )
 from wavetwin.explain.report.image_values import image_values
-from wavetwin.explain.report.runs import Record, Run, read_source
+from wavetwin.explain.report.runs import Record, Run, entry_of, read_source
+from wavetwin.ir.evaluations import Shifts
 from wavetwin.published import PublishedModel, find_published, published_models
 from wavetwin.runtime.evaluation.intervals import percentiles, resampled_means
 from wavetwin.runtime.evaluation.metrics import mfr_against
@@ -94,7 +94,7 @@ def baseline_figures(run: Run, baseline: Baseline) -> list[Figure]:
         averaged = f"{' + '.join(common)}, {_steps_label(steps)}"
         name = f"mFR against {baseline.label}, {averaged}{kind}"
         if isinstance(baseline.source, PublishedModel):
-            name += _published_label(next(iter(records.values()))["entry"])
+            name += _published_label(_entry_of_shifts(next(iter(records.values()))))
         interval = _interval(run, baseline, records, kind, common, steps, other)
         figures.append(Figure(name, value, interval, "percent"))
     if not figures:
@@ -124,14 +124,14 @@ def _check_dataset(run: Run, baseline: Baseline) -> None:
         )
 
 
-def _published_label(entry: Mapping[str, Any]) -> str:
+def _published_label(entry: Shifts) -> str:
     """Return how the published images were treated otherwise, in brackets, or nothing."""
     parts: list[str] = []
-    if entry["max_shift"] != PUBLISHED_SHIFT:
+    if entry.max_shift != PUBLISHED_SHIFT:
         parts.append(f"shifts to {PUBLISHED_SHIFT} px")
-    if entry.get("normalise", True):
+    if entry.normalise:
         parts.append("not normalised")
-    if entry.get("resize") != "pil":
+    if not entry.rounds_to_8_bits:
         parts.append("resized in 8 bits")
     return f" (published: {', '.join(parts)})" if parts else ""
 
@@ -140,19 +140,25 @@ def _families(run: Run) -> dict[str, dict[str, Record]]:
     """Return flip-rate records by direction, by a label of what else they must have in common."""
     families: dict[str, dict[str, Record]] = {}
     for record in run.scores:
-        entry = record["entry"]
-        if entry["mode"] == "shifts" and "flip_rate" in record["scores"]:
-            divide = entry.get("pixel_divide", 1)
+        entry = entry_of(record)
+        if isinstance(entry, Shifts) and entry.measure.compares_steps:
+            divide = entry.pixel_divide
             unit = "" if divide == 1 else f", by 1/{divide} px"
-            kind = f", shifts to {entry['max_shift']} px{unit}"
+            kind = f", shifts to {entry.max_shift} px{unit}"
             kind += split_label(entry) + normalised_label(entry) + record_label(record)
-            if entry["direction"] in DIRECTIONS:
-                families.setdefault(kind, {})[entry["direction"]] = record
+            if entry.direction in DIRECTIONS:
+                families.setdefault(kind, {})[entry.direction] = record
     order = {name: position for position, name in enumerate(DIRECTIONS)}
     return {
         kind: dict(sorted(found.items(), key=lambda item: order[item[0]]))
         for kind, found in families.items()
     }
+
+
+def _entry_of_shifts(record: Record) -> Shifts:
+    entry = entry_of(record)
+    assert isinstance(entry, Shifts), entry
+    return entry
 
 
 def _baseline_rates(
@@ -170,9 +176,9 @@ def _baseline_rates(
         return {name: record["scores"]["flip_rate"] for name, record in found.items()}
     rates: dict[str, Mapping[str, float]] = {}
     for name, record in records.items():
-        entry = record["entry"]
-        if entry.get("pixel_divide", 1) == 1:
-            steps = source.flip_rates(name, entry.get("split") or "test")
+        entry = _entry_of_shifts(record)
+        if entry.pixel_divide == 1:
+            steps = source.flip_rates(name, entry.split)
             if steps:
                 rates[name] = {str(step): rate for step, rate in steps.items()}
     return rates

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from wavetwin.explain.report.runs import Record
+from wavetwin.explain.report.runs import Record, entry_of
+from wavetwin.ir.evaluations import Evaluation, FilesEvaluation, Shifts, SplitEvaluation
 
 __all__ = [
     "Figure",
@@ -22,8 +23,6 @@ __all__ = [
 
 Form = Literal["rate", "percent", "number", "count"]
 """`rate` is a share between 0 and 1, shown as a percentage; `percent` is one already."""
-
-_IN_PERCENT = ("mce", "mfr", "mt5d")
 
 
 @dataclass(frozen=True)
@@ -67,56 +66,51 @@ def with_interval(
 
 def headline_figures(record: Record) -> Iterator[Figure]:
     """Yield the figures of one entry that stand for all its scores."""
-    entry, scores = record["entry"], record["scores"]
+    entry, scores = entry_of(record), record["scores"]
     intervals: dict[str, Any] = record.get("intervals") or {}
     suffix = split_label(entry) + normalised_label(entry) + record_label(record)
-    if entry["mode"] in ("one_crop", "ten_crops"):
-        crops = "" if entry["mode"] == "one_crop" else ", ten crops"
-        for predictions in (1, 5):
-            name = f"top{predictions}_error"
-            heading = f"top-{predictions} error{crops}{suffix}"
-            yield Figure(heading, scores[name], intervals.get(name))
-    elif "mean_flip_rate" in scores and entry["mode"] == "shifts":
+    if isinstance(entry, Shifts):
+        yield _shifts_figure(entry, scores, intervals, suffix)
+    where = f", {entry.root}" if isinstance(entry, FilesEvaluation) else ""
+    for row in entry.headline:
+        if row.name in scores:
+            label, value = f"{row.label}{where}{suffix}", scores[row.name]
+            yield Figure(label, value, intervals.get(row.name), row.form)
+
+
+def _shifts_figure(
+    entry: Shifts, scores: dict[str, Any], intervals: dict[str, Any], suffix: str
+) -> Figure:
+    if entry.measure.compares_steps:
         heading = f"mean flip rate, {shift_label(entry)}{suffix}"
-        yield Figure(heading, scores["mean_flip_rate"], intervals.get("mean_flip_rate"))
-    elif "kl_divergence" in scores:
-        heading = f"KL at the largest shift, {shift_label(entry)}{suffix}"
-        value, ends = scores["kl_divergence"][-1], intervals.get("kl_divergence", [None])[-1]
-        if isinstance(value, list):
-            value, ends = value[-1], None if ends is None else ends[-1]
-        yield Figure(heading, value, ends, "number")
-    else:
-        where = entry.get("root") or entry["mode"]
-        for name, value in scores.items():
-            if isinstance(value, float):
-                form: Form = "percent" if name in _IN_PERCENT else "rate"
-                label = name.upper().replace("MCE", "mCE") if form == "percent" else name
-                label = label.replace("MFR", "mFR").replace("MT5D", "mT5D").replace("_", " ")
-                yield Figure(f"{label}, {where}{suffix}", value, intervals.get(name), form)
+        return Figure(heading, scores["mean_flip_rate"], intervals.get("mean_flip_rate"))
+    heading = f"KL at the largest shift, {shift_label(entry)}{suffix}"
+    value, ends = scores[entry.metric][-1], intervals.get(entry.metric, [None])[-1]
+    if isinstance(value, list):
+        value, ends = value[-1], None if ends is None else ends[-1]
+    return Figure(heading, value, ends, "number")
 
 
-def shift_label(entry: dict[str, Any]) -> str:
+def shift_label(entry: Shifts) -> str:
     """Return where the images of an entry are moved, and how far."""
-    divide = entry.get("pixel_divide", 1)
-    label = f"{entry['direction']} to {entry['max_shift']} px"
-    if divide != 1:
-        label += f" by 1/{divide} px"
-    steps = entry.get("max_step")
-    if steps is not None and steps != entry["max_shift"]:
-        label += f", steps to {steps}"
+    label = f"{entry.direction} to {entry.max_shift} px"
+    if entry.pixel_divide != 1:
+        label += f" by 1/{entry.pixel_divide} px"
+    if entry.max_step not in (None, entry.max_shift):
+        label += f", steps to {entry.max_step}"
     return label
 
 
-def split_label(entry: dict[str, Any]) -> str:
+def split_label(entry: Evaluation) -> str:
     """Return `, validation`, or nothing for the test images."""
-    split = entry.get("split") or "test"
-    return "" if split == "test" else f", {split}"
+    is_told = isinstance(entry, SplitEvaluation) and not entry.is_of_test_images
+    return f", {entry.images}" if is_told else ""
 
 
-def normalised_label(entry: dict[str, Any]) -> str:
+def normalised_label(entry: Evaluation) -> str:
     """Return `, not normalised` and `, resized in 8 bits`, of what an entry asks for."""
-    label = "" if entry.get("normalise", True) else ", not normalised"
-    return label + (", resized in 8 bits" if entry.get("resize") == "pil" else "")
+    label = "" if entry.normalise else ", not normalised"
+    return label + (", resized in 8 bits" if entry.rounds_to_8_bits else "")
 
 
 def record_label(record: Record) -> str:

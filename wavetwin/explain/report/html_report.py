@@ -142,6 +142,6 @@ def _differences_part(runs: Sequence[Run], compiler: CompilerParts) -> Part | No
 
 def _but_for_the_seed(run: Run) -> str:
     """Return a key of the experiment, the same for all its seeds."""
-    plan = run.plan or {}
+    plan = {} if run.plan is None else run.plan.to_json()
     own = {name: value for name, value in plan.items() if name not in _OF_A_SEED}
     return json.dumps(own, sort_keys=True)

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wavetwin.explain.report.figures import Form
-from wavetwin.explain.report.runs import Record, Run
+from wavetwin.explain.report.runs import Record, Run, entry_of
+from wavetwin.ir.evaluations import Shifts
 from wavetwin.runtime.evaluation.metrics import flip_shares
 from wavetwin.runtime.process.errors import RunError
 
@@ -49,18 +50,17 @@ def image_values(run: Run, record: Record) -> ImageValues | None:
 
 
 def _of_table(table: Mapping[str, Tensor], record: Record) -> ImageValues:
-    entry = record["entry"]
+    entry = entry_of(record)
     values: dict[str, Tensor] = {}
     forms: dict[str, Form] = {}
-    if "kl" in table:
+    if isinstance(entry, Shifts) and not entry.measure.compares_steps:
         _, rows, columns = table["kl"].shape
-        divide = entry.get("pixel_divide", 1)
         for moves in range(1, max(rows, columns)):
             # Of a grid, the diagonal.
             position = table["kl"][:, min(moves, rows - 1), min(moves, columns - 1)]
-            name = f"KL at {moves / divide:g} px"
+            name = f"KL at {moves / entry.pixel_divide:g} px"
             values[name], forms[name] = position.double(), "number"
-    elif entry["mode"] == "shifts":
+    elif isinstance(entry, Shifts):
         shares = {
             int(step): flip_shares(table["classes"], int(step))
             for step in record["scores"]["flip_rate"]

@@ -43,7 +43,8 @@ def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | N
     for run in runs:
         if run.plan is None:
             continue
-        plan = {key: value for key, value in run.plan.items() if key not in _NOT_IN_PLAN}
+        document = run.plan.to_json()
+        plan = {key: value for key, value in document.items() if key not in _NOT_IN_PLAN}
         groups.setdefault(json.dumps([run.trial, plan], sort_keys=True), []).append(run)
     chosen = [_one_of_each_seed(group) for group in groups.values()]
     several = [(group, remarks) for group, remarks in chosen if len(group) > 1]

@@ -17,7 +17,8 @@ from wavetwin.explain.report.figures import (
 )
 from wavetwin.explain.report.image_values import ImageValues, image_values
 from wavetwin.explain.report.page import Section
-from wavetwin.explain.report.runs import Record, Run
+from wavetwin.explain.report.runs import Record, Run, entry_of
+from wavetwin.ir.evaluations import Shifts
 from wavetwin.runtime.evaluation.intervals import paired_interval
 from wavetwin.runtime.process.errors import RunError
 
@@ -167,8 +168,8 @@ def _check_same_images(
 
 
 def _entry_label(record: Record) -> str:
-    entry = record["entry"]
-    label = entry["mode"].replace("_", " ")
-    if entry["mode"] == "shifts":
+    entry = entry_of(record)
+    label = entry.mode.replace("_", " ")
+    if isinstance(entry, Shifts):
         label += f", {shift_label(entry)}"
     return label + split_label(entry) + normalised_label(entry) + record_label(record)

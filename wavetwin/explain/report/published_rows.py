@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,14 @@ from wavetwin.explain.report.figures import (
     with_interval,
 )
 from wavetwin.explain.report.overview import curve_of
-from wavetwin.explain.report.runs import Record, Run
+from wavetwin.explain.report.runs import Record, Run, entry_of
+from wavetwin.ir.evaluations import (
+    Corruptions,
+    CropsEvaluation,
+    Evaluation,
+    Perturbations,
+    Shifts,
+)
 from wavetwin.published import SHIFT_UNIT, PublishedModel, published_tables
 
 __all__ = ["Row", "published_rows"]
@@ -54,18 +61,14 @@ def published_rows(run: Run, model: PublishedModel) -> Iterator[Row]:
     yield from _training_rows(run, model)
     # Errors come first, whatever the order of the evaluation suite.
     for record in run.scores:
-        if record["entry"]["mode"] in ("one_crop", "ten_crops"):
-            yield from _crop_rows(record, model)
+        entry = entry_of(record)
+        if isinstance(entry, CropsEvaluation):
+            yield from _crop_rows(entry, record, model)
     for record in run.scores:
-        match record["entry"]["mode"]:
-            case "shifts":
-                yield from _shift_rows(record, model)
-            case "corruptions":
-                yield from _corruption_rows(record, model)
-            case "perturbations":
-                yield from _perturbation_rows(record, model)
-            case _:
-                pass
+        entry = entry_of(record)
+        for kind, rows in _ROWS.items():
+            if isinstance(entry, kind):
+                yield from rows(entry, record, model)
 
 
 def _training_rows(run: Run, model: PublishedModel) -> Iterator[Row]:
@@ -85,35 +88,34 @@ def _training_rows(run: Run, model: PublishedModel) -> Iterator[Row]:
             yield Row(f"{title} after epoch {epoch}", own[epoch], published[epoch - 1], form)
 
 
-def _crop_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
-    entry, intervals = record["entry"], record.get("intervals") or {}
-    mode, split = entry["mode"], entry.get("split") or "test"
-    prefix = "" if mode == "one_crop" else "ten_crops_"
-    crops = "" if mode == "one_crop" else ", ten crops"
+def _crop_rows(entry: CropsEvaluation, record: Record, model: PublishedModel) -> Iterator[Row]:
+    intervals, split = record.get("intervals") or {}, entry.split
     for name in _ERRORS:
-        published = model.error(mode, split, name)
+        published = model.error(entry.mode, split, name)
         if published is not None:
-            label = f"{name[:3]}-{name[3]} error{crops}{split_label(entry)}"
+            label = f"{name[:3]}-{name[3]} error{entry.crops}{split_label(entry)}"
             label += normalised_label(entry) + record_label(record)
-            poster = _poster(model).get(prefix + name) if split == "test" else None
+            poster = (
+                None if split_label(entry) else _poster(model).get(entry.published_prefix + name)
+            )
             yield Row(label, record["scores"][name], published, "rate", intervals.get(name), poster)
 
 
-def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
-    entry, scores = record["entry"], record["scores"]
+def _shift_rows(entry: Shifts, record: Record, model: PublishedModel) -> Iterator[Row]:
+    scores = record["scores"]
     intervals: dict[str, Any] = record.get("intervals") or {}
-    split, direction = entry.get("split") or "test", entry["direction"]
+    split, direction = entry.split, entry.direction
     how = normalised_label(entry)
     label = f"{direction}{split_label(entry)}{how if 'normalised' in how else ', normalised' + how}"
-    if entry["max_shift"] != PUBLISHED_SHIFT:
-        label += f", moved by up to {entry['max_shift']} px"
+    if entry.max_shift != PUBLISHED_SHIFT:
+        label += f", moved by up to {entry.max_shift} px"
     label += record_label(record)
-    divide = entry.get("pixel_divide", 1)
-    if "kl_divergence" in scores:
+    divide = entry.pixel_divide
+    if not entry.measure.compares_steps:
         published = model.divergences(direction, split)
-        ends = intervals.get("kl_divergence")
-        values = scores["kl_divergence"]
-        for pixels in range(1, entry["max_shift"] + 1):
+        ends = intervals.get(entry.metric)
+        values = scores[entry.metric]
+        for pixels in range(1, entry.max_shift + 1):
             is_known = SHIFT_UNIT * pixels < len(published) and pixels * divide < len(values)
             if is_known and not isinstance(values[0], list):
                 yield Row(
@@ -125,8 +127,8 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
                 )
     elif divide == 1:
         published_rates = model.flip_rates(direction, split)
-        common = [step for step in scores["flip_rate"] if int(step) in published_rates]
-        if set(map(str, published_rates)) == set(scores["flip_rate"]):
+        common = [step for step in scores[entry.metric] if int(step) in published_rates]
+        if set(map(str, published_rates)) == set(scores[entry.metric]):
             mean = sum(published_rates.values()) / len(published_rates)
             name = f"mean flip rate, {label}"
             interval = intervals.get("mean_flip_rate")
@@ -134,16 +136,16 @@ def _shift_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
         for step in common:
             yield Row(
                 f"flip rate at step {step}, {label}",
-                scores["flip_rate"][step],
+                scores[entry.metric][step],
                 published_rates[int(step)],
                 "rate",
-                intervals.get("flip_rate", {}).get(step),
+                intervals.get(entry.metric, {}).get(step),
             )
 
 
-def _corruption_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
+def _corruption_rows(entry: Evaluation, record: Record, model: PublishedModel) -> Iterator[Row]:
     published = model.corruption_errors()
-    suffix = normalised_label(record["entry"]) + record_label(record)
+    suffix = normalised_label(entry) + record_label(record)
     for name, errors in record["scores"].get("top1_error", {}).items():
         common = [step for step in errors if int(step) in published.get(name, {})]
         if common:
@@ -153,14 +155,22 @@ def _corruption_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
             yield Row(label + suffix, own, other, "rate")
 
 
-def _perturbation_rows(record: Record, model: PublishedModel) -> Iterator[Row]:
+def _perturbation_rows(entry: Evaluation, record: Record, model: PublishedModel) -> Iterator[Row]:
     published = model.perturbation_rates()
-    suffix = normalised_label(record["entry"]) + record_label(record)
+    suffix = normalised_label(entry) + record_label(record)
     intervals: dict[str, Any] = (record.get("intervals") or {}).get("flip_rate", {})
     for name, rate in record["scores"].get("flip_rate", {}).items():
         if name in published:
             label = f"flip rate between frames, {name.replace('_', ' ')}{suffix}"
             yield Row(label, rate, published[name][1], "rate", intervals.get(name))
+
+
+_ROWS: dict[type[Evaluation], Callable[[Any, Record, PublishedModel], Iterator[Row]]] = {
+    Shifts: _shift_rows,
+    Corruptions: _corruption_rows,
+    Perturbations: _perturbation_rows,
+}
+"""What is compared after the errors; of another mode nothing was published."""
 
 
 def _poster(model: PublishedModel) -> dict[str, float]:

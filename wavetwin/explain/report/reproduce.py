@@ -91,7 +91,7 @@ def _info(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "scored": ", ".join(sorted({record.get("date", "") for record in run.scores})[-1:]),
     }
     if run.plan is not None:
-        values["data set"] = f"{run.dataset}, {run.plan['data']['image_size']} pixels"
+        values["data set"] = f"{run.dataset}, {run.plan.data.image_size} pixels"
     for name, value in values.items():
         if value not in (None, ""):
             yield name, str(value)

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wavetwin.files.json_form import FormError, check_form
+from wavetwin.ir.evaluations import Evaluation, read_entry
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.evaluation.current_scores import Record, current_records
@@ -18,7 +19,16 @@ from wavetwin.runtime.training.records import read_lines
 from wavetwin.runtime.training.run_documents import BuildRecord, EpochLine, RunManifest
 from wavetwin.runtime.training.run_names import trial_mark
 
-__all__ = ["Record", "Run", "build_of", "graph_of", "is_source", "read_run", "read_source"]
+__all__ = [
+    "Record",
+    "Run",
+    "build_of",
+    "entry_of",
+    "graph_of",
+    "is_source",
+    "read_run",
+    "read_source",
+]
 
 _REMEDY = "name a folder below runs/, such as runs/<name>/<run>"
 _COPY_AGAIN = "copy it from the folder that the run was built in"
@@ -35,7 +45,7 @@ class Run:
     folder: Path
     """What the records' paths are relative to."""
     manifest: dict[str, Any]
-    plan: dict[str, Any] | None
+    plan: TrainingPlan | None
     scores: list[Record]
     """The record of each entry that counts, in the order in which the entries were first scored."""
     epochs: list[dict[str, Any]]
@@ -60,12 +70,12 @@ class Run:
     @property
     def model_digest(self) -> str:
         """Of the model that was trained or evaluated."""
-        return self.manifest["model_digest"] if self.plan is None else self.plan["model_digest"]
+        return self.manifest["model_digest"] if self.plan is None else self.plan.model_digest
 
     @property
     def dataset(self) -> str | None:
         """The data set's name; None where it is not known."""
-        return None if self.plan is None else self.plan["data"]["dataset"]
+        return None if self.plan is None else self.plan.data.dataset
 
     @property
     def trial(self) -> str:
@@ -106,10 +116,19 @@ def read_run(folder: Path) -> Run:
     manifest = read_json(folder / "manifest.json", RunManifest, _COPY_AGAIN)
     if not (folder / "plan.json").is_file():
         raise RunError(f"{folder} is not whole: it has no plan.json", _COPY_AGAIN)
-    plan = read_json(folder / "plan.json", TrainingPlan, _COPY_AGAIN)
+    document = read_json(folder / "plan.json", remedy=_COPY_AGAIN)
+    try:
+        plan = TrainingPlan.from_json(document)
+    except ValueError as error:
+        raise RunError(f"{folder / 'plan.json'} is damaged: {error}", _COPY_AGAIN) from error
     epochs = _read_epochs(folder / "metrics.jsonl")
     scores = current_records(read_scores(folder / "scores.json"))
     return Run(folder, manifest, plan, scores, epochs)
+
+
+def entry_of(record: Record) -> Evaluation:
+    """Return what a record of scores is of."""
+    return read_entry(record["entry"])
 
 
 def _read_epochs(file: Path) -> list[dict[str, Any]]:

@@ -21,16 +21,11 @@ from wavetwin.explain.report.figures import (
     with_interval,
 )
 from wavetwin.explain.report.page import Part, with_intervals
-from wavetwin.explain.report.runs import Record, Run
+from wavetwin.explain.report.runs import Record, Run, entry_of
+from wavetwin.ir.evaluations import ShiftMetric, Shifts
 from wavetwin.published import SHIFT_UNIT, PublishedModel
 
 __all__ = ["shifts_part"]
-
-_METRICS = {
-    "flip_rate": ("Flip rate", "shift between two frames, pixels", "share of pairs that flip"),
-    "kl_divergence": ("KL divergence", "shift, pixels", "KL(p0 || p shifted), nats"),
-}
-"""Titles of a metric, of its horizontal and of its vertical axis."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class _Curve:
 class _Family:
     """Curves that may stand in one plot: of one metric, and of images treated alike."""
 
-    metric: str
+    metric: ShiftMetric
     caption: str
     direction: str
     split: str
@@ -61,7 +56,7 @@ def shifts_part(runs: Sequence[Run]) -> Part | None:
     figures: list[Markup] = []
     numbers: list[tuple[str, Markup]] = []
     for family in families:
-        title = f"{_METRICS[family.metric][0]}, {family.caption}"
+        title = f"{family.metric.label}, {family.caption}"
         figures.append(figure(Markup(_draw(family, runs, published, title)), title))
         numbers.append(_numbers(family, runs, title))
     remarks = [
@@ -88,25 +83,24 @@ def _families(runs: Sequence[Run]) -> list[_Family]:
     found: dict[tuple[str, str], _Family] = {}
     for number, run in enumerate(runs):
         for record in run.scores:
-            entry, scores = record["entry"], record["scores"]
-            metric = next((name for name in _METRICS if name in scores), None)
-            if entry["mode"] != "shifts" or metric is None:
+            entry = entry_of(record)
+            if not isinstance(entry, Shifts):
                 continue
             caption = shift_label(entry) + split_label(entry)
             caption += normalised_label(entry) + record_label(record)
             family = found.setdefault(
-                (metric, caption),
-                _Family(metric, caption, entry["direction"], entry.get("split") or "test", []),
+                (entry.metric, caption),
+                _Family(entry.measure, caption, entry.direction, entry.split, []),
             )
-            family.curves.append(_Curve(number, _points(record, metric)))
-    return sorted(found.values(), key=lambda family: family.metric)
+            family.curves.append(_Curve(number, _points(entry, record)))
+    return sorted(found.values(), key=lambda family: family.metric.name)
 
 
-def _points(record: Record, metric: str) -> list[tuple[float, float, Sequence[float] | None]]:
+def _points(entry: Shifts, record: Record) -> list[tuple[float, float, Sequence[float] | None]]:
     """Return (pixels, value, interval) by rising shift."""
-    divide = record["entry"].get("pixel_divide", 1)
-    values: Any = record["scores"][metric]
-    intervals: Any = (record.get("intervals") or {}).get(metric)
+    divide = entry.pixel_divide
+    values: Any = record["scores"][entry.metric]
+    intervals: Any = (record.get("intervals") or {}).get(entry.metric)
     if isinstance(values, Mapping):
         return [
             (int(step) / divide, float(rate), None if intervals is None else intervals.get(step))
@@ -136,7 +130,6 @@ def _draw(
     published: Sequence[tuple[Look, PublishedModel]],
     title: str,
 ) -> str:
-    _, across, up = _METRICS[family.metric]
     series = [
         Series(
             runs[curve.run].label,
@@ -151,12 +144,16 @@ def _draw(
         for look, model in published
         for points in [_published_points(model, family)]
     ]
-    is_rate = family.metric == "flip_rate"
-    return draw_plot(LinePlot(title, across, up, series, is_rate=is_rate, from_zero=True))
+    metric = family.metric
+    return draw_plot(
+        LinePlot(
+            title, metric.across, metric.up, series, is_rate=metric.compares_steps, from_zero=True
+        )
+    )
 
 
 def _published_points(model: PublishedModel, family: _Family) -> list[tuple[float, float]]:
-    if family.metric == "flip_rate":
+    if family.metric.compares_steps:
         rates = model.flip_rates(family.direction, family.split)
         return [(float(step), rate) for step, rate in rates.items()]
     divergences = model.divergences(family.direction, family.split)
@@ -165,7 +162,7 @@ def _published_points(model: PublishedModel, family: _Family) -> list[tuple[floa
 
 def _numbers(family: _Family, runs: Sequence[Run], title: str) -> tuple[str, Markup]:
     """Return the caption of the table of a family's numbers, and the table."""
-    form: Form = "rate" if family.metric == "flip_rate" else "number"
+    form: Form = "rate" if family.metric.compares_steps else "number"
     pixels = sorted({pixels for curve in family.curves for pixels, _, _ in curve.points})
     columns = [
         {at: with_interval(value, interval, form) for at, value, interval in curve.points}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wavetwin.explain.runs.documents import UnreadableRunError
+from wavetwin.ir.evaluations import Evaluation, OneCrop, Shifts, SplitEvaluation, read_entry
 from wavetwin.runtime.evaluation.current_scores import current_records
 from wavetwin.runtime.evaluation.score_records import read_records
 
@@ -47,8 +48,9 @@ def read_scores(file: Path) -> tuple[list[Score], list[str]]:
     except (OSError, ValueError) as error:
         raise UnreadableRunError(f"{file.name} cannot be read: {error}") from error
     for record in records:
-        entry = record["entry"]
-        rank = ((entry.get("split") or "test") != "test", entry["mode"] != "one_crop")
+        entry = read_entry(record["entry"])
+        is_other = isinstance(entry, SplitEvaluation) and not entry.is_of_test_images
+        rank = (is_other, not isinstance(entry, OneCrop))
         intervals = record.get("intervals") or {}
         special = dict(_specialities(record))
         name = ".".join([_entry_name(entry), *special])
@@ -69,22 +71,17 @@ def _specialities(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "skipped", "scores without damaged images"
 
 
-def _entry_name(entry: Mapping[str, Any]) -> str:
+def _entry_name(entry: Evaluation) -> str:
     """Return the first parts of the names of an entry's scores; no two entries have the same."""
-    parts = [entry["mode"]]
-    if entry.get("root"):
-        parts.append(entry["root"])
-    if entry.get("split") or not entry.get("root"):
-        parts.append(entry.get("split") or "test")
-    if entry.get("direction"):
-        divide = entry.get("pixel_divide", 1)
-        unit = "" if divide == 1 else f"_by_1_{divide}"
-        parts += [entry["direction"], f"{entry['max_shift']}px{unit}"]
-        if entry.get("max_step") not in (None, entry["max_shift"]):
-            parts.append(f"steps_to_{entry['max_step']}")
-    if not entry.get("normalise", True):
+    parts = [entry.mode, entry.images]
+    if isinstance(entry, Shifts):
+        unit = "" if entry.pixel_divide == 1 else f"_by_1_{entry.pixel_divide}"
+        parts += [entry.direction, f"{entry.max_shift}px{unit}"]
+        if entry.max_step not in (None, entry.max_shift):
+            parts.append(f"steps_to_{entry.max_step}")
+    if not entry.normalise:
         parts.append("not_normalised")
-    if entry.get("resize") == "pil":
+    if entry.rounds_to_8_bits:
         parts.append("resized_in_8_bits")
     return ".".join(parts)
 

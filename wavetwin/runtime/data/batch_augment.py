@@ -12,13 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wavetwin.runtime.data.transforms import CROP_ATTEMPTS, CROP_RATIO, CROP_SCALE, fit
+from wavetwin.ir.augmentations import AUGMENTATIONS, CROP_ATTEMPTS
+from wavetwin.runtime.data.transforms import CROP_RATIO, CROP_SCALE, fit, named_transform
 from wavetwin.runtime.process.random_streams import named_generator
 
 __all__ = ["BatchAugment", "random_windows", "resample_windows"]
-
-_COLUMNS = {"none": 0, "pad_crop": 2, "pad_crop_flip": 3, "crop_flip": 4 * CROP_ATTEMPTS + 1}
-"""Uniform numbers that an image needs."""
 
 
 class BatchAugment:
@@ -34,9 +32,9 @@ class BatchAugment:
             epoch: counted from 0.
             num_images: of the source, whichever of them train.
         """
-        self.name, self.size = name, size
+        self._row, self.size = AUGMENTATIONS[name], size
         generator = named_generator(seed, "augmentation", epoch)
-        self._uniform = torch.rand(num_images, _COLUMNS[name], generator=generator)
+        self._uniform = torch.rand(num_images, self._row.num_uniform, generator=generator)
 
     def __call__(self, images: Tensor, indices: Tensor, maximum: int) -> Tensor:
         """Return float images in [0, 1] of (batch, channels, size, size).
@@ -48,20 +46,31 @@ class BatchAugment:
         """
         # In float32 the product of a number just below 1 and a bound may round up to the bound.
         uniform = self._uniform[indices].double()
-        if self.name == "crop_flip":
-            windows = random_windows(images.shape[-2], images.shape[-1], uniform[:, :-1])
-            values = images.to(torch.float32) / maximum
-            return _flip(resample_windows(values, windows, self.size), uniform[:, -1])
+        if self._row.crop is not None and self._row.crop.resizes:
+            return self._change(images.to(torch.float32) / maximum, uniform)
         if images.shape[-2:] == (self.size, self.size):
             # Moving bytes about is cheaper, and the result is the same to the last bit.
-            return self._move(images, uniform).to(torch.float32) / maximum
-        return self._move(fit(images.to(torch.float32) / maximum, self.size), uniform)
+            return self._change(images, uniform).to(torch.float32) / maximum
+        return self._change(fit(images.to(torch.float32) / maximum, self.size), uniform)
 
-    def _move(self, images: Tensor, uniform: Tensor) -> Tensor:
-        if self.name == "none":
-            return images
-        cropped = _pad_crop(images, uniform[:, 0], uniform[:, 1])
-        return _flip(cropped, uniform[:, 2]) if self.name == "pad_crop_flip" else cropped
+    def _change(self, images: Tensor, uniform: Tensor) -> Tensor:
+        crop = self._row.crop
+        if crop is not None:
+            numbers = uniform[:, : crop.num_uniform]
+            images = named_transform(crop.batch)(images, self.size, numbers)
+        return _flip(images, uniform[:, -1]) if self._row.flips else images
+
+
+def random_resized_crops(images: Tensor, size: int, uniform: Tensor) -> Tensor:
+    """Return a window of random area and ratio of each float image, at (size, size).
+
+    Args:
+        images: float32 (batch, channels, height, width).
+        size: height and width of the results.
+        uniform: as of `random_windows`.
+    """
+    windows = random_windows(images.shape[-2], images.shape[-1], uniform)
+    return resample_windows(images, windows, size)
 
 
 def random_windows(height: int, width: int, uniform: Tensor) -> Tensor:
@@ -140,9 +149,15 @@ def _weights(start: Tensor, length: Tensor, stored: int, size: int) -> Tensor:
     return weights / weights.sum(-1, keepdim=True)
 
 
-def _pad_crop(images: Tensor, top: Tensor, left: Tensor) -> Tensor:
-    """Return windows of the images' size, from images with a black margin of an eighth of it."""
-    size = images.shape[-1]
+def pad_crops(images: Tensor, size: int, uniform: Tensor) -> Tensor:
+    """Return windows of the images' size, from images with a black margin of an eighth of it.
+
+    Args:
+        images: (batch, channels, size, size), of any type.
+        size: theirs.
+        uniform: float64 (batch, 2): where the windows begin, in [0, 1).
+    """
+    top, left = uniform.unbind(1)
     margin = max(1, size // 8)
     padded = functional.pad(images, (margin,) * 4)
     every = padded.unfold(2, size, 1).unfold(3, size, 1)

@@ -7,12 +7,16 @@ an image's crop depends on nothing but its own seed.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
+from pkgutil import resolve_name
 from random import Random
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wavetwin.ir.augmentations import AUGMENTATIONS, CROP_ATTEMPTS
 from wavetwin.runtime.data.eight_bits import resize_in_8_bits
 
 __all__ = ["augment", "fit", "five_crops", "resize"]
@@ -21,7 +25,6 @@ CROP_SCALE = (0.08, 1.0)
 """Share of the area that a random crop takes; with CROP_RATIO as torchvision's RandomResizedCrop
 and the published models."""
 CROP_RATIO = (3 / 4, 4 / 3)
-CROP_ATTEMPTS = 10
 
 _WHOLE = 8
 """A resized image of so many crops is made whole; of a longer one the crop alone is computed."""
@@ -124,15 +127,22 @@ def augment(image: Tensor, name: str, size: int, random: Random) -> Tensor:
     Padded crops first fit the image to `size`, then cut `size` from it with a margin of an eighth
     of `size` in black (4 pixels at 32).
     """
-    if name == "none":
-        return fit(image, size)
-    if name == "crop_flip":
-        return _flip(_random_resized_crop(image, size, random), random)
-    cropped = _pad_crop(fit(image, size), size, random)
-    return _flip(cropped, random) if name == "pad_crop_flip" else cropped
+    row = AUGMENTATIONS[name]
+    if row.crop is None or not row.crop.resizes:
+        image = fit(image, size)
+    if row.crop is not None:
+        image = named_transform(row.crop.image)(image, size, random)
+    return _flip(image, random) if row.flips else image
 
 
-def _random_resized_crop(image: Tensor, size: int, random: Random) -> Tensor:
+@cache
+def named_transform(name: str) -> Callable[..., Tensor]:
+    """Return the function of a dotted name."""
+    return resolve_name(name)
+
+
+def random_resized_crop(image: Tensor, size: int, random: Random) -> Tensor:
+    """Return a window of random area and ratio at (size, size)."""
     top, left, height, width = _random_window(image.shape[-2], image.shape[-1], random)
     return resize(image[..., top : top + height, left : left + width], size, size)
 
@@ -157,7 +167,8 @@ def _random_window(height: int, width: int, random: Random) -> tuple[int, int, i
     return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
 
 
-def _pad_crop(image: Tensor, size: int, random: Random) -> Tensor:
+def pad_crop(image: Tensor, size: int, random: Random) -> Tensor:
+    """Return a window of (size, size) of an image of that size with a black margin of an eighth."""
     margin = max(1, size // 8)
     padded = functional.pad(image, (margin,) * 4)
     top, left = _below(random, 2 * margin + 1), _below(random, 2 * margin + 1)

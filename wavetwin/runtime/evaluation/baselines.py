@@ -10,6 +10,8 @@ __all__ = [
     "ALEXNET_ERRORS",
     "ALEXNET_SOURCE",
     "CORRUPTIONS",
+    "CORRUPTION_SETS",
+    "PERTURBATION_SETS",
     "PUBLISHED_ERRORS",
     "PUBLISHED_FLIP_RATES",
     "PUBLISHED_SOURCE",
@@ -42,6 +44,8 @@ and Perturbations, ICLR 2019, arXiv:1903.12261)."""
 
 CORRUPTIONS = tuple(ALEXNET_ERRORS)
 """The fifteen of ImageNet-C; its four further ones are scored, and no part of mCE."""
+
+CORRUPTION_SETS = tuple(f"{name}/{severity}" for name in CORRUPTIONS for severity in SEVERITIES)
 
 PUBLISHED_SOURCE = "AI of the published classifiers"
 PUBLISHED_ERRORS = {
@@ -76,3 +80,6 @@ PUBLISHED_FLIP_RATES = {
 }
 """Flip rates of `AI` between consecutive frames of ImageNet-P (wcnn_classifiers.json, ImageNetP,
 step 1). There are none of the two noises."""
+
+PERTURBATION_SETS = tuple(sorted({*PUBLISHED_FLIP_RATES, "gaussian_noise", "shot_noise"}))
+"""The ten of ImageNet-P."""

@@ -18,6 +18,7 @@ from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.evaluation.baselines import (
     ALEXNET_ERRORS,
     ALEXNET_SOURCE,
+    CORRUPTION_SETS,
     CORRUPTIONS,
     PUBLISHED_ERRORS,
     SEVERITIES,
@@ -60,7 +61,7 @@ def evaluate_corruptions(run: Evaluation) -> Evaluated:
             not all of them.
     """
     num_classes = run.data.plan.data.num_classes
-    found = run.on_all(lambda: corruption_sets(run.entry, run.data_root, num_classes))
+    found = run.on_all(lambda: corruption_sets(run.files_entry, run.data_root, num_classes))
     sets = {name: _score(run, name, each) for name, each in found.items()}
     has_arrays = any(isinstance(each, NpyImages) for each in found.values())
     return _finish(run, sets, is_imagenet=not has_arrays)
@@ -80,7 +81,7 @@ def _score(run: Evaluation, name: str, images: CorruptedSet) -> _Scored:
     def measure(images: Tensor, labels: Tensor) -> Table:
         return {"wrong": predictions(run.predict(images), labels)["top1_wrong"]}
 
-    label = f"{run.entry.root}/{name}"
+    label = f"{run.files_entry.root}/{name}"
     table = run.collect(
         lambda x: fit(x, run.size, run.entry.resize), measure, data=data, split="test", label=label
     )
@@ -99,8 +100,7 @@ def _score(run: Evaluation, name: str, images: CorruptedSet) -> _Scored:
 
 
 def _finish(run: Evaluation, sets: Mapping[str, _Scored], *, is_imagenet: bool) -> Evaluated:
-    wanted = [f"{name}/{severity}" for name in CORRUPTIONS for severity in SEVERITIES]
-    missing = [name for name in wanted if name not in sets]
+    missing = [name for name in CORRUPTION_SETS if name not in sets]
     combinations = {"mean_top1_error": dict.fromkeys(sets, 1 / len(sets))}
     # The published baselines are of ImageNet-C; of CIFAR-10-C there is none but another model's.
     has_baseline = is_imagenet or run.baseline is not None

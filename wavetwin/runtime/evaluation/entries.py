@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
 from torch import nn
 
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import Evaluation as Entry
+from wavetwin.ir.evaluations import OneCrop, Split
 from wavetwin.runtime.data import ExperimentData
-from wavetwin.runtime.evaluation.corruptions import evaluate_corruptions
-from wavetwin.runtime.evaluation.crops import evaluate_one_crop, evaluate_ten_crops
 from wavetwin.runtime.evaluation.per_image import Baseline, Evaluated, Evaluation, describe
-from wavetwin.runtime.evaluation.perturbations import evaluate_perturbations
 from wavetwin.runtime.evaluation.scores_file import ScoresFile
-from wavetwin.runtime.evaluation.shifts import evaluate_shifts
-from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.processes import ALONE, Processes
 
 __all__ = [
-    "MODES",
     "Baseline",
     "Evaluated",
     "ScoresFile",
@@ -32,18 +28,9 @@ __all__ = [
     "summarise",
 ]
 
-MODES: dict[str, Callable[[Evaluation], Evaluated]] = {
-    "one_crop": evaluate_one_crop,
-    "ten_crops": evaluate_ten_crops,
-    "shifts": evaluate_shifts,
-    "corruptions": evaluate_corruptions,
-    "perturbations": evaluate_perturbations,
-}
-"""By the name in the spec."""
-
 
 def evaluate_entry(
-    entry: EvaluationPlan,
+    entry: Entry,
     model: nn.Module,
     data: ExperimentData,
     device: torch.device,
@@ -78,7 +65,7 @@ def evaluate_entry(
 def score_one_crop(
     model: nn.Module,
     data: ExperimentData,
-    split: str,
+    split: Split,
     device: torch.device,
     processes: Processes = ALONE,
     *,
@@ -93,17 +80,7 @@ def score_one_crop(
         RunError: the split has no images, one is damaged, or the network's output is not a finite
             number; on all processes alike.
     """
-    entry = EvaluationPlan(
-        mode="one_crop",
-        split=split,
-        direction=None,
-        max_shift=None,
-        pixel_divide=None,
-        metric=None,
-        max_step=None,
-        root=None,
-        normalise=True,
-    )
+    entry = OneCrop(split=split)
     run = Evaluation(
         entry,
         model,
@@ -119,15 +96,10 @@ def score_one_crop(
 
 
 def _evaluate(run: Evaluation) -> Evaluated:
-    mode = MODES.get(run.entry.mode)
-    if mode is None:
-        raise RunError(
-            f"evaluation mode '{run.entry.mode}' is not known to this version",
-            f"known: {', '.join(MODES)}",
-        )
+    evaluate: Callable[[Evaluation], Evaluated] = resolve_name(run.entry.function)
     run.model.eval()
     with torch.inference_mode():
-        found = mode(run)
+        found = evaluate(run)
     # Machines of another kind may round the last bit of a mean in another way.
     scores, intervals = run.processes.from_first((found.scores, found.intervals))
     return replace(found, scores=scores, intervals=intervals, limit_batches=run.data.limit_batches)

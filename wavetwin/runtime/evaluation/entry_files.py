@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
-from wavetwin.ir.plan import DataPlan, EvaluationPlan
+from wavetwin.ir.evaluations import Evaluation, FilesEvaluation
+from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
 from wavetwin.runtime.data.class_order import number_classes
@@ -37,7 +39,7 @@ CorruptedSet = Path | NpyImages
 
 
 def entry_fingerprint(
-    entry: EvaluationPlan, data: ExperimentData, data_root: Path | None
+    entry: Evaluation, data: ExperimentData, data_root: Path | None
 ) -> str | None:
     """Return the SHA-256 over names and sizes that evaluating the entry now would record.
 
@@ -46,22 +48,30 @@ def entry_fingerprint(
     Raises:
         RunError: files are missing, or their classes are not the model's.
     """
-    match entry.mode:
-        case "corruptions":
-            sets = corruption_sets(entry, data_root, data.plan.data.num_classes)
-            return combined_fingerprint(
-                {
-                    name: (
-                        list_corrupted(each, data) if isinstance(each, Path) else each
-                    ).fingerprint
-                    for name, each in sets.items()
-                }
-            )
-        case "perturbations":
-            found = perturbation_videos(entry, data, data_root)
-            return combined_fingerprint({name: videos_digest(each) for name, each in found.items()})
-        case _:
-            return None
+    if not isinstance(entry, FilesEvaluation):
+        return None
+    return resolve_name(entry.fingerprint)(entry, data, data_root)
+
+
+def corruptions_fingerprint(
+    entry: FilesEvaluation, data: ExperimentData, data_root: Path | None
+) -> str:
+    """Return `entry_fingerprint` of corrupted images."""
+    sets = corruption_sets(entry, data_root, data.plan.data.num_classes)
+    return combined_fingerprint(
+        {
+            name: (list_corrupted(each, data) if isinstance(each, Path) else each).fingerprint
+            for name, each in sets.items()
+        }
+    )
+
+
+def perturbations_fingerprint(
+    entry: FilesEvaluation, data: ExperimentData, data_root: Path | None
+) -> str:
+    """Return `entry_fingerprint` of perturbation videos."""
+    found = perturbation_videos(entry, data, data_root)
+    return combined_fingerprint({name: videos_digest(each) for name, each in found.items()})
 
 
 def combined_fingerprint(sets: Mapping[str, str]) -> str:
@@ -71,7 +81,7 @@ def combined_fingerprint(sets: Mapping[str, str]) -> str:
 
 
 def corruption_sets(
-    entry: EvaluationPlan, data_root: Path | None, num_classes: int | None = None
+    entry: FilesEvaluation, data_root: Path | None, num_classes: int | None = None
 ) -> dict[str, CorruptedSet]:
     """Return the images of each `<corruption>/<severity>` that is there, in order.
 
@@ -106,7 +116,7 @@ def list_corrupted(folder: Path, data: ExperimentData) -> FileList:
 
 
 def perturbation_videos(
-    entry: EvaluationPlan, data: ExperimentData, data_root: Path | None
+    entry: FilesEvaluation, data: ExperimentData, data_root: Path | None
 ) -> dict[str, list[Video]]:
     """Return the videos of each perturbation that is there, in order.
 
@@ -145,14 +155,13 @@ def class_numbers(
     return number_classes(folder, names, known, data.num_classes, OFFICIAL_NAMES.get(data.dataset))
 
 
-def _entry_folder(entry: EvaluationPlan, data_root: Path | None) -> Path:
+def _entry_folder(entry: FilesEvaluation, data_root: Path | None) -> Path:
     """Return the folder of an entry's own images.
 
     Raises:
         RunError: no data root is known, or the folder is not there.
     """
     root, name = find_data_root(data_root), entry.root
-    assert name is not None
     if root is None:
         raise RunError(f"no data root is known, and '{name}' is read from disk", ROOT_REMEDY)
     if not is_folder(root / name):

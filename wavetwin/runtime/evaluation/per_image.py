@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import Evaluation as Entry
+from wavetwin.ir.evaluations import FilesEvaluation, SplitEvaluation
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.evaluation.intervals import mean_intervals
 from wavetwin.runtime.process.errors import RunError
@@ -70,7 +71,7 @@ class Baseline:
 class Evaluation:
     """One entry, on this process: its model, its images, and the other processes."""
 
-    entry: EvaluationPlan
+    entry: Entry
     model: nn.Module
     data: ExperimentData
     device: torch.device
@@ -95,9 +96,16 @@ class Evaluation:
         return self.data.plan.batch_size
 
     @property
+    def files_entry(self) -> FilesEvaluation:
+        """The entry, where it has images of its own."""
+        assert isinstance(self.entry, FilesEvaluation), self.entry
+        return self.entry
+
+    @property
     def split(self) -> str:
         """Which images, where they are those of the data set."""
-        return self.entry.split or "test"
+        assert isinstance(self.entry, SplitEvaluation), self.entry
+        return self.entry.split
 
     def finish(
         self, columns: Mapping[str, Tensor], table: Table, no_rates: tuple[str, ...] = ()
@@ -248,18 +256,9 @@ def score_means(
     return scores, {name: list(ends) for name, ends in zip(columns, found, strict=True)}
 
 
-def describe(entry: EvaluationPlan) -> str:
+def describe(entry: Entry) -> str:
     """Return a label of an entry for people."""
-    parts = [entry.mode.replace("_", " "), entry.root or entry.split or "test"]
-    if entry.mode == "shifts":
-        unit = f"/{entry.pixel_divide}" if entry.pixel_divide not in (None, 1) else ""
-        parts += [str(entry.direction), str(entry.metric).replace("_", " ")]
-        parts.append(f"up to {entry.max_shift} px{unit and f' by 1{unit} px'}")
-    if not entry.normalise:
-        parts.append("not normalised")
-    if entry.resize == "pil":
-        parts.append("resized in 8 bits")
-    return ", ".join(parts)
+    return entry.describe()
 
 
 def join_tables(pieces: Sequence[Table]) -> Table:

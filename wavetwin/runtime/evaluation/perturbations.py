@@ -51,7 +51,7 @@ def evaluate_perturbations(run: Evaluation) -> Evaluated:
     """
 
     def look() -> dict[str, list[Video]]:
-        found = perturbation_videos(run.entry, run.data, run.data_root)
+        found = perturbation_videos(run.files_entry, run.data, run.data_root)
         for videos in found.values():
             check_decoder(videos)
         return found
@@ -115,7 +115,7 @@ def _score(run: Evaluation, name: str, videos: Sequence[Video]) -> _Scored:
     wanted = sum(len(group) for group in groups)
     table = join_tables(run.together(lambda: _own_part(run, name, videos, groups)))
     if not table:
-        raise RunError(f"no video of {run.entry.root}/{name} could be read")
+        raise RunError(f"no video of {run.files_entry.root}/{name} could be read")
     order = table["positions"].argsort()
     table = {column: values[order] for column, values in table.items()}
     names = [videos[index].name for index in table["positions"].tolist()]
@@ -132,7 +132,7 @@ def _own_part(
 ) -> Table:
     own, mine = _Own(), groups[run.processes.rank :: run.processes.count]
     is_shown = run.is_shown and run.processes.is_first
-    report = ProgressReport(f"{run.entry.root}/{name}", len(mine)) if is_shown else None
+    report = ProgressReport(f"{run.files_entry.root}/{name}", len(mine)) if is_shown else None
     channels = run.data.plan.data.channels
     with report or nullcontext():
         for group in read_videos(videos, mine, channels, run.data.workers):

@@ -8,6 +8,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from wavetwin.files.json_form import FormError, check_form
 from wavetwin.files.json_text import parse_json
+from wavetwin.ir.evaluations import EVALUATIONS, Corruptions, Shifts
 
 __all__ = ["Record", "check_scores_of_weights", "parse_scores", "read_records"]
 
@@ -15,25 +16,11 @@ Record = dict[str, Any]
 """One record of scores.json, held against `ScoreRecord` when it was read."""
 
 
-class ScoredEntry(TypedDict):
-    """An entry of the evaluation suite, without the fields that its mode does not have."""
-
-    mode: str
-    split: NotRequired[str | None]
-    direction: NotRequired[str | None]
-    max_shift: NotRequired[int | None]
-    pixel_divide: NotRequired[int]
-    max_step: NotRequired[int | None]
-    metric: NotRequired[str | None]
-    root: NotRequired[str | None]
-    normalise: NotRequired[bool]
-    resize: NotRequired[str]
-
-
 class ScoreRecord(TypedDict):
     """The scores of one entry, and what they are of: records of earlier versions have less of it."""
 
-    entry: ScoredEntry
+    entry: dict[str, Any]
+    """Of the evaluation suite, without the fields that are None."""
     scores: dict[str, Any]
     intervals: NotRequired[dict[str, Any] | None]
     predictions: NotRequired[str | None]
@@ -83,47 +70,6 @@ class ScoresFile(TypedDict):
     scores: list[ScoreRecord]
 
 
-class ErrorRates(TypedDict):
-    """Of one crop and of ten."""
-
-    top1_error: float
-    top5_error: float
-
-
-class FlipRates(TypedDict):
-    """Of shifts, by their step."""
-
-    flip_rate: dict[str, float]
-    mean_flip_rate: float
-
-
-class Divergences(TypedDict):
-    """Of shifts: by the shift, or by both shifts where images move in both directions."""
-
-    kl_divergence: list[float] | list[list[float]]
-
-
-class CorruptionErrors(TypedDict):
-    """Of corruptions, by their severity."""
-
-    top1_error: NotRequired[dict[str, dict[str, float]]]
-
-
-class PerturbationRates(TypedDict):
-    """Of perturbations."""
-
-    flip_rate: NotRequired[dict[str, float]]
-
-
-_SCORES: dict[str, Any] = {
-    "one_crop": ErrorRates,
-    "ten_crops": ErrorRates,
-    "corruptions": CorruptionErrors,
-    "perturbations": PerturbationRates,
-}
-"""By the mode; shifts have one of two measures."""
-
-
 def read_records(file: Path) -> list[Record]:
     """Return the records of a scores file, the oldest first; none where there is no file.
 
@@ -161,19 +107,20 @@ def check_scores_of_weights(record: Record, number: int) -> None:
 
 
 def _check_record(record: Record, at: str) -> None:
-    entry, scores, inside = record["entry"], record["scores"], f"{at}.scores"
-    mode = entry["mode"]
-    check_form(scores, _SCORES.get(mode, dict[str, Any]), inside)
-    if mode == "shifts":
+    entry = EVALUATIONS.read(record["entry"], fills=True, at=f"{at}.entry")
+    scores, inside = record["scores"], f"{at}.scores"
+    check_form(scores, entry.scores_form, inside)
+    if isinstance(entry, Shifts):
         for name in ("direction", "max_shift"):
-            if entry.get(name) is None:
+            if record["entry"].get(name) is None:
                 raise FormError(f"{at}.entry.{name} is missing")
-        if entry.get("pixel_divide", 1) < 1:
+        if entry.pixel_divide < 1:
             raise FormError(f"{at}.entry.pixel_divide: 1 or more is needed")
-        check_form(scores, Divergences if "kl_divergence" in scores else FlipRates, inside)
-        _check_steps(scores.get("flip_rate", {}), f"{inside}.flip_rate")
-        _check_grid(scores.get("kl_divergence", [0.0]), f"{inside}.kl_divergence")
-    if mode == "corruptions":
+        if entry.measure.compares_steps:
+            _check_steps(scores[entry.metric], f"{inside}.{entry.metric}")
+        else:
+            _check_grid(scores[entry.metric], f"{inside}.{entry.metric}")
+    if isinstance(entry, Corruptions):
         for name, errors in scores.get("top1_error", {}).items():
             _check_steps(errors, f"{inside}.top1_error.{name}")
     for name, ends in (record.get("intervals") or {}).items():

@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,9 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from wavetwin.files.json_form import FormError
-from wavetwin.ir.plan import EvaluationPlan, TrainingPlan
+from wavetwin.ir.evaluations import Evaluation
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.ir.section import declaration_of, declared_fields
 from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.data.class_record import check_class_order
@@ -160,7 +161,7 @@ class ScoresFile:
         self._info["weights"] = digest
         self._info["launch"] = launch_info(processes.count)
 
-    def has(self, entry: EvaluationPlan) -> bool:
+    def has(self, entry: Evaluation) -> bool:
         """Return whether the entry was scored with the same weights, data, files and build.
 
         Scores without damaged images do not count where these stop an evaluation. The files of an
@@ -188,7 +189,7 @@ class ScoresFile:
             return False
         return any(record.get("files") == files for record in found)
 
-    def add(self, entry: EvaluationPlan, evaluated: Evaluated) -> None:
+    def add(self, entry: Evaluation, evaluated: Evaluated) -> None:
         """Add the record of an entry, and the file of its per-image table; after `load_weights`.
 
         Raises:
@@ -203,7 +204,7 @@ class ScoresFile:
 
 
 def add_record(
-    file: Path, entry: EvaluationPlan, evaluated: Evaluated, info: Mapping[str, Any]
+    file: Path, entry: Evaluation, evaluated: Evaluated, info: Mapping[str, Any]
 ) -> Record:
     """Add one record to a scores file, made where there is none, and return it.
 
@@ -303,11 +304,19 @@ def data_info(data: ExperimentData) -> dict[str, Any]:
     return {"data": data.fingerprint, "limit_batches": data.limit_batches}
 
 
-def entry_key(entry: EvaluationPlan) -> dict[str, Any]:
+def entry_key(entry: Evaluation) -> dict[str, Any]:
     """Return an entry as records name it: without the fields that its mode does not have."""
-    values = {name: value for name, value in asdict(entry).items() if value is not None}
-    # Records of before the field are of its default, and are named alike.
-    return {name: value for name, value in values.items() if (name, value) != ("resize", "float")}
+    # Records of before a field are of its default, and are named alike.
+    later = {
+        each.name: each.default
+        for each in declared_fields(type(entry))
+        if declaration_of(each).is_later
+    }
+    return {
+        name: value
+        for name, value in entry.to_json().items()
+        if value is not None and not (name in later and value == later[name])
+    }
 
 
 def _epoch_of(file: Path) -> int:

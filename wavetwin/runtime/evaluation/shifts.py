@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from wavetwin.ir.evaluations import Shifts
 from wavetwin.runtime.data.eight_bits import resize_in_8_bits
 from wavetwin.runtime.data.transforms import fit, resize
 from wavetwin.runtime.evaluation.metrics import divergence_from_first, flip_shares
@@ -25,12 +26,11 @@ Position = tuple[int, int]
 def evaluate_shifts(run: Evaluation) -> Evaluated:
     """Return flip rates at each step, or the Kullback-Leibler divergence at each shift."""
     entry, size = run.entry, run.size
-    assert entry.max_shift is not None
-    divide = entry.pixel_divide or 1
-    moves = entry.max_shift * divide
-    grid = shift_positions(entry.direction or "horizontal", moves)
+    assert isinstance(entry, Shifts), entry
+    divide, moves = entry.pixel_divide, entry.num_steps
+    grid = shift_positions(entry.direction, moves)
     positions = [position for row in grid for position in row]
-    is_divergence = entry.metric == "kl_divergence"
+    is_divergence = not entry.measure.compares_steps
 
     def measure(images: Tensor, labels: Tensor) -> Table:
         parts: list[Tensor] = []
@@ -56,7 +56,8 @@ def evaluate_shifts(run: Evaluation) -> Evaluated:
     table = run.collect(lambda x: fit(x, large, entry.resize), measure, batch_size=few)
     if is_divergence:
         return _divergences(run, table)
-    return _flip_rates(run, table, min(entry.max_step or entry.max_shift, moves))
+    assert entry.max_step is not None, entry
+    return _flip_rates(run, table, min(entry.max_step, moves))
 
 
 def shift_positions(direction: str, moves: int) -> list[list[Position]]:
@@ -84,7 +85,7 @@ def _predict_windows(
     windows = torch.stack(
         [images[..., top : top + side, left : left + side] for top, left in positions], dim=1
     )
-    change = resize_in_8_bits if run.entry.resize == "pil" else resize
+    change = resize_in_8_bits if run.entry.rounds_to_8_bits else resize
     logits = run.predict(change(windows.flatten(0, 1), run.size, run.size))
     return logits.reshape(len(images), len(positions), -1)
 

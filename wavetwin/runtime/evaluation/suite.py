@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from wavetwin.ir.plan import EvaluationPlan
+from wavetwin.ir.evaluations import Evaluation
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.evaluation.entries import Baseline, Evaluated, evaluate_entry, summarise
 from wavetwin.runtime.evaluation.per_image import describe
@@ -20,14 +20,14 @@ __all__ = ["evaluate_suite"]
 
 
 def evaluate_suite(
-    entries: Sequence[EvaluationPlan],
+    entries: Sequence[Evaluation],
     model: nn.Module,
     data: ExperimentData,
     device: torch.device,
-    add: Callable[[EvaluationPlan, Evaluated], object],
+    add: Callable[[Evaluation, Evaluated], object],
     processes: Processes = ALONE,
     *,
-    has: Callable[[EvaluationPlan], bool] | None = None,
+    has: Callable[[Evaluation], bool] | None = None,
     data_root: Path | None = None,
     baselines: Sequence[Baseline | None] | None = None,
     say: Callable[[str], None] | None = None,

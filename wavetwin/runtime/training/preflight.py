@@ -215,8 +215,7 @@ def _check_space(
 ) -> Finding:
     counts = graph.parameters
     weights = _FLOAT_BYTES * (counts.total + counts.buffers)
-    copies = 2 if plan.optimizer.name == "adamw" else 1
-    state = weights + copies * _FLOAT_BYTES * counts.trainable
+    state = weights + plan.optimizer.num_averages * _FLOAT_BYTES * counts.trainable
     snapshots = plan.epochs // plan.checkpoint_every
     needed = _STATES_AT_ONCE * state + snapshots * weights
     location = _nearest_existing(runs_folder(folder, arguments.runs))

@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, cast
 
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.compiler.schema.declared import KindModel, given, kind_of
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.datasets import DATASETS, VALIDATION_BESIDE
-
-_OPTIMIZER_FIELDS = {"momentum": ("sgd",), "nesterov": ("sgd",), "betas": ("adamw",)}
-_SCHEDULE_FIELDS = {
-    "step_epochs": ("step",),
-    "milestones": ("milestones",),
-    "gamma": ("step", "milestones", "plateau"),
-    "patience": ("plateau",),
-}
-_EVALUATION_FIELDS = {
-    "split": ("one_crop", "ten_crops", "shifts"),
-    "direction": ("shifts",),
-    "max_shift": ("shifts",),
-    "pixel_divide": ("shifts",),
-    "metric": ("shifts",),
-    "max_step": ("shifts",),
-    "root": ("perturbations", "corruptions"),
-}
+from wavetwin.ir.evaluations import SHIFT_METRICS, Shifts
+from wavetwin.ir.optimizers import OPTIMIZERS, Sgd
+from wavetwin.ir.schedules import SCHEDULES, Milestones, Schedule
+from wavetwin.ir.section import Kind, Kinds
 
 
-def _inapplicable(
-    context: CheckContext,
-    section: str,
-    chosen_by: str,
-    chosen: str,
-    values: object,
-    fields: dict[str, tuple[str, ...]],
-) -> Iterator[Diagnostic]:
+def _inapplicable(context: CheckContext, path: str, section: Kind) -> Iterator[Diagnostic]:
     """Report the fields that the chosen kind does not have."""
-    for name, kinds in fields.items():
-        if getattr(values, name) is not None and chosen not in kinds:
+    kind = kind_of(section)
+    kinds = cast("KindModel", section).kinds
+    for name in given(section):
+        with_field = kinds.with_field(name)
+        if kind.kind_name() not in with_field:
             yield context.conflict(
                 "field-does-not-apply",
-                f"{name} is a field of {join_texts(kinds, 'and')}, not of {chosen}",
-                [f"{section}.{name}", f"{section}.{chosen_by}"],
-                help=f"set {section}.{name} to null"
-                if not section.startswith("evaluation")
-                else f"remove {name}",
+                f"{name} is a field of {join_texts(with_field, 'and')}, not of {kind.kind_name()}",
+                [f"{path}.{name}", f"{path}.{kinds.tag}"],
+                help=f"remove {name}"
+                if any(part.isdecimal() for part in path.split("."))
+                else f"set {path}.{name} to null",
             )
+
+
+def _reads_kinds(path: str, kinds: Kinds[Any]) -> tuple[str, ...]:
+    return tuple(f"{path}.{name}" for name in (kinds.tag, *kinds.all_fields()))
 
 
 def num_validation_images(spec: ExperimentSpec) -> int:
@@ -99,10 +89,11 @@ def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
 @reads("data.dataset", "data.validation", "training.schedule.name")
 def check_plateau(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A plateau is one of the validation loss."""
-    if spec.training.schedule.name == "plateau" and num_validation_images(spec) == 0:
+    schedule = cast("type[Schedule]", kind_of(spec.training.schedule))
+    if schedule.follows_loss and num_validation_images(spec) == 0:
         yield context.conflict(
             "no-validation-images",
-            "the schedule plateau follows the validation loss, and no images are held out",
+            f"the schedule {schedule.name} follows the validation loss, and no images are held out",
             ["data.validation", "training.schedule.name"],
             help="set data.validation above 0, or choose another schedule",
             default_values={"data.validation": 0},
@@ -115,7 +106,7 @@ def check_validation_split(spec: ExperimentSpec, context: CheckContext) -> Itera
     if num_validation_images(spec):
         return
     for position, entry in enumerate(spec.evaluation):
-        if entry.split == "validation":
+        if given(entry).get("split") == "validation":
             yield context.conflict(
                 "no-validation-images",
                 "the evaluation asks for the validation images, and none are held out",
@@ -140,14 +131,13 @@ def check_accumulate(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
         )
 
 
-@reads("training.optimizer.name", *(f"training.optimizer.{name}" for name in _OPTIMIZER_FIELDS))
+@reads(*_reads_kinds("training.optimizer", OPTIMIZERS))
 def check_optimizer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The optimiser's fields are its own."""
     optimizer = spec.training.optimizer
-    yield from _inapplicable(
-        context, "training.optimizer", "name", optimizer.name, optimizer, _OPTIMIZER_FIELDS
-    )
-    if optimizer.name == "sgd" and optimizer.nesterov and optimizer.momentum == 0:
+    yield from _inapplicable(context, "training.optimizer", optimizer)
+    values = given(optimizer)
+    if kind_of(optimizer) is Sgd and values.get("nesterov") and values.get("momentum") == 0:
         yield context.conflict(
             "nesterov-without-momentum",
             "nesterov looks ahead along the momentum, which is 0",
@@ -156,18 +146,15 @@ def check_optimizer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Dia
         )
 
 
-@reads(
-    "training.schedule.name",
-    *(f"training.schedule.{name}" for name in _SCHEDULE_FIELDS),
-)
+@reads(*_reads_kinds("training.schedule", SCHEDULES))
 def check_schedule(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The schedule's fields are its own; milestones increase."""
-    schedule = spec.training.schedule
-    section = "training.schedule"
-    yield from _inapplicable(context, section, "name", schedule.name, schedule, _SCHEDULE_FIELDS)
-    if schedule.name != "milestones":
+    schedule, section = spec.training.schedule, "training.schedule"
+    yield from _inapplicable(context, section, schedule)
+    if kind_of(schedule) is not Milestones:
         return
-    if schedule.milestones is None:
+    milestones: tuple[int, ...] | None = given(schedule).get("milestones")
+    if milestones is None:
         yield context.conflict(
             "milestones-missing",
             "the schedule milestones needs its milestones",
@@ -175,9 +162,7 @@ def check_schedule(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diag
             help="add milestones: [30, 60]",
         )
         return
-    for index, (before, after) in enumerate(
-        zip(schedule.milestones, schedule.milestones[1:], strict=False)
-    ):
+    for index, (before, after) in enumerate(pairwise(milestones)):
         if after <= before:
             yield context.conflict(
                 "milestones-do-not-increase",
@@ -206,11 +191,14 @@ def check_evaluation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
     """An entry's fields are those of its mode."""
     for position, entry in enumerate(spec.evaluation):
         section = f"evaluation.{position}"
-        yield from _inapplicable(context, section, "mode", entry.mode, entry, _EVALUATION_FIELDS)
-        if entry.metric == "kl_divergence" and entry.max_step is not None:
+        yield from _inapplicable(context, section, entry)
+        values = given(entry)
+        metric = SHIFT_METRICS.get(values.get("metric", ""))
+        if metric is not None and not metric.compares_steps and "max_step" in values:
+            others = [each.name for each in SHIFT_METRICS.values() if each.compares_steps]
             yield context.conflict(
                 "field-does-not-apply",
-                "max_step is a field of flip_rate, not of kl_divergence",
+                f"max_step is a field of {join_texts(others, 'and')}, not of {metric.name}",
                 [f"{section}.max_step", f"{section}.metric"],
                 help="remove max_step",
             )
@@ -225,19 +213,26 @@ def check_evaluation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
 )
 def check_max_step(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Frames that are compared exist."""
+    defaults = Shifts()
     for position, entry in enumerate(spec.evaluation):
-        if entry.mode != "shifts" or entry.max_step is None:
+        values = given(entry)
+        if kind_of(entry) is not Shifts or "max_step" not in values:
             continue
-        max_shift, divide = entry.max_shift or 8, entry.pixel_divide or 1
-        if entry.max_step > max_shift * divide:
+        max_step: int = values["max_step"]
+        max_shift: int = values.get("max_shift", defaults.max_shift)
+        steps = max_shift * values.get("pixel_divide", defaults.pixel_divide)
+        if max_step > steps:
             section = f"evaluation.{position}"
             yield context.conflict(
                 "max-step-too-large",
-                f"frames {entry.max_step} steps apart do not exist: there are"
-                f" {max_shift * divide} steps in {max_shift} pixels",
+                f"frames {max_step} steps apart do not exist: there are"
+                f" {steps} steps in {max_shift} pixels",
                 [f"{section}.max_step", f"{section}.max_shift", f"{section}.pixel_divide"],
-                help=f"set max_step to {max_shift * divide} or less",
-                default_values={f"{section}.max_shift": 8, f"{section}.pixel_divide": 1},
+                help=f"set max_step to {steps} or less",
+                default_values={
+                    f"{section}.max_shift": defaults.max_shift,
+                    f"{section}.pixel_divide": defaults.pixel_divide,
+                },
             )
 
 

@@ -1,0 +1,135 @@
+"""Declared: the models of the sections that `ir` declares.
+
+How a model is trained and judged is declared once, in `ir.training` and `ir.evaluations`: the plan
+and the runtime have it from there, and so has the language. A section of several kinds takes the
+fields of them all; which of them belong to the kind that is chosen, the checks say.
+
+Type checkers see such a section of a spec as `ir` declares it. It is a model all the same: fields
+that nothing sets are None until the spec is resolved, and `kind_of` and `given` read it before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Annotated, Any, ClassVar, Literal, cast, get_args, get_type_hints
+
+import pydantic
+
+from wavetwin.compiler.schema.model import LATER, SpecModel
+from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_fields
+
+__all__ = ["KindModel", "choice_of", "given", "kind_of", "model_of", "model_of_kinds"]
+
+
+class KindModel(SpecModel):
+    """A section of several kinds; a field that the chosen kind does not have is None."""
+
+    kinds: ClassVar[Kinds[Any]]
+
+    def later_defaults(self) -> Mapping[str, Any]:
+        """Return the default that the chosen kind has for each later field."""
+        return {
+            each.name: each.default
+            for each in fields(kind_of(cast("Kind", self)))
+            if declaration_of(each).is_later
+        }
+
+
+def kind_of(section: Kind) -> type[Kind]:
+    """Return the kind that a section of a spec chooses."""
+    kinds = cast("KindModel", section).kinds
+    return kinds[getattr(section, kinds.tag)]
+
+
+def given(section: Kind) -> dict[str, Any]:
+    """Return the fields of a section of a spec that have a value, but for its kind."""
+    model = cast("KindModel", section)
+    values = {name: getattr(model, name) for name in type(model).model_fields}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and name != model.kinds.tag
+    }
+
+
+def model_of(name: str, section: type[Section], **inner: type[SpecModel]) -> type[SpecModel]:
+    """Return the model of a declared section; `inner` are those of its fields of several kinds."""
+    hints = get_type_hints(section)
+    made: dict[str, Any] = {}
+    for each in declared_fields(section):
+        if each.name in inner:
+            made[each.name] = (inner[each.name], pydantic.Field(default_factory=inner[each.name]))
+        else:
+            made[each.name] = _field(each, hints[each.name])
+    return _model(name, SpecModel, section.__doc__, made, declared=(section,))
+
+
+def model_of_kinds(
+    name: str, kinds: Kinds[Any], base: type[Kind], *, default: type[Kind] | None = None
+) -> type[KindModel]:
+    """Return the model of a section that has several kinds.
+
+    A field that all of them have with one default has it here, too; any other has none: resolve asks
+    the kind that is chosen.
+
+    Args:
+        name: of the model.
+        kinds: its kinds.
+        base: of all of them: says what the section is.
+        default: the kind where none is chosen; None: one has to be.
+    """
+    made: dict[str, Any] = {
+        kinds.tag: (
+            choice_of(kinds),
+            pydantic.Field() if default is None else pydantic.Field(default=default.kind_name()),
+        )
+    }
+    for field_name, declarations in kinds.all_fields().items():
+        with_field = kinds.with_field(field_name)
+        each = declarations[0]
+        annotation = get_type_hints(kinds[with_field[0]])[field_name]
+        if kinds.shares(field_name):
+            made[field_name] = _field(each, annotation)
+        else:
+            made[field_name] = _field(each, annotation, may_be_absent=True)
+    declared = tuple(kinds.values())
+    return _model(name, KindModel, base.__doc__, made, declared=declared, kinds=kinds)
+
+
+def choice_of(table: Mapping[str, object]) -> Any:
+    """Return the type of the names in a table."""
+    return Literal[tuple(table)]
+
+
+def _model(
+    name: str, base: type[Any], text: str | None, made: dict[str, Any], **attributes: object
+) -> type[Any]:
+    """Return a model of these fields, with class attributes."""
+    model = pydantic.create_model(name, __base__=base, __module__=__name__, __doc__=text, **made)
+    for key, value in attributes.items():
+        setattr(model, key, value)
+    return model
+
+
+def _field(each: Field[Any], annotation: Any, *, may_be_absent: bool = False) -> tuple[Any, Any]:
+    """Return a field's type and the rest, as `create_model` takes them."""
+    known = declaration_of(each)
+    limits: dict[str, Any] = dict(known.limits)
+    if known.items:
+        annotation = _with_items(annotation, known.items)
+        limits["strict"] = False
+    if known.is_later:
+        annotation = Annotated[annotation, LATER]
+    if may_be_absent:
+        annotation, limits["default"] = annotation | None, None
+    elif each.default is not MISSING:
+        limits["default"] = each.default
+    return annotation, pydantic.Field(**limits)
+
+
+def _with_items(annotation: Any, limits: Mapping[str, Any]) -> Any:
+    """Return the type of a list whose items have limits."""
+    item, *others = get_args(annotation)
+    limited = Annotated[item, pydantic.Field(**limits)]
+    return tuple[(limited, *(other if other is Ellipsis else limited for other in others))]

@@ -1,0 +1,63 @@
+"""Training: how a model is trained, as the spec says it and the plan has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wavetwin.ir.optimizers import OPTIMIZERS, Optimizer, Sgd
+from wavetwin.ir.schedules import SCHEDULES, Schedule, Step
+from wavetwin.ir.section import Section, declare
+
+__all__ = ["Training"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training(Section):
+    """How the model is trained."""
+
+    epochs: int = declare(90, ge=0, le=100000)
+    """Passes over the training images."""
+    batch_size: int = declare(256, ge=1, le=1048576)
+    """Images per step, over all devices and accumulations."""
+    accumulate: int = declare(1, label="parts of a batch", ge=1, le=4096)
+    """Parts that a batch is split into; the loss of each is divided."""
+    optimizer: Optimizer = declare(Sgd(), label="optimiser", kinds=OPTIMIZERS)
+    """Optimiser."""
+    schedule: Schedule = declare(Step(), kinds=SCHEDULES)
+    """Learning rate schedule."""
+    record_gradients: bool = declare(
+        False,
+        label="gradients recorded",
+        note="recording gradients changes no computed number",
+    )
+    """Record the l-infinity norm of each mixing row's gradient, every batch."""
+    precision: Literal["float32", "bfloat16"] = declare(
+        "float32", note="precision changes rounding in every step"
+    )
+    """Of the forward and backward pass; weights stay float32."""
+    memory_format: Literal["contiguous", "channels_last"] = declare(
+        "contiguous", later=True, note="the memory format changes speed and last bits"
+    )
+    """How images and feature maps lie in memory: channels_last is often faster, and gives other last
+    bits."""
+    seed: int = declare(
+        0,
+        ge=0,
+        le=9223372036854775807,
+        note="another draw of everything random: differences of scores up to the spread between "
+        "seeds say nothing",
+    )
+    """All random streams derive from it."""
+    threads: int = declare(
+        2, ge=1, le=1024, note="the number of threads changes speed and last bits"
+    )
+    """CPU threads a process computes with; another number gives other last bits."""
+    checkpoint_every: int = declare(
+        30,
+        label="epochs between snapshots",
+        ge=1,
+        le=100000,
+        note="which snapshots are kept changes no computed number",
+    )
+    """Epochs between kept snapshots; the last state is always kept."""
