@@ -20,7 +20,7 @@ from tests.support.tree_packets import TreePackets
 from wavetwin.runtime.bank import BankInfo, mixed_packets
 from wavetwin.runtime.bank.derivative import MixedMaps, mixed_maps
 from wavetwin.runtime.bank.filters import bank_padding
-from wavetwin.runtime.bank.layout import build_plan, make_plan
+from wavetwin.runtime.bank.layout import build_layout, make_layout
 from wavetwin.runtime.layers import DualTreePacketMaps, KeepPackets, center_crop_window
 
 PUBLISHED = (
@@ -194,9 +194,9 @@ def test_any_size_level_and_stride(levels: int, stride: int, is_complex: bool):
         expected = stem.layers(x, weights, colour)
         assert_close(as_list(mixed_packets(x, weights, stem.info, colour)), expected, 1e-13)
         # The way of other devices, on this one.
-        plan = build_plan(stem.info, *image, torch.float64, CPU, False)
+        layout = build_layout(stem.info, *image, torch.float64, CPU, False)
         flat = torch.cat([weight.flatten() for weight in weights])
-        dense = [part.permute(0, 3, 1, 2) for part in mixed_maps(x, flat, colour, plan)]
+        dense = [part.permute(0, 3, 1, 2) for part in mixed_maps(x, flat, colour, layout)]
         assert_close(dense, expected, 1e-13)
 
 
@@ -213,8 +213,8 @@ def test_gray_images_and_windows(filters: str):
 def test_chunks_of_a_batch_do_not_matter():
     stem = published_stem("alexnet/AwyI", 64, 64)
     x, weights, colour = tensors(stem.info, (64, 64), torch.float64, batch=200)
-    plan = make_plan(stem.info, 64, 64, torch.float64, CPU)
-    assert plan.chunks(200) > 1
+    layout = make_layout(stem.info, 64, 64, torch.float64, CPU)
+    assert layout.chunks(200) > 1
     single = mixed_packets(x[-1:], weights, stem.info, colour)
     assert_close([mixed_packets(x, weights, stem.info, colour)[-1:]], [single], 1e-14)
     leaves = [weight.requires_grad_() for weight in weights]
@@ -284,13 +284,13 @@ SIZES = [
 @pytest.mark.parametrize(("levels", "stride", "is_complex", "image"), SIZES)
 def test_adjoint_identity(levels, stride, is_complex, image, is_banded):
     stem = stem_of(info_of(levels, is_complex), stride, 1, image, image)
-    plan = build_plan(stem.info, *image, torch.float64, CPU, is_banded)
+    layout = build_layout(stem.info, *image, torch.float64, CPU, is_banded)
     x, weights, colour = tensors(stem.info, image, torch.float64)
     assert colour is not None
     flat = torch.cat([weight.flatten() for weight in weights]).requires_grad_()
     leaves = (x.requires_grad_(), flat, colour.requires_grad_())
-    for kept_bytes in (0, plan.lane_values * 8, 10**9):
-        result = torch.stack(as_list(MixedMaps.apply(*leaves, plan, kept_bytes)))
+    for kept_bytes in (0, layout.lane_values * 8, 10**9):
+        result = torch.stack(as_list(MixedMaps.apply(*leaves, layout, kept_bytes)))
         direction = torch.randn(
             result.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
         )
@@ -314,18 +314,18 @@ def test_first_and_second_derivatives(levels, stride, is_complex, image):
 def test_quadrants_of_the_first_stage(spec: str):
     stem = published_stem(spec, 64, 65)
     for is_banded in (True, False):
-        plan = build_plan(stem.info, 64, 65, torch.float64, CPU, is_banded)
-        assert [tile.outputs for tile in plan.tiles] == [
+        layout = build_layout(stem.info, 64, 65, torch.float64, CPU, is_banded)
+        assert [tile.outputs for tile in layout.tiles] == [
             slice(0, 24), slice(26, 32), slice(24, 30)
         ]  # fmt: skip
         x, weights, colour = tensors(stem.info, (64, 65), torch.float64)
         assert colour is not None
         flat = torch.cat([weight.flatten() for weight in weights])
         leaves = [leaf.requires_grad_() for leaf in (x, flat, colour)]
-        parts = mixed_maps(*leaves, plan)
+        parts = mixed_maps(*leaves, layout)
         direction = [part.detach().cos() for part in parts]
         expected = torch.autograd.grad(parts, leaves, direction)
-        values = as_list(MixedMaps.apply(*leaves, plan, 10**5))
+        values = as_list(MixedMaps.apply(*leaves, layout, 10**5))
         assert_close(values, parts, 1e-13)
         assert_close(torch.autograd.grad(values, leaves, direction), expected, 1e-12)
     info = replace(stem.info, out_height=2, out_width=3)
@@ -463,7 +463,7 @@ def test_transformations_of_torch_func():
     info = replace(SMALL, is_complex=True)
     leaves = leaves_of(info, (11, 13), batch=2)
     bank = bank_of(info)
-    build_plan.cache_clear()
+    build_layout.cache_clear()
     with torch.no_grad():
         along = torch.func.jvp(bank, leaves, tuple(map(torch.ones_like, leaves)))[1]
     x, *others = leaves
@@ -492,7 +492,7 @@ def test_second_derivatives_where_weights_depend_on_the_image():
 def test_nothing_is_kept_where_nothing_is_differentiated(monkeypatch: pytest.MonkeyPatch):
     kept: list[int] = []
 
-    def note(plan: object, room: int) -> list[Hashable]:
+    def note(layout: object, room: int) -> list[Hashable]:
         kept.append(room)
         return []
 
@@ -578,7 +578,7 @@ def test_exported(is_complex: bool):
     info = replace(SMALL, is_complex=is_complex, out_height=3)
     bank = Bank(info)
     x = torch.randn(2, 3, 10, 9, generator=torch.Generator().manual_seed(0))
-    build_plan.cache_clear()
+    build_layout.cache_clear()
     program = torch.export.export(bank, (x,), dynamic_shapes={"x": {0: torch.export.Dim("batch")}})
     operations = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
     assert not any("wavetwin" in name for name in operations)

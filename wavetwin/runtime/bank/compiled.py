@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wavetwin.runtime.bank.derivative import compute, gradients
 from wavetwin.runtime.bank.info import BankInfo
-from wavetwin.runtime.bank.layout import make_plan
+from wavetwin.runtime.bank.layout import make_layout
 
 
 def pack_info(info: BankInfo) -> tuple[list[int], list[int], list[int]]:
@@ -54,8 +54,8 @@ def mixed_packets_op(
 ) -> Tensor:
     """Return (batch, out_height, out_width, parts * outputs)."""
     info = unpack_info(filters, packets, bands, numbers)
-    plan = make_plan(info, x.shape[2], x.shape[3], x.dtype, x.device)
-    return torch.cat(compute(x, weights, colour, plan, ())[0], dim=3)
+    layout = make_layout(info, x.shape[2], x.shape[3], x.dtype, x.device)
+    return torch.cat(compute(x, weights, colour, layout, ())[0], dim=3)
 
 
 @mixed_packets_op.register_fake
@@ -85,11 +85,11 @@ def mixed_packets_backward_op(
 ) -> list[Tensor]:
     """Return the gradients that are needed of x, weights and colour, in this order."""
     info = unpack_info(filters, packets, bands, numbers)
-    plan = make_plan(info, x.shape[2], x.shape[3], x.dtype, x.device)
+    layout = make_layout(info, x.shape[2], x.shape[3], x.dtype, x.device)
     of_x, of_weights, of_colour = needed
-    nothing: list[dict[Hashable, Tensor]] = [{} for _ in range(plan.chunks(x.shape[0]))]
+    nothing: list[dict[Hashable, Tensor]] = [{} for _ in range(layout.chunks(x.shape[0]))]
     found = gradients(
-        gradient.chunk(info.parts, dim=3), x, weights, colour, plan, nothing, (of_x, of_weights, of_colour)
+        gradient.chunk(info.parts, dim=3), x, weights, colour, layout, nothing, (of_x, of_weights, of_colour)
     )  # fmt: skip
     wanted = zip(found, needed, strict=True)
     return [value for value, is_needed in wanted if is_needed and value is not None]

@@ -1,6 +1,6 @@
 """Lay out the bank for one image size, type and device, once; docs/bank.md draws a layout.
 
-A plan holds constants only, so that it may be shared by modules, threads and overlapping calls.
+A layout holds constants only, so that it may be shared by modules, threads and overlapping calls.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from wavetwin.runtime.bank.bands import AxisBands, axis_bands
+from wavetwin.runtime.bank.blocks import AxisBlocks, axis_blocks
 from wavetwin.runtime.bank.eager import tracing_paused
 from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.slots import make_slots
@@ -26,8 +26,8 @@ malloc takes fresh pages from the system for every tensor."""
 
 
 @dataclass(frozen=True, eq=False)
-class TilePlan:
-    """A tile's part of a plan."""
+class TileLayout:
+    """A tile's part of a layout."""
 
     lanes: slice
     outputs: slice
@@ -41,15 +41,15 @@ class TilePlan:
 
 
 @dataclass(frozen=True, eq=False)
-class BankPlan:
+class BankLayout:
     """Geometry and constants; lanes, trees, filters and slots as in `wavetwin.runtime.bank.slots`."""
 
     info: BankInfo
     lanes: int
     trees: int
-    tiles: tuple[TilePlan, ...]
-    along_rows: AxisBands
-    along_columns: AxisBands
+    tiles: tuple[TileLayout, ...]
+    along_rows: AxisBlocks
+    along_columns: AxisBlocks
     margins: tuple[int, int, int, int]
     """Padding of the luminance, left, right, top, bottom; negative where samples are not read."""
     num_blocks: int
@@ -79,8 +79,8 @@ class BankPlan:
     @property
     def high(self) -> int:
         """Rows that are computed."""
-        bands = self.along_columns
-        return (self.num_blocks + 2 * self.padding - bands.reach + 1) * bands.per_block
+        axis = self.along_columns
+        return (self.num_blocks + 2 * self.padding - axis.reach + 1) * axis.per_block
 
     @property
     def lane_values(self) -> int:
@@ -88,7 +88,7 @@ class BankPlan:
         rows = self.num_blocks * self.along_columns.block
         return rows * self.wide * self.lanes * self.trees
 
-    def tile_values(self, tile: TilePlan) -> int:
+    def tile_values(self, tile: TileLayout) -> int:
         """Numbers an image that both filters give in a tile."""
         return self.high * self.wide * self.trees * tile.num_lanes * tile.filters
 
@@ -101,27 +101,27 @@ class BankPlan:
         return -(-batch // max(1, CHUNK_BYTES // per_image))
 
 
-def make_plan(
+def make_layout(
     info: BankInfo, height: int, width: int, dtype: torch.dtype, device: torch.device
-) -> BankPlan:
-    """Return the plan for images of a size; the last 64 are kept.
+) -> BankLayout:
+    """Return the layout for images of a size; the last 64 are kept.
 
     On a CPU an axis is cut in blocks. Elsewhere each pass is one product with a Toeplitz matrix: more
     multiplications, but few launches, and no convolution that might round to TF32.
     """
-    return build_plan(info, height, width, dtype, device, device.type == "cpu")
+    return build_layout(info, height, width, dtype, device, device.type == "cpu")
 
 
 @functools.lru_cache(maxsize=64)
-def build_plan(
+def build_layout(
     info: BankInfo,
     height: int,
     width: int,
     dtype: torch.dtype,
     device: torch.device,
     is_banded: bool,
-) -> BankPlan:
-    """Return the plan with axes cut in blocks, or with Toeplitz matrices.
+) -> BankLayout:
+    """Return the layout with axes cut in blocks, or with Toeplitz matrices.
 
     Raises:
         ValueError: all that the info would read lies outside the image.
@@ -140,11 +140,11 @@ def build_plan(
         lanes, trees, taps = slots.rows.shape
         per_row, per_column = max(1, ROW_BLOCK // info.step), trees * min(2, len(slots.tiles))
         top, left = info.starts
-        rows = axis_bands(
+        rows = axis_blocks(
             slots.rows.reshape(1, lanes * trees, taps), left, info.step, info.out_width,
             per_row if is_banded else info.out_width,
         )  # fmt: skip
-        columns = axis_bands(
+        columns = axis_blocks(
             slots.columns, top, info.step, info.out_height,
             per_column if is_banded else info.out_height,
         )  # fmt: skip
@@ -160,12 +160,12 @@ def build_plan(
             # channels-last by their strides.
             return value.to(device=device, dtype=dtype).contiguous()
 
-        return BankPlan(
+        return BankLayout(
             info=info,
             lanes=lanes,
             trees=trees,
             tiles=tuple(
-                TilePlan(
+                TileLayout(
                     lanes=tile.lanes,
                     outputs=tile.outputs,
                     num_lanes=tile.lanes.stop - tile.lanes.start,
@@ -187,21 +187,21 @@ def build_plan(
         )
 
 
-def _check_window(bands: AxisBands, size: int) -> None:
-    stop = bands.first + bands.total_blocks * bands.block
-    if bands.first >= size or stop <= 0:
+def _check_window(axis: AxisBlocks, size: int) -> None:
+    stop = axis.first + axis.total_blocks * axis.block
+    if axis.first >= size or stop <= 0:
         raise ValueError(
-            f"samples {bands.first} to {stop - 1} are read of {size}: none of the image"
+            f"samples {axis.first} to {stop - 1} are read of {size}: none of the image"
         )
 
 
-def _read_blocks(bands: AxisBands, size: int) -> tuple[int, int]:
+def _read_blocks(axis: AxisBlocks, size: int) -> tuple[int, int]:
     """Return the first sample and the number of the blocks that hold a sample of the image."""
-    if bands.is_dense:
-        return bands.first, 1
-    end = bands.first + bands.total_blocks * bands.block
-    first = min(max(bands.first, 0), end - bands.block)
-    return first, max(1, -(-(min(size, end) - first) // bands.block))
+    if axis.is_dense:
+        return axis.first, 1
+    end = axis.first + axis.total_blocks * axis.block
+    first = min(max(axis.first, 0), end - axis.block)
+    return first, max(1, -(-(min(size, end) - first) // axis.block))
 
 
 def _weight_index(info: BankInfo) -> Tensor:

@@ -12,7 +12,7 @@ from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_info
 from wavetwin.runtime.bank.derivative import KEPT_BYTES, MixedMaps, mixed_maps
 from wavetwin.runtime.bank.eager import is_eager, plain_shape
 from wavetwin.runtime.bank.info import BankInfo
-from wavetwin.runtime.bank.layout import make_plan
+from wavetwin.runtime.bank.layout import make_layout
 from wavetwin.runtime.bank.shapes import Float
 
 
@@ -90,14 +90,14 @@ def _parts(
         one = F.pad(x, (0, 0, 0, 0, 0, 0, 0, 1))
         return [part[:0] for part in _parts(one, weights, colour, info, saves_memory)]
     if torch.compiler.is_exporting():
-        plan = make_plan(info, height, width, x.dtype, torch.device(x.device))
-        return mixed_maps(x, weights, colour, plan)
+        layout = make_layout(info, height, width, x.dtype, torch.device(x.device))
+        return mixed_maps(x, weights, colour, layout)
     if torch.compiler.is_compiling():
         packed = mixed_packets_op(x, weights, colour, info.filters, *pack_info(info))
         return packed.chunk(info.parts, dim=3)
-    plan = make_plan(info, height, width, x.dtype, x.device)
+    layout = make_layout(info, height, width, x.dtype, x.device)
     if not is_eager():
-        return mixed_maps(x, weights, colour, plan)
+        return mixed_maps(x, weights, colour, layout)
     keeps = torch.is_grad_enabled() and not saves_memory
-    result = MixedMaps.apply(x, weights, colour, plan, KEPT_BYTES if keeps else 0)
+    result = MixedMaps.apply(x, weights, colour, layout, KEPT_BYTES if keeps else 0)
     return result if isinstance(result, tuple) else (result,)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class AxisBands:
+class AxisBlocks:
     """One axis: which samples are read, and the block kernels."""
 
     first: int
@@ -45,7 +45,7 @@ class AxisBands:
         return self.num_blocks == 1 and self.reach == 1
 
 
-def axis_bands(filters: Tensor, start: int, step: int, outputs: int, per_block: int) -> AxisBands:
+def axis_blocks(filters: Tensor, start: int, step: int, outputs: int, per_block: int) -> AxisBlocks:
     """Cut an axis in blocks.
 
     Args:
@@ -73,4 +73,4 @@ def axis_bands(filters: Tensor, start: int, step: int, outputs: int, per_block: 
         first_tap = lead + step * position
         kernels[:, position, :, first_tap : first_tap + taps] = filters
     kernels = kernels.unflatten(-1, (reach, block)).transpose(-1, -2)
-    return AxisBands(start - lead, block, per_block, num_blocks, kernels)
+    return AxisBlocks(start - lead, block, per_block, num_blocks, kernels)
