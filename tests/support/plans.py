@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from wavetwin.ir.evaluations import OneCrop, Shifts
-from wavetwin.ir.optimizers import AdamW, Sgd
+from wavetwin.ir.evaluations import EVALUATIONS, OneCrop, Shifts
+from wavetwin.ir.optimizers import OPTIMIZERS, AdamW, Sgd
 from wavetwin.ir.plan import DataPlan, TrainingPlan
-from wavetwin.ir.schedules import Step
+from wavetwin.ir.schedules import SCHEDULES, Step
 
 DATA = DataPlan(
     dataset="digits",
@@ -60,3 +60,14 @@ def make_plan(**changes: Any) -> TrainingPlan:
     )
     data = {key: changes.pop(key) for key in list(changes) if hasattr(DATA, key)}
     return replace(plan, data=replace(DATA, **data), **changes)
+
+
+def version_1(plan: TrainingPlan) -> dict[str, Any]:
+    """Return plan.json as it was: the fields of all kinds, null where they are another kind's."""
+    document = plan.to_json()
+    document["wavetwin_plan"] = 1
+    for part, kinds in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        document[part] = dict.fromkeys(kinds.all_fields()) | document[part]
+    every = dict.fromkeys(EVALUATIONS.all_fields())
+    document["evaluation"] = [every | entry for entry in document["evaluation"]]
+    return document

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support.paths import ROOT
-from tests.support.plans import ADAMW, SGD, STEP, make_plan
+from tests.support.plans import ADAMW, SGD, STEP, make_plan, version_1
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Constant, Cosine, Milestones, Plateau, Schedule
@@ -191,6 +191,21 @@ def test_other_settings_resume_equal(
     with pytest.raises(CrashError):
         train(tmp_path / "parts", plan, "--checkpoint-steps", "4")
     assert train(tmp_path / "parts", plan, "--workers", "2") == 0
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
+def test_a_run_with_a_plan_of_version_1_resumes_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plan = make_plan(optimizer=ADAMW, schedule=Plateau(patience=0))
+    assert train(tmp_path / "whole", plan) == 0
+    crash_at(monkeypatch, 12)
+    with pytest.raises(CrashError):
+        train(tmp_path / "parts", plan, "--checkpoint-steps", "4")
+    kept = only_run(tmp_path / "parts") / "plan.json"
+    kept.write_text(json.dumps(version_1(plan)), encoding="utf-8")
+    assert train(tmp_path / "parts", plan) == 0
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
 

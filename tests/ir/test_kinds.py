@@ -1,0 +1,139 @@
+"""Tables of training and evaluation: every kind is documented, in the schema, checked and told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING, fields
+from functools import cache
+from itertools import permutations, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wavetwin
+from tests.support.paths import ROOT
+from tests.support.plans import ADAMW, make_plan, shifts, version_1
+from wavetwin.compiler.compiled import Compiled
+from wavetwin.compiler.validate.json_schema import spec_schema
+from wavetwin.diagnostics import CompileError
+from wavetwin.explain.diff.declaration import compare_declarations
+from wavetwin.explain.diff.effects import Pair
+from wavetwin.explain.diff.training import compare_plans
+from wavetwin.ir.augmentations import AUGMENTATIONS
+from wavetwin.ir.evaluations import EVALUATIONS
+from wavetwin.ir.optimizers import OPTIMIZERS
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.ir.schedules import SCHEDULES, Cosine
+from wavetwin.ir.section import Kinds
+
+SPEC = """\
+wavetwin: 1
+backbone: {arch: sequential, layers: [{flatten: {}}, {linear: {}}]}
+stem: {free_channels: 4}
+data: {dataset: digits}
+"""
+TABLES: dict[str, Kinds[Any]] = {
+    "training.optimizer": OPTIMIZERS,
+    "training.schedule": SCHEDULES,
+    "evaluation": EVALUATIONS,
+}
+NAMES = {
+    **{path: list(kinds) for path, kinds in TABLES.items()},
+    "data.augmentation": list(AUGMENTATIONS),
+}
+REQUIRED = {"milestones": "[2, 4]"}
+"""Values of the fields without a default."""
+VALUES = {bool: "true", int: "3", float: "0.5", tuple: "[0.5, 0.25]"}
+
+
+def override(path: str, name: str, field: str = "") -> str:
+    """Return the `--set` that chooses a kind, with its required fields and one more."""
+    if path not in TABLES:
+        return f"{path}={name}"
+    kinds = TABLES[path]
+    required = [
+        f", {each.name}: {REQUIRED[each.name]}"
+        for each in fields(kinds[name])
+        if each.default is MISSING
+    ]
+    entry = f"{{{kinds.tag}: {name}{''.join(required)}{field}}}"
+    return f"{path}=[{entry}]" if path == "evaluation" else f"{path}={entry}"
+
+
+@cache
+def compiled(folder: Path, *overrides: str) -> Compiled:
+    path = folder / "x.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    return wavetwin.compile(path, list(overrides))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kinds")
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_every_kind_has_its_line_and_its_entry(path: str) -> None:
+    documents = [
+        (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("training", "evaluation")
+    ]
+    lines = "\n".join(line for text in documents for line in text.splitlines() if line[:1] == "|")
+    models = {"training.optimizer": "OptimizerSpec", "training.schedule": "ScheduleSpec"}
+    model = models.get(path, "EvaluationSpec" if path == "evaluation" else "DataSpec")
+    field = TABLES[path].tag if path in TABLES else "augmentation"
+    entry = str(spec_schema()["$defs"][model]["properties"][field])
+    assert [name for name in NAMES[path] if f"| `{name}`" not in lines] == [], "no line in docs"
+    assert [name for name in NAMES[path] if f"'{name}'" not in entry] == [], "not in the schema"
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "second"),
+    [(p, *pair) for p, n in NAMES.items() for pair in permutations(n, 2)],
+)
+def test_a_sentence_tells_every_pair_apart(
+    folder: Path, path: str, first: str, second: str
+) -> None:
+    sides = [compiled(folder, override(path, name)) for name in (first, second)]
+    pair = Pair(*sides, compare_declarations(sides[0].resolved, sides[1].resolved))
+    changes = compare_plans(pair)
+    assert any(first in row.before and second in row.after for row in changes.rows) or any(
+        first in note and second in note for note in changes.notes
+    ), f"{first} -> {second} has no row"
+    (note,) = changes.notes
+    if path != "evaluation":
+        assert re.fullmatch(rf"{first} .+; {second} .+", note)
+
+
+@pytest.mark.parametrize(("path", "kinds"), TABLES.items())
+def test_a_field_of_another_kind_is_refused(folder: Path, path: str, kinds: Kinds[Any]) -> None:
+    told: set[str] = set()
+    for name, (field, declared) in product(kinds, kinds.all_fields().items()):
+        if name in kinds.with_field(field):
+            continue
+        default = declared[0].default
+        value = REQUIRED.get(field) or (default if isinstance(default, str) else None)
+        value = value or VALUES.get(type(default), "3")
+        with pytest.raises(CompileError) as caught:
+            compiled(folder, override(path, name, f", {field}: {value}"))
+        assert {each.code for each in caught.value.diagnostics} == {"field-does-not-apply"}, field
+        told.add(name)
+    assert told == set(kinds), "a kind that takes every field has no bad spec"
+
+
+def test_plans_of_version_1_are_read(tmp_path: Path) -> None:
+    suite = (
+        shifts("both", "kl_divergence"),
+        *(EVALUATIONS.read({"mode": m}, fills=True) for m in EVALUATIONS),
+    )
+    plan = make_plan(optimizer=ADAMW, schedule=Cosine(warmup_epochs=1), evaluation=suite)
+    assert TrainingPlan.from_json(version_1(plan)) == plan
+    assert TrainingPlan.from_json(plan.to_json()) == plan
+    document = version_1(plan)
+    document["optimizer"]["momentum"] = 0.9
+    with pytest.raises(ValueError, match=r"optimizer\.momentum is not known here"):
+        TrainingPlan.from_json(document)
+    with pytest.raises(
+        ValueError, match="not a training plan of version 1 or 2: wavetwin_plan is 3"
+    ):
+        TrainingPlan.from_json(plan.to_json() | {"wavetwin_plan": 3})
