@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-FORMATS = ("text", "json", "github", "sarif")
+from wavetwin.diagnostics.output import FORMATS
 
 
 def add_specs(parser: argparse.ArgumentParser, *, several: bool = True) -> None:

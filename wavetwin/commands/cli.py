@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wavetwin.commands.output import INTERRUPTED, OUR_FAULT, USER_FAULT, report
+from wavetwin.commands.output import INTERRUPTED, OUR_FAULT, report
 from wavetwin.diagnostics.terminal import complain, guard_messages, show_fault
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ def _run_command(given: Sequence[str]) -> int:
     gc.disable()
     # pydantic would look for plugins in every installed package: time, and code that is not ours.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from wavetwin.diagnostics import CompileError
+    from wavetwin.diagnostics import DiagnosticError
 
     try:
         fault = system_errors.missing_folder()
         return options.execute(options) if fault is None else report(options, [fault])
-    except CompileError as error:
+    except DiagnosticError as error:
         return report(options, error.diagnostics)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -131,17 +131,8 @@ def _split(parts: Sequence[str], separator: str) -> tuple[list[str], bool, list[
     return list(parts[:position]), True, list(parts[position + 1 :])
 
 
-def _is_run_error(error: Exception) -> bool:
-    """Whether the runtime, which is not imported for this, says that the input is at fault."""
-    errors = sys.modules.get("wavetwin.runtime.process.errors")
-    return errors is not None and isinstance(error, errors.RunError)
-
-
 def _report_unexpected(options: argparse.Namespace, error: Exception) -> int:
     """Say of an error whose fault it is, and return the exit code."""
-    if _is_run_error(error):
-        complain(f"error: {error}\n")
-        return USER_FAULT
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return report(options, [_name_too_long(error)])
     show_fault(type(error), error, error.__traceback__)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 
+from wavetwin.diagnostics.listing import list_some
+from wavetwin.diagnostics.terminal import printable
 from wavetwin.ir.evaluations import FilesEvaluation
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data.availability import HOW_TO_GET, Availability, look_for
 from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
 from wavetwin.runtime.data.class_order import number_classes
-from wavetwin.runtime.data.detected import printable, shown
 from wavetwin.runtime.data.image_walk import is_folder, subfolders, visible
 from wavetwin.runtime.data.npy_images import list_npy_sets
 from wavetwin.runtime.data.root import ROOT_REMEDY, RootLocation, root_locations
@@ -67,12 +68,15 @@ def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) ->
         (location.root for location in root_locations(data_root) if location.root is not None), None
     )
     if root is None:
-        raise RunError("no data root is known: there is nowhere to write to", ROOT_REMEDY)
+        raise RunError(
+            "data-root-unknown", "no data root is known: there is nowhere to write to", ROOT_REMEDY
+        )
     if dataset == "mnist":
         lines = prepare_mnist(root)
     else:
         if archives is None:
             raise RunError(
+                "bad-argument",
                 "the official archives of ImageNet are not given",
                 "name the folder that has them with --from DIR",
             )
@@ -170,7 +174,7 @@ def _look_for_classes(
     except RunError as error:
         return [error.headline], ""
     if empty:
-        return [f"{folder} has no {files} of {shown(empty)}"], ""
+        return [f"{folder} has no {files} of {list_some(empty)}"], ""
     if not availability.counts:
         return [], ""
     pairs = [f"{name} is class {n}" for name, n in sorted(numbers.items(), key=lambda p: p[1])]

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_overrides, add_trials
-from wavetwin.commands.output import DIFFERS, FINE, uses_colour
+from wavetwin.commands.output import DIFFERS, FINE
+from wavetwin.diagnostics.output import uses_colour
 from wavetwin.diagnostics.terminal import complain, say
 
 if TYPE_CHECKING:

@@ -148,13 +148,16 @@ def evaluate_weights(
         against = [_find_record(entry, records, options.baseline) for entry in plan.evaluation]
         if not any(against):
             raise RunError(
+                "bad-argument",
                 "--baseline is for corruptions and perturbations, and the evaluation suite has none",
                 "wavetwin report sets the shifts of runs against a baseline",
             )
     if not scores_file.absolute().parent.is_dir():
         raise RunError(
-            f"{scores_file} cannot be written: there is no folder {scores_file.parent}",
+            "cannot-write",
+            f"cannot be written: there is no folder {scores_file.parent}",
             "make it, or choose another one with --out",
+            subject=scores_file,
         )
     provenance = _provenance(compiled)
     model, info = _load(weights, compiled, options.state_dict, say)
@@ -221,8 +224,10 @@ def _find_record(
     if not whole:
         few = "; those that are there are of a few batches" if found else ""
         raise RunError(
-            f"{file} has no scores of '{describe(entry)}' to set others against{few}",
+            "scores-missing",
+            f"has no scores of '{describe(entry)}' to set others against{few}",
             "evaluate the baseline with the same entry first, and without --limit-batches",
+            subject=file,
         )
     return current_records(whole)[0]
 
@@ -245,6 +250,7 @@ def _to_baseline(
     assert options.baseline is not None
     if record.get("files") != entry_fingerprint(entry, data, options.data_root):
         raise RunError(
+            "not-comparable",
             f"the scores of '{describe(entry)}' in {options.baseline} are of other files than "
             "those that are there now: their names or sizes differ",
             "evaluate the baseline again on these files",

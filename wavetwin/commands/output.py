@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wavetwin.diagnostics.terminal import complain, say
+from wavetwin.diagnostics.output import show_diagnostics
 
 if TYPE_CHECKING:
     import argparse
@@ -21,27 +19,9 @@ FINE, DIFFERS, USER_FAULT, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
 def report(options: argparse.Namespace, diagnostics: Sequence[Diagnostic]) -> int:
     """Write diagnostics in the form that was asked for; return the exit code that they ask for."""
-    from wavetwin import diagnostics as rendering
-
-    if options.format == "json":
-        say(rendering.render_json(diagnostics))
-    elif options.format == "sarif":
-        from wavetwin import __version__
-
-        say(rendering.render_sarif(diagnostics, __version__))
-    elif options.format == "github":
-        say(rendering.render_github(diagnostics))
-    else:
-        colour = uses_colour(sys.stderr)
-        complain(rendering.render_text(diagnostics, colour=colour), colours=colour)
+    show_diagnostics(diagnostics, options.format)
     failing = ("error", "warning") if options.strict else ("error",)
     return USER_FAULT if any(d.severity in failing for d in diagnostics) else FINE
-
-
-def uses_colour(stream: object) -> bool:
-    """Whether what goes to this stream is coloured: a terminal, and NO_COLOR is not set."""
-    is_terminal = getattr(stream, "isatty", lambda: False)
-    return is_terminal() and "NO_COLOR" not in os.environ
 
 
 def project_of(options: argparse.Namespace) -> Path | None:

@@ -125,7 +125,9 @@ def _reindex(options: argparse.Namespace) -> int:
 
 def _opened(runs: Path, *, anew: bool = False) -> AbstractContextManager[Opened]:
     if not runs.is_dir():
-        raise RunError(f"there is no folder {runs}", "name the folder of runs with --runs")
+        raise RunError(
+            "run-not-found", f"there is no folder {runs}", "name the folder of runs with --runs"
+        )
     return open_index(runs, anew=anew)
 
 
@@ -170,7 +172,11 @@ def _comparison(
     index: RunIndex, options: argparse.Namespace, runs: Path, messages: list[str]
 ) -> str:
     if len(options.run) < 2:
-        raise RunError("compare takes two runs or more", "`wavetwin runs show RUN` shows one")
+        raise RunError(
+            "nothing-to-compare",
+            "compare takes two runs or more",
+            "`wavetwin runs show RUN` shows one",
+        )
     skipped = [text for text in options.run if _is_no_run(Path(text))]
     if len(options.run) - len(skipped) >= 2:
         messages += [f"left out: {text} is no run\n" for text in skipped]
@@ -182,6 +188,7 @@ def _comparison(
     left_out = [f"{run.path}: {trial_mark({'limit_batches': run.limit_batches})}" for run in trials]
     if len(shown) < 2:
         raise RunError(
+            "nothing-to-compare",
             f"fewer than two runs are left to compare: left out is {'; '.join(left_out)}",
             "compare whole runs, or take trials in with --trials",
         )

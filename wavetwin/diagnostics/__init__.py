@@ -1,7 +1,8 @@
 """Diagnostics: what is wrong, where, and what to do about it, as data.
 
-Every stage collects `Diagnostic`s; `CompileError` carries them to the public edge, where they are
-rendered once (decisions.md 18-20), as text, JSON, commands of GitHub's workflows, or SARIF.
+Every stage of the compiler collects `Diagnostic`s, and at run time each fault is one; an exception
+carries them to the public edge, where they are rendered once (decisions.md 18-20), as text, JSON,
+commands of GitHub's workflows, or SARIF.
 """
 
 from __future__ import annotations
@@ -60,11 +61,18 @@ class Diagnostic:
     """What the message is about where there is no place: a file or a command."""
 
 
-class CompileError(Exception):
+class DiagnosticError(Exception):
+    """What was asked for cannot be done, through no fault of the program."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    """What is shown of it; one at least."""
+
+
+class CompileError(DiagnosticError):
     """The user's input cannot be compiled; carries every diagnostic found, in file order."""
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
-        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        self.diagnostics = tuple(diagnostics)
         super().__init__(
             "\n".join(
                 f"{d.location or d.subject}: {d.code}: {d.headline}" for d in self.diagnostics

@@ -120,16 +120,91 @@ BUILD_CODES: dict[str, str] = {
     "dirty-inputs": "Inputs differ from the commit that would pin them.",
     "hand-edited": "Files of a built folder were changed since, and would be overwritten.",
     "bad-project": "The project named is no folder, or does not hold the spec.",
-    "cannot-write": "A built folder cannot be written.",
+    "cannot-write": "A file or folder cannot be written. Name another one, or change its permissions.",
     "name-too-long": "A path is longer than the system takes.",
 }
 """What `wavetwin build` and `wavetwin run` find beside."""
 
 RUN_CODES: dict[str, str] = {
-    "script-modified": "Files of a built folder are not as they were built.",
-    "source-changed": "The wavetwin that a script imports is not the one it was built with.",
+    "script-modified": "Files of a built or frozen folder are not as they were built. Build again, "
+    "or run the edited script with --allow-drift, which marks the run.",
+    "source-changed": "The wavetwin that a script imports is not the one it was built with. Check "
+    "that one out (the message has the command), or build again.",
+    # the images
+    "data-root-unknown": "Nothing says where the data sets lie. Give --data-root, set "
+    "WAVETWIN_DATA, or write data_root into the configuration file.",
+    "data-set-missing": "A data set, or a folder that an evaluation reads, is not in the data root. "
+    "`wavetwin data check` says what is looked for, and how to get it.",
+    "data-set-incomplete": "Files, classes or lists of a data set are missing. Unpack or fetch its "
+    "archives again.",
+    "data-set-damaged": "A file of a data set is cut off, or is not what its name says. Fetch it "
+    "again.",
+    "data-set-not-official": "Checksums or counts are not the official data set's. Fetch it again; "
+    "--allow-other-data takes what is there, and marks the run.",
+    "data-do-not-fit": "The classes of the images, their order or their channels are not the "
+    "model's, or differ between training and test. Bring the folders into agreement, or change "
+    "the spec.",
+    "no-images": "A folder, a class or a split holds no images. Add some, or move away what is no "
+    "class.",
+    "bad-entry": "Among the images lies a link that leads nowhere, back, or to what is read already, "
+    "or something that is no file. Move it away.",
+    "image-damaged": "An image or a video cannot be decoded. Fetch it again; --on-bad-image skip "
+    "leaves damaged ones out, and lists them in the run.",
+    "reader-killed": "A process that reads images was killed, mostly for want of memory. Start again "
+    "with fewer --workers.",
+    "pickle-not-plain": "A pickle asks for more than tensors and plain values, which could run code; "
+    "nothing was run. Fetch the official file, or have its maker write a state dict alone.",
+    # weights and states
+    "no-weights": "A run has no trained weights, or none of this name. Run train.py first.",
+    "not-a-weights-file": "A file holds no state dict, or is of a kind that is not read. Name "
+    "another one, or write its state dict with safetensors.",
+    "state-dict-unclear": "A weights file has several state dicts, or none of the name given. Say "
+    "which with --state-dict.",
+    "weights-do-not-fit": "Tensors of a weights file are missing, left over or of another shape than "
+    "the model's. Name the weights of this model, or build the spec that they are of.",
+    "checkpoint-damaged": "A file of a run's saved state is missing, damaged or changed. Bring it "
+    "back as it was, or start another run with --new.",
+    "not-finite": "A loss, an output or a score is infinite or not a number. Lower the learning "
+    "rate, warm up, or use float32; evaluate earlier weights.",
+    # runs and files
+    "run-differs": "A run or its state is of another training than the script's. Build the spec that "
+    "the run was started from, or start another one with --new.",
+    "run-not-found": "There is no run of this name, or no folder of runs. `wavetwin runs list` shows "
+    "what is there; --runs names the folder.",
+    "not-a-run": "A folder is no run and no built folder. Name one of runs/<name>/ or generated/.",
+    "file-damaged": "A file that wavetwin wrote (manifest, plan, metrics, scores) is missing from its "
+    "folder, cut off or edited. Copy it, build or evaluate again.",
+    "other-version": "A file was written by another version of wavetwin. Take that version, or build "
+    "or train again.",
+    "in-use": "Another process works on the same run, file or folder. Wait for it, or choose another "
+    "one.",
+    "disk-full": "A disk is full, or a quota is used up. Make room and start again: a run goes on "
+    "from its last saved state.",
+    "cannot-freeze": "A file that a job needs lies outside the project. Copy it into the project, and "
+    "name it by a relative path.",
+    "bad-config": "wavetwin's configuration file cannot be read, or has a value of another kind. "
+    "Correct it.",
+    # the machine
+    "device-missing": "The device asked for is not there or cannot be used. Name another one with "
+    "--device.",
+    "package-missing": "An optional package is not installed. The message says what installs it.",
+    "launcher-incomplete": "What torchrun or Slurm sets or offers is missing or wrong. Start with "
+    "torchrun or slurm.sh, or unset their variables.",
+    "processes-disagree": "Processes of one run see different files. Give all machines one shared "
+    "folder for runs.",
+    # what is asked of runs and weights
+    "bad-argument": "An argument contradicts another one, or has no meaning here. The message says "
+    "what can be given.",
+    "unknown-name": "A name is none of those that there are. The message has them, or the nearest.",
+    "name-ambiguous": "A name means several things. Name one of them.",
+    "not-comparable": "Runs or scores are of other data, classes or settings, so that no difference "
+    "between them means anything. Evaluate both in the same way.",
+    "scores-missing": "A run or a scores file lacks the scores that others are set against. Evaluate "
+    "it with the same entry.",
+    "nothing-to-measure": "An image, a kernel or a network has nothing that a study could measure. "
+    "Leave it out.",
 }
-"""What a started script finds (`wavetwin.provenance.record`)."""
+"""What training, evaluating, importing, reporting and studying find, with its cure."""
 
 SHOW_CODES: dict[str, str] = {
     "picture-not-png": "A picture's file is not named .png.",
@@ -159,13 +234,13 @@ IMPORT_CODES: dict[str, str] = {
 `lambdas-do-not-match`."""
 
 DIFF_CODES: dict[str, str] = {
-    "nothing-to-compare": "diff is given too few sources, or one that is not of an experiment.",
+    "nothing-to-compare": "There are too few sources or runs to compare, or one is no experiment.",
     "source-damaged": "A file of a built folder or a run is missing, damaged or edited.",
     "override-needs-spec": "--set is given for what was built, run or trained already.",
     "spec-not-at-commit": "A commit does not have the spec.",
     "unknown-commit": "The repository has no commit of this name.",
     "values-need-weights": "Values are to be compared of what is no pair of weights.",
-    "weights-damaged": "A safetensors file has no whole header.",
+    "weights-damaged": "A weights file is cut off or damaged. Copy it again.",
     "weights-not-safetensors": "Weights are in a pickle, which is not opened.",
     "weights-unreadable": "A weights file cannot be read.",
 }

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from wavetwin.diagnostics.terminal import printable
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Bias, Blur, PacketMixing, Packets
@@ -43,8 +42,6 @@ class TensorFault:
 class WeightsError(RunError):
     """A state dict is not of the model; carries every tensor that does not agree."""
 
-    has_lines = True
-
     def __init__(
         self, subject: str, faults: tuple[TensorFault, ...], remedy: str | None = None
     ) -> None:
@@ -53,20 +50,25 @@ class WeightsError(RunError):
         for fault in faults:
             counts[fault.kind] = counts.get(fault.kind, 0) + 1
         counted = ", ".join(f"{number} {kind}" for kind, number in counts.items())
-        lines = [f"the weights are not those of {subject}: {counted}"]
+        lines: list[str] = []
         shown: dict[str, int] = {}
         for fault in faults:
             shown[fault.kind] = shown.get(fault.kind, 0) + 1
             if shown[fault.kind] > SHOWN:
                 continue
             own = "" if fault.own_name in (None, fault.name) else f" = {fault.own_name}"
-            lines.append(f"  {fault.kind}: {printable(fault.name)}{own} {fault.text}")
+            lines.append(f"{fault.kind}: {fault.name}{own} {fault.text}")
         lines += [
-            f"  {kind}: and {number - SHOWN} more"
+            f"{kind}: and {number - SHOWN} more"
             for kind, number in counts.items()
             if number > SHOWN
         ]
-        super().__init__("\n".join(lines), remedy)
+        super().__init__(
+            "weights-do-not-fit",
+            f"the weights are not those of {subject}: {counted}",
+            remedy,
+            notes=lines,
+        )
 
 
 class TensorChecker:

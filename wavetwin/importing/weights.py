@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import printable
 from wavetwin.importing.reference_names import reference_constants, reference_to_graph_names
 from wavetwin.importing.tensor_checks import (
@@ -31,7 +32,7 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.checkpoint import read_foreign, write_weights
-from wavetwin.runtime.training.state_dicts import fit_names, list_some
+from wavetwin.runtime.training.state_dicts import fit_names
 
 __all__ = [
     "Converted",
@@ -193,13 +194,17 @@ def import_weights(
         RunError: a file cannot be read or written, or the weights are not the model's.
     """
     if out.suffix != ".safetensors":
-        raise RunError(f"{out}: what is written is a .safetensors file, and is named so")
+        raise RunError(
+            "bad-argument", "is not named .safetensors, which is what is written", subject=out
+        )
     if out.exists():
-        raise RunError(f"{out} is there already, and is not overwritten")
+        raise RunError("output-exists", "is there already, and is not overwritten", subject=out)
     if not out.absolute().parent.is_dir():
         raise RunError(
-            f"{out} cannot be written: No such file or directory",
+            "cannot-write",
+            "cannot be written: No such file or directory",
             f"make the folder {out.parent} first, or choose another one",
+            subject=out,
         )
     foreign = read_foreign(file, key)
     try:

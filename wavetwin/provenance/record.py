@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from wavetwin.diagnostics import CompileError
-from wavetwin.diagnostics.terminal import complain
+from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.dirty_inputs import dirty_inputs, not_a_repository
 from wavetwin.provenance.git_state import Difference, GitState, Repository
@@ -32,7 +32,6 @@ Kind = Literal["git", "wheel", "folder"]
 
 STANDALONE = "standalone"
 """Role and kind of the source that is a copy of the package inside the built folder."""
-_LISTED_FILES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +248,11 @@ def check_before_run(
 ) -> RunProvenance:
     """Check that a built script and the wavetwin that it imports are what the build recorded.
 
-    Prints to stderr and exits with code 2 where they are not, unless `allow_drift`: then what
-    differs is returned, to mark the run with. Call it before torch is imported.
+    Where they are not, and `allow_drift` says so, what differs is returned, to mark the run with.
+    Call it before torch is imported.
+
+    Raises:
+        CompileError: `script-modified` or `source-changed`, naming the files.
     """
     folder = script.absolute().parent
     try:
@@ -264,8 +266,8 @@ def check_before_run(
             raise TypeError(built["package_digest"])
         is_standalone = built["kind"] == STANDALONE
     except (OSError, ValueError, LookupError, TypeError):
-        headline = "script-modified: its manifest.json is missing or damaged"
-        _stop(script, headline, (), "build again; nothing was run")
+        headline = "its manifest.json is missing or damaged"
+        _stop("script-modified", script, headline, (), "build again; nothing was run")
     package = package or imported_package()
     modified = [
         name
@@ -280,16 +282,17 @@ def check_before_run(
     changed = package_changes(package, built, folder, files if is_standalone else inputs)
     if changed and not allow_drift:
         _stop(
+            "source-changed",
             script,
-            "source-changed: the wavetwin that is imported is not the one this was built with "
-            f"({_label(built)})",
+            f"the wavetwin that is imported is not the one this was built with ({_label(built)})",
             changed,
             f"{_remedy(built, script.parent)}, or build again; nothing was run",
         )
     if modified and not allow_drift:
         _stop(
+            "script-modified",
             script,
-            "script-modified: files of its folder are not as they were built",
+            "files of its folder are not as they were built",
             modified,
             f"{'move it elsewhere' if len(added) == len(modified) else 'wavetwin build --force'}, "
             "or --allow-drift to run and mark the run; nothing was run",
@@ -348,14 +351,10 @@ def _patchable(differences: Sequence[Difference]) -> list[Difference]:
     return [difference for difference in differences if difference.state != "outside"]
 
 
-def _stop(script: Path, headline: str, files: Sequence[str], remedy: str) -> NoReturn:
-    lines = [f"{script.as_posix()}: error: {headline}"]
-    if files:
-        more = f" and {len(files) - _LISTED_FILES} more" if len(files) > _LISTED_FILES else ""
-        lines.append(f"  files: {', '.join(files[:_LISTED_FILES])}{more}")
-    lines.append(f"  help: {remedy}")
-    complain("\n".join(lines) + "\n")
-    raise SystemExit(2)
+def _stop(code: str, script: Path, headline: str, files: Sequence[str], remedy: str) -> NoReturn:
+    notes = (f"files: {list_some(files)}",) if files else ()
+    fault = Diagnostic(code, headline, notes=notes, help=remedy, subject=script.as_posix())
+    raise CompileError([fault])
 
 
 def _label(source: Mapping[str, Any]) -> str:

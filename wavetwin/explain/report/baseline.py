@@ -56,6 +56,7 @@ def read_baseline(text: str) -> Baseline:
     model = find_published(text.removeprefix(PUBLISHED))
     if model is None:
         raise RunError(
+            "unknown-name",
             f"no published model is called '{text.removeprefix(PUBLISHED)}'",
             f"there are {', '.join(published_models())}",
         )
@@ -99,6 +100,7 @@ def baseline_figures(run: Run, baseline: Baseline) -> list[Figure]:
         figures.append(Figure(name, value, interval, "percent"))
     if not figures:
         raise RunError(
+            "not-comparable",
             f"{run.label} and {baseline.label} have no flip rates in common",
             "evaluate both with shifts of the same directions and metric: flip_rate, over all "
             "images, with weights of the same name",
@@ -111,16 +113,19 @@ def _check_dataset(run: Run, baseline: Baseline) -> None:
     own, source = run.dataset, baseline.source
     if own is None and isinstance(source, PublishedModel):
         raise RunError(
+            "not-comparable",
             f"which data {run.label} was evaluated on is not known: there is no run",
             "name a run or a scores file of scores as the baseline",
         )
     if isinstance(source, PublishedModel) and own != source.dataset:
         there = [model.name for model in published_models().values() if model.dataset == own]
         raise RunError(
-            f"{run.label} is of {own}, and the published {source.name} of {source.dataset}",
+            "not-comparable",
+            f"is of {own}, and the published {source.name} of {source.dataset}",
             f"published of {own}: {', '.join(there)}"
             if there
             else f"no published model is of {own}: name a run as the baseline",
+            subject=run.label,
         )
 
 
@@ -170,8 +175,10 @@ def _baseline_rates(
         for name in found.keys() & records.keys():
             if found[name].get("data") != records[name].get("data"):
                 raise RunError(
-                    f"{baseline.label} was evaluated on other data than the runs beside it",
+                    "not-comparable",
+                    "was evaluated on other data than the runs beside it",
                     "name a baseline that was evaluated on the same images",
+                    subject=baseline.label,
                 )
         return {name: record["scores"]["flip_rate"] for name, record in found.items()}
     rates: dict[str, Mapping[str, float]] = {}

@@ -64,7 +64,9 @@ def read_first_layer(run: Run) -> FirstLayer | str:
             names = [name for name in weights.keys() if name.startswith("stem.")]  # noqa: SIM118
             state = {name: weights.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{file} cannot be read: {error}", "copy the run again") from error
+        raise RunError(
+            "weights-damaged", f"cannot be read: {error}", "copy the run again", subject=file
+        ) from error
     try:
         with torch.no_grad():
             kernel = resulting_kernel(state, graph)

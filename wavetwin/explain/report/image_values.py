@@ -45,7 +45,10 @@ def image_values(run: Run, record: Record) -> ImageValues | None:
         return _of_table(table, record)
     except (OSError, SafetensorError, KeyError) as error:
         raise RunError(
-            f"{file} cannot be read: {error}", "evaluate again with evaluate.py --again"
+            "file-damaged",
+            f"cannot be read: {error}",
+            "evaluate again with evaluate.py --again",
+            subject=file,
         ) from error
 
 

@@ -51,6 +51,7 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
             left_out.append(f"{label}: no predictions by image are kept")
     if not rows:
         raise RunError(
+            "not-comparable",
             f"'{first}' and '{second}' have no entry of the evaluation suite in common that keeps "
             "predictions by image",
             "evaluate both with the same evaluation suite",
@@ -77,6 +78,7 @@ def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], li
                 continue
             if run.seed in by_seed:
                 raise RunError(
+                    "name-ambiguous",
                     f"{by_seed[run.seed].folder} and {run.folder} are both of '{name}' with seed "
                     f"{run.seed}: which one is to be paired?",
                     "name one of them",
@@ -87,6 +89,7 @@ def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], li
     if not common:
         there = ", ".join(sorted({f"{run.name} ({_seed_label(run)})" for run in runs}))
         raise RunError(
+            "not-comparable",
             f"no runs of '{first}' and '{second}' have a seed in common",
             f"--paired takes the names of two experiments; the runs are {there}",
         )
@@ -161,6 +164,7 @@ def _check_same_images(
         reason = "their images have other labels"
     if reason is not None:
         raise RunError(
+            "not-comparable",
             f"{reference.folder} and {run.folder} cannot be paired in {_entry_label(record)}: "
             f"{reason}",
             "evaluate both on the same images and with the same --weights, with evaluate.py --again",

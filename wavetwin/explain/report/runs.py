@@ -109,18 +109,26 @@ def read_run(folder: Path) -> Run:
         RunError: it is not a run, or a file in it is missing or damaged.
     """
     if not (folder / "manifest.json").is_file():
-        raise RunError(f"{folder} is not a run: it has no manifest.json", _REMEDY)
+        raise RunError(
+            "not-a-run", "is not a run: it has no manifest.json", _REMEDY, subject=folder
+        )
     manifest = read_json(folder / "manifest.json")
     if manifest.get("wavetwin_run") != 1:
-        raise RunError(f"{folder} is not a run of this version of wavetwin", _REMEDY)
+        raise RunError(
+            "other-version", "is not a run of this version of wavetwin", _REMEDY, subject=folder
+        )
     manifest = read_json(folder / "manifest.json", RunManifest, _COPY_AGAIN)
     if not (folder / "plan.json").is_file():
-        raise RunError(f"{folder} is not whole: it has no plan.json", _COPY_AGAIN)
+        raise RunError(
+            "file-damaged", "is not whole: it has no plan.json", _COPY_AGAIN, subject=folder
+        )
     document = read_json(folder / "plan.json", remedy=_COPY_AGAIN)
     try:
         plan = TrainingPlan.from_json(document)
     except ValueError as error:
-        raise RunError(f"{folder / 'plan.json'} is damaged: {error}", _COPY_AGAIN) from error
+        raise RunError(
+            "file-damaged", f"is damaged: {error}", _COPY_AGAIN, subject=folder / "plan.json"
+        ) from error
     epochs = _read_epochs(folder / "metrics.jsonl")
     scores = current_records(read_scores(folder / "scores.json"))
     return Run(folder, manifest, plan, scores, epochs)
@@ -143,7 +151,9 @@ def _read_epochs(file: Path) -> list[dict[str, Any]]:
                 epochs.append(line)
             count += 1
     except ValueError as error:
-        raise RunError(f"{file} is damaged: line {count + 1}: {error}", _COPY_AGAIN) from error
+        raise RunError(
+            "file-damaged", f"is damaged: line {count + 1}: {error}", _COPY_AGAIN, subject=file
+        ) from error
     return epochs
 
 
@@ -159,7 +169,7 @@ def graph_of(run: Run) -> ModuleGraph | None:
     try:
         return ModuleGraph.from_json(read_json(file, remedy=_COPY_AGAIN))
     except ValueError as error:
-        raise RunError(f"{file} is damaged: {error}", _COPY_AGAIN) from error
+        raise RunError("file-damaged", f"is damaged: {error}", _COPY_AGAIN, subject=file) from error
 
 
 def build_of(run: Run) -> dict[str, Any]:
@@ -183,18 +193,24 @@ def _read_scores_file(file: Path) -> Run:
     records = read_scores(file)
     if not records or any(record.get("weights_file") is None for record in records):
         raise RunError(
-            f"{file} has no scores of weights without a run",
+            "scores-missing",
+            "has no scores of weights without a run",
             "name a run's folder, or a scores file that `wavetwin evaluate` wrote",
+            subject=file,
         )
     for number, record in enumerate(records):
         try:
             check_scores_of_weights(record, number)
         except FormError as error:
-            raise RunError(f"{file} is damaged: {error}", "evaluate the weights again") from error
+            raise RunError(
+                "file-damaged", f"is damaged: {error}", "evaluate the weights again", subject=file
+            ) from error
     if len({record["weights"] for record in records}) > 1:
         raise RunError(
-            f"{file} has scores of several weights",
+            "name-ambiguous",
+            "has scores of several weights",
             "evaluate each of them into a scores file of its own, with --out",
+            subject=file,
         )
     last = records[-1]
     known = ("digest", "training_digest", "model_digest", "commit", "dirty", "drift")

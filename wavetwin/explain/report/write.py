@@ -18,7 +18,7 @@ from wavetwin.explain.report.page import Section, as_markdown
 from wavetwin.explain.report.paired import paired_section
 from wavetwin.explain.report.runs import Run, build_of, graph_of, is_source, read_source
 from wavetwin.files.atomic import write_file
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.training.run_names import trial_mark
 
 __all__ = ["ReportOptions", "report", "write_report"]
@@ -77,7 +77,10 @@ def write_report(
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(
-            f"{output} cannot be written: {reason}", "make room, or name another file with -o"
+            write_code(error),
+            f"cannot be written: {reason}",
+            "make room, or name another file with -o",
+            subject=output,
         ) from error
     return text
 
@@ -128,11 +131,14 @@ def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
     whole = [run for run in runs if run not in trials]
     if trials and (options.paired is not None or _is_trial(baseline)) and not whole:
         raise RunError(
-            f"{trials[0].label} is not compared with others",
+            "not-comparable",
+            "is not compared with others",
             "train without --limit-batches, or take trials in with --trials",
+            subject=trials[0].label,
         )
     if _is_trial(baseline) and not options.trials:
         raise RunError(
+            "not-comparable",
             f"the baseline {options.baseline} is a run over a few batches",
             "name a whole run, or take trials in with --trials",
         )

@@ -77,6 +77,7 @@ def parse_condition(text: str, *, wants_number: bool = False) -> Condition:
     match = _CONDITION.fullmatch(text)
     if match is None or not match[3]:
         raise RunError(
+            "bad-argument",
             f"'{text}' is not a condition",
             "a condition is a name, one of = != < <= > >=, and a value: training.seed=3",
         )
@@ -89,7 +90,9 @@ def parse_condition(text: str, *, wants_number: bool = False) -> Condition:
         value = [resolve_scalar(item.strip()) for item in match[3].strip("[]").split(",")]
     if (wants_number or match[2] in _ORDERS) and not _is_number(value):
         raise RunError(
-            f"'{text}': {match[3]} is not a number", "only numbers have an order, and scores are"
+            "bad-argument",
+            f"'{text}': {match[3]} is not a number",
+            "only numbers have an order, and scores are",
         )
     return Condition(match[1], match[2], value)
 
@@ -146,7 +149,10 @@ def find_run(index: RunIndex, text: str, runs: Path) -> RunInfo:
             return index.info(inside.relative_to(root).as_posix())
         if not inside.is_relative_to(root):
             raise RunError(
-                f"{folder} is not below {runs}", f"--runs {folder.absolute().parents[1]}"
+                "bad-argument",
+                f"is not below {runs}",
+                f"--runs {folder.absolute().parents[1]}",
+                subject=folder,
             )
     word = text.strip("/")
     known = [index.info(path) for path in paths]
@@ -163,8 +169,14 @@ def find_run(index: RunIndex, text: str, runs: Path) -> RunInfo:
         if found:
             shown = ", ".join(run.path for run in found[:8])
             more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-            raise RunError(f"'{text}' means several runs: {shown}{more}", "name one of them")
-    raise RunError(f"no run in {runs} is called '{text}'", "`wavetwin runs list` shows what is")
+            raise RunError(
+                "name-ambiguous", f"'{text}' means several runs: {shown}{more}", "name one of them"
+            )
+    raise RunError(
+        "run-not-found",
+        f"no run in {runs} is called '{text}'",
+        "`wavetwin runs list` shows what is",
+    )
 
 
 def _paths(index: RunIndex, filters: Filters) -> list[str]:
@@ -204,6 +216,7 @@ def _check_fields(index: RunIndex, conditions: Iterable[Condition]) -> None:
         if condition.name not in names:
             near = nearest(condition.name, names)
             raise RunError(
+                "unknown-name",
                 f"no run's spec has a field '{condition.name}'",
                 f"did you mean '{near}'?" if near else "`wavetwin runs show RUN` lists the fields",
             )
@@ -214,6 +227,7 @@ def _check_score(index: RunIndex, name: str) -> None:
     if not any(_means(name, known) for known in names):
         near = nearest(name, sorted({part for known in names for part in known.split(".")}))
         raise RunError(
+            "unknown-name",
             f"no run has a score '{name}'",
             f"did you mean '{near}'?" if near else "`wavetwin runs show RUN` lists the scores",
         )

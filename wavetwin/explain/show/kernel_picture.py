@@ -24,7 +24,7 @@ from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.network.build import Network, build_module
 from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.training.checkpoint import load_weights
 from wavetwin.runtime.training.initial_stem import initial_stem
 
@@ -61,7 +61,9 @@ def picture_kernels(
     try:
         write_kernels(kernel, title, file)
     except OSError as error:
-        raise RunError(f"{file} cannot be written: {error.strerror or error}") from error
+        raise RunError(
+            write_code(error), f"cannot be written: {error.strerror or error}", subject=file
+        ) from error
 
 
 def _empty(graph: ModuleGraph) -> Network:

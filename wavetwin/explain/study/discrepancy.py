@@ -185,6 +185,7 @@ def ratio(
     if bool((energy <= rounding).any()):
         image, number = (energy <= rounding).nonzero()[0].tolist()
         raise RunError(
+            "nothing-to-measure",
             f"the image {names[image]} has nothing at the frequencies of filter {number}",
             "leave it out of --images: it is flat, or was drawn",
         )

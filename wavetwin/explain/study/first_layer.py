@@ -83,4 +83,4 @@ def _compose(state: Mapping[str, Tensor], graph: ModuleGraph) -> ResultingKernel
         with torch.no_grad():
             return resulting_kernel(state, graph)
     except GraphError as error:
-        raise RunError(f"{graph.name}: {error}") from error
+        raise RunError("nothing-to-measure", str(error), subject=graph.name) from error

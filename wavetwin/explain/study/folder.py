@@ -23,7 +23,7 @@ from wavetwin.explain.study.result import Picture, Result
 from wavetwin.explain.study.rows import Table
 from wavetwin.files.atomic import staged
 from wavetwin.provenance.package import imported_package, installed_versions, sha256_of
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.process.json_files import read_json
 
 __all__ = ["check_folder", "study_document", "write_study"]
@@ -43,20 +43,33 @@ def check_folder(folder: Path, *, force: bool) -> None:
         path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
     )
     if not position.is_dir():
-        raise RunError(f"{position} is a file", "name another folder with --out")
+        raise RunError(
+            "cannot-write", "is a file", "name another folder with --out", subject=position
+        )
     if not os.access(position, os.W_OK | os.X_OK):
-        raise RunError(f"{position} may not be written to", "name another folder with --out")
+        raise RunError(
+            "cannot-write",
+            "may not be written to",
+            "name another folder with --out",
+            subject=position,
+        )
     if not folder.exists():
         return
     if not any(folder.iterdir()):
         return
     if not _is_study(folder):
         raise RunError(
-            f"{folder} is not empty, and no study's folder", "name a new folder with --out"
+            "output-exists",
+            "is not empty, and no study's folder",
+            "name a new folder with --out",
+            subject=folder,
         )
     if not force:
         raise RunError(
-            f"{folder} holds a study already", "name another folder with --out, or add --force"
+            "output-exists",
+            "holds a study already",
+            "name another folder with --out, or add --force",
+            subject=folder,
         )
 
 
@@ -79,8 +92,10 @@ def write_study(folder: Path, result: Result, command: Sequence[str], seed: int)
             put(folder / RECORD)
     except OSError as error:
         raise RunError(
-            f"{folder} cannot be written: {error.strerror or error}",
+            write_code(error),
+            f"cannot be written: {error.strerror or error}",
             "make room, or name another folder with --out",
+            subject=folder,
         ) from error
 
 

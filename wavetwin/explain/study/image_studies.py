@@ -94,6 +94,7 @@ def study_stability(options: ImageOptions, direction: Direction, max_shift: int 
     """
     if max_shift is not None and max_shift > MARGIN:
         raise RunError(
+            "bad-argument",
             f"--max-shift {max_shift}: the windows have {MARGIN} pixels around the image",
             f"choose a shift up to {MARGIN}",
         )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.data.decode import BadImageError, decode_image
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, with_remedy
 
 __all__ = ["MARGIN", "SIZE", "Batch", "ImageSource", "crop", "find_images", "read_batches"]
 
@@ -62,7 +62,9 @@ class ImageSource:
             with self.file.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
-            raise RunError(f"{self.file} cannot be read: {error.strerror or error}") from error
+            raise RunError(
+                "file-unreadable", f"cannot be read: {error.strerror or error}", subject=self.file
+            ) from error
         position = None if self.window is None else list(self.window)
         return {"name": self.name, "file": self.file.name, "sha256": digest, "window": position}
 
@@ -88,12 +90,19 @@ def find_images(paths: Sequence[Path]) -> list[ImageSource]:
             sources.append(ImageSource(path.name, path))
             continue
         if not path.is_dir():
-            raise RunError(f"{path} is not there", "name image files, or folders of them")
+            raise RunError(
+                "file-not-found",
+                "is not there",
+                "name image files, or folders of them",
+                subject=path,
+            )
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _KINDS)
         if not files:
             raise RunError(
-                f"{path} holds no image",
+                "no-images",
+                "holds no image",
                 f"images are recognised by their names: {', '.join(_KINDS)}",
+                subject=path,
             )
         sources += [ImageSource(file.relative_to(path).as_posix(), file) for file in files]
     return sources
@@ -115,8 +124,10 @@ def read_batches(
         for source, image in zip(some, centre, strict=True):
             if bool((image == image[0, 0]).all()):
                 raise RunError(
-                    f"{source.file} is of one grey level: no filter has anything to answer to",
+                    "nothing-to-measure",
+                    "is of one grey level: no filter has anything to answer to",
                     "leave it out of --images",
+                    subject=source.file,
                 )
         yield Batch(tuple(source.name for source in some), windows - means)
 
@@ -148,7 +159,7 @@ def _upright_grey(file: Path) -> Image.Image:
     try:
         grey = Image.fromarray(decode_image(file, channels=1)[0])
     except BadImageError as error:
-        raise RunError(error.headline, "leave it out of --images") from error
+        raise with_remedy(error, "leave it out of --images") from error
     with Image.open(file) as stored:
         turn = _UPRIGHT.get(stored.getexif().get(_ORIENTATION, 1))
     return grey if turn is None else grey.transpose(turn)
@@ -159,9 +170,11 @@ def _resized(image: Image.Image, file: Path) -> Image.Image:
     short, least = min(image.size), SIZE + 2 * MARGIN
     if short < least:
         raise RunError(
-            f"{file} is {image.width} x {image.height} pixels: both sides need {least} or more, as "
+            "nothing-to-measure",
+            f"is {image.width} x {image.height} pixels: both sides need {least} or more, as "
             "an enlarged image is smoother than it was",
             "leave it out of --images",
+            subject=file,
         )
     if short <= _SHORT_SIDE:
         return image

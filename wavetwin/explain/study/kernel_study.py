@@ -107,8 +107,10 @@ def _read(source: Path, weights: Path | None, key: str | None) -> _Source:
     if weights is None:
         if key is not None:
             raise RunError(
-                f"{source}: there is no weights file whose state dict {key} could be taken",
+                "bad-argument",
+                f"has no weights file whose state dict {key} could be taken",
                 "name it by --first-weights or --second-weights",
+                subject=source,
             )
         return _Source(initial, None, {**info, "weights": f"initial, seed {plan.seed}"})
     layer = trained_layer(graph, plan, weights, key)
@@ -121,14 +123,18 @@ def _read_folder(folder: Path) -> tuple[ModuleGraph, TrainingPlan, Path]:
     for name in ("graph.json", "plan.json", "manifest.json"):
         if not (folder / name).is_file():
             raise RunError(
-                f"{folder} is no built folder and no run: it has no {name}",
+                "not-a-run",
+                f"is no built folder and no run: it has no {name}",
                 "name a spec, a folder of generated/, or one of runs/<name>/",
+                subject=folder,
             )
     try:
         graph = ModuleGraph.from_json(read_json(folder / "graph.json"))
         plan = TrainingPlan.from_json(read_json(folder / "plan.json"))
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{folder} is of another version of wavetwin: {error}") from error
+        raise RunError(
+            "other-version", f"is of another version of wavetwin: {error}", subject=folder
+        ) from error
     # <project>/generated/<name>, <project>/runs/<name>/<run>.
     is_run = "wavetwin_run" in read_json(folder / "manifest.json")
     above = folder.resolve().parents

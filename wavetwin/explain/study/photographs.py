@@ -33,8 +33,10 @@ def bundled_photographs() -> list[ImageSource]:
         file = _find(document["packages"][entry["package"]], entry["file"])
         if sha256_of(file.read_bytes()) != entry["sha256"]:
             raise RunError(
-                f"{file} is not the photograph that the studies' list names: its SHA-256 differs",
+                "data-set-not-official",
+                "is not the photograph that the studies' list names: its SHA-256 differs",
                 "install the packages of constraints.txt, or name your own images with --images",
+                subject=file,
             )
         sources += [
             ImageSource(f"{file.stem}-{number}", file, (top, left, SIDE))
@@ -55,6 +57,7 @@ def _find(package: dict[str, str], name: str) -> Path:
         if file.is_file():
             return file
     raise RunError(
+        "package-missing",
         f"the photograph {name} is not there: {package['name']} is not installed, or has no such file",
         "pip install 'wavetwin[data]', or name your own images with --images",
     )

@@ -98,7 +98,9 @@ def make_banks(options: ImageOptions, images: StudyImages) -> Iterator[StudyBank
         RunError: there are no such filters, or gratings reach over the whole image.
     """
     if options.filters not in QSHIFT_FILTERS:
-        raise RunError(f"no filters {options.filters!r}", f"one of {', '.join(QSHIFT_FILTERS)}")
+        raise RunError(
+            "unknown-name", f"no filters {options.filters!r}", f"one of {', '.join(QSHIFT_FILTERS)}"
+        )
     for levels in options.levels:
         stride = 2 ** (levels - 1)
         positions = packet_positions(levels, options.filters)
@@ -113,6 +115,7 @@ def make_banks(options: ImageOptions, images: StudyImages) -> Iterator[StudyBank
             label = f"gratings_J{levels}"
         if SIZE // (2 * stride) <= 2 * border:
             raise RunError(
+                "bad-argument",
                 f"gratings of {options.gratings:g} pixels reach over the whole image at J = {levels}",
                 "choose a smaller --gratings, or fewer --levels",
             )

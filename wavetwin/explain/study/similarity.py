@@ -90,6 +90,7 @@ def best_windows(kernels: Float[Tensor, "channels height width"] | Tensor, side:
     totals = energy.sum((1, 2))
     if bool((totals == 0).any()):
         raise RunError(
+            "nothing-to-measure",
             f"the kernel of channel {int((totals == 0).nonzero()[0])} is zero: it is like nothing",
             "compare weights that were trained or initialised",
         )
@@ -208,5 +209,7 @@ def _optimise() -> Any:
         return importlib.import_module("scipy.optimize")
     except ModuleNotFoundError as error:
         raise RunError(
-            "pairing kernels takes SciPy, which is not installed", "pip install 'wavetwin[data]'"
+            "package-missing",
+            "pairing kernels takes SciPy, which is not installed",
+            "pip install 'wavetwin[data]'",
         ) from error

@@ -62,8 +62,10 @@ def _points(run: Run) -> list[tuple[float, float]]:
     points = curve_of(run, "validation", "top1_error")
     if not points:
         raise RunError(
-            f"{run.folder} has no errors on validation images",
+            "scores-missing",
+            "has no errors on validation images",
             "train with data.validation above 0, or leave the run out",
+            subject=run.folder,
         )
     return points
 

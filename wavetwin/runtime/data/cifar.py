@@ -66,6 +66,7 @@ def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
         prefix = f"{location / files.archive}: {files.folder}"
     else:
         raise RunError(
+            "data-set-missing",
             f"'{data.dataset}' is not there: no {files.folder} and no {files.archive} in {location}",
             f"put the official archive {files.archive} (python version) there, unpacked or not, "
             f"or {ROOT_REMEDY}",
@@ -77,8 +78,10 @@ def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
         instead = recognise(content)
         if instead is not None:
             raise RunError(
-                f"{prefix}/{name} is no batch file: it is {instead.description}",
+                "data-set-damaged",
+                f"is no batch file: it is {instead.description}",
                 instead.remedy or "unpack the official archive again",
+                subject=f"{prefix}/{name}",
             )
         if name in sums:
             official.check_sum(f"{prefix}/{name}", content, sums[name])
@@ -96,11 +99,18 @@ def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
 def _read_folder(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
-        raise RunError(f"{folder} has no {', '.join(missing)}", "unpack the official archive again")
+        raise RunError(
+            "data-set-incomplete",
+            f"has no {', '.join(missing)}",
+            "unpack the official archive again",
+            subject=folder,
+        )
     try:
         return {name: (folder / name).read_bytes() for name in names}
     except OSError as error:
-        raise RunError(f"{error.filename} cannot be read: {error.strerror}") from error
+        raise RunError(
+            "file-unreadable", f"cannot be read: {error.strerror}", subject=error.filename
+        ) from error
 
 
 def _read_archive(archive: Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
@@ -116,14 +126,19 @@ def _read_archive(archive: Path, folder: str, names: tuple[str, ...]) -> dict[st
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         found = recognise_other(archive, "gzip")
         raise RunError(
-            f"{archive} cannot be read: {error if found is None else f'it is {found.description}'}",
+            "data-set-damaged",
+            f"cannot be read: {error if found is None else f'it is {found.description}'}",
             (found.remedy if found is not None else None)
             or "the archive is cut off or damaged: fetch it again",
+            subject=archive,
         ) from error
     missing = [name for name in names if name not in contents]
     if missing:
         raise RunError(
-            f"{archive} has no {folder}/{', '.join(missing)}", "fetch the official archive"
+            "data-set-incomplete",
+            f"has no {folder}/{', '.join(missing)}",
+            "fetch the official archive",
+            subject=archive,
         )
     return contents
 
@@ -141,7 +156,9 @@ def _arrays(batch: Any, files: CifarFiles, prefix: str, name: str) -> FoundArray
         and len(labels) == len(images)
     ):
         raise RunError(
-            f"{prefix}/{name} has not the images (data) and classes ({files.labels}) of a batch",
+            "data-set-damaged",
+            f"has not the images (data) and classes ({files.labels}) of a batch",
             "fetch the official archive",
+            subject=f"{prefix}/{name}",
         )
     return FoundArrays(images.reshape(-1, 3, SIDE, SIDE), np.array(labels, dtype=np.int64))

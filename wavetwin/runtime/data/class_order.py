@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from wavetwin.runtime.data.detected import shown
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = [
@@ -42,8 +42,10 @@ def in_natural_order(names: Iterable[str], folder: Path) -> list[str]:
     for first, second in itertools.pairwise(ordered):
         if Decimal(first) == Decimal(second):
             raise RunError(
-                f"{folder} has {first} and {second}, which are the same number",
+                "data-do-not-fit",
+                f"has {first} and {second}, which are the same number",
                 "rename one of them, or put their images together",
+                subject=folder,
             )
     return ordered
 
@@ -79,11 +81,13 @@ def number_classes(
     missing = [name for name in known if name not in set(names)]
     is_subset = all(map(_WNID.fullmatch, [*known, *unknown]))
     if missing or (unknown and not is_subset):
-        parts = [f"none of {shown(missing)}"] if missing else []
-        parts += [f"{shown(unknown)}, which the data set does not have"] if unknown else []
+        parts = [f"none of {list_some(missing)}"] if missing else []
+        parts += [f"{list_some(unknown)}, which the data set does not have"] if unknown else []
         raise RunError(
-            f"{folder} has other classes than the data set: {', and '.join(parts)}",
-            f"it needs {num_classes} folders with the data set's names: {shown(known)}",
+            "data-do-not-fit",
+            f"has other classes than the data set: {', and '.join(parts)}",
+            f"it needs {num_classes} folders with the data set's names: {list_some(known)}",
+            subject=folder,
         )
     return {name: numbers[name] for name in names if name in numbers}
 
@@ -103,21 +107,25 @@ def check_same_classes(
     headlines = [f"{train} and {other} have different classes"]
     remedies: list[str] = []
     if extra:
-        headlines.append(f"{shown(extra)} in {train} alone")
+        headlines.append(f"{list_some(extra)} in {train} alone")
     if missing:
-        headlines.append(f"{shown(missing)} in {other} alone")
+        headlines.append(f"{list_some(missing)} in {other} alone")
     for folder, count, own, others in (
         (train, len(train_names), extra, missing),
         (other, len(other_names), missing, extra),
     ):
         if count > planned and own:
-            remedies.append(f"{folder} has {count} classes of {planned}: move {shown(own)} away")
+            remedies.append(
+                f"{folder} has {count} classes of {planned}: move {list_some(own)} away"
+            )
         elif count < planned and others:
-            remedies.append(f"{folder} has {count} classes of {planned}: add {shown(others)}")
+            remedies.append(f"{folder} has {count} classes of {planned}: add {list_some(others)}")
     if not remedies and len(extra) == len(missing) == 1:
         remedies.append(f"rename {missing[0]} in {other} to {extra[0]}, if it is the same class")
     raise RunError(
-        "; ".join(headlines), "; ".join(remedies) or "every set needs a folder for every class"
+        "data-do-not-fit",
+        "; ".join(headlines),
+        "; ".join(remedies) or "every set needs a folder for every class",
     )
 
 
@@ -129,9 +137,11 @@ def _by_number(folder: Path, names: Sequence[str], num_classes: int) -> dict[str
     )
     if len(names) != num_classes:
         raise RunError(
-            f"{folder} has {len(names)} classes, the model has {num_classes}"
-            + (f": {shown(names)}" if names else ""),
+            "data-do-not-fit",
+            f"has {len(names)} classes, the model has {num_classes}"
+            + (f": {list_some(names)}" if names else ""),
             remedy,
+            subject=folder,
         )
     pieces = [_natural(name) for name in names]
     if len({len(each) for each in pieces}) == 1:
@@ -142,8 +152,9 @@ def _by_number(folder: Path, names: Sequence[str], num_classes: int) -> dict[str
             if not is_signed:
                 return {name: int(n) for name, n in zip(names, numbers, strict=True)}
     raise RunError(
+        "data-do-not-fit",
         f"nothing says which folder of {folder} is which of the {num_classes} classes: "
-        f"{shown(names)}",
+        f"{list_some(names)}",
         remedy,
     )
 

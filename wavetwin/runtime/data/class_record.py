@@ -57,11 +57,13 @@ def check_class_order(manifest: Mapping[str, Any], names: Sequence[str] | None, 
     )
     old, new = (names[at] if at < len(names) else "none" for names in (before, own))
     raise RunError(
-        f"{run} was trained with {old} as class {at}{origin}; here class {at} is {new}",
+        "data-do-not-fit",
+        f"was trained with {old} as class {at}{origin}; here class {at} is {new}",
         "bring the class folders back as they were, or train again (--new)"
         if not origin
         else "rename the class folders so that both orders agree (zero-padded: 02 before 10), or "
         "train again (--new)",
+        subject=run,
     )
 
 

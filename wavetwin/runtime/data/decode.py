@@ -57,7 +57,10 @@ def decode_image(file: Path, channels: int) -> np.ndarray:
         if isinstance(error, OSError) and error.errno is not None:
             # Of the disk, not of the image: leaving it out would hide that a mount is gone.
             raise RunError(
-                f"{file} cannot be read: {error.strerror}", "was it moved while the run was going?"
+                "file-unreadable",
+                f"cannot be read: {error.strerror}",
+                "was it moved while the run was going?",
+                subject=file,
             ) from error
         reason = "of no known kind" if isinstance(error, UnidentifiedImageError) else str(error)
         is_range = isinstance(error, _UnknownRangeError)
@@ -66,8 +69,10 @@ def decode_image(file: Path, channels: int) -> np.ndarray:
         if found is not None:
             reason, remedy = f"it is {found.description}", found.remedy or remedy
         raise BadImageError(
-            f"{file} cannot be read as an image: {reason}",
+            "image-damaged",
+            f"cannot be read as an image: {reason}",
             f"{remedy}; or leave damaged images out with --on-bad-image skip",
+            subject=file,
         ) from error
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from wavetwin.diagnostics.terminal import printable
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["FileList", "Found", "FoundArrays", "printable", "shown"]
-
-SHOWN = 8
-"""Names that an error message lists before it counts the rest."""
+__all__ = ["FileList", "Found", "FoundArrays"]
 
 
 @dataclass(frozen=True)
@@ -78,9 +73,3 @@ class Found:
     """How many images of each class train, after those that are held out; None: all."""
     no_training: RunError | None = None
     """Why there are no training images, where the test set alone is there."""
-
-
-def shown(names: Sequence[str]) -> str:
-    """Return the first names of a list, and how many more there are."""
-    text = ", ".join(map(printable, names[:SHOWN]))
-    return text if len(names) <= SHOWN else f"{text} and {len(names) - SHOWN} more"

@@ -29,6 +29,7 @@ def read_digits(data: DataPlan, root: Path | None, official: Official) -> Found:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise RunError(
+            "package-missing",
             "the data set 'digits' comes with scikit-learn, which is not installed",
             "pip install 'wavetwin[data]'",
         ) from error

@@ -96,7 +96,9 @@ class ExperimentData:
         if len(images) == 0 and self.no_training is not None:
             raise self.no_training
         if len(images) == 0:
-            raise RunError(f"the {name} split has no images", "set data.validation in the spec")
+            raise RunError(
+                "no-images", f"the {name} split has no images", "set data.validation in the spec"
+            )
         return images
 
     def training_batches(

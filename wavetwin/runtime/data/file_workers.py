@@ -37,13 +37,13 @@ _PREFETCH = 2
 
 
 class _Fetched(NamedTuple):
-    """What a process sends back: an exception would lose its form on the way."""
+    """What a process sends back: an exception that is raised there would arrive as a traceback."""
 
     batch: Batch
     bad: list[tuple[str, str]]
     """Damaged files that were left out, with the reasons."""
-    error: tuple[str, str | None] | None
-    """Headline and remedy of what stops the run."""
+    error: RunError | None
+    """What stops the run."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Fetcher(Dataset[_Fetched]):
         results: list[Tensor] = []
         kept: list[int] = []
         bad: list[tuple[str, str]] = []
-        error: tuple[str, str | None] | None = None
+        error: RunError | None = None
         for offset in offsets:
             index = int(self.images.indices[offset])
             try:
@@ -68,10 +68,10 @@ class _Fetcher(Dataset[_Fetched]):
                 if self.skips_bad:
                     bad.append((str(self.source.files[index]), damage.headline))
                     continue
-                error = damage.headline, damage.remedy
+                error = damage
                 break
             except RunError as fault:
-                error = fault.headline, fault.remedy
+                error = fault
                 break
             values = image.to(torch.float32) / self.source.maximum
             try:
@@ -81,7 +81,11 @@ class _Fetcher(Dataset[_Fetched]):
                 height, width = values.shape[-2:]
                 reason = str(fault).split("\n", 1)[0] or type(fault).__name__
                 file = self.source.files[index]
-                error = f"{file} ({width} x {height} pixels) cannot be cropped: {reason}", None
+                error = RunError(
+                    "data-do-not-fit",
+                    f"({width} x {height} pixels) cannot be cropped: {reason}",
+                    subject=file,
+                )
                 break
             kept.append(offset)
         if error is not None:
@@ -143,7 +147,7 @@ def read_files(
                     bad_images[file] = reason
                     complain(f"warning: left out: {reason}\n")
             if result.error is not None:
-                raise RunError(*result.error)
+                raise result.error
             yield result.batch
     finally:
         # The workers end with their last reference; a traceback would keep this frame's.
@@ -195,7 +199,9 @@ def _next(fetched: Iterator[_Fetched]) -> _Fetched | None:
         headline = f"a process that reads images was killed: {error}"
     # Without the cause, whose traceback would keep the other workers alive.
     raise RunError(
-        headline, "was memory short? The system's log says so; start again with fewer --workers"
+        "reader-killed",
+        headline,
+        "was memory short? The system's log says so; start again with fewer --workers",
     )
 
 

@@ -26,7 +26,10 @@ def list_folder(folder: Path) -> FileList:
     names = subfolders(folder)
     if not names:
         raise RunError(
-            f"{folder} has no classes of images", "each class is a folder of image files"
+            "no-images",
+            "has no classes of images",
+            "each class is a folder of image files",
+            subject=folder,
         )
     return list_classes(folder, names)
 
@@ -44,8 +47,10 @@ def read_folder(data: DataPlan, root: Path | None, official: Official) -> Found:
     names = [name for name in ("train", "test", "val") if is_folder(root / name)]
     if not names or names == ["train"]:
         raise RunError(
-            f"{root} needs train/<class>/* and test/<class>/* or val/<class>/*",
+            "data-set-missing",
+            "needs train/<class>/* and test/<class>/* or val/<class>/*",
             ROOT_REMEDY,
+            subject=root,
         )
     sets = {name: list_folder(root / name) for name in names}
     first = sets[names[0]]
@@ -60,9 +65,11 @@ def read_folder(data: DataPlan, root: Path | None, official: Official) -> Found:
     found = len(first.class_names)
     if found != data.num_classes:
         raise RunError(
-            f"{first.folder} has {found} classes, the spec says {data.num_classes}",
+            "data-do-not-fit",
+            f"has {found} classes, the spec says {data.num_classes}",
             f"write `data: {{num_classes: {found}}}` in the spec, or point --data-root at another "
             "folder",
+            subject=first.folder,
         )
     test = sets["test"] if "test" in sets else sets["val"]
     if "train" not in sets:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.ir.plan import DataPlan
-from wavetwin.runtime.data.detected import FileList, Found, shown
+from wavetwin.runtime.data.detected import FileList, Found
 from wavetwin.runtime.data.official import TEST_IMAGES, Official
 from wavetwin.runtime.process.errors import RunError
 
@@ -41,6 +42,7 @@ def set_aside(found: Found, data: DataPlan, official: Official) -> SplitPosition
         trains = ~validates
     if not trains.any():
         raise RunError(
+            "no-training-images",
             f"data.validation {data.validation} sets all {len(labels)} training images aside",
             "set a smaller number",
         )
@@ -60,7 +62,8 @@ def _by_class(found: Found, data: DataPlan, official: Official) -> tuple[np.ndar
         used_up = _named(found, counts, (counts > 0) & (counts <= data.validation))
         if used_up:
             raise RunError(
-                f"data.validation {data.validation} leaves no training images of {shown(used_up)}",
+                "no-training-images",
+                f"data.validation {data.validation} leaves no training images of {list_some(used_up)}",
                 "set a smaller number, or add images of these classes",
             )
     validates = position < data.validation
@@ -70,7 +73,7 @@ def _by_class(found: Found, data: DataPlan, official: Official) -> tuple[np.ndar
     if short:
         official.differs(
             f"'{data.dataset}' needs {data.validation} + {wanted} training images of each class, "
-            f"there are fewer of {shown(short)}",
+            f"there are fewer of {list_some(short)}",
             "unpack the training archive again",
         )
     return validates, ~validates & (position < data.validation + wanted)
@@ -90,6 +93,7 @@ def _check(found: Found, data: DataPlan, num_train: int | None, official: Offici
         highest = int(part.labels.max(initial=0))
         if highest >= data.num_classes:
             raise RunError(
+                "data-do-not-fit",
                 f"'{data.dataset}' has class {highest}, the plan has {data.num_classes} classes",
                 f"write `data: {{num_classes: {highest + 1}}}` in the spec",
             )

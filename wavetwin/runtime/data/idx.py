@@ -45,8 +45,10 @@ def _read_pair(data: DataPlan, raw: Path, prefix: str, official: Official) -> Fo
     labels = _read_idx(raw, f"{prefix}-labels-idx1-ubyte", 1, data, official)
     if len(images) != len(labels):
         raise RunError(
-            f"{raw}: {prefix} has {len(images)} images and {len(labels)} labels",
+            "data-set-damaged",
+            f"has {len(images)} images and {len(labels)} labels of {prefix}",
             "one of the files is damaged: fetch them again",
+            subject=raw,
         )
     return FoundArrays(images[:, np.newaxis], labels.astype(np.int64))
 
@@ -58,6 +60,7 @@ def _read_idx(
     if file is None:
         folder = IDX_FOLDERS[data.dataset]
         raise RunError(
+            "data-set-missing",
             f"'{data.dataset}' is not there: no {name} or {name}.gz in {raw}",
             f"put the four idx files there (torchvision.datasets.{folder}(root, download=True) "
             f"makes this layout), or {ROOT_REMEDY}",
@@ -70,7 +73,10 @@ def _read_idx(
         reason = error if found is None else f"it is {found.description}"
         remedy = "fetch the file again" if found is None else found.remedy
         raise RunError(
-            f"{file} cannot be read: {reason}", remedy or "fetch the file again"
+            "data-set-damaged",
+            f"cannot be read: {reason}",
+            remedy or "fetch the file again",
+            subject=file,
         ) from error
     start = 4 + 4 * dimensions
     sizes = [int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4)]
@@ -80,8 +86,10 @@ def _read_idx(
         found = recognise(content)
         what = "" if found is None else f": it is {found.description}"
         raise RunError(
-            f"{file} is not a whole idx file of {dimensions} dimensions{what}",
+            "data-set-damaged",
+            f"is not a whole idx file of {dimensions} dimensions{what}",
             (None if found is None else found.remedy) or "fetch it again",
+            subject=file,
         )
     if official.checks_sums:
         if file.suffix == ".gz":

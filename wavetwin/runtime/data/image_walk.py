@@ -143,8 +143,10 @@ class ImageWalk:
             raise _unreadable(folder, error) from error
         if identity in self._above and not is_root:
             raise RunError(
-                f"{link or folder} leads back to {self._above[identity]}, which holds it",
+                "bad-entry",
+                f"leads back to {self._above[identity]}, which holds it",
                 _without(link or folder),
+                subject=link or folder,
             )
         if identity in self._walked:
             earlier, earlier_link = self._walked[identity]
@@ -183,7 +185,12 @@ def _size(entry: os.DirEntry[str]) -> int:
     except OSError as error:
         raise _unreadable(entry.path, error) from error
     if not stat.S_ISREG(info.st_mode):
-        raise RunError(f"{entry.path} is no file, though it has an image's name", "move it away")
+        raise RunError(
+            "bad-entry",
+            "is no file, though it has an image's name",
+            "move it away",
+            subject=entry.path,
+        )
     return info.st_size
 
 
@@ -199,13 +206,20 @@ def _check_link(entry: os.DirEntry[str]) -> None:
         else:
             reason = f"leads to {target}, which cannot be read: {error.strerror}"
         raise RunError(
-            f"{entry.path} is a link that {reason}",
+            "bad-entry",
+            f"is a link that {reason}",
             f"bring the target back, or delete the link: rm {shlex.quote(entry.path)}",
+            subject=entry.path,
         ) from error
 
 
 def _twice(path: str, earlier: str) -> RunError:
-    return RunError(f"{path} leads to {earlier}, which is read under its own name", _without(path))
+    return RunError(
+        "bad-entry",
+        f"leads to {earlier}, which is read under its own name",
+        _without(path),
+        subject=path,
+    )
 
 
 def _without(path: str) -> str:
@@ -214,8 +228,10 @@ def _without(path: str) -> str:
 
 def _unreadable(path: str, error: OSError) -> RunError:
     return RunError(
-        f"{path} cannot be read: {error.strerror}",
+        "file-unreadable",
+        f"cannot be read: {error.strerror}",
         "let the user that runs this read it (chmod -R u+rX), or name another folder"
         if error.errno in (errno.EACCES, errno.EPERM)
         else None,
+        subject=path,
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.class_order import check_same_classes
-from wavetwin.runtime.data.detected import FileList, Found, shown
+from wavetwin.runtime.data.detected import FileList, Found
 from wavetwin.runtime.data.image_walk import is_folder, subfolders
 from wavetwin.runtime.data.listing import (
     columns,
@@ -62,6 +63,7 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
         missing = "train" if folder is None else "val"
         looked = ", ".join(str(location / name / missing) for name in IMAGENET_FOLDERS)
         raise RunError(
+            "data-set-missing",
             f"'{data.dataset}' is not there: none of {looked}",
             "`wavetwin data prepare imagenet --from DIR` unpacks the official archives there; or "
             + ROOT_REMEDY,
@@ -70,8 +72,10 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
     every = subfolders(folder / ("train" if has_train else "val"))
     if not every and not has_train:
         raise RunError(
-            f"{folder / 'val'} is flat and {folder / 'train'} is not there: nothing names the classes",
+            "data-set-incomplete",
+            f"is flat and {folder / 'train'} is not there: nothing names the classes",
             "move the images into class folders, or unpack the training archive",
+            subject=folder / "val",
         )
     chosen = _choose_classes(data, location, folder, every, official)
     if not has_train:
@@ -107,9 +111,11 @@ def _choose_classes(
             chosen = sorted(set(read_lines(file, "write one class (wnid) a line")))
             if len(chosen) != data.num_classes:
                 raise RunError(
-                    f"{file} lists {len(chosen)} different classes, '{data.dataset}' has "
+                    "data-do-not-fit",
+                    f"lists {len(chosen)} different classes, '{data.dataset}' has "
                     f"{data.num_classes}",
                     "write one class (wnid) a line",
+                    subject=file,
                 )
     else:
         chosen = every
@@ -119,12 +125,13 @@ def _choose_classes(
         missing, extra = sorted(tested - set(chosen)), sorted(set(chosen) - tested)
         there = folder / ("train" if is_folder(folder / "train") else "val")
         official.differs(
-            f"{there} has {len(chosen)} classes of {data.num_classes}"
-            + (f"; missing: {shown(missing)}" if missing else "")
-            + (f"; {folder / 'val'} has no {shown(extra)}" if tested and extra else ""),
-            f"move {shown(extra)} out of {there}"
+            f"has {len(chosen)} classes of {data.num_classes}"
+            + (f"; missing: {list_some(missing)}" if missing else "")
+            + (f"; {folder / 'val'} has no {list_some(extra)}" if tested and extra else ""),
+            f"move {list_some(extra)} out of {there}"
             if tested and extra and not missing
             else "unpack the training archive again",
+            there,
         )
     return chosen
 
@@ -136,7 +143,10 @@ def _list_test(folder: Path, chosen: list[str]) -> FileList:
     images = [(name, size) for name, size in list_images(test) if "/" not in name]
     if not images:
         raise RunError(
-            f"{test} has neither class folders nor images", "unpack the validation archive again"
+            "data-set-incomplete",
+            "has neither class folders nor images",
+            "unpack the validation archive again",
+            subject=test,
         )
     wnids = _read_truth(folder, [name for name, _ in images])
     numbers = {name: number for number, name in enumerate(chosen)}
@@ -148,7 +158,10 @@ def _list_test(folder: Path, chosen: list[str]) -> FileList:
     without = sorted(set(chosen) - set(wnids))
     if without:
         raise RunError(
-            f"{test} has no images of {shown(without)}", "unpack the validation archive again"
+            "data-set-incomplete",
+            f"has no images of {list_some(without)}",
+            "unpack the validation archive again",
+            subject=test,
         )
     names, sizes, labels = zip(*kept, strict=True)
     return FileList(test, tuple(chosen), *columns(names, sizes, labels))
@@ -173,11 +186,18 @@ def _read_truth(folder: Path, images: list[str]) -> list[str]:
         file = folder / DEVKIT / "data" / GROUND_TRUTH
         wnids = read_devkit(file, remedy)
     else:
-        raise RunError(f"{folder / 'val'} is flat, and nothing says its classes", remedy)
+        raise RunError(
+            "data-set-incomplete",
+            "is flat, and nothing says its classes",
+            remedy,
+            subject=folder / "val",
+        )
     if len(wnids) != len(images):
         raise RunError(
-            f"{file} has {len(wnids)} classes, {folder / 'val'} has {len(images)} images",
+            "data-set-incomplete",
+            f"has {len(wnids)} classes, {folder / 'val'} has {len(images)} images",
             "unpack the validation archive again",
+            subject=file,
         )
     return wnids
 
@@ -189,7 +209,12 @@ def _read_kaggle(file: Path, images: list[str], remedy: str) -> list[str]:
         classes[name] = boxes.split(" ")[0]
     missing = [name for name in images if Path(name).stem not in classes]
     if missing:
-        raise RunError(f"{file} has no class for {shown(missing)}", "fetch the list again")
+        raise RunError(
+            "data-set-incomplete",
+            f"has no class for {list_some(missing)}",
+            "fetch the list again",
+            subject=file,
+        )
     return [classes[Path(name).stem] for name in images]
 
 
@@ -203,11 +228,16 @@ def read_devkit(file: Path, remedy: str) -> list[str]:
         from scipy.io import loadmat
     except ImportError as error:
         raise RunError(
-            f"{file.parent / 'meta.mat'} needs SciPy, which is not installed", "pip install scipy"
+            "package-missing",
+            "needs SciPy, which is not installed",
+            "pip install scipy",
+            subject=file.parent / "meta.mat",
         ) from error
     try:
         synsets = loadmat(str(file.parent / "meta.mat"), squeeze_me=True)["synsets"]
         wnids = {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in synsets}
         return [wnids[int(line)] for line in read_lines(file, remedy)]
     except (OSError, KeyError, ValueError, IndexError, TypeError) as error:
-        raise RunError(f"{file.parent} cannot be understood: {error}", remedy) from error
+        raise RunError(
+            "data-set-damaged", f"cannot be understood: {error}", remedy, subject=file.parent
+        ) from error

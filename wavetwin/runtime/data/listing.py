@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wavetwin.runtime.data.detected import FileList, Found, shown
+from wavetwin.diagnostics.listing import list_some
+from wavetwin.runtime.data.detected import FileList, Found
 from wavetwin.runtime.data.image_walk import IMAGE_SUFFIXES, ImageWalk, is_folder
 from wavetwin.runtime.process.errors import RunError
 
@@ -46,8 +47,10 @@ def list_classes(
     missing = [name for name in class_names if not is_folder(folder / name / below)]
     if missing:
         raise RunError(
-            f"{folder} has no folder for {shown(missing)}",
+            "data-set-incomplete",
+            f"has no folder for {list_some(missing)}",
             "unpack the data set again: every class needs its folder",
+            subject=folder,
         )
     names: list[bytes] = []
     sizes: list[int] = []
@@ -65,9 +68,11 @@ def list_classes(
     walk.finish()
     if empty:
         raise RunError(
-            f"{folder} has no images of {shown(empty)}",
+            "no-images",
+            f"has no images of {list_some(empty)}",
             f"each class is a folder of image files ({', '.join(IMAGE_SUFFIXES)}): add some, or move "
             "away what is no class",
+            subject=folder,
         )
     return FileList(folder, tuple(class_names), *columns(names, sizes, labels))
 
@@ -75,6 +80,7 @@ def list_classes(
 def no_training_images(folder: Path, test: FileList) -> Found:
     """Return a test set without training images: it can be evaluated, not trained on."""
     reason = RunError(
+        "no-images",
         f"there are no training images: {folder} is not there",
         f"evaluating needs none; to train, add {folder}/<class>/*",
     )
@@ -92,10 +98,12 @@ def read_lines(file: Path, remedy: str) -> list[str]:
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text"
-        raise RunError(f"{file} cannot be read: {reason}", remedy) from error
+        raise RunError(
+            "data-set-damaged", f"cannot be read: {reason}", remedy, subject=file
+        ) from error
     kept = [line for line in lines if line]
     if not kept:
-        raise RunError(f"{file} is empty", remedy)
+        raise RunError("data-set-damaged", "is empty", remedy, subject=file)
     return kept
 
 

@@ -55,7 +55,9 @@ class NpyImages:
         images = _open(self.file)[start : start + len(self)]
         if images.shape[3] != channels:
             raise RunError(
-                f"{self.file} has images of {images.shape[3]} channels, the model's have {channels}"
+                "data-do-not-fit",
+                f"has images of {images.shape[3]} channels, the model's have {channels}",
+                subject=self.file,
             )
         return FoundArrays(np.array(images.transpose(0, 3, 1, 2), order="C"), self.labels)
 
@@ -73,16 +75,20 @@ def list_npy_sets(
     labels = _load(folder / LABELS)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) % len(severities):
         raise RunError(
-            f"{folder / LABELS} has the shape {labels.shape} of {labels.dtype}: whole numbers for "
+            "data-set-damaged",
+            f"has the shape {labels.shape} of {labels.dtype}: whole numbers for "
             f"{len(severities)} severities one after the other are looked for",
             _AGAIN,
+            subject=folder / LABELS,
         )
     bound = int(labels.max(initial=0)) + 1 if num_classes is None else num_classes
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < bound:
         raise RunError(
-            f"{folder / LABELS} has classes from {labels.min()} to {labels.max()}, the model has "
+            "data-do-not-fit",
+            f"has classes from {labels.min()} to {labels.max()}, the model has "
             f"{bound}: 0 to {bound - 1}",
             "name the root of the data set that the model is for",
+            subject=folder / LABELS,
         )
     size = len(labels) // len(severities)
     sets: dict[str, NpyImages] = {}
@@ -92,9 +98,11 @@ def list_npy_sets(
         images = _open(file)
         if images.ndim != 4 or images.dtype != np.uint8 or len(images) != len(labels):
             raise RunError(
-                f"{file} has the shape {images.shape} of {images.dtype}: uint8 "
+                "data-set-damaged",
+                f"has the shape {images.shape} of {images.dtype}: uint8 "
                 f"({len(labels)}, height, width, channels) goes with {LABELS}",
                 _AGAIN,
+                subject=file,
             )
         for part, severity in enumerate(severities):
             own = labels[part * size : (part + 1) * size].astype(np.int64)
@@ -114,4 +122,6 @@ def _load(file: Path, mmap_mode: str | None = None) -> np.ndarray:
         is_other = found is not None and found.kind != "npy"
         reason = f"it is {found.description}" if found is not None and is_other else str(error)
         remedy = found.remedy if found is not None and is_other else None
-        raise RunError(f"{file} cannot be read: {reason}", remedy or _AGAIN) from error
+        raise RunError(
+            "data-set-damaged", f"cannot be read: {reason}", remedy or _AGAIN, subject=file
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from wavetwin.runtime.process.errors import RunError
 
@@ -90,16 +91,27 @@ class Official:
     """Whether checksums are compared, which reads every byte once more."""
     notes: list[str] = field(default_factory=list)
 
-    def differs(self, headline: str, remedy: str) -> None:
+    def differs(self, text: str, remedy: str, subject: Path | str | None = None) -> None:
         """Raise, or note, one difference.
+
+        Args:
+            text: what differs, as of `RunError`.
+            remedy: beside taking it as it is.
+            subject: the file or folder that the sentence is about.
 
         Raises:
             RunError: other data are not allowed.
         """
+        error = RunError(
+            "data-set-not-official",
+            text,
+            f"{remedy}; --allow-other-data takes it as it is",
+            subject=subject,
+        )
         if not self.allow_other:
-            raise RunError(headline, f"{remedy}; --allow-other-data takes it as it is")
-        if headline not in self.notes:
-            self.notes.append(headline)
+            raise error
+        if error.headline not in self.notes:
+            self.notes.append(error.headline)
 
     def check_sum(self, name: str, content: bytes, expected: str) -> None:
         """Compare a file's MD5 with the official one.
@@ -110,6 +122,7 @@ class Official:
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:
             self.differs(
-                f"{name} has the MD5 {found}, the official file has {expected}",
+                f"has the MD5 {found}, the official file has {expected}",
                 "the file is damaged or not the official one: fetch it again",
+                name,
             )

@@ -49,7 +49,10 @@ def read_plain_pickle(content: bytes, name: str) -> Any:
         return _plain(_PlainUnpickler(content, name).load())
     except _DAMAGED as error:
         raise RunError(
-            f"{name} is not a whole pickle of plain values: {error}", "fetch the file again"
+            "data-set-damaged",
+            f"is not a whole pickle of plain values: {error}",
+            "fetch the file again",
+            subject=name,
         ) from error
 
 
@@ -67,9 +70,11 @@ class _PlainUnpickler(pickle.Unpickler):
         found = _ALLOWED.get((module_name, global_name))
         if found is None:
             raise RunError(
-                f"{self._name} asks for {module_name}.{global_name}, which plain data do not need; "
+                "pickle-not-plain",
+                f"asks for {module_name}.{global_name}, which plain data do not need; "
                 "nothing was run",
                 "do not use this file: fetch the official one",
+                subject=self._name,
             )
         return found
 

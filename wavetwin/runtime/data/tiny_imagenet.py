@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.ir.plan import DataPlan
-from wavetwin.runtime.data.detected import FileList, Found, shown
+from wavetwin.runtime.data.detected import FileList, Found
 from wavetwin.runtime.data.image_walk import is_folder, subfolders
 from wavetwin.runtime.data.listing import (
     columns,
@@ -38,14 +39,16 @@ def read_tiny_imagenet(data: DataPlan, root: Path | None, official: Official) ->
     has_train = is_folder(folder / "train")
     if not has_train and not is_folder(folder / "val"):
         raise RunError(
+            "data-set-missing",
             f"'tiny_imagenet' is not there: no {folder / 'train'}",
             f"unpack {TINY_FOLDER}.zip in the data root, or {ROOT_REMEDY}",
         )
     class_names = sorted(set(read_lines(folder / "wnids.txt", _UNPACK)))
     if len(class_names) != data.num_classes:
         official.differs(
-            f"{folder / 'wnids.txt'} lists {len(class_names)} classes of {data.num_classes}",
+            f"lists {len(class_names)} classes of {data.num_classes}",
             _UNPACK,
+            folder / "wnids.txt",
         )
     if not has_train:
         test = _list_validation(folder / "val", class_names)
@@ -53,8 +56,10 @@ def read_tiny_imagenet(data: DataPlan, root: Path | None, official: Official) ->
     unlisted = sorted(set(subfolders(folder / "train")) - set(class_names))
     if unlisted:
         raise RunError(
-            f"{folder / 'train'} has {shown(unlisted)}, which {folder / 'wnids.txt'} does not list",
+            "data-do-not-fit",
+            f"has {list_some(unlisted)}, which {folder / 'wnids.txt'} does not list",
             f"move what is no class out of {folder / 'train'}, or {_UNPACK}",
+            subject=folder / "train",
         )
     train = list_classes(folder / "train", class_names, "images")
     return Found(train, _list_validation(folder / "val", class_names))
@@ -69,23 +74,39 @@ def _list_validation(folder: Path, class_names: list[str]) -> FileList:
         wnid = rest.split("\t")[0]
         if wnid not in numbers:
             raise RunError(
-                f"{annotations}:{line_number}: {line[:80]!r} does not give an image and a class of "
-                "wnids.txt",
+                "data-set-damaged",
+                f"does not give an image and a class of wnids.txt: {line[:80]!r}",
                 _UNPACK,
+                subject=f"{annotations}:{line_number}",
             )
         classes[name] = numbers[wnid]
     if not is_folder(folder / "images"):
-        raise RunError(f"{folder} has no images", _UNPACK)
+        raise RunError("no-images", "has no images", _UNPACK, subject=folder)
     images = list_images(folder / "images")
     there = {name for name, _ in images}
     missing, unknown = sorted(classes.keys() - there), sorted(there - classes.keys())
     if missing:
-        raise RunError(f"{folder / 'images'} has no {shown(missing)}", _UNPACK)
+        raise RunError(
+            "data-set-incomplete",
+            f"has no {list_some(missing)}",
+            _UNPACK,
+            subject=folder / "images",
+        )
     if unknown:
-        raise RunError(f"{annotations} has no class for {shown(unknown)}", _UNPACK)
+        raise RunError(
+            "data-set-incomplete",
+            f"has no class for {list_some(unknown)}",
+            _UNPACK,
+            subject=annotations,
+        )
     without = sorted(set(class_names) - {class_names[number] for number in classes.values()})
     if without:
-        raise RunError(f"{annotations} has no images of {shown(without)}", _UNPACK)
+        raise RunError(
+            "data-set-incomplete",
+            f"has no images of {list_some(without)}",
+            _UNPACK,
+            subject=annotations,
+        )
     return FileList(
         folder / "images",
         tuple(class_names),

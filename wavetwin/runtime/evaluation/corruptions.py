@@ -144,7 +144,9 @@ def _baseline(baseline: Baseline | None) -> tuple[Mapping[str, float], str]:
     }
     lacking += [name for name, error in errors.items() if error == 0]
     if lacking:
-        raise RunError(f"the baseline {baseline.label} has no errors on {', '.join(lacking)}")
+        raise RunError(
+            "scores-missing", f"the baseline {baseline.label} has no errors on {', '.join(lacking)}"
+        )
     return errors, baseline.label
 
 

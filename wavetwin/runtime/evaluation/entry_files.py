@@ -96,10 +96,12 @@ def corruption_sets(
                 sets[f"{corruption}/{severity}"] = folder / corruption / severity
     if not sets:
         raise RunError(
-            f"{folder} has no corruptions: <corruption>/<severity>/<class>/*, or <corruption>.npy "
+            "data-set-missing",
+            f"has no corruptions: <corruption>/<severity>/<class>/*, or <corruption>.npy "
             f"with {LABELS}, is looked for",
             "extract the archives of ImageNet-C or CIFAR-10-C into it, or name another root in the "
             "spec",
+            subject=folder,
         )
     return sets
 
@@ -132,8 +134,10 @@ def perturbation_videos(
         found[name] = list_videos(folder / name, classes)
     if not found:
         raise RunError(
-            f"{folder} has no perturbations: <perturbation>/<class>/*.mp4 is looked for",
+            "data-set-missing",
+            "has no perturbations: <perturbation>/<class>/*.mp4 is looked for",
             "extract ImageNet-P's archives into it, or name another root in the spec",
+            subject=folder,
         )
     return found
 
@@ -163,7 +167,11 @@ def _entry_folder(entry: FilesEvaluation, data_root: Path | None) -> Path:
     """
     root, name = find_data_root(data_root), entry.root
     if root is None:
-        raise RunError(f"no data root is known, and '{name}' is read from disk", ROOT_REMEDY)
+        raise RunError(
+            "data-root-unknown",
+            f"no data root is known, and '{name}' is read from disk",
+            ROOT_REMEDY,
+        )
     if not is_folder(root / name):
-        raise RunError(f"{root / name} is not there", ROOT_REMEDY)
+        raise RunError("data-set-missing", "is not there", ROOT_REMEDY, subject=root / name)
     return root / name

@@ -82,6 +82,7 @@ def mfr_against(rates: FlipRates, baseline: FlipRates) -> float:
     shapes = [{name: sorted(steps) for name, steps in each.items()} for each in (rates, baseline)]
     if shapes[0] != shapes[1]:
         raise RunError(
+            "not-comparable",
             "the flip rates and the baseline's are of other directions or steps: "
             f"{shapes[0]} and {shapes[1]}",
             "evaluate both with the same directions and max_step",
@@ -90,7 +91,7 @@ def mfr_against(rates: FlipRates, baseline: FlipRates) -> float:
         [rate for steps in each.values() for rate in steps.values()] for each in (rates, baseline)
     )
     if sum(other) == 0:
-        raise RunError("the baseline never flips: nothing can be set against it")
+        raise RunError("not-comparable", "the baseline never flips: nothing can be set against it")
     return 100 * sum(own) / sum(other)
 
 
@@ -104,8 +105,11 @@ def relative_to(values: Mapping[str, float], baseline: Mapping[str, float]) -> f
     """
     if values.keys() != baseline.keys() or not values:
         different = sorted(values.keys() ^ baseline.keys())
-        raise RunError("the baseline is of other types: " + ", ".join(different))
+        raise RunError("not-comparable", "the baseline is of other types: " + ", ".join(different))
     nothing = [name for name, value in baseline.items() if value == 0]
     if nothing:
-        raise RunError(f"the baseline is 0 on {', '.join(nothing)}: nothing can be set against it")
+        raise RunError(
+            "not-comparable",
+            f"the baseline is 0 on {', '.join(nothing)}: nothing can be set against it",
+        )
     return 100 * sum(values[name] / baseline[name] for name in values) / len(values)

@@ -119,6 +119,7 @@ class Evaluation:
             for name, column in columns.items():
                 if not bool(column.isfinite().all()):
                     raise RunError(
+                        "not-finite",
                         f"the {name} of {describe(self.entry)} is not a finite number for some "
                         "images",
                         _DIVERGED,
@@ -145,6 +146,7 @@ class Evaluation:
         if not self.allow_non_finite and not bool(logits.isfinite().all()):
             bad = int((~logits.isfinite().all(-1)).sum())
             raise RunError(
+                "not-finite",
                 f"the network's output is not a finite number for some images of "
                 f"{describe(self.entry)}: {bad} of a forward pass of {len(logits)}",
                 _DIVERGED,
@@ -205,7 +207,9 @@ class Evaluation:
         table = join_tables(self.together(own))
         if not table:
             raise RunError(
-                f"no image of {label or split} could be read", "see the damaged images named above"
+                "image-damaged",
+                f"no image of {label or split} could be read",
+                "see the damaged images named above",
             )
         order = table["positions"].argsort()
         return {name: value[order] for name, value in table.items()}

@@ -115,7 +115,7 @@ def _score(run: Evaluation, name: str, videos: Sequence[Video]) -> _Scored:
     wanted = sum(len(group) for group in groups)
     table = join_tables(run.together(lambda: _own_part(run, name, videos, groups)))
     if not table:
-        raise RunError(f"no video of {run.files_entry.root}/{name} could be read")
+        raise RunError("image-damaged", f"no video of {run.files_entry.root}/{name} could be read")
     order = table["positions"].argsort()
     table = {column: values[order] for column, values in table.items()}
     names = [videos[index].name for index in table["positions"].tolist()]
@@ -238,8 +238,9 @@ def _relative(kind: str, baseline: Mapping[str, float], source: str) -> dict[str
     nothing = [name for name, value in baseline.items() if value == 0]
     if nothing:
         raise RunError(
+            "not-comparable",
             f"the baseline {source} has a {kind.replace('_', ' ')} of 0 on {', '.join(nothing)}: "
-            "nothing can be set against it"
+            "nothing can be set against it",
         )
     return {f"{kind}/{name}": 100 / len(baseline) / value for name, value in baseline.items()}
 

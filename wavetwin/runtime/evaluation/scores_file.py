@@ -31,7 +31,7 @@ from wavetwin.runtime.evaluation.current_scores import Record, current_records
 from wavetwin.runtime.evaluation.entry_files import entry_fingerprint
 from wavetwin.runtime.evaluation.per_image import Evaluated
 from wavetwin.runtime.evaluation.score_records import read_records
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.process.json_files import now, read_json, write_json
 from wavetwin.runtime.process.machine import launch_info
 from wavetwin.runtime.process.processes import ALONE, Processes
@@ -114,8 +114,10 @@ class ScoresFile:
         self._trial = trial_mark(manifest)
         if not 0 <= self.epochs <= plan.epochs:
             raise RunError(
-                f"{self.weights} would be of {self.epochs} epochs, and the plan has {plan.epochs}",
+                "checkpoint-damaged",
+                f"would be of {self.epochs} epochs, and the plan has {plan.epochs}",
                 "bring back the checkpoints as they were, or train another run with --new",
+                subject=self.weights,
             )
         read_scores(self._file)
 
@@ -132,24 +134,30 @@ class ScoresFile:
             content = self.weights.read_bytes()
         except OSError as error:
             raise RunError(
-                f"{self.weights} cannot be read: {error.strerror or error}",
+                "file-unreadable",
+                f"cannot be read: {error.strerror or error}",
                 "if the run is training, evaluate again",
+                subject=self.weights,
             ) from error
         file, epochs, expected = _find_saved(self._run, self._name, self._training_digest)
         if (file, epochs) != (self.weights, self.epochs):
             raise RunError(
-                f"{self.weights} was replaced while it was read: the run is training",
+                "in-use",
+                "was replaced while it was read: the run is training",
                 "evaluate again",
+                subject=self.weights,
             )
         digest = hashlib.sha256(content).hexdigest()
         digests = processes.gather(digest)
         if len(set(digests)) > 1:
             others = [rank for rank, other in enumerate(digests) if other != digests[0]]
             raise RunError(
-                f"{self.weights} is not the same file for all processes: number "
+                "processes-disagree",
+                f"is not the same file for all processes: number "
                 f"{', '.join(map(str, others))} read other bytes than number 0",
                 "if the run is training, evaluate again; else make the run's folder the same on "
                 "all machines",
+                subject=self.weights,
             )
         if expected is not None:
             check_weights(self.weights, digest, expected)
@@ -249,9 +257,9 @@ def read_scores(file: Path) -> list[Record]:
     try:
         return read_records(file)
     except FormError as error:
-        raise RunError(f"{file} is damaged: {error}", remedy) from error
+        raise RunError("file-damaged", f"is damaged: {error}", remedy, subject=file) from error
     except ValueError as error:
-        raise RunError(f"{file} cannot be read: {error}", remedy) from error
+        raise RunError("file-damaged", f"cannot be read: {error}", remedy, subject=file) from error
 
 
 def find_weights(run: Path, name: str) -> tuple[Path, int]:
@@ -273,18 +281,21 @@ def _find_saved(
     of_state = None if state is None else state.get("training_digest", training_digest)
     if state is not None and training_digest not in (None, of_state):
         raise RunError(
-            f"{folder} is of another run: training_digest is {of_state}, here it is "
-            f"{training_digest}",
+            "run-differs",
+            f"is of another run: training_digest is {of_state}, here it is {training_digest}",
             "bring back the checkpoints as they were, or train another run with --new",
+            subject=folder,
         )
     if name == "last":
         if folder is None or state is None:
-            raise RunError(f"no trained weights in {run}", "run train.py first")
+            raise RunError("no-weights", f"no trained weights in {run}", "run train.py first")
         epochs = state.get("epoch")
         if not isinstance(epochs, int):
             raise RunError(
-                f"{folder / STATE} does not say after how many epochs it was saved",
+                "checkpoint-damaged",
+                "does not say after how many epochs it was saved",
                 "bring back the file as it was, or train another run with --new",
+                subject=folder / STATE,
             )
         return folder / WEIGHTS, epochs, state.get("weights_sha256")
     kept = sorted(checkpoints.glob("*.safetensors"))
@@ -292,6 +303,7 @@ def _find_saved(
     if file not in kept:
         there = ", ".join([*(["last"] if folder else []), *(f.stem for f in kept)])
         raise RunError(
+            "no-weights",
             f"the run {run} has no weights '{name}'",
             f"there are {there}" if there else "run train.py first",
         )
@@ -325,9 +337,11 @@ def _epoch_of(file: Path) -> int:
         with safe_open(file, framework="pt") as opened:
             text = (opened.metadata() or {}).get("epoch") or file.stem.removeprefix("epoch-")
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{file} cannot be read: {error}") from error
+        raise RunError("weights-damaged", f"cannot be read: {error}", subject=file) from error
     if not text.isdecimal():
-        raise RunError(f"{file} does not say after how many epochs it was written")
+        raise RunError(
+            "checkpoint-damaged", "does not say after how many epochs it was written", subject=file
+        )
     return int(text)
 
 
@@ -340,7 +354,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{folder} cannot be made: {error.strerror or error}") from error
+        raise RunError(
+            write_code(error), f"cannot be made: {error.strerror or error}", subject=folder
+        ) from error
 
 
 @contextmanager
@@ -350,7 +366,9 @@ def locked(file: Path) -> Iterator[None]:
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise RunError(
+            write_code(error), f"cannot be written: {error.strerror or error}", subject=path
+        ) from error
     give_up = time.monotonic() + LOCK_WAIT_SECONDS
     try:
         while True:
@@ -360,6 +378,7 @@ def locked(file: Path) -> Iterator[None]:
             except OSError as error:
                 if time.monotonic() >= give_up:
                     raise RunError(
+                        "in-use",
                         f"another process has been writing to {file} for "
                         f"{LOCK_WAIT_SECONDS:.0f} seconds",
                         "wait for it, or end it, and evaluate again",

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.runtime.data.decode import decode_image
-from wavetwin.runtime.data.detected import shown
 from wavetwin.runtime.data.image_walk import IMAGE_SUFFIXES, visible
 from wavetwin.runtime.process.errors import RunError
 
@@ -59,8 +59,10 @@ def list_videos(folder: Path, class_names: Sequence[str]) -> list[Video]:
         ]
         if not paths:
             raise RunError(
-                f"{class_folder} has no videos",
+                "no-images",
+                "has no videos",
                 "a video is an .mp4 file, or a folder of numbered frames",
+                subject=class_folder,
             )
         videos += [
             Video(
@@ -91,9 +93,11 @@ def read_video(path: Path, channels: int) -> Tensor:
     """
     frames = _read_frames(path, channels) if path.is_dir() else _decode(path, channels)
     if len(frames) < 2:
-        raise RunError(f"{path} has {len(frames)} frames: flips need two at least")
+        raise RunError(
+            "image-damaged", f"has {len(frames)} frames: flips need two at least", subject=path
+        )
     if len({frame.shape for frame in frames}) > 1:
-        raise RunError(f"{path} has frames of different sizes")
+        raise RunError("image-damaged", "has frames of different sizes", subject=path)
     return torch.from_numpy(np.stack(frames))
 
 
@@ -142,8 +146,10 @@ def _read_frames(folder: Path, channels: int) -> list[np.ndarray]:
     without = [name for name, number in numbers.items() if number is None]
     if without:
         raise RunError(
-            f"{folder} has frames without a number: {shown(without)}",
+            "image-damaged",
+            f"has frames without a number: {list_some(without)}",
             "number all frames of a video, or move what is no frame away",
+            subject=folder,
         )
     by_number: dict[int, str] = {}
     for name, number in numbers.items():
@@ -151,8 +157,10 @@ def _read_frames(folder: Path, channels: int) -> list[np.ndarray]:
         first = by_number.setdefault(int(number[1]), name)
         if first != name:
             raise RunError(
-                f"{folder} has two frames of one number: {shown([first, name])}",
+                "image-damaged",
+                f"has two frames of one number: {list_some([first, name])}",
                 "rename one of them, or move what is no frame away",
+                subject=folder,
             )
     return [decode_image(folder / name, channels) for _, name in sorted(by_number.items())]
 
@@ -166,7 +174,9 @@ def _decode(file: Path, channels: int) -> list[np.ndarray]:
                 return [frame.to_ndarray(format="gray")[np.newaxis] for frame in decoded]
             return [frame.to_ndarray(format="rgb24").transpose(2, 0, 1) for frame in decoded]
     except (av.FFmpegError, IndexError, ValueError) as error:
-        raise RunError(f"{file} cannot be read as a video: {error}") from error
+        raise RunError(
+            "image-damaged", f"cannot be read as a video: {error}", subject=file
+        ) from error
 
 
 def _import_av() -> Any:
@@ -174,7 +184,9 @@ def _import_av() -> Any:
         import av
     except ImportError as error:
         raise RunError(
-            "videos are read with PyAV, which is not installed", "pip install 'wavetwin[video]'"
+            "package-missing",
+            "videos are read with PyAV, which is not installed",
+            "pip install 'wavetwin[video]'",
         ) from error
     return av
 

@@ -24,5 +24,7 @@ def open_device(name: str, index: int | None = None) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         first_line = str(error).split("\n", 1)[0]
-        raise RunError(f"device {name!r} cannot be used: {first_line}", "--device cpu") from error
+        raise RunError(
+            "device-missing", f"device {name!r} cannot be used: {first_line}", "--device cpu"
+        ) from error
     return device

@@ -22,7 +22,7 @@ from wavetwin.diagnostics.terminal import complain, hand_over
 from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.package import digest_of, imported_package, is_inside, sha256_of
 from wavetwin.provenance.record import check_before_run
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.process.scripts import parse_arguments, project_of, run_script, runs_folder
 
 __all__ = ["Frozen", "freeze"]
@@ -79,7 +79,9 @@ def freeze(folder: Path, runs: Path | None = None, allow_drift: bool = False) ->
         _check_copy(contents, target)
     except OSError as error:
         raise RunError(
-            f"{error.filename or target} cannot be written: {error.strerror or error}"
+            write_code(error),
+            f"cannot be written: {error.strerror or error}",
+            subject=error.filename or target,
         ) from error
     copy = target / "generated" / folder.name
     return Frozen(copy, None if imported_package().is_standalone else target, runs)
@@ -101,7 +103,9 @@ def _contents(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], dic
         initial = parse_json(contents.get(f"{inside}/plan.json", b"{}")).get("initial_weights")
         name = None if initial is None else PurePosixPath(initial["checkpoint"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder / 'plan.json'} is damaged", "build again") from error
+        raise RunError(
+            "file-damaged", "is damaged", "build again", subject=folder / "plan.json"
+        ) from error
     if name is not None:
         source = (project_of(folder) / name).resolve()
         if (
@@ -110,12 +114,15 @@ def _contents(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], dic
             or not source.is_relative_to(project_of(folder))
         ):
             raise RunError(
+                "cannot-freeze",
                 f"the initial weights {name} lie outside the project or where the copy has something "
                 "else, and cannot be frozen",
                 "copy them into a folder of the project's own and name them by a relative path",
             )
         if not source.is_file():
-            raise RunError(f"{source} is not there; the free channels start from it")
+            raise RunError(
+                "file-not-found", "is not there; the free channels start from it", subject=source
+            )
         contents[name.as_posix()] = source.read_bytes()
         extra[name.as_posix()] = sha256_of(contents[name.as_posix()])
     return contents, extra
@@ -165,14 +172,17 @@ def _check_copy(contents: Mapping[str, bytes], target: Path) -> None:
     ]
     if changed:
         raise RunError(
-            f"{target} was changed after it was frozen: {', '.join(changed[:8])}",
+            "script-modified",
+            f"was changed after it was frozen: {', '.join(changed[:8])}",
             "remove that folder, unless a job still runs from it, and freeze again",
+            subject=target,
         )
 
 
 def _main(argv: Sequence[str]) -> int:
     if not argv or argv[0].startswith("-"):
         raise RunError(
+            "bad-argument",
             "the built folder is not named",
             "python -m wavetwin.runtime.process.freeze FOLDER [options of train.py]",
         )
@@ -184,4 +194,4 @@ def _main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_script(lambda: _main(sys.argv[1:]))
+    run_script(lambda: _main(sys.argv[1:]), "text")

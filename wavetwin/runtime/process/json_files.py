@@ -30,9 +30,9 @@ def read_json(file: Path, form: Any = dict[str, Any], remedy: str | None = None)
         document = parse_json(file.read_text(encoding="utf-8"))
         check_form(document, form)
     except FormError as error:
-        raise RunError(f"{file} is damaged: {error}", remedy) from error
+        raise RunError("file-damaged", f"is damaged: {error}", remedy, subject=file) from error
     except ValueError as error:
-        raise RunError(f"{file} cannot be read: {error}", remedy) from error
+        raise RunError("file-damaged", f"cannot be read: {error}", remedy, subject=file) from error
     return document
 
 
@@ -46,7 +46,9 @@ def write_json(file: Path, document: dict[str, Any]) -> None:
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise RunError(
-            f"{file} is not written: a number for it is infinite or not a number"
+            "not-finite",
+            "is not written: a number for it is infinite or not a number",
+            subject=file,
         ) from error
     write_file(file, f"{text}\n", sync)
 

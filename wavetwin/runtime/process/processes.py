@@ -172,6 +172,7 @@ def join_processes(environment: Mapping[str, str] | None = None) -> Iterator[Pro
     if not all(value is not None and value.isdigit() for value in given):
         shown = ", ".join(f"{n}={v}" for n, v in zip(_VARIABLES, given, strict=True))
         raise RunError(
+            "launcher-incomplete",
             f"the variables of torchrun are not whole: {shown}",
             "start several processes with torchrun, or unset RANK, WORLD_SIZE and LOCAL_RANK",
         )

@@ -11,10 +11,13 @@ import math
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from wavetwin.diagnostics import Diagnostic, DiagnosticError
+from wavetwin.diagnostics.output import FORMATS, show_diagnostics
 from wavetwin.diagnostics.system_errors import (
     broken_output,
     guard_output,
@@ -24,7 +27,7 @@ from wavetwin.diagnostics.system_errors import (
     refused,
 )
 from wavetwin.diagnostics.terminal import Parser, complain, guard_messages, printable
-from wavetwin.runtime.process.errors import RunError, is_full
+from wavetwin.runtime.process.errors import RunError, is_full, write_code
 
 if TYPE_CHECKING:
     import torch
@@ -130,6 +133,7 @@ def parse_arguments(
     parser.add_argument(
         "--limit-batches", type=_positive, metavar="N", help="try out: N batches an epoch, apart"
     )
+    _add_format(parser)
     if training:
         parser.add_argument(
             "--new", action="store_true", help="start another run instead of resuming the last one"
@@ -185,38 +189,70 @@ def parse_arguments(
     )
 
 
-def run_script(main: Callable[[], int]) -> NoReturn:
-    """Run a script's main function and exit; a user's fault is one message and code 2."""
+def run_script(main: Callable[[], int], form: str | None = None) -> NoReturn:
+    """Run a script's main function and exit; a user's fault is one message and code 2.
+
+    Args:
+        main: returns the exit code.
+        form: of messages; None: what `--format` asks for.
+    """
     guard_messages()
     open_streams()
-    raise SystemExit(guard_output(lambda: _run_guarded(main), READER_GONE))
+    asked = _asked_form(sys.argv[1:]) if form is None else form
+    raise SystemExit(guard_output(lambda: _run_guarded(main, asked), READER_GONE))
 
 
-def _run_guarded(main: Callable[[], int]) -> int:
+def _run_guarded(main: Callable[[], int], form: str) -> int:
     try:
         fault = missing_folder()
         if fault is not None:
-            raise RunError(fault.headline, fault.help)
-        return main()
-    except RunError as error:
-        complain(f"error: {error}\n")
-        return 2
+            return _fail([fault], form)
+        # What programs read has standard output for itself.
+        with nullcontext() if form == "text" else redirect_stdout(sys.stderr):
+            return main()
+    except DiagnosticError as error:
+        return _fail(error.diagnostics, form)
     except OSError as error:
         if not is_refusal(error) or broken_output() is not None:
             raise
         if not is_full(error):
-            fault = refused(error)
-            where = "" if fault.subject is None else f"{fault.subject}: "
-            complain(f"error: {RunError(where + fault.headline, fault.help)}\n")
-            return 2
-        complain(
-            f"error: a file cannot be written: {error.strerror}: {error.filename or 'in the run'}\n"
-            "  help: make room and start again; a run goes on from its last saved state, if it has one\n"
+            return _fail([refused(error)], form)
+        full = RunError(
+            write_code(error),
+            f"cannot be written: {error.strerror}",
+            "make room and start again; a run goes on from its last saved state, if it has one",
+            subject=error.filename or "a file of the run",
         )
-        return 2
+        return _fail(full.diagnostics, form)
     except KeyboardInterrupt:
         complain("interrupted\n")
         return INTERRUPTED
+
+
+def _fail(diagnostics: Sequence[Diagnostic], form: str) -> int:
+    """Show what is wrong, and return the exit code."""
+    show_diagnostics(diagnostics, form)
+    return 2
+
+
+def _asked_form(arguments: Sequence[str]) -> str:
+    """Return the form of messages that a command line asks for: they may come before it is parsed."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    _add_format(parser)
+    try:
+        return parser.parse_known_args(arguments)[0].format
+    except argparse.ArgumentError:
+        # The script's own parser says what is wrong with it.
+        return "text"
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="form of errors; what is not text has standard output for itself; default: text",
+    )
 
 
 def project_of(script_folder: Path) -> Path:

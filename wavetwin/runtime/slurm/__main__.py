@@ -42,10 +42,11 @@ def _main(arguments: Sequence[str]) -> int:
             return run_on_node(options)
         case _:
             raise RunError(
+                "bad-argument",
                 "this is the part of slurm.sh that is written in Python",
                 "bash slurm.sh [options of train.py], in a built folder",
             )
 
 
 if __name__ == "__main__":
-    run_script(lambda: _main(sys.argv[1:]))
+    run_script(lambda: _main(sys.argv[1:]), "text")

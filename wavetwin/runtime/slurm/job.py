@@ -71,6 +71,7 @@ class Job:
             )
         except ValueError as error:
             raise RunError(
+                "launcher-incomplete",
                 f"a variable of the job is no number: {error}",
                 "PROCESSES_PER_NODE, MAX_REQUEUES and REPEAT_SECONDS are numbers",
             ) from error
@@ -247,7 +248,11 @@ def _first_host(node_list: str) -> str:
     )
     names = done.stdout.split()
     if done.returncode != 0 or not names:
-        raise RunError("scontrol does not give the names of the nodes", done.stderr.strip())
+        raise RunError(
+            "launcher-incomplete",
+            "scontrol does not give the names of the nodes",
+            done.stderr.strip(),
+        )
     return names[0]
 
 

@@ -41,7 +41,9 @@ def submit(folder: Path, script: Path, options: Sequence[str]) -> int:
     sbatch = shutil.which("sbatch")
     if sbatch is None:
         raise RunError(
-            "there is no sbatch here", "submit where Slurm is; train.py runs without it, too"
+            "launcher-incomplete",
+            "there is no sbatch here",
+            "submit where Slurm is; train.py runs without it, too",
         )
     frozen = freeze(folder, arguments.runs, arguments.allow_drift)
     complain(f"frozen; to run it:\n  {frozen.command('train.py')}\n")

@@ -23,11 +23,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.files import atomic
 from wavetwin.ir.plan import InitialWeightsPlan
-from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
+from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError, write_code
 from wavetwin.runtime.training.skipped_objects import load_skipping, not_plain
-from wavetwin.runtime.training.state_dicts import choose_state_dict, fit_names, list_some
+from wavetwin.runtime.training.state_dicts import choose_state_dict, fit_names
 from wavetwin.runtime.training.weights_kind import weights_kind
 
 __all__ = [
@@ -134,22 +135,36 @@ def load_state(checkpoints: Path) -> dict[str, Any] | None:
     file = folder / STATE
     remedy = f"bring back the file as it was; {ANOTHER_RUN}"
     if not file.is_file():
-        raise RunError(f"{file} is not there, and training cannot go on without it", remedy)
+        raise RunError(
+            "checkpoint-damaged",
+            "is not there, and training cannot go on without it",
+            remedy,
+            subject=file,
+        )
     try:
         # torch.load does not compare the checksums that the file has.
         with zipfile.ZipFile(file) as archive:
             damaged = archive.testzip()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise RunError(f"{file} cannot be read: it is damaged ({error})", remedy) from error
+        raise RunError(
+            "checkpoint-damaged", f"cannot be read: it is damaged ({error})", remedy, subject=file
+        ) from error
     if damaged is not None:
-        raise RunError(f"{file} is damaged: the checksum of {damaged} does not fit", remedy)
+        raise RunError(
+            "checkpoint-damaged",
+            f"is damaged: the checksum of {damaged} does not fit",
+            remedy,
+            subject=file,
+        )
     state = _read_plain(file)
     if not isinstance(state, dict):
-        raise RunError(f"{file} holds no state of a run", remedy)
+        raise RunError("checkpoint-damaged", "holds no state of a run", remedy, subject=file)
     if state.get("version", 1) not in (1, STATE_VERSION):
         raise RunError(
-            f"{file} is of version {state['version']}, this wavetwin reads {STATE_VERSION}",
+            "other-version",
+            f"is of version {state['version']}, this wavetwin reads {STATE_VERSION}",
             f"take the wavetwin that saved it; {ANOTHER_RUN}",
+            subject=file,
         )
     return state
 
@@ -185,7 +200,7 @@ def load_weights_bytes(model: nn.Module, content: bytes, file: Path) -> None:
     try:
         tensors = load(content)
     except (KeyError, ValueError, SafetensorError) as error:
-        raise RunError(f"{file} cannot be read: {error}") from error
+        raise RunError("weights-damaged", f"cannot be read: {error}", subject=file) from error
     _fill(model, tensors, file)
 
 
@@ -207,7 +222,9 @@ def _fill(model: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
             )
             if names
         ]
-        raise RunError(f"{file} is of another model; " + "; ".join(notes))
+        raise RunError(
+            "weights-do-not-fit", "is of another model; " + "; ".join(notes), subject=file
+        )
     model.load_state_dict(tensors)
 
 
@@ -226,14 +243,18 @@ def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: P
     tensors, _ = fit_names(tensors, [[name] for name in _FIRST_LAYERS])
     name = next((name for name in _FIRST_LAYERS if name in tensors), None)
     if name is None or tensors[name].ndim != 4:
-        raise RunError(f"{file} has no first layer ({', '.join(_FIRST_LAYERS)})")
+        raise RunError(
+            "weights-do-not-fit", f"has no first layer ({', '.join(_FIRST_LAYERS)})", subject=file
+        )
     own = model.state_dict()
     target = own["stem.free.weight"]
     channels = initial.channels or tuple(range(len(target)))
     if len(channels) != len(target) or max(channels) >= len(tensors[name]):
         raise RunError(
-            f"{file}: {name} has {len(tensors[name])} channels; {len(channels)} are chosen up to "
-            f"number {max(channels)}, and the stem has {len(target)} free channels"
+            "weights-do-not-fit",
+            f"has {len(tensors[name])} channels in {name}; {len(channels)} are chosen up to "
+            f"number {max(channels)}, and the stem has {len(target)} free channels",
+            subject=file,
         )
     chosen = torch.tensor(channels)
     for suffix in ("weight", "bias"):
@@ -243,17 +264,23 @@ def load_free_channels(model: nn.Module, initial: InitialWeightsPlan, project: P
             continue
         if parameter is None or source is None:
             raise RunError(
-                f"{file}: {name.removesuffix('.weight')} has {'no' if source is None else 'a'} bias, "
-                f"and the stem's free channels have {'none' if parameter is None else 'one'}"
+                "weights-do-not-fit",
+                f"has {'no' if source is None else 'a'} bias beside {name}, and the stem's free "
+                f"channels have {'none' if parameter is None else 'one'}",
+                subject=file,
             )
         if source.shape[1:] != parameter.shape[1:]:
             raise RunError(
-                f"{file}: {name} is {tuple(source.shape)}, the stem's is {tuple(parameter.shape)}"
+                "weights-do-not-fit",
+                f"has {tuple(source.shape)} as {name}, and the stem's is {tuple(parameter.shape)}",
+                subject=file,
             )
         if not source.is_floating_point() or not bool(source[chosen].isfinite().all()):
             raise RunError(
-                f"{file}: {name.removesuffix('weight') + suffix} has values that are no finite "
-                f"numbers, or is of no floating-point type ({source.dtype})"
+                "weights-do-not-fit",
+                f"has values in {name.removesuffix('weight') + suffix} that are no finite numbers, "
+                f"or of no floating-point type ({source.dtype})",
+                subject=file,
             )
         # A state dict shares its memory with the model.
         parameter.copy_(source[chosen])
@@ -277,15 +304,17 @@ def read_foreign(file: Path, key: str | None = None) -> ForeignWeights:
     try:
         data = file.read_bytes()
     except FileNotFoundError:
-        raise RunError(f"{file} is not there") from None
+        raise RunError("file-not-found", "is not there", subject=file) from None
     except OSError as error:
-        raise RunError(f"{file} cannot be read: {error.strerror or error}") from error
+        raise RunError(
+            "file-unreadable", f"cannot be read: {error.strerror or error}", subject=file
+        ) from error
     kind = weights_kind(data, file)
     if kind == "safetensors":
         try:
             content: Any = load(data)
         except (KeyError, ValueError, SafetensorError) as error:
-            raise RunError(f"{file} cannot be read: {error}") from error
+            raise RunError("weights-damaged", f"cannot be read: {error}", subject=file) from error
         skipped = ()
     else:
 
@@ -314,7 +343,9 @@ def write_weights(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     try:
         atomic.write_file(file, data, _sync)
     except OSError as error:
-        raise RunError(f"{file} cannot be written: {error.strerror or error}") from error
+        raise RunError(
+            write_code(error), f"cannot be written: {error.strerror or error}", subject=file
+        ) from error
     return hashlib.sha256(data).hexdigest()
 
 
@@ -345,6 +376,7 @@ def _keep(
 
 def _not_saved(checkpoints: Path, error: OSError) -> RunError:
     return RunError(
+        write_code(error),
         f"the state cannot be written to {checkpoints}: {error.strerror or error}",
         describe_last(checkpoints),
     )
@@ -361,13 +393,13 @@ def _separate(value: Tensor) -> Tensor:
 
 def _read(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
-        raise RunError(f"{file} is not there")
+        raise RunError("file-not-found", "is not there", subject=file)
     if file.suffix != ".safetensors":
         return _read_plain(file)
     try:
         return load_file(file)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{file} cannot be read: {error}") from error
+        raise RunError("weights-damaged", f"cannot be read: {error}", subject=file) from error
 
 
 def _read_plain(file: Path) -> dict[str, Any]:

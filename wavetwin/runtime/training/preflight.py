@@ -92,7 +92,9 @@ def _documents(folder: Path) -> tuple[TrainingPlan, ModuleGraph]:
         plan = TrainingPlan.from_text((folder / "plan.json").read_text(encoding="utf-8"))
         graph = ModuleGraph.from_text((folder / "graph.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise RunError(f"{folder} has no plan and graph: {error}", "build again") from error
+        raise RunError(
+            "file-damaged", f"has no plan and graph: {error}", "build again", subject=folder
+        ) from error
     return plan, graph
 
 
@@ -234,7 +236,7 @@ def _run_manifest(path: Path) -> dict[str, Any]:
     try:
         document = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read: {error}") from error
+        raise RunError("file-damaged", f"cannot be read: {error}", subject=file) from error
     return document if isinstance(document, dict) else {}
 
 
@@ -259,6 +261,7 @@ def _main(argv: Sequence[str]) -> int:
     argv = argv[1:] if wants_status else argv
     if not argv or argv[0].startswith("-"):
         raise RunError(
+            "bad-argument",
             "the built folder is not named",
             "python -m wavetwin.runtime.training.preflight [--status] FOLDER [options of train.py]",
         )
@@ -271,4 +274,4 @@ def _main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_script(lambda: _main(sys.argv[1:]))
+    run_script(lambda: _main(sys.argv[1:]), "text")

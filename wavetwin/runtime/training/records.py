@@ -93,14 +93,18 @@ class JsonLines:
                 found += len(part)
         if found < size:
             raise RunError(
-                f"{self.file} has {found:,} bytes, and the state says that it had {size:,}",
+                "checkpoint-damaged",
+                f"has {found:,} bytes, and the state says that it had {size:,}",
                 f"bring back the file as it was; {ANOTHER_RUN}",
+                subject=self.file,
             )
         if not isinstance(position, int) and digest.hexdigest() != position["sha256"]:
             raise RunError(
-                f"{self.file} was changed: its first {size:,} bytes are not those that the state "
+                "checkpoint-damaged",
+                f"was changed: its first {size:,} bytes are not those that the state "
                 "was saved with",
                 f"bring back the file as it was; {ANOTHER_RUN}",
+                subject=self.file,
             )
         return digest
 
@@ -131,13 +135,20 @@ def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype
 
     file = Path(run_folder) / "gradients.jsonl"
     if not file.is_file():
-        raise RunError(f"{file} is not there", "training.record_gradients: true records gradients")
+        raise RunError(
+            "file-not-found",
+            "is not there",
+            "training.record_gradients: true records gradients",
+            subject=file,
+        )
     lines = list(read_lines(file))
     if [line["step"] for line in lines] != list(range(1, len(lines) + 1)):
-        raise RunError(f"{file} does not have every step once, in order")
+        raise RunError("file-damaged", "does not have every step once, in order", subject=file)
     names = list(lines[0]["linf"]) if lines else []
     if any(list(line["linf"]) != names for line in lines):
-        raise RunError(f"{file} has other bands in some steps than in the first")
+        raise RunError(
+            "file-damaged", "has other bands in some steps than in the first", subject=file
+        )
     return {
         name.removesuffix(".weight"): np.array([line["linf"][name] for line in lines])
         for name in names

@@ -31,7 +31,7 @@ from wavetwin.provenance.edits import (
 from wavetwin.provenance.package import version_difference
 from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data.class_record import CLASS_NAMES, recorded_names
-from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError, is_full
+from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError, is_full, write_code
 from wavetwin.runtime.process.json_files import now, read_json, write_json
 from wavetwin.runtime.process.machine import launch_info, machine_info
 from wavetwin.runtime.process.processes import ALONE, Processes
@@ -189,8 +189,10 @@ class RunFolder:
         ended = [session["outcome"] for session in self.manifest["lives"]]
         if "stopped" in ended or "finished" in ended:
             raise RunError(
-                f"{self.checkpoints} has no state, and the run has saved one",
+                "checkpoint-damaged",
+                "has no state, and the run has saved one",
                 f"bring back the folder as it was; {ANOTHER_RUN}",
+                subject=self.checkpoints,
             )
 
     def mark_step(self, step: int) -> None:
@@ -275,7 +277,10 @@ def _open(
             else "name another folder for runs with --runs"
         )
         raise RunError(
-            f"{error.filename or path} cannot be written: {error.strerror or error}", remedy
+            write_code(error),
+            f"cannot be written: {error.strerror or error}",
+            remedy,
+            subject=error.filename or path,
         ) from error
     return run
 
@@ -300,7 +305,9 @@ def _copy_documents(script_folder: Path, path: Path) -> None:
         try:
             content = (script_folder / source).read_bytes()
         except OSError as error:
-            raise RunError(f"{error.filename} cannot be read: {error.strerror}") from error
+            raise RunError(
+                "file-unreadable", f"cannot be read: {error.strerror}", subject=error.filename
+            ) from error
         write_file(path / target, content)
 
 
@@ -318,7 +325,7 @@ def find_run(script_folder: Path, plan: TrainingPlan, arguments: ScriptArguments
         runs = find_runs(parent, plan, arguments.limit_batches, edit)
         path = runs[-1] if runs else parent / run_stem(plan, arguments.limit_batches, edit)
     if find_last(path / "checkpoints") is None:
-        raise RunError(f"no trained weights in {path}", "run train.py first")
+        raise RunError("no-weights", f"no trained weights in {path}", "run train.py first")
     _existing_manifest(path, plan)
     return path
 
@@ -337,6 +344,7 @@ def _lock(path: Path) -> int:
             holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
             os.close(lock)
             raise RunError(
+                "in-use",
                 f"another process trains in {path}{f' ({holder})' if holder else ''}",
                 "wait for it, or start another run with --new",
             ) from error
@@ -351,9 +359,11 @@ def _existing_manifest(path: Path, plan: TrainingPlan) -> dict[str, Any] | None:
     manifest = read_json(path / MANIFEST, RunManifest, DAMAGED)
     if manifest["training_digest"] != plan.training_digest:
         raise RunError(
-            f"{path} is a run of another training: its digest is "
+            "run-differs",
+            f"is a run of another training: its digest is "
             f"{manifest['training_digest'][:16]}, this plan's {plan.training_digest[:16]}",
             "build the spec that the run was started from, or start another run with --new",
+            subject=path,
         )
     return manifest
 

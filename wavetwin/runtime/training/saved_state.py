@@ -103,13 +103,17 @@ def check_state(state: Mapping[str, Any], folder: Path, expected: Expected) -> N
     for name, own in expected.identity().items():
         if name in state and state[name] != own:
             raise RunError(
-                f"{folder} is of another run: {name} is {state[name]}, here it is {own}",
+                "run-differs",
+                f"is of another run: {name} is {state[name]}, here it is {own}",
                 "bring back what the run was started with, or start another one with --new",
+                subject=folder,
             )
     for fault in _faults(state, expected):
         raise RunError(
-            f"{folder / STATE} was changed or damaged: {fault}",
+            "checkpoint-damaged",
+            f"was changed or damaged: {fault}",
             f"bring back the file as it was; {ANOTHER_RUN}",
+            subject=folder / STATE,
         )
 
 
@@ -143,7 +147,9 @@ def load_last_weights(model: nn.Module, folder: Path, state: Mapping[str, Any]) 
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise RunError(f"{file} cannot be read: {error.strerror or error}", remedy) from error
+        raise RunError(
+            "file-unreadable", f"cannot be read: {error.strerror or error}", remedy, subject=file
+        ) from error
     expected = state.get("weights_sha256")
     if expected is not None:
         check_weights(file, hashlib.sha256(content).hexdigest(), expected)
@@ -158,10 +164,12 @@ def check_weights(file: Path, digest: str, expected: str) -> None:
     """
     if digest != expected:
         raise RunError(
-            f"{file} is not the file that the run saved: its SHA-256 begins {digest[:12]}, and the "
+            "checkpoint-damaged",
+            f"is not the file that the run saved: its SHA-256 begins {digest[:12]}, and the "
             f"state says {str(expected)[:12]}",
             f"bring back the file as it was, or run train.py again if the run was stopped while it "
             f"wrote this file; {ANOTHER_RUN}",
+            subject=file,
         )
 
 

@@ -110,15 +110,19 @@ def not_plain(file: Path, error: Exception) -> RunError:
     if unsafe is not None:
         return _runs_code(file, unsafe[1])
     return RunError(
-        f"{file} cannot be read: it is damaged, or holds more than tensors and plain values"
+        "weights-damaged",
+        "cannot be read: it is damaged, or holds more than tensors and plain values",
+        subject=file,
     )
 
 
 def _runs_code(file: Path, name: str) -> RunError:
     return RunError(
-        f"{file} cannot be read: it asks for {name}, which could run code; nothing was run",
+        "pickle-not-plain",
+        f"cannot be read: it asks for {name}, which could run code; nothing was run",
         "only tensors and plain values are read from a pickle; if you trust who made the "
         "file, write its state dict alone with torch.save or safetensors",
+        subject=file,
     )
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
 from torch import Tensor
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import printable
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.skipped_objects import SkippedObject
 
-__all__ = ["FoundStateDict", "choose_state_dict", "fit_names", "list_some", "printable"]
+__all__ = ["FoundStateDict", "choose_state_dict", "fit_names", "printable"]
 
 WRAPPERS = ("module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # fmt: skip
 """What `nn.DataParallel`, `torch.compile`, Lightning's Fabric and sharding put into names, before all
@@ -24,7 +25,6 @@ _AVERAGED = re.compile(
 )
 """Keys of averages of weights, kept beside the weights."""
 _MAX_DEPTH = 4
-_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,6 @@ class FoundStateDict:
     tensors: dict[str, Any]
     notes: tuple[str, ...]
     """Where it lay, what was left beside it, and what was taken off its names, for people."""
-
-
-def list_some(items: Iterable[str]) -> str:
-    """Return up to eight items, and how many more there are."""
-    all_items = list(items)
-    more = len(all_items) - _SHOWN
-    shown = ", ".join(map(printable, all_items[:_SHOWN]))
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def choose_state_dict(content: Any, subject: str, key: str | None = None) -> FoundStateDict:
@@ -64,8 +56,10 @@ def choose_state_dict(content: Any, subject: str, key: str | None = None) -> Fou
             list_some(map(repr, content)) if isinstance(content, dict) else type(content).__name__
         )
         raise RunError(
-            f"{subject} holds no state dict: it has {held or 'nothing'}",
+            "not-a-weights-file",
+            f"holds no state dict: it has {held or 'nothing'}",
             "names of tensors are read from the top, or from below other keys",
+            subject=subject,
         )
     label = _choose(found, subject) if key is None else key.removesuffix(".")
     if label not in found:
@@ -154,10 +148,12 @@ def _choose(found: Mapping[str, Mapping[str, Any]], subject: str) -> str:
     )
     named = next(label for label in large if label)
     raise RunError(
-        f"{subject} holds {len(large)} state dicts: {choices}",
+        "state-dict-unclear",
+        f"holds {len(large)} state dicts: {choices}",
         f"say which: --state-dict {printable(named)} (of `study kernels`: --first-state-dict or "
         "--second-state-dict); a spec's stem.initial_weights take a file of one alone, as `wavetwin "
         f"import weights FILE --spec SPEC --state-dict {printable(named)} --out NEW` writes it",
+        subject=subject,
     )
 
 
@@ -174,10 +170,12 @@ def _below_prefix(
     if len(having) != 1:
         choices = list_some(_quoted(label) if label else "the top" for label in found)
         raise RunError(
-            f"{subject} has no state dict {_quoted(prefix)}"
+            "state-dict-unclear",
+            f"has no state dict {_quoted(prefix)}"
             if not having
             else f"{subject} has names that begin with {_quoted(start)} in several state dicts",
             f"there are: {choices}",
+            subject=subject,
         )
     mapping = found[having[0]]
     tensors = {

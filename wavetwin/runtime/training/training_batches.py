@@ -121,6 +121,7 @@ def check_micro_batches(
         sizes = [len(p) for s in shares for p in torch.arange(s).chunk(plan.accumulate)]
         if 1 in sizes:
             raise RunError(
+                "batch-of-one",
                 f"a batch of {batch} images over {processes} processes leaves one image by itself, of "
                 f"which {norm} has one value per channel and no variance",
                 "start another number of processes, or change batch_size or accumulate",
@@ -138,6 +139,7 @@ def check_lambdas(plan: TrainingPlan, model: nn.Module) -> None:
     mixing = model.get_submodule(plan.regularisation.node)
     if getattr(mixing, "lambdas", None) is None:
         raise RunError(
+            "script-modified",
             f"the plan regularises {plan.regularisation.node}, and model.py gives it no lambdas",
             "build again, or take the regularisation out of the spec",
         )

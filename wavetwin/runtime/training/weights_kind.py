@@ -53,8 +53,10 @@ def _check_whole(data: bytes, header_bytes: int, file: Path) -> None:
         needed = 8 + header_bytes
     if len(data) < needed:
         raise RunError(
-            f"{file} is cut off: it has {len(data):,} of {needed:,} bytes of a safetensors file",
+            "weights-damaged",
+            f"is cut off: it has {len(data):,} of {needed:,} bytes of a safetensors file",
             _AGAIN,
+            subject=file,
         )
 
 
@@ -66,22 +68,33 @@ def _check_zip(data: bytes, file: Path) -> None:
             inside = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         raise RunError(
-            f"{file} is cut off or damaged: the list at the end of its archive is not there",
+            "weights-damaged",
+            "is cut off or damaged: the list at the end of its archive is not there",
             _AGAIN,
+            subject=file,
         ) from None
     if "constants.pkl" in names and "data.pkl" in names:
         raise RunError(
-            f"{file} is a TorchScript archive, which holds a program beside its weights",
+            "not-a-weights-file",
+            "is a TorchScript archive, which holds a program beside its weights",
             "torch.save(torch.jit.load(FILE).state_dict(), NEW) writes its weights alone, if you "
             "trust who made it",
+            subject=file,
         )
     if "data.pkl" not in names:
         shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")
         if inside and all(name.endswith(".npy") for name in inside):
-            raise RunError(f"{file} is arrays of NumPy (.npz), not a weights file", _CONVERT)
+            raise RunError(
+                "not-a-weights-file",
+                "is arrays of NumPy (.npz), not a weights file",
+                _CONVERT,
+                subject=file,
+            )
         raise RunError(
-            f"{file} is a zip archive that torch.save did not write; it has {shown or 'no files'}",
+            "not-a-weights-file",
+            f"is a zip archive that torch.save did not write; it has {shown or 'no files'}",
             "unpack it, and name the weights file in it",
+            subject=file,
         )
 
 
@@ -89,21 +102,33 @@ def _named(data: bytes, file: Path) -> RunError:
     """Return the error that says what a file is, as far as its bytes show."""
     other = _other_weights(data)
     if other is not None:
-        return RunError(f"{file} is {other}, which is not read", _CONVERT)
+        return RunError(
+            "not-a-weights-file", f"is {other}, which is not read", _CONVERT, subject=file
+        )
     foreign = recognise(data[:START_BYTES])
     if file.suffix not in _SUFFIXES:
         what = "" if foreign is None else f"; it is {foreign.description}"
         return RunError(
-            f"{file} is no weights file: .safetensors, .pt, .pth, .tar are read, and .ckpt, .bin{what}",
+            "not-a-weights-file",
+            f"is no weights file: .safetensors, .pt, .pth, .tar are read, and .ckpt, .bin{what}",
             None if foreign is None else foreign.remedy,
+            subject=file,
         )
     if foreign is not None:
         remedy = foreign.remedy
         if remedy is None and foreign.kind in ("tar", "gzip", "bzip2", "xz", "zstd", "7z", "rar"):
             remedy = "unpack it, and name the weights file in it"
-        return RunError(f"{file} is no weights file: it is {foreign.description}", remedy)
+        return RunError(
+            "not-a-weights-file",
+            f"is no weights file: it is {foreign.description}",
+            remedy,
+            subject=file,
+        )
     return RunError(
-        f"{file} cannot be read: it is damaged, or holds more than tensors and plain values", _AGAIN
+        "weights-damaged",
+        "cannot be read: it is damaged, or holds more than tensors and plain values",
+        _AGAIN,
+        subject=file,
     )
 
 
