@@ -100,19 +100,25 @@ def test_faults_are_said_before_anything_is_computed(
     arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml"]
     (project / "scores.json").write_text('{"a": 1}', encoding="utf-8")
     assert cli.main([*arguments, "--out", "scores.json"]) == 2
-    assert "scores.json is damaged: it is no scores file of this version" in capsys.readouterr().err
+    assert (
+        "scores.json: error: file-damaged: is damaged: it is no scores file of this version"
+        in capsys.readouterr().err
+    )
     assert (project / "scores.json").read_text(encoding="utf-8") == '{"a": 1}'
     assert cli.main([*arguments, "--out", "nowhere/scores.json"]) == 2
     assert "there is no folder nowhere" in capsys.readouterr().err
     assert cli.main(["evaluate", "nothing.safetensors", "--spec", "tiny.yaml"]) == 2
-    assert "nothing.safetensors is not there" in capsys.readouterr().err
+    assert "nothing.safetensors: error: file-not-found: is not there" in capsys.readouterr().err
 
 
 def test_entry_that_fails_leaves_the_others(project: Path, capsys: pytest.CaptureFixture[str]):
     suite = "evaluation=[{mode: corruptions, root: imagenet-c}, {mode: one_crop}]"
     arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml", "--data-root", "."]
     assert cli.main([*arguments, "--set", suite]) == 2
-    assert "corruptions, imagenet-c: imagenet-c is not there" in capsys.readouterr().err
+    assert (
+        "imagenet-c: error: data-set-missing: is not there\n  in: corruptions, imagenet-c"
+        in capsys.readouterr().err
+    )
     scores_file = project / "tiny.safetensors.scores.json"
     records = json.loads(scores_file.read_text(encoding="utf-8"))["scores"]
     assert [record["entry"]["mode"] for record in records] == ["one_crop"]
@@ -154,7 +160,10 @@ def test_baseline_is_a_book(project: Path, capsys: pytest.CaptureFixture[str]):
     assert "--baseline is for corruptions and perturbations" in capsys.readouterr().err
     arguments[-1] = "evaluation=[{mode: perturbations, root: q}]"
     assert cli.main([*arguments, "--baseline", "first.json"]) == 2
-    assert "first.json has no scores of 'perturbations, q'" in capsys.readouterr().err
+    assert (
+        "first.json: error: scores-missing: has no scores of 'perturbations, q'"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_folder_of_test_images_alone_is_evaluated(

@@ -199,7 +199,10 @@ def test_folders_of_others_are_left_alone(
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        (["discrepancy", "--images", "nothing.png"], "nothing.png is not there"),
+        (
+            ["discrepancy", "--images", "nothing.png"],
+            "nothing.png: error: file-not-found: is not there",
+        ),
         (["discrepancy", "--filters", "qshift_x", "--images", "images"], "one of qshift_06"),
         (["stability", "--max-shift", "9", "--images", "images"], "up to 8"),
         (["discrepancy", "--gratings", "90", "--images", "images"], "smaller --gratings"),
@@ -410,4 +413,4 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_measured(
     monkeypatch.setattr("wavetwin.commands.study._measure", fails)
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     assert cli.main(["study", "discrepancy", "--out", str(tmp_path / "file/study")]) == 2
-    assert f"{tmp_path / 'file'} is a file" in capsys.readouterr().err
+    assert f"{tmp_path / 'file'}: error: cannot-write: is a file" in capsys.readouterr().err

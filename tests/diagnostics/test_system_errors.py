@@ -122,7 +122,7 @@ def test_a_script_in_a_folder_that_was_removed(tmp_path: Path) -> None:
         check=False,
     )
     assert refused.returncode == 2
-    assert refused.stderr.startswith("error: the current folder cannot be found")
+    assert refused.stderr.startswith("error: no-current-folder: the current folder cannot be found")
 
 
 @pytest.mark.parametrize(

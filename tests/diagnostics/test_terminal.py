@@ -20,7 +20,7 @@ from tests.support.shipped import ROOT
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.render.spec_yaml import dump_spec
-from wavetwin.diagnostics import terminal
+from wavetwin.diagnostics import render_text, terminal
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.scripts import parse_arguments
@@ -263,8 +263,10 @@ def test_in_colour_no_colour_is_of_others(
 
 
 def test_a_line_end_in_a_name_makes_no_message():
-    error = RunError("a\nerror: b", "c\n  help: d")
-    assert str(error) == "a\\nerror: b\n  help: c\\n  help: d"
+    error = RunError("bad-argument", "a\nerror: b", "c\n  help: d", notes=["e\nf"])
+    written = "a\\nerror: b\n  e\\nf\n  help: c\\n  help: d"
+    assert str(error) == written
+    assert render_text(error.diagnostics) == f"error: bad-argument: {written}\n"
 
 
 def test_bars_show_what_others_planted(

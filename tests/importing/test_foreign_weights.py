@@ -391,7 +391,7 @@ def test_files_are_told_by_what_they_are(
     assert imported(file) == 2
     printed = capsys.readouterr().err
     assert message in printed
-    assert printed.startswith(f"error: {file} ")
+    assert printed.startswith(f"{file}: error: ")
 
 
 @pytest.mark.parametrize(

@@ -350,8 +350,8 @@ def test_a_pickle_that_runs_code_is_refused(
         printed = capsys.readouterr()
         assert printed.out == ""
         assert printed.err.startswith(
-            f"error: {file} cannot be read: it asks for {named}, which could run code; "
-            "nothing was run\n  help: "
+            f"{file}: error: pickle-not-plain: cannot be read: it asks for {named}, which could run "
+            "code; nothing was run\n  help: "
         )
         assert not sentinel.exists()
         assert not out.exists()
@@ -388,7 +388,7 @@ def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     save_file(dict(wavetwin.build_model(compiled).state_dict()), tmp_path / "own.safetensors")
     start = ["import", "weights", str(tmp_path / "own.safetensors"), "--spec", str(spec_of("cnn"))]
     assert cli.main([*start, "--out", str(tmp_path / "own.pt")]) == 2
-    assert "what is written is a .safetensors file" in capsys.readouterr().err
+    assert "is not named .safetensors, which is what is written" in capsys.readouterr().err
     assert cli.main([*start, "--out", str(tmp_path / "no/own.safetensors")]) == 2
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
     assert cli.main([*start, "--out", str(tmp_path / "b.safetensors"), "--num-classes", "10"]) == 0
@@ -427,5 +427,7 @@ def test_free_channels_start_from_torchvision_and_published_twins(tmp_path: Path
     torch.save(state, tmp_path / "biased.pt")
     compiled = compiled_once(spec_of("R18C"), *["stem.initial_weights.checkpoint=biased.pt"])
     assert compiled.plan.initial_weights is not None
-    with pytest.raises(RunError, match="conv1 has a bias, and the stem's free channels have none"):
+    with pytest.raises(
+        RunError, match=r"has a bias beside conv1\.weight, and the stem's free channels have none"
+    ):
         load_free_channels(wavetwin.build_model(compiled), compiled.plan.initial_weights, tmp_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin.diagnostics import CompileError
+from wavetwin.diagnostics import CompileError, render_text
 from wavetwin.provenance.git_state import GitState
 from wavetwin.provenance.package import find_templates, load_package, sha256_of
 from wavetwin.provenance.record import (
@@ -360,18 +360,15 @@ def test_an_unchanged_script_runs(checkout: Checkout) -> None:
     assert run.manifest_sha256 == sha256_of((script.parent / "manifest.json").read_bytes())
 
 
-def test_a_changed_source_stops(
-    checkout: Checkout, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_source_stops(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     build_folder(checkout)
     write(checkout.root / "wavetwin/ir/graph.py", "X = 2\n")
     package = load_package(checkout.root / "wavetwin")
     monkeypatch.chdir(checkout.root)
     script, short = Path("generated/a/train.py"), checkout.commit[:7]
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(CompileError) as caught:
         check_before_run(script, False, package)
-    assert caught.value.code == 2
-    assert capsys.readouterr().err == (
+    assert render_text(caught.value.diagnostics) == (
         "generated/a/train.py: error: source-changed: the wavetwin that is imported is not the one "
         f"this was built with ({short})\n"
         "  files: wavetwin/ir/graph.py\n"
@@ -382,9 +379,7 @@ def test_a_changed_source_stops(
 
 
 @pytest.mark.parametrize("kind", ["patched", "without git", "unknown"])
-def test_what_changed_is_named_by_a_list_that_is_found_again(
-    kind: str, checkout: Checkout, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_changed_is_named_by_a_list_that_is_found_again(kind: str, checkout: Checkout) -> None:
     """Only a list that has the recorded digest names files; a file may be changed, new or gone."""
     package = checkout.root / "wavetwin"
     if kind != "without git":
@@ -398,24 +393,21 @@ def test_what_changed_is_named_by_a_list_that_is_found_again(
     if kind == "unknown":
         (one,) = drift
         assert one.startswith("source-changed: wavetwin (its digest is ")
-        with pytest.raises(SystemExit):
+        with pytest.raises(CompileError, match="source-changed"):
             check_before_run(script, False, load_package(package))
-        assert "source-changed" in capsys.readouterr().err
     else:
         names = ("ir/graph.py", "new.py", "templates/model.py.j2")
         assert drift == tuple(f"source-changed: wavetwin/{name}" for name in names)
 
 
-def test_a_changed_script_stops(
-    checkout: Checkout, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_script_stops(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     write(build_folder(checkout), "print(1)\n")
     package = load_package(checkout.root / "wavetwin")
     monkeypatch.chdir(checkout.root)
     script = Path("generated/a/train.py")
-    with pytest.raises(SystemExit):
+    with pytest.raises(CompileError) as caught:
         check_before_run(script, False, package)
-    assert capsys.readouterr().err == (
+    assert render_text(caught.value.diagnostics) == (
         "generated/a/train.py: error: script-modified: files of its folder are not as they were "
         "built\n"
         "  files: train.py\n"
@@ -425,17 +417,14 @@ def test_a_changed_script_stops(
 
 
 @pytest.mark.parametrize("content", [None, b"{", b"[]", b'{"files": {}}'])
-def test_a_damaged_manifest_stops_always(
-    checkout: Checkout, content: bytes | None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_manifest_stops_always(checkout: Checkout, content: bytes | None) -> None:
     script = build_folder(checkout)
     if content is None:
         (script.parent / "manifest.json").unlink()
     else:
         write(script.parent / "manifest.json", content)
-    with pytest.raises(SystemExit):
+    with pytest.raises(CompileError, match=r"script-modified: its manifest\.json is missing"):
         check_before_run(script, True, load_package(checkout.root / "wavetwin"))
-    assert "script-modified: its manifest.json is missing or damaged" in capsys.readouterr().err
 
 
 def test_recorded_provenance_takes_the_inputs_of_now(checkout: Checkout) -> None:

@@ -189,7 +189,7 @@ def test_script_adds_scores_and_keeps_going(tmp_path: Path, capsys: pytest.Captu
     assert run_here(folder / "train.py", *common) == 0
     assert run_here(folder / "evaluate.py", *common) == 2
     output = capsys.readouterr()
-    assert f"{tmp_path / 'c'} is not there" in output.err
+    assert f"{tmp_path / 'c'}: error: data-set-missing: is not there\n" in output.err
     assert "one crop, test: loss " in output.out
     assert "\r" not in output.out
     run = only_run(tmp_path)

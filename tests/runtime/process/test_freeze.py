@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.built import build, write_images, write_spec
 from tests.support.shipped import ROOT
+from wavetwin.diagnostics import CompileError
 from wavetwin.provenance.package import load_package, sha256_of
 from wavetwin.runtime.process import freeze as freeze_module
 from wavetwin.runtime.process.errors import RunError
@@ -66,13 +67,11 @@ def test_a_changed_copy_is_refused(folder: Path, change: str) -> None:
         freeze(folder)
 
 
-def test_what_is_not_as_built_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_as_built_is_refused(folder: Path) -> None:
     clean = freeze(folder)
     (folder / "model.py").write_text("mine = 1\n", encoding="utf-8")
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(CompileError, match="script-modified"):
         freeze(folder)
-    assert caught.value.code == 2
-    assert "script-modified" in capsys.readouterr().err
     drifted = freeze(folder, allow_drift=True)
     assert drifted.folder != clean.folder
     assert (drifted.folder / "model.py").read_text("utf-8") == "mine = 1\n"
@@ -197,4 +196,4 @@ def test_a_standalone_folder_is_its_own_package(tmp_path: Path) -> None:
 def test_the_folder_has_to_be_named(argv: tuple[str, ...], tmp_path: Path) -> None:
     result = run(ROOT, "-m", "wavetwin.runtime.process.freeze", *argv, cwd=tmp_path)
     assert result.returncode == 2
-    assert "error: the built folder is not named" in result.stderr
+    assert "error: bad-argument: the built folder is not named" in result.stderr

@@ -230,7 +230,7 @@ def test_no_epochs_still_has_weights(tmp_path: Path):
 def test_loss_that_is_not_a_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     plan = make_plan(optimizer=replace(SGD, lr=1e30))
     assert train(tmp_path, plan) == 2
-    assert "error: the loss is not a finite number any more" in capsys.readouterr().err
+    assert "error: not-finite: the loss is not a finite number any more" in capsys.readouterr().err
     assert sessions(tmp_path)[0]["outcome"] == "failed"
 
 

@@ -45,7 +45,10 @@ def check_class_order(manifest: Mapping[str, Any], names: Sequence[str] | None, 
         check_form(before, list[str] | None, CLASS_NAMES)
     except FormError as error:
         raise RunError(
-            f"{run / 'manifest.json'} is damaged: {error}", "bring back the file as it was"
+            "file-damaged",
+            f"is damaged: {error}",
+            "bring back the file as it was",
+            subject=run / "manifest.json",
         ) from error
     origin = "" if before else ", as an earlier version numbered folders by their names as text"
     before = before or sorted(own)

@@ -13,7 +13,7 @@ from wavetwin.ir.evaluations import Evaluation
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.evaluation.entries import Baseline, Evaluated, evaluate_entry, summarise
 from wavetwin.runtime.evaluation.per_image import describe
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import PartsError, RunError
 from wavetwin.runtime.process.processes import ALONE, Processes
 
 __all__ = ["evaluate_suite"]
@@ -49,10 +49,10 @@ def evaluate_suite(
         say: takes a line for each entry; default: the first process prints it.
 
     Raises:
-        RunError: entries failed, each by its name; on all processes alike.
+        PartsError: entries failed, each by its name; on all processes alike.
     """
     announce = say or processes.say
-    failures: list[str] = []
+    failures: list[tuple[str, RunError]] = []
     for entry, baseline in zip(entries, baselines or [None] * len(entries), strict=True):
         if has is not None and processes.run_first(partial(has, entry)):
             announce(f"{describe(entry)}: has scores already; --again repeats it")
@@ -62,10 +62,10 @@ def evaluate_suite(
                 entry, model, data, device, processes, data_root=data_root, baseline=baseline
             )
         except RunError as error:
-            failures.append(f"{describe(entry)}: {error}")
+            failures.append((describe(entry), error))
             continue
         if processes.is_first:
             add(entry, evaluated)
             announce(f"{describe(entry)}: {summarise(evaluated)}")
     if failures:
-        raise RunError("; ".join(failures))
+        raise PartsError(failures)

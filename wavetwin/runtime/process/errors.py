@@ -31,15 +31,12 @@ class RunError(DiagnosticError):
     def __init__(
         self,
         code: str,
-        text: str | None = None,
+        text: str,
         remedy: str | None = None,
         *,
         subject: Path | str | None = None,
         notes: Sequence[str] = (),
     ) -> None:
-        if text is None or " " in code:
-            # TODO: goes with the last call that gives a headline and a remedy alone.
-            code, text, remedy = "run-failed", code, text
         super().__init__(code, text, remedy)
         about = None if subject is None else str(subject)
         self.code = code

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from wavetwin.runtime.data import ExperimentData
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.training.checkpoint import describe_last, write_weights
 from wavetwin.runtime.training.running import NotFinite
@@ -62,6 +62,7 @@ def describe_not_finite(
     """
     epoch = (fault.step - 1) // steps_per_epoch + 1
     return RunError(
+        "not-finite",
         f"the {fault.kind} is not a finite number any more in step {fault.step} (epoch {epoch}); "
         f"the batch is in {file}",
         "lower training.optimizer.lr, add warmup_epochs or use float32; "
@@ -71,5 +72,9 @@ def describe_not_finite(
 
 def describe_full_disk(error: OSError, run: Path, checkpoints: Path) -> RunError:
     """Return the error that ends a run whose disk is full."""
-    file = error.filename or f"a file of {run}"
-    return RunError(f"{file} cannot be written: {error.strerror}", describe_last(checkpoints))
+    return RunError(
+        write_code(error),
+        f"cannot be written: {error.strerror}",
+        describe_last(checkpoints),
+        subject=error.filename or f"a file of {run}",
+    )

@@ -41,8 +41,10 @@ def read_plan(file: Path, **numbers: object) -> TrainingPlan:
         return TrainingPlan.from_json(document)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise RunError(
-            f"{file} and the numbers of train.py make no plan: {error}",
+            "file-damaged",
+            f"makes no plan with the numbers of train.py: {error}",
             "build again, or set the numbers right",
+            subject=file,
         ) from error
 
 
@@ -69,7 +71,9 @@ def read_graph(file: Path) -> ModuleGraph:
     try:
         return ModuleGraph.from_text(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {error}", "build again") from error
+        raise RunError(
+            "file-damaged", f"cannot be read: {error}", "build again", subject=file
+        ) from error
 
 
 def edited_numbers(plan: TrainingPlan, built: TrainingPlan) -> list[str]:

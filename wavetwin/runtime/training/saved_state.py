@@ -131,6 +131,7 @@ def check_same_position(position: tuple[int, int], checkpoints: Path, processes:
     positions = processes.gather(position)
     if len(set(positions)) > 1:
         raise RunError(
+            "processes-disagree",
             f"the processes see other states in {checkpoints}: (epoch, step) {positions}",
             "all machines of a run need one shared folder for runs: --runs names it",
         )
