@@ -60,6 +60,8 @@ def test_blocks(name: str, block: Block):
     _compare(block, name, measure(block, name))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", QUICK)
 def test_blocks_under_the_compiler(name: str):
     column = measure_traced([name], QUICK[name])[name]
