@@ -1,4 +1,4 @@
-"""`python -m wavetwin`: the same as the command `wavetwin`."""
+"""Run `python -m wavetwin` as the command `wavetwin`."""
 
 from wavetwin.commands.cli import entry_point
 

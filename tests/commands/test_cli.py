@@ -59,7 +59,7 @@ def test_strict_and_formats(project: Path, capsys: pytest.CaptureFixture[str]) -
     (project / "a.yaml").write_text(SPEC + "pooling: {fre: max}\n", encoding="utf-8")
     assert cli.main(["check", "a.yaml", "--format", "json"]) == 2
     (found,) = json.loads(capsys.readouterr().out)["diagnostics"]
-    assert (found["code"], found["place"]["line"], found["place"]["column"]) == (
+    assert (found["code"], found["location"]["line"], found["location"]["column"]) == (
         "unknown-field",
         4,
         11,

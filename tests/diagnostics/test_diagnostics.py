@@ -96,9 +96,9 @@ def test_json_has_the_same_data():
     document = json.loads(render_json([CONFLICT, BARE]))
     assert document["version"] == 1
     first, second = document["diagnostics"]
-    assert first["place"] == {"path": "specs/my twin.yaml", "line": 12, "column": 5, "length": 4}
-    assert first["from"][1] == {"label": "stem.stride 4", "place": None}
-    assert second["place"] is None
+    assert first["location"] == {"path": "specs/my twin.yaml", "line": 12, "column": 5, "length": 4}
+    assert first["from"][1] == {"label": "stem.stride 4", "location": None}
+    assert second["location"] is None
     assert second["subject"] == "my: folder"
 
 

@@ -1,1 +1,1 @@
-"""The command line: one module a subcommand. The only place that prints and exits."""
+"""Run the command line, a module a subcommand; no other package prints and exits."""

@@ -1,4 +1,4 @@
-"""Arguments that several commands take, and the kinds of their values."""
+"""Define arguments that several commands take, and the kinds of their values."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def add_state_dict(parser: argparse.ArgumentParser) -> None:
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a build can be told."""
+    """Add the options of a build."""
     parser.add_argument("--out", metavar="DIR", help="where to build; default: generated/")
     parser.add_argument(
         "--allow-dirty", action="store_true", help="build from changed inputs; keep a patch of them"

@@ -1,4 +1,4 @@
-"""Build summary: what `wavetwin build` prints of what it wrote."""
+"""Summarise what `wavetwin build` wrote."""
 
 from __future__ import annotations
 

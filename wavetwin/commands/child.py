@@ -1,4 +1,4 @@
-"""Child processes whose life is tied to ours: no script goes on training unseen."""
+"""Start child processes that end with ours: no script goes on training unseen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: which command it is, and whose fault an error is.
+"""Dispatch the command line: which command it is, and whose fault an error is.
 
 Exit codes: 0 fine, 1 differs or not up to date, 2 the user's fault, 3 ours, 130 interrupted. What a
 command computes goes to standard output, everything else to standard error. Start-up is part of the
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     system_errors.open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that has no letter for it gets an escape, not a fault of ours.
+            # A terminal that has no character for it gets an escape, not a fault of ours.
             stream.reconfigure(errors="backslashreplace")
     return system_errors.guard_output(lambda: _run_command(given))
 
@@ -124,7 +124,7 @@ def _run_command(given: Sequence[str]) -> int:
 
 
 def _split(parts: Sequence[str], separator: str) -> tuple[list[str], bool, list[str]]:
-    """Return the words before and after the first separator, and whether there is one."""
+    """Return the arguments before and after the first separator, and whether there is one."""
     if separator not in parts:
         return list(parts), False, []
     position = parts.index(separator)

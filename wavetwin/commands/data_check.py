@@ -1,4 +1,4 @@
-"""`wavetwin data`: is a spec's data set there, and how does one get it."""
+"""Check for `wavetwin data` whether a spec's data set is there, and say how to get it."""
 
 from __future__ import annotations
 
@@ -118,11 +118,11 @@ def _shown_availability(
         yield f"how to get it: {HOW_TO_GET[dataset]}"
 
 
-def _listed(word: str, texts: Sequence[str]) -> Iterator[str]:
+def _listed(label: str, texts: Sequence[str]) -> Iterator[str]:
     for text in texts[:_LINES]:
-        yield f"  {word}: {text}"
+        yield f"  {label}: {text}"
     if len(texts) > _LINES:
-        yield f"  {word}: {len(texts) - _LINES} more"
+        yield f"  {label}: {len(texts) - _LINES} more"
 
 
 def _with_roots(plan: TrainingPlan) -> list[FilesEvaluation]:

@@ -1,4 +1,4 @@
-"""`wavetwin diff`: what differs between experiments, from the declaration to the scores."""
+"""Answer `wavetwin diff`: compare experiments from the declaration to the scores."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _left_out_text(left_out: Sequence[str]) -> str:
 
 
 def _distinct(sources: Sequence[SourceRequest]) -> list[SourceRequest]:
-    """Return the sources with labels that tell them apart: the paths where names do not."""
+    """Return the sources with labels that set them apart: the paths where names do not."""
     labels = [source.label for source in sources]
     if len(set(labels)) == len(labels):
         return list(sources)
@@ -228,7 +228,7 @@ def _answer_pair(pair: _Pair, options: argparse.Namespace, colour: bool) -> Answ
 
 
 def _weights_blocks(pair: _Pair, *, full: bool, colour: bool = False) -> list[str]:
-    """Return what is to be said of tensors and their values, in lines."""
+    """Return what is reported of tensors and their values, in lines."""
     from wavetwin.explain.diff.weights_text import tensors_text, values_text
 
     blocks: list[str] = []

@@ -1,4 +1,4 @@
-"""`wavetwin evaluate`: the evaluation suite of a spec on weights from anywhere, without a run."""
+"""`wavetwin evaluate`: run a spec's evaluation suite on weights from anywhere, without a run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EvaluateOptions:
     on_bad_image: str
     allow_other_data: bool
     baseline: Path | None = None
-    """A book of another model's scores on the same corruptions and perturbations."""
+    """A scores file of another model on the same corruptions and perturbations."""
     state_dict: str | None = None
     """Which of the file's state dicts is taken; None: the one that there is."""
 

@@ -1,6 +1,6 @@
-"""Ignore offer: what to add to .gitignore, so that git leaves built folders and runs alone.
+"""Offer what to add to .gitignore, so that git leaves built folders and runs alone.
 
-It is said after a build and never written: the file is the user's.
+It is printed after a build and never written: the file is the user's.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def _of_project(project: Path, name: str, current: Path) -> Iterator[str]:
     if file.is_file() and file.read_bytes()[-1:] not in (b"", b"\n"):
         # Otherwise the last line of the file and the first new one would be one.
         patterns = ["", *patterns]
-    label = shlex.join(["printf", "%s\\n", *patterns])
-    said = " and ".join(f"{top}/" for top in tops)
+    command = shlex.join(["printf", "%s\\n", *patterns])
+    folders = " and ".join(f"{top}/" for top in tops)
     verb = "is" if len(tops) == 1 else "are"
     target = shlex.quote(shown(file, current))
-    yield f"gitignore   {said} {verb} not ignored by git: {label} >> {target}\n"
+    yield f"gitignore   {folders} {verb} not ignored by git: {command} >> {target}\n"
 
 
 def _seen_by_git(project: Path, top: str, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, and how diagnostics are shown."""
+"""Show diagnostics and give exit codes, alike for every command."""
 
 from __future__ import annotations
 

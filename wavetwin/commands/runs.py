@@ -200,5 +200,5 @@ def _comparison(
 
 
 def _is_no_run(path: Path) -> bool:
-    """Whether something lies there that has no manifest of a run, as a pattern of a shell finds."""
+    """Return whether something lies there that has no manifest of a run, as a pattern of a shell finds."""
     return path.exists() and not (path / "manifest.json").exists()

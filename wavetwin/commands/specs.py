@@ -1,4 +1,4 @@
-"""Commands over several specs: check, build and compare, each file read and git asked once."""
+"""Check, build and compare several specs, each file read and git asked once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`wavetwin study`: one study, its figures on the terminal, and its folder."""
+"""`wavetwin study`: run one study, print its figures, and write its folder."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         added.add_argument(
             "--out", metavar="DIR", help="write tables, pictures, a page and study.json there"
         )
-        added.add_argument(
-            "--force", action="store_true", help="take the place of a study that is there"
-        )
+        added.add_argument("--force", action="store_true", help="replace a study that is there")
         added.add_argument(
             "--seed", type=count, default=0, metavar="N", help="of all that is drawn; default: 0"
         )

@@ -1,1 +1,1 @@
-"""The compiler: spec text in, module graph, training plan and run scripts out; never imports torch."""
+"""Compile spec text to module graph, training plan and run scripts; never import torch."""

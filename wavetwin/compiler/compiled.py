@@ -1,4 +1,4 @@
-"""Compile: the stages in a row, from a spec file to the graph and the plan."""
+"""Compile one spec: run the stages in a row, from a spec file to the graph and the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diagnostics: what is wrong, where, and what to do about it, as data.
+"""Describe what is wrong, where, and what to do about it, as data.
 
 Every stage of the compiler collects `Diagnostic`s, and at run time each fault is one; an exception
 carries them to the public edge, where they are rendered once (decisions.md 18-20), as text, JSON,
@@ -16,7 +16,7 @@ from wavetwin.diagnostics.terminal import as_json, escape, paint, printable
 Severity = Literal["error", "warning", "note"]
 
 MAX_SHOWN_LINE = 160
-"""Characters of a source line that are shown; of a longer one, those around the place."""
+"""Characters of a source line that are shown; of a longer one, those around the location."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +45,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `code` is a word that names the fault; the headline stands alone on a line."""
+    """One finding. `code` names the fault; the headline stands alone on a line."""
 
     code: str
     headline: str
@@ -58,7 +58,7 @@ class Diagnostic:
     source_line: str | None = None
     """The text of the line at `location`, without its line end."""
     subject: str | None = None
-    """What the message is about where there is no place: a file or a command."""
+    """What the message is about where there is no location: a file or a command."""
 
 
 class DiagnosticError(Exception):
@@ -231,11 +231,11 @@ def _json_of(diagnostic: Diagnostic) -> dict[str, Any]:
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "headline": diagnostic.headline,
-        "place": _json_location(diagnostic.location),
+        "location": _json_location(diagnostic.location),
         "subject": diagnostic.subject,
         "source_line": diagnostic.source_line,
         "from": [
-            {"label": origin.label, "place": _json_location(origin.location)}
+            {"label": origin.label, "location": _json_location(origin.location)}
             for origin in diagnostic.origins
         ],
         "notes": list(diagnostic.notes),

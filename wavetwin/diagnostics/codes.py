@@ -1,4 +1,4 @@
-"""Codes: every diagnostic's name and what it means, in one line.
+"""List every diagnostic's code and what it means, in one line.
 
 Part of the public interface: a code keeps its meaning from version to version. The codes of
 `CHECK_CODES` are found by `wavetwin check`; each has a bad spec in the tests.
@@ -106,8 +106,8 @@ CHECK_CODES: dict[str, str] = {
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
     "packets-above-kernel": "A packet's filter is many times as long as the free kernel beside it.",
     "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
-    "reason-is-empty": "A warning is allowed without a reason.",
-    "unused-allowance": "A warning is allowed that the spec does not give rise to.",
+    "reason-is-empty": "A warning is suppressed without a reason.",
+    "unused-suppression": "A warning is suppressed that the spec does not give rise to.",
     # several specs
     "duplicate-name": "Two specs have the same name, or one that differs in case alone.",
 }

@@ -1,4 +1,4 @@
-"""What the system refuses a command: its output, its folder, a path; none of it is our fault."""
+"""Report what the system refuses a command: its output, its folder, a path; none is our fault."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def guard_output(run: Callable[[], int], reader_gone: int = 0) -> int:
     """
     try:
         code = run()
-        # Here, and not when the interpreter ends, where nobody could tell of it.
+        # Here, and not when the interpreter ends, where nobody could report it.
         sys.stdout.flush()
     except (OSError, SystemExit) as ended:
         broken = broken_output()

@@ -1,4 +1,4 @@
-r"""Terminal: the one way in which text reaches standard output and standard error.
+r"""Write text to standard output and standard error; no other module does.
 
 Summaries, tags, manifests, scores, names of files, classes and tensors come from others, and so do
 the messages of libraries about them. What a terminal would act on (control characters), and what
@@ -80,7 +80,7 @@ def hand_over(text: str) -> None:
 
 
 def as_json(document: Any, indent: int = 1) -> str:
-    """Return a document as JSON with letters of all languages, and escapes for what `say` escapes."""
+    """Return a document as JSON with the characters of all languages, and escapes for what `say` escapes."""
     import json
 
     text = json.dumps(document, indent=indent, ensure_ascii=False)

@@ -1,1 +1,1 @@
-"""Files: replaced whole, and JSON read back with a limit on its depth."""
+"""Replace files whole, and read JSON back with a limit on its depth."""

@@ -179,7 +179,7 @@ def _lock(descriptor: int, *, without_locks: bool = True) -> bool:
 
 
 def _is_same(path: Path, descriptor: int) -> bool:
-    """Whether a path still leads to an open file."""
+    """Return whether a path still leads to an open file."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except OSError:

@@ -1,4 +1,4 @@
-"""Reading JSON that somebody else may have written; standard library only."""
+"""Read JSON that somebody else may have written; standard library only."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What others trained and wrote: weights, names, command lines of the published implementation."""
+"""Import what others trained and wrote: weights, names, command lines of the published code."""

@@ -1,4 +1,4 @@
-"""Command line: the words and options of a command that is data here, each with its place.
+"""Read the arguments of a command that is data here, each with its location.
 
 Stricter than argparse, which the commands were written for: options are not abbreviated or
 repeated, and every fault is found, not the first alone.
@@ -95,7 +95,7 @@ class CommandLine:
             )
 
     def has(self, name: str) -> bool:
-        """Whether an option is given."""
+        """Return whether an option is given."""
         return name in self._given
 
     def option(self, name: str) -> Word | None:

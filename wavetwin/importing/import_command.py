@@ -1,4 +1,4 @@
-"""Import a command: what the reference's scripts were called with, as a spec or an evaluation entry.
+"""Import a command: turn a call of the reference's scripts into a spec or an evaluation entry.
 
 Options, their defaults and their spellings are those of the commands that the reference's
 documentation prints; what they leave open is refused, not guessed. What an architecture and its
@@ -97,7 +97,7 @@ def import_command(text: str) -> ImportedCommand:
         text: the command, optionally with `python` and the script's name before it.
 
     Raises:
-        CompileError: with every fault found, at its place in the command.
+        CompileError: with every fault found, at its location in the command.
     """
     command = CommandLine(text, (*_TRAINING, *_EVALUATION, *_BOTH))
     name = _read_name(command)

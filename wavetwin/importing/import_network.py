@@ -1,6 +1,6 @@
-"""Import network: what an architecture and a configuration of the reference's are, as parts of a spec.
+"""Import a network: turn an architecture and a configuration of the reference into a spec's fields.
 
-The only place that parses the reference's names (numerics.md section 4). A pair means what the
+No other module parses the reference's names (numerics.md section 4). A pair means what the
 reference builds of it, also where its words have no effect, or where it fills in what they leave
 open; what it cannot build, or a spec cannot say, is refused.
 """

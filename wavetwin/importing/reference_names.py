@@ -1,4 +1,4 @@
-"""Names of weights in the reference implementation's state dicts, and in torchvision's.
+"""Name weights as the reference implementation's state dicts do, and torchvision's.
 
 Derived from the graph: what a module is called says its backbone's family
 (`Architecture.module_names`), what is below a module stands here. Standard networks have

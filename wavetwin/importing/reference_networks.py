@@ -1,4 +1,4 @@
-"""Reference networks: the networks that the reference has, by the names of its command line.
+"""List the networks that the reference has, by the names of its command line.
 
 A name says the family, the depth, who blurs (Zhang or Zou) and whether it is a twin; what the
 configurations of a family can be stands in the family's row.

@@ -1,4 +1,4 @@
-"""Tensor checks: a given state dict against what a model has, tensor by tensor."""
+"""Check a given state dict against what a model has, tensor by tensor."""
 
 from __future__ import annotations
 

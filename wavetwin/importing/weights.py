@@ -1,4 +1,4 @@
-"""Import weights: what others trained, as a state dict of a model of ours.
+"""Import weights that others trained, as a state dict of a model of ours.
 
 Tensors go by the reference's names, which for standard networks are torchvision's and for blurring
 ones those of the antialiased networks; or by this project's own. Everything has to agree, the fixed

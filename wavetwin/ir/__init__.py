@@ -1,1 +1,1 @@
-"""What both halves stand on: graph, plan, operations, packets and wavelets. Standard library only."""
+"""Define what both halves stand on: graph, plan, operations, packets, wavelets. Standard library only."""

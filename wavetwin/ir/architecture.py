@@ -1,4 +1,4 @@
-"""Architecture: what a backbone that the language knows by name is.
+"""Describe a backbone that the language knows by name.
 
 A family of backbones is one module of `wavetwin.ir.backbones`: a class derived from `Architecture`, and
 a row for each of its members. Everybody else asks the fields.

@@ -1,4 +1,4 @@
-"""Augmentations: the random changes of training images, one row each."""
+"""Define the augmentations, random changes of training images: one row each."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Augmentation:
 
     name: str
     effect: str
-    """The same in words that go on after its name."""
+    """The same as text that goes on after its name."""
     crop: Crop | None
     """None: the image is fitted to the size, as in evaluation."""
     flips: bool

@@ -1,4 +1,4 @@
-"""What blurs before samples are dropped, and how a trunk reduces its resolution: one row a kind."""
+"""List what blurs before samples are dropped, and how a trunk reduces its resolution: one row a kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builder: makes graphs node by node; and the groups of nodes that several parts use."""
+"""Build graphs node by node, with the groups of nodes that several sections use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about the data sets that the language knows by name."""
+"""Describe the data sets that the language knows by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluations: what an entry of the evaluation measures, one class a mode.
+"""Define what an entry of the evaluation measures: one class a mode.
 
 Fields are those of a spec's entry. Beside them each says what runs it, what it needs, and what its
 scores are called, so that nothing else asks for a mode by name.
@@ -66,16 +66,16 @@ class Evaluation(Kind):
 
     @property
     def images(self) -> str:
-        """Which images, in a word or two."""
+        """A short label of which images it takes."""
         raise NotImplementedError(type(self))
 
     @property
     def details(self) -> tuple[str, ...]:
-        """What else an entry asks for, in words."""
+        """What else an entry asks for, as text."""
         return ()
 
     def describe(self) -> str:
-        """Return the entry in words."""
+        """Return the entry as text."""
         treatment = [] if self.normalise else ["not normalised"]
         treatment += ["resized in 8 bits"] if self.rounds_to_8_bits else []
         return ", ".join([self.mode.replace("_", " "), self.images, *self.details, *treatment])
@@ -86,7 +86,7 @@ class Evaluation(Kind):
         return self.resize == "pil"
 
     def differs_by_resizing(self, other: Evaluation) -> bool:
-        """Whether the resizing is all that differs."""
+        """Return whether the resizing is all that differs."""
         return self != other and replace(self, resize=other.resize) == other
 
 

@@ -1,4 +1,4 @@
-"""Foreign names: what the published twins' implementation and torchvision call modules.
+"""Name modules as the published twins' implementation and torchvision do.
 
 Parts that several families of backbones share. Twins have `freeconv` and `wptblock` in the first layer
 and `low` (free) and `high` (wavelet) branches in the first pooling. Without free channels the first

@@ -1,4 +1,4 @@
-"""The module graph: what a model is, as a plain document between the compiler and the runtime."""
+"""Define the module graph: what a model is, as a plain document between compiler and runtime."""
 
 from __future__ import annotations
 

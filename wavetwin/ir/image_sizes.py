@@ -1,4 +1,4 @@
-"""Which sizes of images a module graph has an output for, by what its operations say of shapes."""
+"""Find the sizes of images that a graph has an output for, by what its operations say of shapes."""
 
 from __future__ import annotations
 

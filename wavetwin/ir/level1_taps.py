@@ -1,4 +1,4 @@
-"""Filters of a dual-tree transform's first level, by the dtcwt package's names; exact facts.
+"""List the filters of a dual-tree transform's first level, by the dtcwt package's names, exactly.
 
 Odd lengths, symmetric, not decimated: both trees read one set, a sample apart. A low-pass sums to 1.
 Standard library only. Sources: Kingsbury 2001 (doi:10.1006/acha.2000.0343) for the near-symmetric

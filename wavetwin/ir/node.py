@@ -1,4 +1,4 @@
-"""A node of the module graph: one operation with its inputs, output's shape, and costs."""
+"""Define a node of the module graph: one operation with its inputs, output's shape, and costs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation in its place.
+    """One operation with its inputs.
 
     `id` is the dotted path of its module in the built model, and the prefix of its state-dict names.
     """

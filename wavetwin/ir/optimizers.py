@@ -1,4 +1,4 @@
-"""Optimisers: one class each; its fields are those of the spec and the arguments of torch's class."""
+"""Define the optimisers: a class each; its fields are the spec's and the arguments of torch's class."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Optimizer(Kind):
     num_averages: ClassVar[int]
     """Tensors that it remembers of each parameter, as large as that."""
     effect: ClassVar[str]
-    """What a step of it is, in words that go on after its name."""
+    """What a step of it is, as text that goes on after its name."""
 
     lr: float = declare(0.1, label="learning rate", gt=0.0, le=1000.0)
     """Initial learning rate."""
@@ -29,7 +29,7 @@ class Optimizer(Kind):
     """Applied to all trainable parameters."""
 
     def describe(self) -> str:
-        """Return the optimiser in words, without its learning rate: `sgd, momentum 0.9`."""
+        """Return the optimiser as text, without its learning rate: `sgd, momentum 0.9`."""
         texts = [
             field_text(each, value)
             for each in declared_fields(type(self))

@@ -1,4 +1,4 @@
-"""Packet arithmetic: what a packet's number says about its place in the frequency plane.
+"""Compute what a packet's number says about its position in the frequency plane.
 
 A packet's base-4 digits, from the first stage down, are `2 * (vertical is high) + (horizontal is
 high)`; the dual-tree transform has two halves of `4**levels` packets. Standard library only; the

@@ -1,4 +1,4 @@
-"""Papers that statements about networks are from, as they are cited."""
+"""Cite the papers that statements about networks are from."""
 
 from __future__ import annotations
 

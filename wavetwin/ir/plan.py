@@ -1,4 +1,4 @@
-"""The training plan: how a model is trained and judged, as a plain document for the runtime.
+"""Define the training plan: how a model is trained and judged, as a plain document.
 
 The resolved spec's sections as they are, and the few values that follow from them. Everything is
 spelt out: the runtime has no defaults of its own.

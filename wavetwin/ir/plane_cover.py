@@ -1,4 +1,4 @@
-"""Plane cover: which part of the frequency plane packets cover, comparable between levels."""
+"""Compute which share of the frequency plane packets cover, comparable between levels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first poolings that the language knows: one row each, with the recipe that graphs follow.
+"""List the first poolings that the language knows: a row each, with the recipe that graphs follow.
 
 A row is all there is of a pooling: the language's names, the layers, the strides, what validation
 and lint ask, and what `wavetwin diff` says of it follow from its fields. docs/poolings.md says how

@@ -1,4 +1,4 @@
-"""Schedules: how the learning rate changes over the epochs, one class each.
+"""Define how the learning rate changes over the epochs: one class a schedule.
 
 A rate is a factor of the optimiser's initial one and changes between epochs; the warm-up, which any
 schedule may have, raises it step by step before.
@@ -45,7 +45,7 @@ class Schedule(Kind):
     tag = "name"
     name: ClassVar[str]
     effect: ClassVar[str]
-    """What it does to the learning rate, in words that go on after its name."""
+    """What it does to the learning rate, as text that goes on after its name."""
     follows_loss: ClassVar[bool] = False
     """Whether the rate depends on the validation loss."""
 
@@ -69,11 +69,11 @@ class Schedule(Kind):
         return ()
 
     def rule(self, epochs: int) -> str:
-        """Return the rule over so many epochs in words."""
+        """Return the rule over so many epochs as text."""
         return self.name
 
     def describe(self, epochs: int) -> str:
-        """Return rule and warm-up in words."""
+        """Return rule and warm-up as text."""
         warmup = f", {self.warmup_epochs} epochs of warm-up" if self.warmup_epochs else ""
         return self.rule(epochs) + warmup
 

@@ -1,4 +1,4 @@
-"""Scores: what scores.json has of an evaluation, as annotations, and how readers call it."""
+"""Describe what scores.json has of an evaluation, as annotations, and how readers call it."""
 
 from __future__ import annotations
 

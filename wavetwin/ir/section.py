@@ -1,6 +1,6 @@
-"""Section: a part of a spec that the plan holds as it is, declared once as a frozen dataclass.
+"""Declare sections of a spec that the plan holds as they are, once, as frozen dataclasses.
 
-The declaration is the one place of a field: its type, its default, its range, its docstring, how
+The declaration has all of a field: its type, its default, its range, its docstring, how
 readers call it. The compiler makes the schema's model from it, the resolved spec's values become an
 instance of it, plan.json is that instance, and the runtime reads it. A section of several kinds (the
 optimiser, an entry of the evaluation) is one class a kind in a table; which kind it is says the
@@ -105,7 +105,7 @@ def label_of(each: Field[Any]) -> str:
 
 
 def field_text(each: Field[Any], value: Any) -> str:
-    """Return a field and its value in words: `momentum 0.9`, or the label alone where it is true."""
+    """Return a field and its value as text: `momentum 0.9`, or the label alone where it is true."""
     label = label_of(each)
     return label if value is True else f"{label} {value_text(value)}"
 
@@ -221,7 +221,7 @@ class Kinds(dict[str, type[K]], Generic[K]):
         )
 
     def shares(self, name: str) -> bool:
-        """Whether every kind has a field, all with the same default."""
+        """Return whether every kind has a field, all with the same default."""
         found = [each for kind in self.values() for each in fields(kind) if each.name == name]
         return len(found) == len(self) and len({each.default for each in found}) == 1
 

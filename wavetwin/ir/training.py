@@ -1,4 +1,4 @@
-"""Training: how a model is trained, as the spec says it and the plan has it."""
+"""Define how a model is trained, as the spec says it and the plan has it."""
 
 from __future__ import annotations
 

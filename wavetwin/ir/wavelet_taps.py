@@ -1,4 +1,4 @@
-"""Taps of the discrete wavelets, by PyWavelets' names: facts, so that nothing asks PyWavelets.
+"""List taps of the discrete wavelets, by PyWavelets' names, so that nothing asks PyWavelets.
 
 The numbers are those of PyWavelets 1.9.0 (MIT licence), digit by digit, which has them from
 Daubechies 1992 (`db`, `sym`, `coif`, `bior`) and, for `dmey`, from a FIR approximation of Meyer's

@@ -1,4 +1,4 @@
-"""Names and lengths of the wavelet filters; taps are in `wavelet_taps` and, of packets, the runtime."""
+"""Name the wavelet filters, with their lengths; taps are in `wavelet_taps`, packets' in the runtime."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BOUNDARY_MODES: tuple[str, ...] = (
     "antisymmetric",
     "antireflect",
 )
-"""How a map goes on beyond its border, in PyWavelets' words. All give (n + taps - 1) // 2 samples of n
+"""How a map goes on beyond its border, by PyWavelets' names. All give (n + taps - 1) // 2 samples of n
 in each band, `periodization` alone ceil(n / 2)."""
 
 

@@ -1,1 +1,1 @@
-"""Where a result comes from: commit, changed paths, digests, versions, frozen copies."""
+"""Record where a result comes from: commit, changed paths, digests, versions, frozen copies."""

@@ -1,4 +1,4 @@
-"""Dirty inputs: what is said of inputs that no commit holds, and what makes them clean."""
+"""Report inputs that no commit holds, and what makes them clean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a built folder was edited by hand, and how a run over it keeps the edit.
+"""Find what was edited by hand in a built folder, and keep the edit with a run.
 
 A run of edited scripts is another one than that of the build: it has another name, by the digest of
 the edit, and keeps the changed files and their difference from what was built.
@@ -47,7 +47,7 @@ class Edit:
 
     @property
     def digest(self) -> str:
-        """Return what tells the edit from others, for names; empty where training is as built."""
+        """Return what sets the edit apart from others, for names; empty where training is as built."""
         digests = {
             name: "missing" if content is None else sha256_of(content)
             for name, content in self.files.items()

@@ -1,4 +1,4 @@
-"""Git command: the one way in which `git` is called, whoever made the repository.
+"""Call `git`, alike whoever made the repository; no other module does.
 
 A repository may come from somebody else, as an archive or on a shared disk, with a configuration
 that names programs. Git finds it by itself, from the work tree's root, so that its own question who
@@ -64,7 +64,7 @@ def run_git(
 
     Args:
         root: the work tree's root, where git looks for its repository and nowhere above.
-        arguments: the command's words, and settings before them.
+        arguments: the command's arguments, and settings before them.
         content: standard input.
         environment: variables that win over those set here.
         codes: exit codes that are answers.
@@ -81,7 +81,7 @@ def run_git(
         if not key.startswith("GIT_") or _KEPT.fullmatch(key)
     }
     variables |= {"GIT_CEILING_DIRECTORIES": str(root.parent), **_VARIABLES, **(environment or {})}
-    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+    settings = [argument for setting in _SETTINGS for argument in ("-c", setting)]
     try:
         result = subprocess.run(
             [_program(), "--no-pager", *settings, *arguments],
@@ -101,8 +101,8 @@ def run_git(
         raise _failed(root, message, f"install git, or put it on PATH; {without}") from error
     if result.returncode in codes:
         return result.stdout
-    said = result.stderr.decode("utf-8", "replace")
-    raise _failed(root, *_explain(said, root, without, commit))
+    message = result.stderr.decode("utf-8", "replace")
+    raise _failed(root, *_explain(message, root, without, commit))
 
 
 def _program() -> str:
@@ -119,10 +119,10 @@ def _program() -> str:
     return found
 
 
-def _explain(said: str, root: Path, without: str, commit: str) -> tuple[str, str]:
+def _explain(message: str, root: Path, without: str, commit: str) -> tuple[str, str]:
     """Return headline and help for what a failed git has written to standard error."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["no message"]
-    if "safe.directory" in said:
+    lines = [line.strip() for line in message.splitlines() if line.strip()] or ["no message"]
+    if "safe.directory" in message:
         # Git's own command: it knows which of the work tree and its .git somebody else owns.
         own = (
             line for line in lines if line.startswith("git config ") and "safe.directory" in line
@@ -133,7 +133,7 @@ def _explain(said: str, root: Path, without: str, commit: str) -> tuple[str, str
             f"yourself; {without}"
         )
         return f"git cannot read the repository: {lines[0]}", help_text
-    if any(hint in said for hint in _NOT_FETCHED):
+    if any(hint in message for hint in _NOT_FETCHED):
         return _not_fetched(root, commit, without)
     return (
         f"git cannot read the repository: {lines[0]}",

@@ -1,4 +1,4 @@
-"""Git conversion: files whose bytes differ from the commit's only because git converts them.
+"""Find files whose bytes differ from the commit's only because git converts them.
 
 Line ends, `$Id$`, encodings and filters make the bytes in the work tree others than the stored ones
 while `git status` calls them clean. Committing does not help then: the conversion is to be switched
@@ -29,7 +29,7 @@ class Conversion:
     causes: tuple[str, ...]
     """Settings and attributes, as git names them: `core.autocrlf=true`, `ident`."""
     is_filter: bool
-    """Whether a program does it: what is stored cannot be told from the file then."""
+    """Whether a program does it: what is stored cannot be computed from the file then."""
     attributes_file: str
     """Where a line switches it off, relative to the work tree's root."""
 

@@ -1,4 +1,4 @@
-"""What git says about files: one look per repository and command (decisions.md 8, 9, 17).
+"""Ask git about files, once a repository and command (decisions.md 8, 9, 17).
 
 A file is clean where its bytes are those that the commit's tree holds. Hashes are compared here and
 not by `git status`, which trusts the index (`assume-unchanged`, staged changes) and the user's
@@ -81,7 +81,7 @@ class Repository:
             self.entries[os.fsdecode(name)] = (mode, oid)
 
     def _covers(self, path: str) -> bool:
-        """Whether the path, or a folder above it, was asked for."""
+        """Return whether the path, or a folder above it, was asked for."""
         above = {str(parent) for parent in PurePosixPath(path).parents}
         return path in self.asked or not self.asked.isdisjoint(above)
 

@@ -1,4 +1,4 @@
-"""The wavetwin that runs: its files by logical path, its digest, its version.
+"""Describe the wavetwin that runs: its files by logical path, its digest, its version.
 
 Standard library only: a started script uses it before it imports torch.
 """
@@ -116,14 +116,14 @@ def imported_package() -> Package:
 
 
 def is_package_file(logical_path: str) -> bool:
-    """Whether the package's digest covers a file of this logical path."""
+    """Return whether the package's digest covers a file of this logical path."""
     return logical_path.startswith("wavetwin/templates/") or (
         logical_path.startswith("wavetwin/") and logical_path.endswith(_MODULES)
     )
 
 
 def is_inside(name: str) -> bool:
-    """Whether a path that a manifest names stays in the manifest's folder, as far as its text says."""
+    """Return whether a path that a manifest names stays in the manifest's folder, as far as its text says."""
     path = PurePosixPath(name)
     plain = bool(path.parts) and str(path) == name and "\\" not in name and "\0" not in name
     return plain and not path.is_absolute() and ".." not in path.parts

@@ -1,4 +1,4 @@
-"""Which files of wavetwin are others than those that a folder was built with.
+"""Find the files of wavetwin that are not those that a folder was built with.
 
 A manifest has one digest for the whole package. Where that differs, the list of its files is found
 again: the commit's own, with the build's patch; HEAD's; an installed wheel's; a standalone folder's.
@@ -81,14 +81,14 @@ def _files_at(
 ) -> dict[str, str]:
     """Return the package's files in a commit's tree, with a patch on top of it."""
     root = repository.root
-    places = {
-        place.relative_to(root).as_posix(): logical
-        for place, logical in (
+    folders = {
+        folder.relative_to(root).as_posix(): logical
+        for folder, logical in (
             (package.root.resolve(), "wavetwin"),
             (package.templates.resolve(), "wavetwin/templates"),
         )
     }
-    listing = run_git(root, ["ls-tree", "-r", "-z", "--full-tree", commit, "--", *places])
+    listing = run_git(root, ["ls-tree", "-r", "-z", "--full-tree", commit, "--", *folders])
     names: dict[str, str] = {}
     for line in listing.split(b"\0")[:-1]:
         info, _, name = line.partition(b"\t")
@@ -101,12 +101,12 @@ def _files_at(
             (tree / name).write_bytes(content)
         if patch is not None:
             shutil.copy(patch, tree / ".patch")
-            only = [f"--include={place}/*" for place in places]
+            only = [f"--include={folder}/*" for folder in folders]
             run_git(tree, ["apply", "--whitespace=nowarn", *only, ".patch"])
         found = {
-            f"{logical}/{path.relative_to(tree / place).as_posix()}": sha256_of(path.read_bytes())
-            for place, logical in places.items()
-            for path in (tree / place).rglob("*")
+            f"{logical}/{path.relative_to(tree / folder).as_posix()}": sha256_of(path.read_bytes())
+            for folder, logical in folders.items()
+            for path in (tree / folder).rglob("*")
             if path.is_file()
         }
     return {name: digest for name, digest in found.items() if is_package_file(name)}

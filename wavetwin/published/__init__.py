@@ -1,4 +1,4 @@
-"""Published figures that runs are set against; standard library only.
+"""Read the published figures that runs are set against; standard library only.
 
 `wcnn_classifiers.json` has the 35 classifiers of seed 000: hyper-parameters, curves and scores, a
 model a line, accuracies turned into errors, and the model digest of the spec that is shipped for
@@ -72,7 +72,7 @@ class PublishedModel:
         return dict(enumerate(rates, 1))
 
     def divergences(self, direction: str, split: str = "test") -> tuple[float, ...]:
-        """Return the KL divergence from the image that is not moved, a half pixel a place."""
+        """Return the KL divergence from the image that is not moved, a half pixel a step."""
         return tuple(self._shifts(direction, split).get("kl_divergence", ()))
 
     def corruption_errors(self) -> dict[str, dict[int, float]]:

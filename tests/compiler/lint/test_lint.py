@@ -51,7 +51,7 @@ def test_each_rule_has_a_name_a_code_and_a_paragraph() -> None:
 
 
 @pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
-def test_shipped_specs_have_no_warning_and_no_needless_allowance(path: Path) -> None:
+def test_shipped_specs_have_no_warning_and_no_needless_suppression(path: Path) -> None:
     compiled = compiled_once(path)
     assert not compiled.warnings
     # Without what they allow they are warned of just that.
@@ -85,7 +85,7 @@ def test_an_unknown_rule_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reason", ["", '""', '"  "', "null"])
-def test_an_allowance_without_a_reason_is_an_error(tmp_path: Path, reason: str) -> None:
+def test_a_suppression_without_a_reason_is_an_error(tmp_path: Path, reason: str) -> None:
     text = f"lint: {{allow: [{{rule: static-gain, reason: {reason}}}]}}\n"
     with pytest.raises(CompileError) as caught:
         warnings_of(tmp_path, SMALL + text)
@@ -114,15 +114,15 @@ def test_warnings_fail_a_strict_check_alone(
     printed = capsys.readouterr().err
     assert "samples-dropped" in printed
     assert "--set[1]:1:" in printed
-    assert "unused-allowance: the rule static-gain finds nothing to allow" in printed
+    assert "unused-suppression: the rule static-gain finds nothing to report" in printed
 
 
-def test_inherited_allowances_may_be_needless(tmp_path: Path) -> None:
+def test_inherited_suppressions_may_be_needless(tmp_path: Path) -> None:
     parent = SMALL + "lint: {allow: [{rule: static-gain, reason: a sibling needs it}]}\n"
     (tmp_path / "parent.yaml").write_text(parent, "utf-8")
     (tmp_path / ".wavetwin.toml").touch()
     assert codes(warnings_of(tmp_path, "extends: parent.yaml\n")) == []
-    assert codes(warnings_of(tmp_path, parent)) == ["unused-allowance"]
+    assert codes(warnings_of(tmp_path, parent)) == ["unused-suppression"]
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 4))

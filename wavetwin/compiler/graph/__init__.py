@@ -1,1 +1,1 @@
-"""Graph: from the resolved spec to the module graph, as the spec says it."""
+"""Build the module graph of a resolved spec, as the spec says it."""

@@ -1,4 +1,4 @@
-"""Build: from the resolved spec to the module graph, as the spec says it (docs/graph.md)."""
+"""Build the module graph of a resolved spec, as the spec says it (docs/graph.md)."""
 
 from __future__ import annotations
 

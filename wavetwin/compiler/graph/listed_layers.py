@@ -1,4 +1,4 @@
-"""Listed layers: what the items of `backbone.layers` are, with the language's defaults."""
+"""Read the items of `backbone.layers`, with the language's defaults."""
 
 from __future__ import annotations
 

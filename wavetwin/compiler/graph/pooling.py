@@ -1,4 +1,4 @@
-"""The first pooling's nodes: the recipe of its kind, from the first layer to the next convolution."""
+"""Add the first pooling's nodes: its kind's recipe, from the first layer to the next convolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first layer's nodes: free convolution, wavelet channels, or both."""
+"""Add the first layer's nodes: free convolution, wavelet channels, or both."""
 
 from __future__ import annotations
 

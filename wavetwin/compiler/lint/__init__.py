@@ -1,4 +1,4 @@
-"""Lint: warnings about models that compile and may still not do what was meant (docs/lint.md).
+"""Warn about models that compile and may still not do what was meant (docs/lint.md).
 
 A rule is a function of the compiled model to warnings, in the registry `LINT_RULES`: a rule for a
 new layer is one more function, its name in `schema.LintRuleName` and its meaning in `codes`. A spec allows what it
@@ -33,7 +33,7 @@ LINT_RULES: tuple[LintRule, ...] = (
 def lint(
     loaded: LoadedSpec, spec: ExperimentSpec, graph: ModuleGraph, plan: TrainingPlan
 ) -> tuple[Diagnostic, ...]:
-    """Return the warnings of every rule that the spec does not allow.
+    """Return the warnings of every rule that the spec does not suppress.
 
     Args:
         loaded: says where values were set.
@@ -50,7 +50,7 @@ def lint(
 
 
 def _unused(loaded: LoadedSpec, spec: ExperimentSpec, found: set[str]) -> list[Diagnostic]:
-    """Return a warning for each allowance of the spec itself that nothing needs.
+    """Return a warning for each suppression of the spec itself that nothing needs.
 
     What is inherited is left alone: a sibling may need it.
     """
@@ -63,11 +63,11 @@ def _unused(loaded: LoadedSpec, spec: ExperimentSpec, found: set[str]) -> list[D
             node.location.path == loaded.display_path or node.location.path.startswith("--set[")
         )
         if is_own and entry.rule not in waiting:
-            again = "nothing more to allow" if entry.rule in found else "nothing to allow"
+            again = "nothing more to report" if entry.rule in found else "nothing to report"
             warnings.append(
                 conflict(
                     loaded,
-                    "unused-allowance",
+                    "unused-suppression",
                     f"the rule {entry.rule} finds {again} in this spec",
                     [path],
                     help=f"remove lint.allow.{position}",

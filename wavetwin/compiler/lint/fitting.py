@@ -1,4 +1,4 @@
-"""Fitting: parameters that nothing holds back, and rates that nothing lowers."""
+"""Warn of parameters that nothing holds back, and of rates that nothing lowers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gain: fixed nodes that change the scale of what they pass on, where no norm sets it right."""
+"""Warn of fixed nodes that change the scale of what they pass on, where no norm sets it right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Geometry: maps that are smaller than the filters that read them, and samples that nothing reads."""
+"""Warn of maps smaller than the filters that read them, and of samples that nothing reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inheritance: values that meant something where they were written, and mean another thing here."""
+"""Warn of values that meant something where they were written, and mean another thing here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lint rule: a question about a compiled model that compiles, trains, and may still be a mistake."""
+"""Define lint rules: questions about a model that compiles, trains, and may still be a mistake."""
 
 from __future__ import annotations
 

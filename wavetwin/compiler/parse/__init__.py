@@ -1,1 +1,1 @@
-"""Parse: from YAML files and overrides to one tree whose nodes keep their locations."""
+"""Parse YAML files and overrides to one tree whose nodes keep their locations."""

@@ -1,4 +1,4 @@
-"""Compose: a spec, its parents and the command line's overrides as one tree.
+"""Compose a spec, its parents and the command line's overrides to one tree.
 
 Mappings merge key by key, every other value replaces. Parents come first, each with its own
 parents before it, later parents win over earlier ones, the file wins over them, and overrides win
@@ -74,7 +74,7 @@ class LoadedSpec:
     """What reading and composing found wrong."""
 
     def line_text(self, location: Location) -> str | None:
-        """Return the source line at a place of one of the layers."""
+        """Return the source line at a location in one of the layers."""
         for layer in self.layers:
             if layer.name == location.path:
                 return layer.parsed.source.line_text(location.line)
@@ -85,7 +85,7 @@ class LoadedSpec:
         return find_node(self.tree, path.split(".") if isinstance(path, str) else path)
 
     def has(self, path: str) -> bool:
-        """Whether a key path such as `stem.wavelet.keep.0.channels` has a value that is not null."""
+        """Return whether a key path such as `stem.wavelet.keep.0.channels` has a value that is not null."""
         node = self.node(path)
         return node is not None and node.value is not None
 
@@ -359,7 +359,7 @@ def _suggest_file(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return f"there is no folder '{path.parent.name}' there"
     except OSError:
-        return None  # what keeps the folder from being read keeps the file, and is told of it
+        return None  # what keeps the folder from being read keeps the file, and is reported there
     name = nearest(path.name, names)
     return None if name is None else f"did you mean '{name}'?"
 

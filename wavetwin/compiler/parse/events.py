@@ -1,10 +1,10 @@
-"""Events: ruamel's reading of a text, with YAML 1.2's rules where ruamel has its own.
+"""Read a text by ruamel, with YAML 1.2's rules where ruamel has its own.
 
 ruamel takes no tab outside of quotes, ends on a directive between documents, and is lenient about
 indentation within brackets and quotes. The rules here are those of the specification; one is left
 open on purpose: a closing bracket may stand in any column.
 
-The one place where ruamel's untyped interface is touched.
+No other module touches ruamel's untyped interface.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def find_comment(text: str, start: int) -> int | None:
         while loader.check_event():
             loader.get_event()
     except (YAMLError, ValueError, OverflowError):
-        pass  # what is wrong is told by whoever parses the text
+        pass  # what is wrong is reported by whoever parses the text
     return min(comments, default=None)
 
 
@@ -144,7 +144,7 @@ class _EventReader(SafeLoader):
         self._scan_base().fetch_value()
 
     def check_plain(self) -> Any:
-        """Whether a plain scalar starts here; within brackets none is `-` or `?` alone."""
+        """Return whether a plain scalar starts here; within brackets none is `-` or `?` alone."""
         reader = self._scan.reader
         if self._scan.flow_level and reader.peek() in "-?" and reader.peek(1) in ",[]{}":
             return False

@@ -1,4 +1,4 @@
-"""Nodes: what one text holds, as values that know where they stand."""
+"""Define nodes: what one text holds, as values that know where they stand."""
 
 from __future__ import annotations
 

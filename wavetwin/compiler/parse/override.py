@@ -1,4 +1,4 @@
-"""Override: one `--set key.path=value` of the command line, as a layer like a file's."""
+"""Read one `--set key.path=value` of the command line, as a layer like a file's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def parse_override(text: str, number: int) -> ParsedSource:
     """Parse an override, counted from 1; columns count in the override's whole text.
 
-    The value is YAML, read by the rules of a file; the keys name a field, not a place in a list.
+    The value is YAML, read by the rules of a file; the keys name a field, not an index of a list.
     """
     source = Source(f"--set[{number}]", text)
     key_text, equals, value_text = text.partition("=")
@@ -31,7 +31,7 @@ def parse_override(text: str, number: int) -> ParsedSource:
     for key in key_text.split("."):
         if not _KEY.fullmatch(key):
             if key.isdigit():
-                headline = f"'{key}' is a place in a list, and a list is replaced as a whole"
+                headline = f"'{key}' is an index of a list, and a list is replaced as a whole"
                 help_text = f"write {key_text[:start].rstrip('.')}=[...]"
             else:
                 headline = f"'{key}' is not the name of a field" if key else "a name is missing"

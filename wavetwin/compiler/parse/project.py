@@ -1,4 +1,4 @@
-"""Projects and the specs in them: where a project starts, and which files a command means."""
+"""Find projects and the specs in them: where a project starts, which files a command means."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def real_path(path: Path) -> Path:
 
 
 def is_fragment(path: Path, root: Path) -> bool:
-    """Whether a file is only a part of specs: in a folder `base`, or below a leading `_`.
+    """Return whether a file is only a part of specs: in a folder `base`, or below a leading `_`.
 
     Folders above `root` do not count.
     """
@@ -128,7 +128,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _refuse_folder(error: OSError) -> None:
-    """Stop at a folder that cannot be read: whatever is in it would be left out without a word."""
+    """Stop at a folder that cannot be read: whatever is in it would be left out silently."""
     raise CompileError(
         [
             Diagnostic(

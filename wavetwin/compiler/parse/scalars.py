@@ -1,4 +1,4 @@
-"""Scalars: what a plain scalar means, by the YAML 1.2 core schema and nothing else."""
+"""Decide what a plain scalar means, by the YAML 1.2 core schema and nothing else."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def resolve_scalar(text: str) -> Scalar:
 
 
 def is_long_number(text: str) -> bool:
-    """Whether a plain scalar is a number of more than `MAX_NUMBER_LENGTH` characters."""
+    """Return whether a plain scalar is a number of more than `MAX_NUMBER_LENGTH` characters."""
     return len(text) > MAX_NUMBER_LENGTH and any(
         form.fullmatch(text) for form in (_FLOAT, _OCTAL, _HEXADECIMAL)
     )

@@ -1,4 +1,4 @@
-"""Source: a text under its name, and the locations in it."""
+"""Hold a text under its name, and find the locations in it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Source:
         return self.text[self._starts[line - 1] : stop].rstrip("\r\n")
 
     def location(self, start: int, stop: int | None = None) -> Location:
-        """Return the place of the characters from `start` to `stop`, cut at the line's end."""
+        """Return the location of the characters from `start` to `stop`, cut at the line's end."""
         line = bisect_right(self._starts, start)
         first = self._starts[line - 1]
         length = 1
@@ -61,7 +61,7 @@ def report(
     notes: tuple[str, ...] = (),
     help: str | None = None,
 ) -> Diagnostic:
-    """Return an error at a place of a source, with the source's line."""
+    """Return an error at a location of a source, with the source's line."""
     return Diagnostic(
         code,
         headline,

@@ -1,4 +1,4 @@
-"""Suggest: the name that was probably meant."""
+"""Suggest the name that was probably meant."""
 
 from __future__ import annotations
 

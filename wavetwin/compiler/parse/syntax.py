@@ -1,4 +1,4 @@
-"""Syntax: what is wrong with a text that is no YAML, where, and which edit mends it.
+"""Explain what is wrong with a text that is no YAML, where, and which edit mends it.
 
 ruamel says where its reading stopped; here that becomes the line at fault. An edit is offered only
 where the text, so edited, is read beyond the fault.
@@ -66,7 +66,7 @@ _CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7}) .*|={7}")
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A fault of a text in our words."""
+    """A fault of a text, as we report it."""
 
     headline: str
     start: int
@@ -207,7 +207,7 @@ def _explain_key(source: Source, line: int) -> Explanation:
 
 
 def _is_read_beyond(text: str, index: int) -> bool:
-    """Whether a text is read without a fault up to the end of the line that an index lies in."""
+    """Return whether a text is read without a fault up to the end of the line that an index lies in."""
     end = text.find("\n", index)
     loader = open_events(text)
     try:

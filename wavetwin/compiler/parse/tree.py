@@ -1,4 +1,4 @@
-"""Parse: one file's text to a tree of nodes that know their locations.
+"""Parse one file's text to a tree of nodes that know their locations.
 
 The tree is made from ruamel's events, not from its nodes: size, depth and aliases are bounded
 before anything is composed, and a syntax error hides only what follows it. Plain scalars are
@@ -240,7 +240,7 @@ class _TextReader:
         self.builder.error("syntax-error", found.headline, location, notes=notes, help=found.help)
 
     def _is_key_apart(self, problem: str, index: int) -> bool:
-        """Whether YAML has a rare form here: a key on another line than its ':', or none."""
+        """Return whether YAML has a rare form here: a key on another line than its ':', or none."""
         if (
             not self.builder.frames
             or not self.builder.frames[-1].is_flow

@@ -1,4 +1,4 @@
-"""Tree builder: from ruamel's events to nodes, with size, depth and aliases bounded."""
+"""Build nodes from ruamel's events, with size, depth and aliases bounded."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class TreeBuilder:
             try:
                 self._close(self.frames[-1].stop)
             except StopParsing:
-                return  # told already: what is open is too much to be kept
+                return  # reported already: what is open is too much to be kept
 
     def take(self, event: Any, directives: list[Directive]) -> None:
         """Take the next event.
@@ -341,7 +341,7 @@ class TreeBuilder:
             self.frames[-1].awaits_key = True
 
     def _refuse_key(self, location: Location, kind: str) -> None:
-        self.error("non-scalar-key", f"a key is a word, not {kind}", location)
+        self.error("non-scalar-key", f"a key is text, not {kind}", location)
 
     def refuse_tag(self, start: int, tag: str | None) -> None:
         """Report a tag that starts here."""

@@ -1,4 +1,4 @@
-"""The passes: named rewritings of the module graph that keep what the network computes.
+"""Rewrite the module graph by named passes that keep what the network computes.
 
 A pass is a function from graph to graph, which returns the same object where it has nothing to do;
 `PASSES` is their order. After each, the graph's invariants are checked: a pass that breaks one is

@@ -1,4 +1,4 @@
-"""Cancel interleaving: complex channels made real for one map, and complex again right after it.
+"""Cancel interleaving: complex channels made real for one map, and complex again after it.
 
 What lies between is at most a crop, which does not mind what the channels are.
 """

@@ -1,4 +1,4 @@
-"""What holds of every graph, before and after any pass."""
+"""Check what holds of every graph, before and after any pass."""
 
 from __future__ import annotations
 

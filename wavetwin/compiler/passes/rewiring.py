@@ -1,4 +1,4 @@
-"""What the passes share: the graph of nodes whose wiring changed."""
+"""Rewire graphs for the passes: make the graph of nodes whose inputs changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def redirect(nodes: dict[str, Node], replaced: Mapping[str, str]) -> None:
 
 
 def rebuild(graph: ModuleGraph, nodes: Mapping[str, Node]) -> ModuleGraph:
-    """Return the graph of these nodes: facts computed anew, and none that nothing reads.
+    """Return the graph of these nodes: shapes and costs computed anew, and none that nothing reads.
 
     The order is that of `nodes`, as far as sections and inputs allow; the output is the graph's.
     """
@@ -45,7 +45,7 @@ def rebuild(graph: ModuleGraph, nodes: Mapping[str, Node]) -> ModuleGraph:
 
 
 def _completed(node: Node, inputs: list[Node], before: Mapping[str, Node]) -> Node:
-    """Return a node with its facts; the very one that was there before where nothing changed.
+    """Return a node with its shape and costs; the very one that was there before where nothing changed.
 
     Nodes below it are then the same, too: making them again would take most of a pass's time.
     """

@@ -1,1 +1,1 @@
-"""Render: from graph and plan to the files of a built folder."""
+"""Render the files of a built folder from graph and plan."""

@@ -1,4 +1,4 @@
-"""The repeated block of model.py: one class for all blocks of a trunk, from the graph's edges.
+"""Write the repeated block of model.py: one class for a trunk's blocks, from the graph's edges.
 
 A stage is a container of containers, its blocks. What differs between blocks becomes an argument:
 channels in and out, and the stride. A layer that some blocks lack is made where the arguments ask
@@ -136,7 +136,7 @@ class _Writer:
             self.name = "Bottleneck"
 
     def fits(self) -> bool:
-        """Whether every block is what the class makes of its arguments."""
+        """Return whether every block is what the class makes of its arguments."""
         for block in self.blocks:
             expected = [name for name in self.largest.nodes if self._is_in(name, block)]
             if list(block.nodes) != expected or len({*self.ratios}) != 1:
@@ -275,7 +275,7 @@ class _Writer:
         return list(dict.fromkeys(_owner(name) for name in self.largest.nodes if "." in name))
 
     def _is_chain(self, container: str) -> bool:
-        """Whether each layer of a container reads the one before it, and the last alone is read."""
+        """Return whether each layer of a container reads the one before it, and the last alone is read."""
         nodes = [node for name, node in self.largest.nodes.items() if _owner(name) == container]
         return all(
             after.inputs == (before.id,) and self.graph.users[before.id] == (after,)

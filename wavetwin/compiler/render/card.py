@@ -1,4 +1,4 @@
-"""The facts of a model card: what MODEL.md shows in its tables."""
+"""Collect what MODEL.md shows in its tables."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _layer_row(node: Node) -> dict[str, Any]:
 
 
 def _settings(compiled: Compiled) -> Iterator[tuple[str, str, str]]:
-    """Yield key path, value and place of what the spec and its overrides set themselves."""
+    """Yield key path, value and location of what the spec and its overrides set themselves."""
     for path, value in _leaves(compiled.resolved, ""):
         if path.split(".", 1)[0] in _LABELS:
             continue

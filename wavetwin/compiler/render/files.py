@@ -1,4 +1,4 @@
-"""Render: from what was compiled to the files of `generated/<name>/`, as bytes.
+"""Render what was compiled to the files of `generated/<name>/`, as bytes.
 
 A pure function: no clock, no host, no absolute path. `build` writes what it returns and
 `build --check` compares it.
@@ -75,12 +75,12 @@ def render(
 
 @lru_cache(maxsize=None, typed=True)
 def comment(text: object) -> str:
-    """Return a text as part of one line: what is no plain letter becomes an escape.
+    """Return a text as part of one line: what is no plain character becomes an escape.
 
-    Only ASCII and the letters of Western European languages stay, so that no text can end its line,
+    Only ASCII and the characters of Western European languages stay, so that no text can end its line,
     hide or reorder what follows, or look like another.
     """
-    return "".join(_plain(letter) for letter in str(text)).strip()
+    return "".join(_plain(char) for char in str(text)).strip()
 
 
 def shell_word(text: object) -> str:
@@ -96,13 +96,13 @@ def table_cell(text: object) -> str:
     return re.sub(r"\b_|_\b|(?<!\w)_|_(?!\w)", r"\\_", escaped)
 
 
-def _plain(letter: str) -> str:
-    number = ord(letter)
+def _plain(char: str) -> str:
+    number = ord(char)
     if 0x20 <= number < 0x7F or (0xC0 <= number <= 0xFF and number not in (0xD7, 0xF7)):
-        return letter
-    if letter in "\n\r\t":
+        return char
+    if char in "\n\r\t":
         return " "
-    return ascii(letter)[1:-1]
+    return ascii(char)[1:-1]
 
 
 def _environment(templates: Path) -> Environment:

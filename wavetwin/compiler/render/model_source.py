@@ -1,4 +1,4 @@
-"""The classes of model.py, from the nodes of a module graph.
+"""Write the classes of model.py from the nodes of a module graph.
 
 A container of the graph (a prefix of ids) becomes a class, a node becomes an attribute of the same
 name, so that state-dict names are the graph's. Residual blocks are in `block_source`.
@@ -154,7 +154,7 @@ class _Writer:
         return types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
 
     def _is_complex(self, node: Node) -> bool:
-        """Whether a value is complex where it is written, its real part not taken at once."""
+        """Return whether a value is complex where it is written, its real part not taken at once."""
         users = self.graph.users[node.id]
         return node.is_complex and not (users and all(map(self._is_early_real, users)))
 
@@ -177,7 +177,7 @@ class _Writer:
         return items
 
     def _is_early_real(self, node: Node) -> bool:
-        """Whether a real part is taken by the packets' module itself, which then skips the rest."""
+        """Return whether a real part is taken by the packets' module itself, which then skips the rest."""
         if not isinstance(node.operation, RealPart) or node.section != "stem":
             return False
         source = self.graph.by_id[node.inputs[0]]
@@ -191,12 +191,12 @@ class _Writer:
         return source
 
     def _is_joined_crop(self, node: Node) -> bool:
-        """Whether a crop about the centre belongs to the concatenation after it."""
+        """Return whether a crop about the centre belongs to the concatenation after it."""
         users = self.graph.users[node.id]
         return isinstance(node.operation, Crop) and len(users) == 1 and self._crops_itself(users[0])
 
     def _crops_itself(self, node: Node) -> bool:
-        """Whether a concatenation joins inputs that are cropped to the smallest of them."""
+        """Return whether a concatenation joins inputs that are cropped to the smallest of them."""
         if not isinstance(node.operation, Concat):
             return False
         crops = [self.graph.by_id[source] for source in node.inputs]

@@ -1,4 +1,4 @@
-"""Pieces of model.py's text: docstrings, names of variables, long tuples of numbers."""
+"""Write model.py's docstrings, names of variables, and long tuples of numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def choose_variable(name: str, source: str, is_last_use: bool) -> str:
 
 
 def wrap_numbers(numbers: Sequence[int]) -> tuple[str, ...]:
-    """Return a tuple's source text: one line, or lines that the formatter is told to leave."""
+    """Return a tuple's source text: one line, or lines that the formatter leaves as they are."""
     flat = ", ".join(str(number) for number in numbers)
     if len(numbers) > 1 and len(flat) + len("KEPT_PACKETS = ()") <= WIDTH:
         return (f"({flat})",)

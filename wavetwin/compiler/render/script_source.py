@@ -1,4 +1,4 @@
-"""What is specialised in train.py and evaluate.py: their numbers, branches and imports."""
+"""Specialise train.py and evaluate.py: their numbers, branches and imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standalone: the part of the package that a built folder's scripts need, to lie beside them.
+"""Choose the modules that a built folder's scripts need, to lie beside them.
 
 Which modules these are is read from the import statements of the scripts, of `slurm.sh` and of the
 modules themselves, those inside functions included, and from the dotted names by which `ir` says what

@@ -1,4 +1,4 @@
-"""Write a build into its folder, and tell whether a folder still is what its spec says.
+"""Write a build into its folder, and check whether a folder still is what its spec says.
 
 Files that a person changed are never overwritten or removed without being asked (decisions.md 12);
 the folder's own manifest says what was written. Files may lie in subfolders (a standalone copy);

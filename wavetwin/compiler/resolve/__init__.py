@@ -1,1 +1,1 @@
-"""Resolve: fill in what the spec leaves out, and make the training plan."""
+"""Fill in what the spec leaves out, and make the training plan."""

@@ -1,4 +1,4 @@
-"""Plan: from the resolved spec to the training plan that the runtime follows."""
+"""Plan the training that the runtime follows, from the resolved spec."""
 
 from __future__ import annotations
 

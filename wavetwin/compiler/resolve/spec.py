@@ -1,6 +1,6 @@
-"""Resolve: fill in every value that the spec leaves to its architecture and data set.
+"""Fill in every value that the spec leaves to its architecture and data set.
 
-Later stages never meet a missing value, and two specs that say the same thing in other words become
+Later stages never meet a missing value, and two specs that spell the same thing differently become
 equal: rules are expanded to packet lists, short forms to mappings. The digests are over the result
 (decisions.md 5, 6).
 """

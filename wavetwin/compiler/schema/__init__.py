@@ -1,4 +1,4 @@
-"""The spec language, version 1, as closed models: every field, its range and its default.
+"""Define the spec language, version 1, as closed models: every field, its range and its default.
 
 The language's rule for what is absent: `null` removes an inherited value, so no field here takes
 null from a file; `None` as a default means "resolve fills it in from the architecture or the data
@@ -111,7 +111,7 @@ class ExperimentSpec(SpecModel):
     tags: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = Field(
         default=(), max_length=64, strict=False
     )
-    """Words to find the experiment by."""
+    """Labels to find the experiment by."""
     backbone: BackboneSpec
     """The network around the stem."""
     stem: StemSpec = Field(default_factory=StemSpec)

@@ -1,4 +1,4 @@
-"""Data: the images."""
+"""Define the fields of `data`: the images."""
 
 from __future__ import annotations
 

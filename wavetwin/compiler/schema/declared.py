@@ -1,4 +1,4 @@
-"""Declared: the models of the sections that `ir` declares.
+"""Make the models of the sections that `ir` declares.
 
 How a model is trained and judged is declared once, in `ir.training` and `ir.evaluations`: the plan
 and the runtime have it from there, and so has the language. A section of several kinds takes the

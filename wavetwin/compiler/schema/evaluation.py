@@ -1,4 +1,4 @@
-"""Evaluation: how the model is judged, made from what `ir.evaluations` declares."""
+"""Define the fields of `evaluation`: how the model is judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels: what a spec says of itself; nothing that is built depends on it."""
+"""Define the labels of a spec; nothing that is built depends on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model: what every part of a spec is made of."""
+"""Define the model that every section of a spec is made of."""
 
 from __future__ import annotations
 

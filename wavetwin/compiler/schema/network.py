@@ -1,4 +1,4 @@
-"""Network: the backbone, the first layer and the first pooling."""
+"""Define the fields of the network: the backbone, the first layer and the first pooling."""
 
 from __future__ import annotations
 

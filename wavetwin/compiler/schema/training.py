@@ -1,4 +1,4 @@
-"""Training: how the model is trained, made from what `ir.training` declares."""
+"""Define the fields of `training`: how the model is trained."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Validate: from the tree to a typed spec, with every fault found."""
+"""Validate the tree: make a typed spec of it, with every fault found."""

@@ -1,4 +1,4 @@
-"""Advice: what to write instead of a value that a field does not take.
+"""Advise what to write instead of a value that a field does not take.
 
 Nothing is offered before it was tried: a candidate is read as YAML and held against the field.
 """
@@ -32,7 +32,7 @@ _LABELS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "fals
 
 
 def accepts(path: Sequence[PathPart], value: object) -> bool:
-    """Whether the field or the item at a path takes a value."""
+    """Return whether the field or the item at a path takes a value."""
     if value is None or (tuple(path) in INTEGER_CHOICES and isinstance(value, bool | float)):
         return False
     last = max(index for index, part in enumerate(path) if isinstance(part, str))

@@ -1,4 +1,4 @@
-"""Conflict: values that do not go together, and where each of them was set."""
+"""Report values that do not go together, and where each of them was set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def conflict(
 ) -> Diagnostic:
     """Return a diagnostic about the values at some key paths, such as `stem.wavelet.keep.1.channels`.
 
-    Its place is that of the value set last: by layer (parents, file, overrides), then by line. All
+    Its location is that of the value set last: by layer (parents, file, overrides), then by line. All
     of them are its origins. A null counts as set: it may be what removed the other side. A path that
     nothing sets stands for its default, from `default_values` or the schema.
     """
@@ -92,7 +92,7 @@ def _parts(path: str) -> tuple[str | int, ...]:
 
 
 def _nearest_location(loaded: LoadedSpec, paths: Sequence[str]) -> Location:
-    """Return the place of the innermost section that is set and would hold the first path."""
+    """Return the location of the innermost section that is set and would hold the first path."""
     parts = paths[0].split(".")
     for length in range(len(parts) - 1, 0, -1):
         node = find_node(loaded.tree, parts[:length])

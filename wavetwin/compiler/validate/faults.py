@@ -1,4 +1,4 @@
-"""Faults: one message for each thing that the schema refuses, at the key or value at fault."""
+"""Report each thing that the schema refuses in one message, at the key or value at fault."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _missing(tree: SpecNode, path: Path) -> Fault | None:
     parent = find_node(tree, parent_path)
     assert parent is not None, path
     if isinstance(path[-1], int):
-        # The items that a list of fixed length lacks: said once, of the list.
+        # The items that a list of fixed length lacks: reported once, of the list.
         assert isinstance(parent.value, list)
         return _wrong_length(parent_path, parent) if path[-1] == len(parent.value) else None
     shown = path_text(path)
@@ -242,7 +242,7 @@ def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
 
 
 def too_long_lists(tree: SpecNode, paths: Sequence[Path]) -> list[Fault]:
-    """Return the lists of some faulty items that are too long: of these pydantic tells the items."""
+    """Return the lists of some faulty items that are too long: of these pydantic reports the items."""
     found: list[Fault] = []
     lists = {path[: at + 1] for path in paths for at in range(len(path) - 1)}
     for path in sorted(lists - set(paths), key=path_text):

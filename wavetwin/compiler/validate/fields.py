@@ -1,4 +1,4 @@
-"""Fields: what the schema says about the value at a key path, in words for messages.
+"""Describe in messages what the schema says about the value at a key path.
 
 Read from the models' annotations, and only when a message needs it.
 """
@@ -177,7 +177,7 @@ def _quoted(choice: object) -> str:
 
 
 def _with_bounds(form: Form, metadata: Sequence[Any]) -> Form:
-    """Return the form with the limits that the metadata states, in words."""
+    """Return the form with the limits that the metadata states, as text."""
     limits: dict[str, Any] = {}
     for each in metadata:
         for name in ("ge", "gt", "le", "lt", "min_length", "max_length"):

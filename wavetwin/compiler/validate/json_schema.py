@@ -1,4 +1,4 @@
-"""The JSON Schema of a spec file, for editors and other tools, made from the models of `schema`.
+"""Make the JSON Schema of a spec file, for editors, from the models of `schema`.
 
 A file may leave out what it inherits and may set an inherited value to null, so that mappings which
 merge have no required fields here; the items of lists, which replace as a whole, keep theirs.

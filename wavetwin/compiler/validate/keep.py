@@ -1,4 +1,4 @@
-"""Keep: the packets that a spec's `keep` and `exclude` mean, however they are spelt."""
+"""Find the packets that a spec's `keep` and `exclude` mean, however they are spelt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validate: every fault of a spec at once, at the place of the value at fault.
+"""Find every fault of a spec at once, each at the location of the value at fault.
 
 Each file of a chain is held against the schema on its own, with fields allowed to be missing; then
 the merge is checked for what is missing and for rules that join several fields (decisions.md 19).
@@ -125,7 +125,7 @@ def _check_merge(loaded: LoadedSpec) -> tuple[ExperimentSpec | None, list[Diagno
 
 
 def _left_empty(loaded: LoadedSpec, found: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Report fields without a value; where something else is wrong with them, that is said.
+    """Report fields without a value; where something else is wrong with them, that is reported.
 
     A word without a ':' is no field. A field left empty is a null, which removes: often its value
     was forgotten, or commented out.
@@ -192,7 +192,7 @@ def _position(diagnostic: Diagnostic) -> tuple[str, int, int]:
 
 
 def _in_file_order(loaded: LoadedSpec, diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Return each diagnostic once: by file, parents first and overrides last, then by place."""
+    """Return each diagnostic once: by file, parents first and overrides last, then by location."""
     ranks: Mapping[str, int] = {layer.name: rank for rank, layer in enumerate(loaded.layers)}
 
     def key(diagnostic: Diagnostic) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Structure: what the schema refuses, each fault at its place in the text.
+"""Check a tree against the schema, each fault at its location in the text.
 
 pydantic finds the faults; here each becomes one diagnostic at the key or the value that is wrong,
 with the name that was probably meant.
@@ -55,7 +55,7 @@ def check_structure(tree: SpecNode, line_text: Callable[[Location], str | None])
             faults = [fault for fault in faults if fault.path != path]
             faults.append(wrong_type(path, node, line_text(node.location)))
     for path, node in _nulls(tree, ()):
-        # A plain null is no value to pydantic, whatever its key; a wrong section is said already.
+        # A plain null is no value to pydantic, whatever its key; a wrong section is reported already.
         section = model_at(path[:-1])
         if section is not None and path[-1] not in field_forms(section):
             faults.append(unknown_field(tree, path, node))

@@ -1,4 +1,4 @@
-"""The backbones that the language knows by name: a module a family, found by being here.
+"""List the backbones that the language knows by name: a module a family, found by being here.
 
 A module of this package has `ARCHITECTURES`, a tuple of rows (docs/adding.md).
 """

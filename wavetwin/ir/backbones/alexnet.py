@@ -1,4 +1,4 @@
-"""AlexNet, as torchvision has it, and its blurring variant."""
+"""Describe AlexNet, as torchvision has it, and its blurring variant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Residual networks, as torchvision has them, and their blurring variants."""
+"""Describe residual networks, as torchvision has them, and their blurring variants."""
 
 from __future__ import annotations
 

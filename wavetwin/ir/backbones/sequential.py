@@ -1,4 +1,4 @@
-"""A backbone whose layers the spec lists itself."""
+"""Describe the backbone whose layers the spec lists itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VGG networks, as torchvision has them, and variants whose trunk blurs.
+"""Describe VGG networks, as torchvision has them, and variants whose trunk blurs.
 
 Five blocks of 3x3 convolutions, each with a maximum over 2x2 at its end. The first convolution is the
 first layer. Where block 1 has no other, its maximum is the first pooling (VGG-11); elsewhere nothing is

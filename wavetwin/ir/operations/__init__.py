@@ -1,4 +1,4 @@
-"""The operations of a module graph: each one class, with its attributes, shapes, weights and layer.
+"""Define a module graph's operations: a class each, with attributes, shapes, weights and layer.
 
 `OPERATIONS` has all of them by the names that graph.json uses; docs/graph.md lists them.
 """

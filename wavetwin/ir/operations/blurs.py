@@ -1,4 +1,4 @@
-"""The operations that blur before they subsample."""
+"""Define the operations that blur before they subsample."""
 
 from __future__ import annotations
 

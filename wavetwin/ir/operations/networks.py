@@ -1,4 +1,4 @@
-"""The operations of common networks: torch's own layers, and a norm and a bias beside them."""
+"""Define the operations of common networks: torch's layers, and a norm and a bias beside them."""
 
 from __future__ import annotations
 

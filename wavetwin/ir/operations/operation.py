@@ -1,4 +1,4 @@
-"""What an operation of the module graph is: one frozen class, whose fields are its attributes.
+"""Define what an operation of the module graph is: one frozen class, its fields its attributes.
 
 An operation says everything about itself: what it takes, its output's shape, its weights and buffers
 by name and shape, its cost, and the one call that model.py prints and the runtime makes. Everybody

@@ -1,4 +1,4 @@
-"""The operations of the wavelet channels: colour mixing, packets, selection and mixing."""
+"""Define the wavelet channels' operations: colour mixing, packets, selection and mixing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Packets(Operation, op="packets"):
     trainable_filters: bool
     frozen: bool
     imaginary: bool = field(default=True, compare=False)
-    """No attribute: the graph's readers tell whether the imaginary part is read."""
+    """No attribute: the graph's readers decide whether the imaginary part is read."""
 
     def __post_init__(self) -> None:
         """Refuse what no layer computes.

@@ -1,4 +1,4 @@
-"""The operations between layers: parts of complex channels, selections, joins and subsampling."""
+"""Define what stands between layers: selections, joins, subsampling, the halves of complex channels."""
 
 from __future__ import annotations
 

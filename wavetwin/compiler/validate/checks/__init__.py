@@ -1,4 +1,4 @@
-"""Checks: the rules that join several fields of a spec (spec-language.md, "What must hold")."""
+"""Check the rules that join several fields of a spec (spec-language.md, "What must hold")."""
 
 from __future__ import annotations
 

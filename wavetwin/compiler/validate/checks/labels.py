@@ -1,4 +1,4 @@
-"""Labels: rules about what a spec says of itself and what changes nothing that is built."""
+"""Check the labels of a spec, which change nothing that is built."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from wavetwin.diagnostics import Diagnostic
 
 @reads("lint", "lint.allow", "lint.allow.*", "lint.allow.*.reason")
 def check_reasons(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """A warning is allowed for a reason."""
+    """A warning is suppressed for a reason."""
     for position, entry in enumerate(() if spec.lint is None else spec.lint.allow):
         if not entry.reason.strip():
             yield context.conflict(
                 "reason-is-empty",
-                f"the rule {entry.rule} is allowed without a reason",
+                f"the rule {entry.rule} is suppressed without a reason",
                 [f"lint.allow.{position}.reason"],
                 help="say why the spec means it",
             )

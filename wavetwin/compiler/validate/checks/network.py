@@ -1,4 +1,4 @@
-"""Network: rules about the backbone and the free channels."""
+"""Check the backbone and the free channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling: rules about the first pooling, and about what blurs."""
+"""Check the first pooling, and what blurs."""
 
 from __future__ import annotations
 

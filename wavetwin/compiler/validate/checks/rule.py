@@ -1,4 +1,4 @@
-"""Rule: one check and the fields that it reads, so that it is left out where one of them is wrong."""
+"""Define a check by the fields that it reads: it is left out where one of them is wrong."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class CheckContext:
 
     loaded: LoadedSpec
     unreliable: frozenset[Path]
-    """Values that are wrong or missing; the spec holds stand-ins there."""
+    """Values that are wrong or missing; the spec holds placeholders there."""
 
     def are_reliable(self, patterns: Iterable[str]) -> bool:
-        """Whether none of the values is wrong; a pattern's `*` is any place in a list."""
+        """Return whether none of the values is wrong; a pattern's `*` is any index of a list."""
         return not any(
             _holds(path, pattern.split(".")) for pattern in patterns for path in self.unreliable
         )
@@ -62,7 +62,7 @@ def reads(*patterns: str) -> Callable[[Check], Rule]:
 
 
 def _holds(path: Path, pattern: Sequence[str]) -> bool:
-    """Whether the path is that of the pattern's value or of something around it."""
+    """Return whether the path is that of the pattern's value or of something around it."""
     return len(path) <= len(pattern) and all(
         wanted in ("*", part) for part, wanted in zip(path, pattern, strict=False)
     )

@@ -1,4 +1,4 @@
-"""Training: rules about the data, the training and the evaluation."""
+"""Check the data, the training and the evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wavelet: rules about the wavelet channels of the stem."""
+"""Check the wavelet channels of the stem."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def check_exclude(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagn
 
 @reads(*_PACKETS)
 def check_packets_exist(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """Packets exist at these levels; said once for each entry of `keep`."""
+    """Packets exist at these levels; reported once for each entry of `keep`."""
     wavelet = spec.stem.wavelet
     if wavelet is None:
         return
