@@ -1,4 +1,4 @@
-"""Listings: the one way in which a message names several things, however many there are."""
+"""List several things in a message, alike everywhere, however many there are."""
 
 from __future__ import annotations
 

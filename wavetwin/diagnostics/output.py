@@ -1,4 +1,4 @@
-"""Output: diagnostics in the form that was asked for, of commands and of generated scripts."""
+"""Show diagnostics in the form that was asked for, for commands and generated scripts."""
 
 from __future__ import annotations
 

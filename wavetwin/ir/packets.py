@@ -138,7 +138,7 @@ def _plane_line(cell: int, sign: int, half: int) -> int:
 
 
 def _cell(path: tuple[int, ...]) -> int:
-    """Frequency cell of a one-dimensional path.
+    """Return the frequency cell of a one-dimensional path.
 
     Its bits are a Gray code, as every high-pass child mirrors what lies below it.
     """
@@ -150,7 +150,7 @@ def _cell(path: tuple[int, ...]) -> int:
 
 
 def _analytic_sign(path: tuple[int, ...]) -> int:
-    """Sign of the frequencies that `f_a + i f_b` keeps, f_a and f_b the two trees' filters.
+    """Return the sign of the frequencies that `f_a + i f_b` keeps, f_a and f_b the two trees' filters.
 
     Negative in the two outermost cells, whose filters differ by the one-sample shift of stage 1
     alone; positive wherever a later stage took the high-pass.

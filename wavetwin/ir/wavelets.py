@@ -31,7 +31,7 @@ _BIORTHOGONAL = [
 
 
 def _pywavelets_lengths() -> dict[str, int]:
-    """PyWavelets' discrete wavelets and the lengths of their decomposition filters."""
+    """Return PyWavelets' discrete wavelets and the lengths of their decomposition filters."""
     lengths = {"haar": 2, "dmey": 62}
     lengths |= {f"db{order}": 2 * order for order in range(1, 39)}
     lengths |= {f"sym{order}": 2 * order for order in range(2, 21)}

@@ -25,7 +25,7 @@ def luminance(x: Tensor, colour: Tensor | None) -> Tensor:
 
 
 def luminance_weights(of_y: Tensor, x: Tensor) -> Tensor:
-    """The adjoint of `luminance` in the colours' weights: (colours,)."""
+    """Apply the adjoint of `luminance` in the colours' weights: (colours,)."""
     if x.is_contiguous():
         return torch.matmul(x.flatten(2), of_y.flatten(1).unsqueeze(2)).sum((0, 2))
     return torch.matmul(of_y.flatten(), x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]))
@@ -40,7 +40,7 @@ def mixing_matrices(weights: Tensor, layout: BankLayout) -> list[Tensor]:
 
 
 def mixing_weights(matrices: list[Tensor], layout: BankLayout) -> Tensor:
-    """The adjoint of `mixing_matrices`."""
+    """Apply the adjoint of `mixing_matrices`."""
     info = layout.info
     dense = matrices[0].new_zeros(info.outputs, len(info.packets))
     for matrix, tile in zip(matrices, layout.tiles, strict=True):
@@ -61,7 +61,7 @@ def filter_rows(y: Tensor, layout: BankLayout) -> Tensor:
 
 
 def unfilter_rows(h: Tensor, layout: BankLayout) -> Tensor:
-    """The adjoint of `filter_rows`."""
+    """Apply the adjoint of `filter_rows`."""
     axis = layout.along_rows
     if axis.is_dense:
         padded = h @ layout.row_kernel.flatten(1)
@@ -81,7 +81,7 @@ def gather_blocks(h: Tensor, lanes: slice, layout: BankLayout) -> Tensor:
 
 
 def scatter_blocks(blocks: dict[tuple[int, int], Tensor], layout: BankLayout) -> Tensor:
-    """The adjoint of `gather_blocks`, of all lanes together: the first and the last by their blocks."""
+    """Apply the adjoint of `gather_blocks`, of all lanes together: the first and the last by their blocks."""
     first = next(iter(blocks.values()))
     block = layout.along_columns.block
     shape = (first.shape[0], layout.num_blocks, block, layout.wide, layout.lanes, layout.trees)
@@ -112,7 +112,7 @@ def filter_columns(blocks: Tensor, tile: TileLayout, layout: BankLayout) -> Tens
 
 
 def unfilter_columns(slots: Tensor, tile: TileLayout, layout: BankLayout) -> Tensor:
-    """The adjoint of `filter_columns`."""
+    """Apply the adjoint of `filter_columns`."""
     axis, trees, batch = layout.along_columns, layout.trees, slots.shape[0]
     if axis.is_dense:
         shape = (batch, layout.high, layout.wide, tile.num_lanes, trees, tile.filters)
@@ -155,7 +155,7 @@ def mix(slots: Tensor, mixing: Tensor, tile: TileLayout, layout: BankLayout) -> 
 
 
 def unmix(gradient: Tensor, mixing: Tensor, tile: TileLayout, layout: BankLayout) -> Tensor:
-    """The adjoint of `mix` in the slots; the gradient is as `split_tiles` gives it."""
+    """Apply the adjoint of `mix` in the slots; the gradient is as `split_tiles` gives it."""
     if layout.along_columns.is_dense:
         return gradient @ mixing
     maps, kernel = gradient.permute(0, 3, 1, 2), mixing_kernel(mixing, tile, layout)
@@ -163,7 +163,7 @@ def unmix(gradient: Tensor, mixing: Tensor, tile: TileLayout, layout: BankLayout
 
 
 def unmix_matrix(gradient: Tensor, slots: Tensor, tile: TileLayout, layout: BankLayout) -> Tensor:
-    """The adjoint of `mix` in the mixing, (maps, slots); the gradient as `split_tiles` gives it."""
+    """Apply the adjoint of `mix` in the mixing, (maps, slots); the gradient as `split_tiles` gives it."""
     positions = layout.along_columns.per_block
     if layout.along_columns.is_dense:
         maps = gradient.shape[-1]
@@ -216,7 +216,7 @@ def _add_tiles(tiles: list[Tensor], layout: BankLayout) -> Tensor:
 
 
 def split_tiles(gradients: list[Tensor], layout: BankLayout) -> list[Tensor]:
-    """The adjoint of `join_tiles`, and of the order that `mix` gives rows; zeros where nothing is kept.
+    """Apply the adjoint of `join_tiles`, and of the order that `mix` gives rows; zeros where nothing is kept.
 
     Per tile (batch, blocks, wide, positions * maps); of a single block (batch, high, wide, maps).
     """

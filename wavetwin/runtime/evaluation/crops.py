@@ -26,7 +26,7 @@ def evaluate_one_crop(run: Evaluation) -> Evaluated:
 
 
 def evaluate_ten_crops(run: Evaluation) -> Evaluated:
-    """Five crops of images an eighth larger (256 for 224, 36 for 32) and their mirror images.
+    """Evaluate five crops of images an eighth larger (256 for 224, 36 for 32) and their mirror images.
 
     The class probabilities are averaged.
     """

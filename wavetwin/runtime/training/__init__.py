@@ -1,1 +1,1 @@
-"""Train: the loop, its state, its records and what a run folder holds."""
+"""Train models: the loop, its state, its records and what a run folder holds."""

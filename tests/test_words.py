@@ -1,0 +1,43 @@
+"""The glossary of names: words that only we would understand are not used, and modules say what they do."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.paths import ROOT
+
+PRIVATE = re.compile(
+    r"\b(operands?|allowances?|stand-ins?|battery|set aside|clash\w*|facts|score book|lives)\b",
+    re.IGNORECASE,
+)
+FIELD = re.compile(r"""(["'`])lives\1|\blives: NotRequired""")
+"""The sessions in manifest.json: files that exist have this name for them."""
+
+
+def test_no_private_word_is_used() -> None:
+    files = [
+        *(ROOT / "wavetwin").rglob("*.py"),
+        *(ROOT / "templates").rglob("*.*"),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "README.md",
+    ]
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in files
+        for match in PRIVATE.finditer(FIELD.sub("", file.read_text(encoding="utf-8")))
+    ]
+    assert found == []
+
+
+def test_modules_say_what_they_do() -> None:
+    """The first line is a sentence that begins with a verb, not with a noun, its name or a question."""
+    first = re.compile(r'r?"""(.+)')
+    faulty: list[str] = []
+    for file in sorted((ROOT / "wavetwin").rglob("*.py")):
+        line = first.match(file.read_text(encoding="utf-8"))
+        text = "" if line is None else line[1].removesuffix('"""')
+        is_sentence = text.endswith(".") or text.startswith("`wavetwin ")
+        is_noun = re.match(r"(What|The|An?|How|Which|Where|Whether|Everything|\w+:) ", text)
+        if not is_sentence or is_noun:
+            faulty.append(f"{file.relative_to(ROOT)}: {text}")
+    assert faulty == []
