@@ -158,7 +158,7 @@ def test_roots_of_the_battery_are_looked_at(tmp_path: Path, monkeypatch: pytest.
     assert not complete
     assert "images: 9 train, 3 validation, 6 test\n" in text
     assert f"corruptions C:\n  found: {tmp_path}/C: 2 of 75 sets\n" in text
-    assert "  missing: 54 more\n" in text
+    assert "  missing: and 66 more\n" in text
     assert text.endswith(f"perturbations P:\n  missing: {tmp_path}/P\nnot complete\n")
     (tmp_path / "P").mkdir()
     (tmp_path / "P/tilt").mkdir()

@@ -16,7 +16,7 @@ import pytest
 from tests.support.paths import ROOT
 from wavetwin.diagnostics import render_text
 from wavetwin.diagnostics.codes import DESCRIPTIONS, RUN_CODES
-from wavetwin.diagnostics.listing import list_some
+from wavetwin.diagnostics.listing import list_some, some_lines
 from wavetwin.runtime.process.errors import PartsError, RunError, with_remedy
 from wavetwin.runtime.process.scripts import run_script
 
@@ -149,3 +149,5 @@ def test_listings_are_bounded():
     assert list_some(map(str, range(8))) == "0, 1, 2, 3, 4, 5, 6, 7"
     assert list_some(map(str, range(10))) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
     assert list_some(["a\nb", "c"]) == "a\\nb, c"
+    assert some_lines(map(str, range(8))) == list("01234567")
+    assert some_lines(map(str, range(10))) == [*"01234567", "and 2 more"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 
-from wavetwin.diagnostics.listing import list_some
+from wavetwin.diagnostics.listing import list_some, some_lines
 from wavetwin.diagnostics.terminal import printable
 from wavetwin.ir.evaluations import FilesEvaluation
 from wavetwin.ir.plan import TrainingPlan
@@ -20,9 +20,6 @@ from wavetwin.runtime.evaluation.baselines import SEVERITIES
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["check_data", "prepare_data"]
-
-_LINES = 20
-"""Damaged or missing files that are listed one by one."""
 
 
 def check_data(plan: TrainingPlan, data_root: Path | None, *, verify: bool) -> tuple[bool, str]:
@@ -119,10 +116,7 @@ def _shown_availability(
 
 
 def _listed(label: str, texts: Sequence[str]) -> Iterator[str]:
-    for text in texts[:_LINES]:
-        yield f"  {label}: {text}"
-    if len(texts) > _LINES:
-        yield f"  {label}: {len(texts) - _LINES} more"
+    yield from (f"  {label}: {line}" for line in some_lines(texts))
 
 
 def _with_roots(plan: TrainingPlan) -> list[FilesEvaluation]:
@@ -147,13 +141,15 @@ def _look_for_suite(
     missing = [f"{folder / name}" for name in wanted if name not in there]
     found = [f"{folder}: {len(there)} of {len(wanted)} sets"]
     ways: dict[str, str] = {}
+    incomplete: list[str] = []
     for name in there:
         if name not in arrays:
             fault, way = _look_for_classes(folder / name, entry.files, plan, availability)
-            missing += fault
+            incomplete += fault
             ways.setdefault(way, name)
     found += [f"{name}: {way}" for way, name in ways.items() if way]
-    return found, missing
+    # What is there in part says more than the names of what is not.
+    return found, [*incomplete, *missing]
 
 
 def _look_for_classes(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wavetwin.commands.arguments import add_trials
 from wavetwin.commands.output import FINE
 from wavetwin.diagnostics import CompileError
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import say
 from wavetwin.explain.pictures.colours import heat
 from wavetwin.explain.pictures.frequency_plane import Cell, frequency_plane
@@ -97,5 +98,5 @@ def _difference(first: Path, second: Path) -> Markup:
     try:
         return diff_fragment(first, second, level=4)
     except CompileError as error:
-        faults = "; ".join(f"{fault.code}: {fault.headline}" for fault in error.diagnostics)
+        faults = list_some((f"{each.code}: {each.headline}" for each in error.diagnostics), "; ")
         return remark(f"The difference cannot be computed: {faults}", "warning")

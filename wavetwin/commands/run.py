@@ -20,6 +20,7 @@ SHARED_VALUES = (
     "--workers",
     "--limit-batches",
     "--on-bad-image",
+    "--format",
 )
 """Options with a value that evaluate.py takes as train.py does."""
 SHARED_SWITCHES = ("--allow-drift", "--allow-other-data")
@@ -47,6 +48,8 @@ def execute(options: argparse.Namespace) -> int:
         return code
     folder = built[0].folder
     extra: list[str] = options.script_arguments
+    if options.format != "text":
+        extra = ["--format", options.format, *extra]
     sys.stdout.flush()
     for script, arguments in (("train.py", extra), ("evaluate.py", _shared(extra))):
         code = run_child([sys.executable, str(folder / script), *arguments])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wavetwin.commands.arguments import add_format, add_trials
 from wavetwin.commands.output import FINE
 from wavetwin.compiler.parse.project import find_project
+from wavetwin.diagnostics.listing import list_some, some_lines
 from wavetwin.diagnostics.terminal import as_json, complain, say
 from wavetwin.explain.runs.index import RunIndex, open_index
 from wavetwin.explain.runs.listing import (
@@ -132,7 +133,7 @@ def _opened(runs: Path, *, anew: bool = False) -> AbstractContextManager[Opened]
 
 
 def _answer(text: str, messages: list[str]) -> int:
-    complain("".join(messages))
+    complain("".join(f"{line}\n" for line in some_lines(map(str.rstrip, messages))))
     say(text)
     return FINE
 
@@ -189,13 +190,13 @@ def _comparison(
     if len(shown) < 2:
         raise RunError(
             "nothing-to-compare",
-            f"fewer than two runs are left to compare: left out is {'; '.join(left_out)}",
+            f"fewer than two runs are left to compare: left out is {list_some(left_out, '; ')}",
             "compare whole runs, or take trials in with --trials",
         )
     if options.json:
         document = compare_document(shown)
         return as_json(document | {"left_out": left_out} if left_out else document)
-    lines = [f"left out: {label}; --trials takes it in\n" for label in left_out]
+    lines = [f"left out: {label}; --trials takes it in\n" for label in some_lines(left_out)]
     return compare_table(shown) + ("\n" if lines else "") + "".join(lines)
 
 

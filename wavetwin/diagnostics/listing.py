@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from wavetwin.diagnostics.terminal import printable
 
-__all__ = ["SHOWN", "list_some"]
+__all__ = ["SHOWN", "list_some", "some_lines"]
 
 SHOWN = 8
 """Items that a message names before it counts the rest."""
@@ -17,3 +17,10 @@ def list_some(items: Iterable[str], separator: str = ", ") -> str:
     every = list(items)
     text = separator.join(map(printable, every[:SHOWN]))
     return text if len(every) <= SHOWN else f"{text} and {len(every) - SHOWN} more"
+
+
+def some_lines(items: Iterable[str]) -> list[str]:
+    """Return the first eight items, a line each, and a line that says how many more there are."""
+    every = list(items)
+    more = [f"and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
+    return every[:SHOWN] + more

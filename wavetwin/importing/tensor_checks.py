@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from wavetwin.diagnostics.listing import some_lines
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Bias, Blur, PacketMixing, Packets
@@ -16,10 +17,8 @@ from wavetwin.runtime.bank.filters import qshift_taps, wavelet_taps
 from wavetwin.runtime.layers import BlurPool
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["COUNTER", "SHOWN", "TensorChecker", "TensorFault", "WeightsError"]
+__all__ = ["COUNTER", "TensorChecker", "TensorFault", "WeightsError"]
 
-SHOWN = 8
-"""Tensors of one kind of fault that a message names."""
 COUNTER = "num_batches_tracked"
 _CONSTANT_TOLERANCE = 1e-6
 """Relative to the largest value: what float32 keeps of them, and a little more."""
@@ -46,28 +45,18 @@ class WeightsError(RunError):
         self, subject: str, faults: tuple[TensorFault, ...], remedy: str | None = None
     ) -> None:
         self.faults = faults
-        counts: dict[str, int] = {}
+        texts: dict[str, list[str]] = {}
         for fault in faults:
-            counts[fault.kind] = counts.get(fault.kind, 0) + 1
-        counted = ", ".join(f"{number} {kind}" for kind, number in counts.items())
-        lines: list[str] = []
-        shown: dict[str, int] = {}
-        for fault in faults:
-            shown[fault.kind] = shown.get(fault.kind, 0) + 1
-            if shown[fault.kind] > SHOWN:
-                continue
             own = "" if fault.own_name in (None, fault.name) else f" = {fault.own_name}"
-            lines.append(f"{fault.kind}: {fault.name}{own} {fault.text}")
-        lines += [
-            f"{kind}: and {number - SHOWN} more"
-            for kind, number in counts.items()
-            if number > SHOWN
-        ]
+            texts.setdefault(fault.kind, []).append(f"{fault.name}{own} {fault.text}")
+        counted = ", ".join(f"{len(lines)} {kind}" for kind, lines in texts.items())
         super().__init__(
             "weights-do-not-fit",
             f"the weights are not those of {subject}: {counted}",
             remedy,
-            notes=lines,
+            notes=[
+                f"{kind}: {line}" for kind, lines in texts.items() for line in some_lines(lines)
+            ],
         )
 
 

@@ -20,7 +20,6 @@ from wavetwin.diagnostics.terminal import printable
 from wavetwin.importing.reference_names import reference_constants, reference_to_graph_names
 from wavetwin.importing.tensor_checks import (
     COUNTER,
-    SHOWN,
     TensorChecker,
     TensorFault,
     WeightsError,
@@ -277,7 +276,7 @@ def _remedy_of_prefix(given: Mapping[Any, Any], namings: list[Set[str]]) -> str 
             whole.append(start)
     if not whole:
         return None
-    options = " or ".join(f"--state-dict {printable(start)}" for start in whole[:SHOWN])
+    options = list_some((f"--state-dict {start}" for start in whole), " or ")
     return f"the model's names are there below a part of the names: {options} takes those alone"
 
 

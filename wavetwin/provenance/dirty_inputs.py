@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.diagnostics.listing import SHOWN, some_lines
 from wavetwin.provenance.git_conversion import Conversion
 from wavetwin.provenance.git_state import Difference
 
 __all__ = ["dirty_inputs", "not_a_repository"]
-
-_LISTED_FILES = 8
 
 
 def not_a_repository(subject: str) -> Diagnostic:
@@ -38,7 +37,7 @@ def dirty_inputs(differences: Sequence[Difference], commit: str, subject: str) -
         code="dirty-inputs",
         headline=f"{count} {noun} {verb} not as commit {commit[:7]} has {'it' if count == 1 else 'them'}",
         subject=subject,
-        notes=tuple(f"{each.state}: {each.path}{_cause(each)}" for each in differences),
+        notes=tuple(some_lines(f"{each.state}: {each.path}{_cause(each)}" for each in differences)),
         help=f"{', '.join(steps)}, or build with --allow-dirty, which stores the difference as a patch",
     )
 
@@ -54,7 +53,7 @@ def _conversion_help(conversions: Mapping[str, Conversion]) -> str:
 
     Many files are named by how their names end, folder by folder.
     """
-    is_long = len(conversions) > _LISTED_FILES
+    is_long = len(conversions) > SHOWN
     attributes: dict[str, None] = {}
     filtered: dict[str, None] = {}
     restored: dict[str, None] = {}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.package import digest_of, is_package_file, sha256_of
 
@@ -134,4 +135,4 @@ def edit_mark(manifest: Mapping[str, Any]) -> str:
     edited = manifest.get("edited")
     if not isinstance(edited, dict) or not isinstance(edited.get("files"), dict):
         return ""
-    return f"edited: {', '.join(map(str, edited['files']))}"
+    return f"edited: {list_some(map(str, edited['files']))}"

@@ -18,6 +18,7 @@ from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.render.card import folder_name
 from wavetwin.compiler.render.files import MANIFEST, MANIFEST_VERSION, render
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.atomic import remove_abandoned, staged
 from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.package import Package, imported_package, is_inside, sha256_of
@@ -232,7 +233,7 @@ def _hand_edited(folder: Path, names: list[str]) -> Diagnostic:
         code="hand-edited",
         headline=f"{noun} not as the last build wrote them, and would be overwritten",
         subject=str(folder),
-        notes=(f"files: {', '.join(names)}",),
+        notes=(f"files: {list_some(names)}",),
         help="build with --force, which keeps them as NAME.edited-<digest> and writes new ones",
     )
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wavetwin.diagnostics.listing import SHOWN
 from wavetwin.diagnostics.terminal import paint, printable
 from wavetwin.explain.diff.tensors import TensorChanges, TensorInfo
 from wavetwin.explain.diff.wording import plural
 from wavetwin.explain.text_table import align
-
-MAX_ROWS = 12
-"""Tensors that a short answer lists of each kind."""
 
 
 def tensors_text(changes: TensorChanges, *, full: bool = False, colour: bool = False) -> str:
@@ -42,7 +40,7 @@ def values_text(
     if not differences:
         return _title("values: all equal", colour) + "\n"
     ordered = sorted(differences, key=lambda each: (each[1] is not None, -(each[2] or 0.0)))
-    shown = ordered if full else ordered[:MAX_ROWS]
+    shown = ordered if full else ordered[:SHOWN]
     rows = [("tensor", "largest difference", "relative norm")]
     rows += [
         (name, _number(largest, "not finite"), _number(relative, "-"))
@@ -60,7 +58,7 @@ def _number(value: float | None, otherwise: str) -> str:
 
 
 def _listed(sign: str, texts: Sequence[str], full: bool) -> list[str]:
-    shown = texts if full else texts[:MAX_ROWS]
+    shown = texts if full else texts[:SHOWN]
     lines = [f"  {sign} {printable(each)}" for each in shown]
     if len(shown) < len(texts):
         lines.append(f"  {sign} and {len(texts) - len(shown):,} more (--full)")

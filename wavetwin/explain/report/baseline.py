@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.explain.report.figures import (
     Figure,
     normalised_label,
@@ -58,7 +59,7 @@ def read_baseline(text: str) -> Baseline:
         raise RunError(
             "unknown-name",
             f"no published model is called '{text.removeprefix(PUBLISHED)}'",
-            f"there are {', '.join(published_models())}",
+            f"there are {list_some(published_models())}",
         )
     return Baseline(model)
 
@@ -122,7 +123,7 @@ def _check_dataset(run: Run, baseline: Baseline) -> None:
         raise RunError(
             "not-comparable",
             f"is of {own}, and the published {source.name} of {source.dataset}",
-            f"published of {own}: {', '.join(there)}"
+            f"published of {own}: {list_some(there)}"
             if there
             else f"no published model is of {own}: name a run as the baseline",
             subject=run.label,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.explain.report.figures import (
     in_form,
     normalised_label,
@@ -87,7 +88,7 @@ def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], li
         sides.append(by_seed)
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
-        there = ", ".join(sorted({f"{run.name} ({_seed_label(run)})" for run in runs}))
+        there = list_some(sorted({f"{run.name} ({_seed_label(run)})" for run in runs}))
         raise RunError(
             "not-comparable",
             f"no runs of '{first}' and '{second}' have a seed in common",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.explain.runs.folders import RunInfo
 from wavetwin.explain.runs.scores import Score
 from wavetwin.explain.runs.select import find_score
@@ -99,7 +100,7 @@ def compare_table(runs: Sequence[RunInfo]) -> str:
         blocks.append("\n".join(align([["score [95 %]", *header[1:]], *cells])))
     without = [run.path for run in runs if not run.fields]
     if without:
-        blocks.append(f"without a copy of their spec: {', '.join(without)}")
+        blocks.append(f"without a copy of their spec: {list_some(without)}")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from wavetwin.compiler.parse.scalars import resolve_scalar
 from wavetwin.compiler.parse.suggest import nearest
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.explain.runs.folders import RunInfo
 from wavetwin.explain.runs.index import RunIndex
 from wavetwin.explain.runs.scores import Score
@@ -167,10 +168,9 @@ def find_run(index: RunIndex, text: str, runs: Path) -> RunInfo:
         if len(found) == 1:
             return found[0]
         if found:
-            shown = ", ".join(run.path for run in found[:8])
-            more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+            shown = list_some(run.path for run in found)
             raise RunError(
-                "name-ambiguous", f"'{text}' means several runs: {shown}{more}", "name one of them"
+                "name-ambiguous", f"'{text}' means several runs: {shown}", "name one of them"
             )
     raise RunError(
         "run-not-found",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.detected import Found, FoundArrays
 from wavetwin.runtime.data.official import CIFAR_BATCHES, Official
@@ -101,7 +102,7 @@ def _read_folder(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     if missing:
         raise RunError(
             "data-set-incomplete",
-            f"has no {', '.join(missing)}",
+            f"has no {list_some(missing)}",
             "unpack the official archive again",
             subject=folder,
         )
@@ -136,7 +137,7 @@ def _read_archive(archive: Path, folder: str, names: tuple[str, ...]) -> dict[st
     if missing:
         raise RunError(
             "data-set-incomplete",
-            f"has no {folder}/{', '.join(missing)}",
+            f"has no {folder}/{list_some(missing)}",
             "fetch the official archive",
             subject=archive,
         )

@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.atomic import sync, write_file
 from wavetwin.runtime.data.imagenet import DEVKIT, GROUND_TRUTH, read_devkit
 from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, MNIST_RAW
@@ -167,7 +168,7 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
     if missing:
         raise RunError(
             "data-set-incomplete",
-            f"has no {', '.join(missing)}",
+            f"has no {list_some(missing)}",
             "fetch the archives of ILSVRC2012 from image-net.org",
             subject=archives,
         )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.runtime.data.npy_images import NpyImages
 from wavetwin.runtime.data.sources import FileImages, TensorImages
 from wavetwin.runtime.data.splits import whole
@@ -145,7 +146,7 @@ def _baseline(baseline: Baseline | None) -> tuple[Mapping[str, float], str]:
     lacking += [name for name, error in errors.items() if error == 0]
     if lacking:
         raise RunError(
-            "scores-missing", f"the baseline {baseline.label} has no errors on {', '.join(lacking)}"
+            "scores-missing", f"the baseline {baseline.label} has no errors on {list_some(lacking)}"
         )
     return errors, baseline.label
 

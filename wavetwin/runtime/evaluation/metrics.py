@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = [
@@ -105,11 +106,11 @@ def relative_to(values: Mapping[str, float], baseline: Mapping[str, float]) -> f
     """
     if values.keys() != baseline.keys() or not values:
         different = sorted(values.keys() ^ baseline.keys())
-        raise RunError("not-comparable", "the baseline is of other types: " + ", ".join(different))
+        raise RunError("not-comparable", f"the baseline is of other types: {list_some(different)}")
     nothing = [name for name, value in baseline.items() if value == 0]
     if nothing:
         raise RunError(
             "not-comparable",
-            f"the baseline is 0 on {', '.join(nothing)}: nothing can be set against it",
+            f"the baseline is 0 on {list_some(nothing)}: nothing can be set against it",
         )
     return 100 * sum(values[name] / baseline[name] for name in values) / len(values)

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import complain
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.evaluation.baselines import PUBLISHED_FLIP_RATES, PUBLISHED_SOURCE
@@ -239,7 +240,7 @@ def _relative(kind: str, baseline: Mapping[str, float], source: str) -> dict[str
     if nothing:
         raise RunError(
             "not-comparable",
-            f"the baseline {source} has a {kind.replace('_', ' ')} of 0 on {', '.join(nothing)}: "
+            f"the baseline {source} has a {kind.replace('_', ' ')} of 0 on {list_some(nothing)}: "
             "nothing can be set against it",
         )
     return {f"{kind}/{name}": 100 / len(baseline) / value for name, value in baseline.items()}

@@ -20,6 +20,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.json_form import FormError
 from wavetwin.ir.evaluations import Evaluation
 from wavetwin.ir.plan import TrainingPlan
@@ -154,7 +155,7 @@ class ScoresFile:
             raise RunError(
                 "processes-disagree",
                 f"is not the same file for all processes: number "
-                f"{', '.join(map(str, others))} read other bytes than number 0",
+                f"{list_some(map(str, others))} read other bytes than number 0",
                 "if the run is training, evaluate again; else make the run's folder the same on "
                 "all machines",
                 subject=self.weights,

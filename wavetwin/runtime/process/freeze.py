@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import complain, hand_over
 from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.package import digest_of, imported_package, is_inside, sha256_of
@@ -60,7 +61,7 @@ def freeze(folder: Path, runs: Path | None = None, allow_drift: bool = False) ->
 
     Raises:
         RunError: it cannot be written, or the copy of before was changed.
-        SystemExit: code 2, the folder or the imported wavetwin is not what was built.
+        CompileError: the folder or the imported wavetwin is not what was built.
     """
     folder = folder.resolve()
     provenance = check_before_run(folder / "train.py", allow_drift)
@@ -173,7 +174,7 @@ def _check_copy(contents: Mapping[str, bytes], target: Path) -> None:
     if changed:
         raise RunError(
             "script-modified",
-            f"was changed after it was frozen: {', '.join(changed[:8])}",
+            f"was changed after it was frozen: {list_some(changed)}",
             "remove that folder, unless a job still runs from it, and freeze again",
             subject=target,
         )

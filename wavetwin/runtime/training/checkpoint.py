@@ -214,7 +214,7 @@ def _fill(model: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
     ]
     if missing or unexpected or different:
         notes = [
-            f"{kind}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+            f"{kind}: {list_some(names)}"
             for kind, names in (
                 ("missing", missing),
                 ("unexpected", unexpected),

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import say
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.graph import ModuleGraph
@@ -59,7 +60,9 @@ class Finding:
 def run_preflight(folder: Path, arguments: ScriptArguments) -> int:
     """Print a line for each check of a built folder; return 0, or 2 where the run cannot start.
 
-    A folder whose manifest is missing or damaged ends the process with code 2.
+    Raises:
+        CompileError: the manifest is missing or damaged.
+        RunError: so are plan and graph.
     """
     provenance = check_before_run(folder / "train.py", allow_drift=True)
     plan, graph = _documents(folder)
@@ -102,7 +105,7 @@ def _check_build(provenance: RunProvenance, arguments: ScriptArguments) -> Findi
     if not provenance.drift:
         return Finding("ok", "build", "script and wavetwin are as they were built")
     result = "note" if arguments.allow_drift else "fail"
-    return Finding(result, "build", f"not as it was built: {', '.join(provenance.drift)}")
+    return Finding(result, "build", f"not as it was built: {list_some(provenance.drift)}")
 
 
 def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[Finding]:
@@ -113,7 +116,7 @@ def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[F
         name for name in needed if importlib.util.find_spec(_MODULES.get(name, name)) is None
     ]
     if missing:
-        text = f"{sys.executable} has no {', '.join(missing)}; PYTHON chooses another interpreter"
+        text = f"{sys.executable} has no {list_some(missing)}; PYTHON chooses another interpreter"
         yield Finding("fail", "packages", text)
         return
     recorded: dict[str, Any] = provenance.manifest.get("versions", {})
@@ -124,7 +127,7 @@ def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[F
         if (differs := version_difference(recorded[name], version)) is not None
     ]
     if changed:
-        text = f"others than at the build, the last bits may differ: {', '.join(changed)}"
+        text = f"others than at the build, the last bits may differ: {list_some(changed)}"
         yield Finding("note", "packages", text)
     else:
         yield Finding("ok", "packages", f"{', '.join(needed)}, of {sys.executable}")

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.json_text import parse_json
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.foreign_files import START_BYTES, recognise
@@ -82,7 +83,7 @@ def _check_zip(data: bytes, file: Path) -> None:
             subject=file,
         )
     if "data.pkl" not in names:
-        shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")
+        shown = list_some(inside)
         if inside and all(name.endswith(".npy") for name in inside):
             raise RunError(
                 "not-a-weights-file",
