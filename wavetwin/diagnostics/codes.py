@@ -6,6 +6,18 @@ Part of the public interface: a code keeps its meaning from version to version. 
 
 from __future__ import annotations
 
+LINT_CODES: dict[str, str] = {
+    "map-below-filter": "A packet, blur or pooling filter is longer than the map that it reads.",
+    "packets-above-kernel": "A packet's filter is many times as long as the free kernel beside it.",
+    "samples-dropped": "Windows end before the last row or column of a map.",
+    "static-gain": "A low-pass packet enlarges constants, and no norm follows.",
+    "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
+    "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
+    "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
+    "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
+}
+"""The rules of lint, by the names that a spec ignores them by; each is a function of compiler/lint."""
+
 CHECK_CODES: dict[str, str] = {
     # reading a file
     "file-not-found": "A file that was named does not exist.",
@@ -98,14 +110,7 @@ CHECK_CODES: dict[str, str] = {
     "warmup-too-long": "The warm-up does not end within the training.",
     "max-step-too-large": "max_step is larger than the shifts that are made.",
     # lint: warnings
-    "map-below-filter": "A packet, blur or pooling filter is longer than the map that it reads.",
-    "samples-dropped": "Windows end before the last row or column of a map.",
-    "static-gain": "A low-pass packet enlarges constants, and no norm follows.",
-    "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
-    "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
-    "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
-    "packets-above-kernel": "A packet's filter is many times as long as the free kernel beside it.",
-    "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
+    **LINT_CODES,
     "reason-is-empty": "A warning is suppressed without a reason.",
     "unused-suppression": "A warning is suppressed that the spec does not give rise to.",
     # several specs

@@ -1,7 +1,7 @@
 """Warn about models that compile and may still not do what was meant (docs/lint.md).
 
 A rule is a function of the compiled model to warnings, in the registry `LINT_RULES`: a rule for a
-new layer is one more function, its name in `schema.LintRuleName` and its meaning in `codes`. A spec allows what it
+new layer is one more function, and its name with what it means in `LINT_CODES`. A spec ignores what it
 means to do, with a reason: `lint: {allow: [{rule: static-gain, reason: "..."}]}`. Nothing here
 changes what is built.
 """

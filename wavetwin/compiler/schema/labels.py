@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from wavetwin.compiler.schema.model import SpecModel
+from wavetwin.diagnostics.codes import LINT_CODES
 
-LintRuleName = Literal[
-    "map-below-filter",
-    "packets-above-kernel",
-    "samples-dropped",
-    "static-gain",
-    "no-regularisation",
-    "schedule-without-effect",
-    "joint-blur-without-norm",
-    "packets-of-other-levels",
-]
+if TYPE_CHECKING:
+    LintRuleName = str
+else:
+    LintRuleName = Literal[tuple(LINT_CODES)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
