@@ -166,6 +166,7 @@ def test_roots_of_the_battery_are_looked_at(tmp_path: Path, monkeypatch: pytest.
     assert f"  missing: {tmp_path}/P/tilt has 0 of 3 classes\n" in text
 
 
+@pytest.mark.slow
 def test_prepare_mnist_makes_the_official_files(project: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["data", "prepare", "mnist"]) == 2
     assert "nowhere to write to" in capsys.readouterr().err

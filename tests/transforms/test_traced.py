@@ -19,6 +19,7 @@ def _run(what: str, *names: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_compiled_without_a_graph_break() -> None:
     """What all are made of: margins, a strided bank, a layer around them; the slow tests take all."""
     _run("compile", "pool")

@@ -328,6 +328,7 @@ def tracing() -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
+@pytest.mark.slow
 def test_compiled_and_exported(tracing: subprocess.Popen[str]):
     _, errors = tracing.communicate(timeout=240)
     assert tracing.returncode == 0, errors

@@ -159,7 +159,7 @@ def test_logits(file: str, folder: str, entry: str, optimise: bool):
 @pytest.mark.parametrize(
     ("entry", "optimise"),
     [
-        ("AwyI", True),
+        pytest.param("AwyI", True, marks=pytest.mark.slow),
         *((entry, opt) for entry in ("R18wyC_mod", "R18zo3wyC_mod") for opt in (False, True)),
     ],
 )

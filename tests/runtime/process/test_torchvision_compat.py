@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def _python(source: str, *label: str) -> str:
     command = [sys.executable, "-W", "error", "-c", source, *label]
@@ -161,6 +163,7 @@ except AttributeError:
     assert _python(program) == "no such name\n"
 
 
+@pytest.mark.slow
 def test_every_public_name_exists_without_jaxtyping():
     program = """
 import sys
