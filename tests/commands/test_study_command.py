@@ -333,7 +333,7 @@ def test_a_file_of_two_state_dicts_is_used_as_the_error_says(
     label = ["kernels", "tiny.yaml", "tiny.yaml", "--second-weights", "both.pt"]
     assert run(*label) == 2
     said = capsys.readouterr().err
-    assert "both.pt holds 2 state dicts: 'student'" in said
+    assert "both.pt: error: state-dict-unclear: holds 2 state dicts: 'student'" in said
     assert "--first-state-dict or --second-state-dict" in said
     assert run(*label, "--second-state-dict", "teacher", "--out", "out") == 0
     assert read_csv(project / "out/similarity.csv")[0]["beside"] == "tiny, both.pt"

@@ -253,6 +253,7 @@ DIFF_CODES: dict[str, str] = {
 
 SYSTEM_CODES: dict[str, str] = {
     "no-current-folder": "The current folder was removed.",
+    "internal-error": "A fault of wavetwin, not of the input. Please report it with its traceback.",
     "output-not-taken": "Standard output cannot be written.",
     "system-refuses": "The system does not open, read or write what a command needs.",
 }

@@ -270,3 +270,12 @@ def test_it_runs_in_a_fresh_environment(spec: Path, tmp_path: Path) -> None:
         subprocess.run([python, str(folder / script), *options], env=variables, check=True)
     (scores,) = (spec.parent / "runs").rglob("scores.json")
     assert "top1_error" in scores.read_text("utf-8")
+
+
+def test_a_folder_without_its_copy_ends_with_a_diagnostic(tmp_path: Path) -> None:
+    folder = build(write_spec(tmp_path / "project"), standalone=True).folder
+    shutil.rmtree(folder / "wavetwin")
+    command = [sys.executable, str(folder / "train.py"), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("wavetwin: error: source-changed: ")

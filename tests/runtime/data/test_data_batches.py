@@ -318,7 +318,7 @@ def test_a_process_that_fails_does_not_wait_for_its_pool(tmp_path: Path):
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from test_data_batches import load
+from tests.runtime.data.test_data_batches import load
 batches = load(Path({str(tmp_path)!r}), workers=1, batch_size=2).training_batches(0)
 next(batches)
 raise SystemError("a fault of the run's")

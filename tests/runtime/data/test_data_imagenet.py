@@ -240,7 +240,10 @@ def test_tiny_imagenet_that_is_not_whole(tmp_path: Path):
     annotations = folder / "val/val_annotations.txt"
     text = annotations.read_text(encoding="utf-8")
     annotations.write_text(text.replace(WNIDS[1], "n99999999"), encoding="utf-8")
-    assert "val_annotations.txt:2: 'val_1.JPEG" in fault(tmp_path, **tiny)
+    assert (
+        "val_annotations.txt:2 does not give an image and a class of wnids.txt: 'val_1.JPEG"
+        in fault(tmp_path, **tiny)
+    )
     annotations.write_text(text.rsplit("val_5", 1)[0], encoding="utf-8")
     assert "val_annotations.txt has no class for val_5.JPEG" in fault(tmp_path, **tiny)
     annotations.write_bytes(b"\xff\xfe\x00")
