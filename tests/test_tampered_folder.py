@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.built import build, write_spec
 from wavetwin.commands import cli
+from wavetwin.diagnostics import CompileError
 from wavetwin.provenance.package import load_package, sha256_of
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.freeze import freeze
@@ -62,7 +63,7 @@ def test_modules_beside_a_script_are_not_imported(
     assert result.returncode == 2
     assert "error: script-modified: files of its folder are not as they were built" in result.stderr
     assert "json.py (was not built)" in result.stderr
-    assert "torch.py (was not built)" in result.stderr
+    assert f" and {len(planted) - 8} more\n" in result.stderr
     assert "help: move it elsewhere" in result.stderr
 
 
@@ -164,9 +165,7 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     "name", ["../x", "/tmp/x", "a/../../x", "", ".", "a\\..\\x", "a\0", "a//b"]
 )
 @pytest.mark.parametrize("what", ["file", "run"])
-def test_a_manifest_that_leads_elsewhere_is_damaged(
-    what: str, name: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_manifest_that_leads_elsewhere_is_damaged(what: str, name: str, folder: Path) -> None:
     def change(manifest: dict[str, Any]) -> None:
         if what == "run":
             manifest["name"] = name
@@ -177,25 +176,20 @@ def test_a_manifest_that_leads_elsewhere_is_damaged(
     project = folder.parent.parent
     (project.parent / "x").write_text("not of the build\n", encoding="utf-8")
     before = sorted(project.parent.rglob("*"))
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(CompileError, match=r"its manifest\.json is missing or damaged"):
         freeze(folder, allow_drift=True)
-    assert caught.value.code == 2
-    assert "its manifest.json is missing or damaged" in capsys.readouterr().err
     assert sorted(project.parent.rglob("*")) == before
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"files": [], "name": "x"}', "pipe"])
-def test_a_manifest_that_is_none_is_damaged(
-    text: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_manifest_that_is_none_is_damaged(text: str, folder: Path) -> None:
     (folder / "manifest.json").unlink()
     if text == "pipe":
         os.mkfifo(folder / "manifest.json")
     else:
         (folder / "manifest.json").write_text(text, encoding="utf-8")
-    with pytest.raises(SystemExit):
+    with pytest.raises(CompileError, match=r"its manifest\.json is missing or damaged"):
         freeze(folder)
-    assert "its manifest.json is missing or damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

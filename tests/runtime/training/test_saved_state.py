@@ -130,7 +130,11 @@ def test_other_weights_beside_a_state_are_refused(
     file = last(project) / "model.safetensors"
     right = file.read_bytes()
     save_file({name: value + 1 for name, value in load_file(file).items()}, file)
-    refused(project, capsys, "model.safetensors is not the file that the run saved")
+    refused(
+        project,
+        capsys,
+        "model.safetensors: error: checkpoint-damaged: is not the file that the run saved",
+    )
     file.write_bytes(right)  # the first remedy
     assert train(project) == 0
 
