@@ -298,7 +298,7 @@ def test_a_killed_process_is_said_to_be_killed(tmp_path: Path):
     assert signal.getsignal(signal.SIGCHLD) == before
 
 
-def test_signals_to_the_group_do_not_kill_the_pool(tmp_path: Path):
+def test_signals_to_the_group_do_not_kill_the_workers(tmp_path: Path):
     """Stopping is the run's business: it saves first, with batches still coming."""
     write_folder(tmp_path)
     data = load(tmp_path, workers=1)
@@ -311,8 +311,8 @@ def test_signals_to_the_group_do_not_kill_the_pool(tmp_path: Path):
     assert len(list(data.evaluation_batches("test", signalled))) == 3
 
 
-def test_a_process_that_fails_does_not_wait_for_its_pool(tmp_path: Path):
-    """What is left of a pool when Python exits would be waited for, and it takes no SIGTERM."""
+def test_a_process_that_fails_does_not_wait_for_its_workers(tmp_path: Path):
+    """What is left of the workers when Python exits would be waited for, and it takes no SIGTERM."""
     write_folder(tmp_path)
     program = f"""
 import sys
