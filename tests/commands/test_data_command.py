@@ -19,12 +19,13 @@ from tests.support.data_files import (
     write_imagenet,
     write_tiny_imagenet,
 )
+from tests.support.official_data import change_dataset
 from tests.support.plans import ONE_CROP, make_plan
 from wavetwin.commands import cli
 from wavetwin.commands.data_check import check_data
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
 from wavetwin.runtime.data.availability import look_for
-from wavetwin.runtime.data.official import MNIST_RAW, TEST_IMAGES
 from wavetwin.runtime.data.prepare import prepare_mnist
 from wavetwin.runtime.process.errors import RunError
 
@@ -116,7 +117,7 @@ def test_counts_and_checksums_of_small_files(tmp_path: Path):
 
 
 def test_verifying_lists_damaged_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(TEST_IMAGES, "tiny_imagenet", 6)
+    change_dataset(monkeypatch, "tiny_imagenet", test_images=6)
     folder = write_tiny_imagenet(tmp_path)
     data = make_plan(
         dataset="tiny_imagenet",
@@ -140,7 +141,7 @@ def suite(mode: str, root: str) -> Evaluation:
 
 
 def test_roots_of_the_battery_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(TEST_IMAGES, "imagenet", 6)
+    change_dataset(monkeypatch, "imagenet", test_images=6)
     write_imagenet(tmp_path)
     plan = make_plan(
         dataset="imagenet",
@@ -173,17 +174,19 @@ def test_prepare_mnist_makes_the_official_files(project: Path, capsys: pytest.Ca
     root = project / "root"
     assert cli.main(["data", "prepare", "mnist", "--data-root", str(root)]) == 0
     assert capsys.readouterr().out.count(": written, ") == 4
-    assert sorted(path.name for path in (root / "MNIST/raw").iterdir()) == sorted(MNIST_RAW)
+    assert sorted(path.name for path in (root / "MNIST/raw").iterdir()) == sorted(
+        DATASETS["mnist"].files
+    )
     arguments = ["data", "check", "mnist.yaml", "--data-root", str(root), "--verify"]
     assert cli.main(arguments) == 0
     assert "images: 55000 train, 5000 validation, 10000 test" in capsys.readouterr().out
     labels = root / "MNIST/raw/t10k-labels-idx1-ubyte"
     before = labels.stat().st_mtime_ns
-    assert all(line.endswith("already there") for line in prepare_mnist(root))
+    assert all(line.endswith("already there") for line in prepare_mnist(DATASETS["mnist"], root))
     assert labels.stat().st_mtime_ns == before
     labels.write_bytes(labels.read_bytes()[:-1] + b"\0")
     with pytest.raises(RunError, match="t10k-labels-idx1-ubyte is there and is not the official"):
-        prepare_mnist(root)
+        prepare_mnist(DATASETS["mnist"], root)
 
 
 def test_a_package_with_other_contents_writes_nothing(
@@ -198,13 +201,13 @@ def test_a_package_with_other_contents_writes_nothing(
 
     fake.write_bytes(gzip.compress(pickle.dumps(Hostile(), protocol=2)))
     with pytest.raises(RunError, match=r"mnist\.pkl\.gz asks for posix\.system"):
-        prepare_mnist(tmp_path)
+        prepare_mnist(DATASETS["mnist"], tmp_path)
     fake.write_bytes(gzip.compress(pickle.dumps(([1], [2]))))
     with pytest.raises(RunError, match="has not three pairs of images and classes"):
-        prepare_mnist(tmp_path)
+        prepare_mnist(DATASETS["mnist"], tmp_path)
     fake.write_bytes(b"no gzip")
     with pytest.raises(RunError, match=r"mnist\.pkl\.gz cannot be read"):
-        prepare_mnist(tmp_path)
+        prepare_mnist(DATASETS["mnist"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mnist.pkl.gz"]
 
 

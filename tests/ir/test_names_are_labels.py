@@ -13,6 +13,7 @@ import pytest
 
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.poolings import POOLINGS
 
 PACKAGE = Path(__file__).parents[2] / "wavetwin"
@@ -47,6 +48,13 @@ KINDS = (
         frozenset({"downsampling"}),
         frozenset({"ir/blurring.py", "compiler/schema/network.py"}),
         frozenset({"blur", "adaptive_blur"}),
+    ),
+    Kind(
+        "data set",
+        frozenset(DATASETS),
+        frozenset({"dataset"}),
+        frozenset(),
+        frozenset({"imagenet", "folder", "digits"}),
     ),
     Kind(
         "architecture",
@@ -172,6 +180,12 @@ def test_an_offence_is_found(source: str) -> None:
 def test_an_offence_against_architectures_is_found() -> None:
     source = "if spec.backbone.arch != 'sequential' or row.family == 'ResNets': pass"
     assert offences(KINDS[-1], {"compiler/other.py": list(comparisons(source))})
+
+
+def test_an_offence_against_data_sets_is_found() -> None:
+    (kind,) = (each for each in KINDS if each.title == "data set")
+    for source in ("if plan.data.dataset == 'digits': pass", "SIDES = {'cifar10': 32}"):
+        assert offences(kind, {"runtime/other.py": list(comparisons(source))})
 
 
 def test_other_tables_have_the_same_words() -> None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's actions."""
+    from wavetwin.ir.datasets import DATASETS
+
+    prepared = [row for row in DATASETS.values() if row.preparer is not None]
+    unpacked = ", ".join(row.name for row in prepared if row.archives)
     kinds = parser.add_subparsers(title="what to do", required=True, metavar="ACTION")
     text = "Say what is there of a spec's images, what is missing, and how to get it."
     check = kinds.add_parser("check", help=text, description=text)
@@ -27,10 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.set_defaults(execute=_check)
     text = "Lay a data set out below the data root, as the readers want it."
     prepare = kinds.add_parser("prepare", help=text, description=text)
-    prepare.add_argument("dataset", metavar="NAME", choices=("mnist", "imagenet"))
+    names = sorted(row.name for row in prepared)
+    prepare.add_argument("dataset", metavar="NAME", choices=names)
     prepare.add_argument("--data-root", metavar="DIR", help="where to write")
     prepare.add_argument(
-        "--from", metavar="DIR", dest="archives", help="of imagenet: the official archives"
+        "--from", metavar="DIR", dest="archives", help=f"of {unpacked}: the official archives"
     )
     add_format(prepare)
     prepare.set_defaults(execute=_prepare)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 
 from wavetwin.diagnostics.listing import list_some, some_lines
 from wavetwin.diagnostics.terminal import printable
+from wavetwin.ir.dataset import Dataset
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.evaluations import FilesEvaluation
 from wavetwin.ir.plan import TrainingPlan
-from wavetwin.runtime.data.availability import HOW_TO_GET, Availability, look_for
-from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
+from wavetwin.runtime.data.availability import Availability, look_for
 from wavetwin.runtime.data.class_order import number_classes
 from wavetwin.runtime.data.image_walk import is_folder, subfolders, visible
 from wavetwin.runtime.data.npy_images import list_npy_sets
@@ -20,6 +21,8 @@ from wavetwin.runtime.evaluation.baselines import SEVERITIES
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["check_data", "prepare_data"]
+
+Preparer = Callable[[Dataset, Path, Path | None], list[str]]
 
 
 def check_data(plan: TrainingPlan, data_root: Path | None, *, verify: bool) -> tuple[bool, str]:
@@ -52,15 +55,13 @@ def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) ->
     """Lay a data set out below the data root, and return what was done.
 
     Args:
-        dataset: `mnist` or `imagenet`.
+        dataset: one that names its preparer.
         data_root: from the command line.
-        archives: of `imagenet`: the folder of the official archives.
+        archives: the folder of the official archives, for those that are made of them.
 
     Raises:
         RunError: no data root is known, or what the data set is made from is missing or wrong.
     """
-    from wavetwin.runtime.data.prepare import prepare_imagenet, prepare_mnist
-
     root = next(
         (location.root for location in root_locations(data_root) if location.root is not None), None
     )
@@ -68,17 +69,10 @@ def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) ->
         raise RunError(
             "data-root-unknown", "no data root is known: there is nowhere to write to", ROOT_REMEDY
         )
-    if dataset == "mnist":
-        lines = prepare_mnist(root)
-    else:
-        if archives is None:
-            raise RunError(
-                "bad-argument",
-                "the official archives of ImageNet are not given",
-                "name the folder that has them with --from DIR",
-            )
-        lines = prepare_imagenet(archives, root)
-    return "\n".join(lines) + "\n"
+    row = DATASETS[dataset]
+    assert row.preparer is not None
+    prepare: Preparer = resolve_name(row.preparer)
+    return "\n".join(prepare(row, root, archives)) + "\n"
 
 
 def _shown_locations(locations: Sequence[RootLocation]) -> Iterator[str]:
@@ -112,7 +106,7 @@ def _shown_availability(
     if availability.missing and availability.remedy is not None:
         yield f"help: {availability.remedy}"
     elif not availability.is_complete:
-        yield f"how to get it: {HOW_TO_GET[dataset]}"
+        yield f"how to get it: {DATASETS[dataset].how_to_get}"
 
 
 def _listed(label: str, texts: Sequence[str]) -> Iterator[str]:
@@ -164,7 +158,7 @@ def _look_for_classes(
         numbers = dict.fromkeys(names, 0)
         # Without the data set nothing says which classes it has.
         if availability.counts:
-            official = OFFICIAL_NAMES.get(plan.data.dataset)
+            official = DATASETS[plan.data.dataset].class_names
             numbers = number_classes(folder, names, availability.class_names, number, official)
         empty = [name for name in numbers if not visible(folder / name)]
     except RunError as error:

@@ -60,10 +60,23 @@ _EVALUATION = (
 _BOTH = (Option(("-b", "--batch-size")),)
 _SHIFTS = ("--max-shift", "--pixel-divide", "--shift-direction", "--metrics", "--max-step-size")
 
-_DATASETS: dict[str, Literal["imagenet", "cifar10"]] = {
-    "ImageNet": "imagenet",
-    "CIFAR10": "cifar10",
+
+@dataclass(frozen=True, slots=True)
+class _ImportedDataset:
+    """A data set of the commands, and what the published experiments on it have."""
+
+    name: str
+    """In the spec language."""
+    checkpoint_every: int
+    max_step: int
+    """Of the flip rates under shifts, in pixels."""
+
+
+_DATASETS = {
+    "ImageNet": _ImportedDataset("imagenet", 30, 8),
+    "CIFAR10": _ImportedDataset("cifar10", 100, 4),
 }
+"""By their names in the commands."""
 _DIRECTIONS = {name: name for name in ("horizontal", "vertical", "diagonal", "both")}
 _FLIP_RATE, _DIVERGENCE = SHIFT_METRICS["flip_rate"], SHIFT_METRICS["kl_divergence"]
 _METRICS = {"kldiv": _DIVERGENCE, "mfr": _FLIP_RATE}
@@ -174,7 +187,7 @@ def _training(command: CommandLine, name: str) -> tuple[dict[str, Any], list[Dia
         [option.names[0] for option in _EVALUATION], "is an option of evaluations"
     )
     network, config = read_network(command), read_configuration(command)
-    dataset = command.choice("-ds", _DATASETS) or "imagenet"
+    dataset = command.choice("-ds", _DATASETS) or _DATASETS["ImageNet"]
     training = _read_training(command, dataset)
     lambdas = _read_lambdas(command)
     if network is not None and config is not None:
@@ -191,11 +204,11 @@ def _training(command: CommandLine, name: str) -> tuple[dict[str, Any], list[Dia
         "summary": _summary(command),
         **fields,
         "data": {
-            "dataset": dataset,
-            "image_size": 32 if dataset == "cifar10" else 224,
-            "augmentation": DATASETS[dataset].augmentation,
+            "dataset": dataset.name,
+            "image_size": DATASETS[dataset.name].image_size,
+            "augmentation": DATASETS[dataset.name].augmentation,
             "normalise": "imagenet",
-            "validation": 5000 if dataset == "cifar10" else 100,
+            "validation": DATASETS[dataset.name].validation,
         },
         "training": training,
         "evaluation": _suite(dataset),
@@ -233,7 +246,7 @@ def _summary(command: CommandLine) -> str:
     return text if len(text) <= _MAX_SUMMARY else f"{text[: _MAX_SUMMARY - 3]}..."
 
 
-def _read_training(command: CommandLine, dataset: str) -> dict[str, Any]:
+def _read_training(command: CommandLine, dataset: _ImportedDataset) -> dict[str, Any]:
     batch_size = command.integer("-b", 256, 1, 1048576)
     accumulate = command.integer("-ba", 1, 1, 4096)
     word = command.word("-ba")
@@ -256,7 +269,7 @@ def _read_training(command: CommandLine, dataset: str) -> dict[str, Any]:
         },
         "schedule": {"name": Step.name, "step_epochs": _read_step(command), "gamma": 0.1},
         "record_gradients": command.has("--get-gradients"),
-        "checkpoint_every": 100 if dataset == "cifar10" else 30,
+        "checkpoint_every": dataset.checkpoint_every,
     }
 
 
@@ -290,16 +303,20 @@ def _read_lambdas(command: CommandLine) -> list[float]:
     return lambdas
 
 
-def _suite(dataset: str) -> list[dict[str, Any]]:
+def _suite(dataset: _ImportedDataset) -> list[dict[str, Any]]:
     """Return the evaluation suite of the shipped specs, which is that of the published scores."""
-    max_step = 4 if dataset == "cifar10" else 8
     directions = ("horizontal", "vertical", "diagonal")
     shifts = {"mode": Shifts.mode, "split": "test", "max_shift": 8}
     return [
         {"mode": OneCrop.mode, "split": "test"},
         {"mode": TenCrops.mode, "split": "test"},
         *(
-            {**shifts, "direction": direction, "metric": _FLIP_RATE.name, "max_step": max_step}
+            {
+                **shifts,
+                "direction": direction,
+                "metric": _FLIP_RATE.name,
+                "max_step": dataset.max_step,
+            }
             for direction in directions
         ),
         *(

@@ -17,14 +17,9 @@ from tests.support.data_files import write_cifar
 from tests.support.paths import ROOT
 from tests.support.plans import make_plan
 from wavetwin.ir.datasets import DATASETS
-from wavetwin.runtime.data import READERS, find_data_root, load_data
-from wavetwin.runtime.data.availability import HOW_TO_GET
-from wavetwin.runtime.data.official import (
-    CIFAR_BATCHES,
-    IMAGENET_ARCHIVES,
-    PACKED_IDX,
-    TEST_IMAGES,
-)
+from wavetwin.ir.datasets.mnist import Idx
+from wavetwin.runtime.data import find_data_root, load_data
+from wavetwin.runtime.data.availability import look_for
 from wavetwin.runtime.data.transforms import augment, fit, five_crops, resize
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.random_streams import epoch_order, image_random
@@ -83,11 +78,13 @@ def test_checksums_are_torchvisions():
     from wavetwin.runtime.process.torchvision_compat import import_torchvision
 
     datasets = import_torchvision().datasets
-    assert dict(datasets.MNIST.resources) == PACKED_IDX["mnist"]
-    assert dict(datasets.FashionMNIST.resources) == PACKED_IDX["fashion_mnist"]
+    for name, known in (("mnist", datasets.MNIST), ("fashion_mnist", datasets.FashionMNIST)):
+        sums = DATASETS[name].checksums
+        packed = {file: md5 for file, md5 in sums.items() if file.endswith(".gz")}
+        assert dict(known.resources) == packed
     for name, known in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
-        assert dict([*known.train_list, *known.test_list]) == CIFAR_BATCHES[name]
-    assert datasets.imagenet.ARCHIVE_META == IMAGENET_ARCHIVES
+        assert dict([*known.train_list, *known.test_list]) == DATASETS[name].checksums
+    assert DATASETS["imagenet"].archives == datasets.imagenet.ARCHIVE_META
 
 
 def test_every_checksum_is_compared_without_torchvision(tmp_path: Path):
@@ -102,11 +99,11 @@ sys.modules["torchvision"] = None
 from pathlib import Path
 from tests.support.data_files import write_cifar
 from tests.support.plans import make_plan
-from wavetwin.runtime.data import READERS
 from wavetwin.runtime.data.official import Official
+from wavetwin.runtime.data.readers import find_images
 for name in ("mnist", "fashion_mnist", "cifar10", "cifar100"):
     official = Official(allow_other=True)
-    READERS[name](make_plan(dataset=name).data, Path(sys.argv[1]), official)
+    find_images(make_plan(dataset=name).data, Path(sys.argv[1]), official)
     print(len([note for note in official.notes if "has the MD5" in note]))
 """
     done = subprocess.run(
@@ -130,6 +127,46 @@ def test_idx_files(tmp_path: Path, name: str, folder: str, suffix: str):
     )
     assert (len(data.train), len(data.validation), len(data.test)) == (24, 6, 10)
     assert data.test.source.labels.tolist() == list(range(10))
+
+
+KMNIST = Idx(
+    name="kmnist",
+    num_classes=10,
+    channels=1,
+    image_size=28,
+    training_images=60000,
+    test_images=10000,
+    validation=5000,
+    per_class=False,
+    augmentation="pad_crop",
+    mean=None,
+    std=None,
+    class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    checksums={
+        "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+        "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+        "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+        "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
+    },
+    how_to_get="the Center for Open Data in the Humanities has the four .gz files: put them in "
+    "KMNIST/raw, unpacked or not",
+    folder="KMNIST",
+)
+
+
+def test_a_data_set_that_is_added_is_found_read_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(DATASETS, KMNIST.name, KMNIST)
+    data = make_plan(**MNIST | {"dataset": KMNIST.name}).data
+    missing = look_for(data, tmp_path).missing
+    assert missing == [f"{tmp_path / 'KMNIST/raw' / name} (or .gz)" for name in KMNIST.files]
+    write_mnist(tmp_path, "KMNIST", ".gz")
+    availability = look_for(data, tmp_path, verify=True)
+    assert availability.counts == {"train": 24, "validation": 6, "test": 10}
+    assert availability.pairs[0].startswith("class 0: o, ")
+    checked = [text for text in availability.differences if "has the MD5" in text]
+    assert len(checked) == len(KMNIST.checksums)
 
 
 def test_missing_and_damaged_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -161,9 +198,7 @@ def test_official_data_are_asked_for(tmp_path: Path):
     assert len(data.data_notes) == 5
 
 
-def test_every_data_set_of_the_language_has_a_reader():
-    assert sorted(READERS) == sorted(DATASETS) == sorted(HOW_TO_GET)
-    assert sorted(TEST_IMAGES) == sorted(DATASETS.keys() - {"folder"})
+def test_a_plan_of_an_unknown_data_set_is_refused():
     with pytest.raises(RunError, match="readable: cifar10, cifar100, digits, fashion_mnist"):
         load_data(make_plan(dataset="imagenet21k"))
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from tests.support.data_files import TINY, cifar_files, cut, write_cifar, write_tar
+from tests.support.official_data import change_dataset
 from tests.support.plans import make_plan
 from wavetwin.runtime.data import load_data
-from wavetwin.runtime.data.official import CIFAR_BATCHES, TEST_IMAGES
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.process.errors import RunError
@@ -27,8 +27,7 @@ def test_whole_path_of_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Files with the official checksums and counts load without being asked to be lenient."""
     files = write_cifar(tmp_path, "cifar10")
     sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setitem(CIFAR_BATCHES, "cifar10", sums)
-    monkeypatch.setitem(TEST_IMAGES, "cifar10", 10)
+    change_dataset(monkeypatch, "cifar10", checksums=sums, test_images=10)
     data = load_data(make_plan(**CIFAR10, augmentation="crop_flip"), data_root=tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (45, 5, 10)
     assert data.data_notes == []

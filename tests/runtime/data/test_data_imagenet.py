@@ -23,9 +23,10 @@ from tests.support.data_files import (
     write_tar,
     write_tiny_imagenet,
 )
+from tests.support.official_data import change_dataset
 from tests.support.plans import make_plan
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.runtime.data import ExperimentData, FileImages, load_data
-from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, TEST_IMAGES
 from wavetwin.runtime.data.prepare import prepare_imagenet
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.process.errors import RunError
@@ -43,7 +44,7 @@ IMAGENET = TINY | {
 @pytest.fixture(autouse=True)
 def six_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("imagenet", "imagenet20", "imagenet_t100", "tiny_imagenet"):
-        monkeypatch.setitem(TEST_IMAGES, name, 6)
+        change_dataset(monkeypatch, name, test_images=6)
 
 
 def load(root: Path, **changes: object) -> ExperimentData:
@@ -272,15 +273,16 @@ def official_archives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "inner.tar").unlink()
     validation = {f"ILSVRC2012_val_{n + 1:08}.JPEG": jpeg(60 + n) for n in range(6)}
     contents = {"train": inner, "val": validation, "devkit": devkit_files()}
-    for kind, (name, _) in list(IMAGENET_ARCHIVES.items()):
+    official = {}
+    for kind, (name, _) in DATASETS["imagenet"].archives.items():
         write_tar(folder / name, contents[kind])
-        md5 = hashlib.md5((folder / name).read_bytes()).hexdigest()
-        monkeypatch.setitem(IMAGENET_ARCHIVES, kind, (name, md5))
+        official[kind] = name, hashlib.md5((folder / name).read_bytes()).hexdigest()
+    change_dataset(monkeypatch, "imagenet", archives=official)
 
 
 def test_prepare_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     official_archives(tmp_path / "archives", monkeypatch)
-    lines = prepare_imagenet(tmp_path / "archives", tmp_path / "root")
+    lines = prepare_imagenet(DATASETS["imagenet"], tmp_path / "root", tmp_path / "archives")
     assert [line.rsplit(": ")[1] for line in lines] == ["unpacked", "unpacked"]
     assert sorted(path.name for path in (tmp_path / "root/imagenet").iterdir()) == ["train", "val"]
     # The archive's numbering is not sorted: class folders hold the images of their own class.
@@ -291,7 +293,7 @@ def test_prepare_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ".tar",
         ".tar",
     ]
-    again = prepare_imagenet(tmp_path / "archives", tmp_path / "root")
+    again = prepare_imagenet(DATASETS["imagenet"], tmp_path / "root", tmp_path / "archives")
     assert [line.rsplit(": ")[1] for line in again] == ["already there", "already there"]
 
 
@@ -301,9 +303,9 @@ def test_prepare_imagenet_needs_only_the_archives_of_what_is_missing(
     archives, target = tmp_path / "archives", tmp_path / "root/imagenet"
     official_archives(archives, monkeypatch)
     for kind in ("val", "devkit"):
-        (archives / IMAGENET_ARCHIVES[kind][0]).unlink()
+        (archives / DATASETS["imagenet"].archives[kind][0]).unlink()
     (target / "val").mkdir(parents=True)
-    lines = prepare_imagenet(archives, tmp_path / "root")
+    lines = prepare_imagenet(DATASETS["imagenet"], tmp_path / "root", archives)
     assert [line.rsplit(": ")[1] for line in lines] == ["already there", "unpacked"]
     assert sorted(path.name for path in (target / "train").iterdir()) == sorted(WNIDS)
 
@@ -314,7 +316,7 @@ def test_an_archive_of_imagenet_that_leads_elsewhere_writes_nothing(
     archives, target = tmp_path / "archives", tmp_path / "root/imagenet"
     official_archives(archives, monkeypatch)
     (target / "train").mkdir(parents=True)
-    name, _ = IMAGENET_ARCHIVES["val"]
+    name, _ = DATASETS["imagenet"].archives["val"]
     images = {f"ILSVRC2012_val_{n + 1:08}.JPEG": jpeg(60 + n) for n in range(6)}
     cases = {
         r"has a file '\.\./\.\./elsewhere', which is not flat": {"../../elsewhere": b"x"},
@@ -323,9 +325,10 @@ def test_an_archive_of_imagenet_that_leads_elsewhere_writes_nothing(
     for message, members in cases.items():
         write_tar(archives / name, members)
         md5 = hashlib.md5((archives / name).read_bytes()).hexdigest()
-        monkeypatch.setitem(IMAGENET_ARCHIVES, "val", (name, md5))
+        official = {**DATASETS["imagenet"].archives, "val": (name, md5)}
+        change_dataset(monkeypatch, "imagenet", archives=official)
         with pytest.raises(RunError, match=message):
-            prepare_imagenet(archives, tmp_path / "root")
+            prepare_imagenet(DATASETS["imagenet"], tmp_path / "root", archives)
         assert [path.name for path in target.iterdir()] == ["train"]
     assert not list(tmp_path.rglob("elsewhere"))
 
@@ -334,14 +337,14 @@ def test_prepare_imagenet_from_what_is_not_official(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with pytest.raises(RunError, match=r"has no ILSVRC2012_img_train\.tar, ILSVRC2012_img_val"):
-        prepare_imagenet(tmp_path, tmp_path / "root")
+        prepare_imagenet(DATASETS["imagenet"], tmp_path / "root", tmp_path)
     archives = tmp_path / "archives"
     official_archives(archives, monkeypatch)
     with (archives / "ILSVRC2012_img_val.tar").open("ab") as stream:
         stream.write(b"more")
     with pytest.raises(RunError, match=r"ILSVRC2012_img_val\.tar has not the official MD5"):
-        prepare_imagenet(archives, tmp_path / "root")
+        prepare_imagenet(DATASETS["imagenet"], tmp_path / "root", archives)
     assert list((tmp_path / "root/imagenet").iterdir()) == []
     (tmp_path / "root/imagenet/being-unpacked").mkdir()
     with pytest.raises(RunError, match="being-unpacked is there"):
-        prepare_imagenet(archives, tmp_path / "root")
+        prepare_imagenet(DATASETS["imagenet"], tmp_path / "root", archives)

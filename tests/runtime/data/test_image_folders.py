@@ -148,12 +148,12 @@ def test_the_remedy_for_unnumbered_folders_works():
 
 def test_official_names_of_numbered_classes():
     numerals = ["eight", "five", "four", "nine", "one", "seven", "six", "three", "two", "zero"]
-    from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
+    from wavetwin.ir.datasets import DATASETS
 
-    found = number_classes(Path("C"), numerals, None, 10, OFFICIAL_NAMES["mnist"])
+    found = number_classes(Path("C"), numerals, None, 10, DATASETS["mnist"].class_names)
     assert (found["zero"], found["eight"]) == (0, 8)
-    animals = [name.upper() for name in OFFICIAL_NAMES["cifar10"]]
-    assert number_classes(Path("C"), animals, None, 10, OFFICIAL_NAMES["cifar10"])["DOG"] == 5
+    animals = [name.upper() for name in DATASETS["cifar10"].class_names or ()]
+    assert number_classes(Path("C"), animals, None, 10, DATASETS["cifar10"].class_names)["DOG"] == 5
 
 
 def test_a_subset_reads_its_classes_of_all_of_imagenet():

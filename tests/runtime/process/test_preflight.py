@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.built import build, write_images, write_spec
 from wavetwin.diagnostics import CompileError
-from wavetwin.runtime.data import READERS
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import parse_arguments
 from wavetwin.runtime.training import preflight
@@ -113,7 +113,7 @@ def test_data(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert run_preflight(built.folder, arguments) == 0
 
 
-@pytest.mark.parametrize("name", sorted(READERS.keys() - {"digits", "folder"}))
+@pytest.mark.parametrize("name", sorted(DATASETS.keys() - {"digits", "folder"}))
 def test_where_each_data_set_lies(built: Built, name: str) -> None:
     plan = json.loads((built.folder / "plan.json").read_bytes())
     plan["data"]["dataset"] = name

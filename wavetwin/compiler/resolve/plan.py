@@ -7,14 +7,9 @@ from typing import Any
 
 from wavetwin.compiler.resolve.spec import ResolvedSpec
 from wavetwin.compiler.schema import DataSpec, ExperimentSpec
-from wavetwin.ir.datasets import (
-    DATASETS,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    VALIDATION_BESIDE,
-    DatasetMetadata,
-    luminance_statistics,
-)
+from wavetwin.ir.dataset import Dataset, luminance_statistics
+from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.datasets.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from wavetwin.ir.evaluations import EVALUATIONS
 from wavetwin.ir.plan import (
     DataPlan,
@@ -61,7 +56,7 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
     assert data.validation is not None
     mean, std = _statistics(data.normalise, metadata)
     training_images = metadata.training_images
-    if training_images is not None and data.dataset not in VALIDATION_BESIDE:
+    if training_images is not None and metadata.train_per_class is None:
         training_images -= data.validation * (data.num_classes if metadata.per_class else 1)
     return DataPlan(
         **document,
@@ -74,7 +69,7 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
 
 
 def _statistics(
-    normalise: str, metadata: DatasetMetadata
+    normalise: str, metadata: Dataset
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
     if normalise == "none":
         return (0.0,) * metadata.channels, (1.0,) * metadata.channels

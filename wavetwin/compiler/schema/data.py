@@ -9,25 +9,14 @@ from pydantic import Field
 from wavetwin.compiler.schema.declared import choice_of
 from wavetwin.compiler.schema.model import SpecModel
 from wavetwin.ir.augmentations import AUGMENTATIONS
+from wavetwin.ir.datasets import DATASETS
 
 if TYPE_CHECKING:
     AugmentationName = str
+    DatasetName = str
 else:
     AugmentationName = choice_of(AUGMENTATIONS)
-
-DatasetName = Literal[
-    "imagenet",
-    "imagenet100",
-    "imagenet20",
-    "imagenet_t100",
-    "cifar10",
-    "cifar100",
-    "tiny_imagenet",
-    "mnist",
-    "fashion_mnist",
-    "digits",
-    "folder",
-]
+    DatasetName = choice_of(DATASETS)
 
 
 class DataSpec(SpecModel):

@@ -10,7 +10,8 @@ from wavetwin.explain.report.figures import in_form
 from wavetwin.explain.report.page import Section
 from wavetwin.explain.report.published_rows import published_rows
 from wavetwin.explain.report.runs import Run
-from wavetwin.ir.datasets import DATASETS, IMAGENET_MEAN, IMAGENET_STD
+from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.datasets.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from wavetwin.ir.optimizers import Sgd
 from wavetwin.ir.plan import DataPlan
 from wavetwin.ir.schedules import Step
@@ -27,7 +28,6 @@ __all__ = ["Match", "match_published", "published_remarks", "published_sections"
 
 _GAMMA = 0.1
 """Common to all published trainings, so their figures do not repeat it; so is the rest."""
-_IMAGE_SIZES = {"imagenet": 224, "cifar10": 32}
 _NOT_COMPARED = frozenset(
     {"record_gradients", "memory_format", "seed", "threads", "checkpoint_every"}
 )
@@ -96,7 +96,7 @@ def _differences(run: Run, model: PublishedModel) -> list[str]:
     plan, data = run.plan, run.plan.data
     triples = [
         ("data set", data.dataset, model.dataset),
-        ("image size", data.image_size, _IMAGE_SIZES[model.dataset]),
+        ("image size", data.image_size, DATASETS[model.dataset].image_size),
         ("augmentation", data.augmentation, DATASETS[model.dataset].augmentation),
         ("mean and std of normalisation", _statistics(data), (IMAGENET_MEAN, IMAGENET_STD)),
         *_training_triples(plan, _published_training(model)),

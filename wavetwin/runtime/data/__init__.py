@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wavetwin.runtime.data.experiment import ExperimentData, load_data
-    from wavetwin.runtime.data.readers import READERS
     from wavetwin.runtime.data.root import find_data_root
     from wavetwin.runtime.data.sources import (
         Batch,
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "READERS",
     "Batch",
     "ExperimentData",
     "FileImages",
@@ -35,7 +33,6 @@ __all__ = [
 ]
 
 _MODULES = {
-    "READERS": "readers",
     "ExperimentData": "experiment",
     "find_data_root": "root",
     "load_data": "experiment",

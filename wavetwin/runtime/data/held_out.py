@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from wavetwin.diagnostics.listing import list_some
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.detected import FileList, Found
-from wavetwin.runtime.data.official import TEST_IMAGES, Official
+from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["SplitPositions", "set_aside"]
@@ -104,7 +105,7 @@ def _check(found: Found, data: DataPlan, num_train: int | None, official: Offici
             f"{planned}",
             "the files are not the official data set: fetch them again",
         )
-    expected, num_test = TEST_IMAGES.get(data.dataset), len(found.test.labels)
+    expected, num_test = DATASETS[data.dataset].test_images, len(found.test.labels)
     if expected is not None and num_test != expected:
         official.differs(
             f"'{data.dataset}' has {num_test} test images, the official one has {expected}",

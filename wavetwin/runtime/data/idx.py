@@ -1,4 +1,4 @@
-"""Read `mnist` and `fashion_mnist`: idx files in torchvision's layout, packed or not."""
+"""Read MNIST and its like: idx files in torchvision's layout, packed or not."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
+from wavetwin.ir.datasets import find_dataset
+from wavetwin.ir.datasets.mnist import Idx
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.detected import Found, FoundArrays
-from wavetwin.runtime.data.official import MNIST_RAW, PACKED_IDX, Official
+from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.foreign_files import recognise, recognise_other
 
-__all__ = ["IDX_FOLDERS", "IDX_NAMES", "find_idx", "read_idx_images"]
+__all__ = ["find_file", "read_idx_images"]
 
 UNSIGNED_BYTES = 8
 """The idx type code of all four files."""
-IDX_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
-"""Folder below the data root that has `raw`, by data set."""
-IDX_NAMES = tuple(MNIST_RAW)
 
 
-def find_idx(raw: Path, name: str) -> Path | None:
-    """Return the file, unpacked or packed; None where there is neither."""
-    return next((path for path in (raw / name, raw / f"{name}.gz") if path.is_file()), None)
+def find_file(folder: Path, name: str, packing: str) -> Path | None:
+    """Return the file, unpacked or packed; None where there is neither.
+
+    Args:
+        folder: where it lies.
+        name: unpacked.
+        packing: what its name ends in as well where it is packed; empty where it never is.
+    """
+    return next(filter(Path.is_file, (folder / name, folder / f"{name}{packing}")), None)
 
 
 def read_idx_images(data: DataPlan, root: Path | None, official: Official) -> Found:
@@ -36,17 +41,24 @@ def read_idx_images(data: DataPlan, root: Path | None, official: Official) -> Fo
     Raises:
         RunError: a file is missing, damaged or not the official one.
     """
-    raw = need_root(data.dataset, root) / IDX_FOLDERS[data.dataset] / "raw"
-    return Found(_read_pair(data, raw, "train", official), _read_pair(data, raw, "t10k", official))
+    dataset = find_dataset(data.dataset, Idx)
+    raw = need_root(data.dataset, root) / dataset.locations[0]
+    train_images, train_labels, test_images, test_labels = dataset.files
+    return Found(
+        _read_pair(dataset, raw, train_images, train_labels, official),
+        _read_pair(dataset, raw, test_images, test_labels, official),
+    )
 
 
-def _read_pair(data: DataPlan, raw: Path, prefix: str, official: Official) -> FoundArrays:
-    images = _read_idx(raw, f"{prefix}-images-idx3-ubyte", 3, data, official)
-    labels = _read_idx(raw, f"{prefix}-labels-idx1-ubyte", 1, data, official)
+def _read_pair(
+    dataset: Idx, raw: Path, images_name: str, labels_name: str, official: Official
+) -> FoundArrays:
+    images = _read_idx(raw, images_name, 3, dataset, official)
+    labels = _read_idx(raw, labels_name, 1, dataset, official)
     if len(images) != len(labels):
         raise RunError(
             "data-set-damaged",
-            f"has {len(images)} images and {len(labels)} labels of {prefix}",
+            f"has {len(images)} images in {images_name} and {len(labels)} labels in {labels_name}",
             "one of the files is damaged: fetch them again",
             subject=raw,
         )
@@ -54,20 +66,19 @@ def _read_pair(data: DataPlan, raw: Path, prefix: str, official: Official) -> Fo
 
 
 def _read_idx(
-    raw: Path, name: str, dimensions: int, data: DataPlan, official: Official
+    raw: Path, name: str, dimensions: int, dataset: Idx, official: Official
 ) -> np.ndarray:
-    file = find_idx(raw, name)
+    file = find_file(raw, name, dataset.packing)
     if file is None:
-        folder = IDX_FOLDERS[data.dataset]
         raise RunError(
             "data-set-missing",
-            f"'{data.dataset}' is not there: no {name} or {name}.gz in {raw}",
-            f"put the four idx files there (torchvision.datasets.{folder}(root, download=True) "
+            f"'{dataset.name}' is not there: no {name} or {name}{dataset.packing} in {raw}",
+            f"put the four idx files there (torchvision.datasets.{dataset.folder}(root, download=True) "
             f"makes this layout), or {ROOT_REMEDY}",
         )
     try:
         stored = file.read_bytes()
-        content = gzip.decompress(stored) if file.suffix == ".gz" else stored
+        content = gzip.decompress(stored) if file.suffix == dataset.packing else stored
     except (OSError, EOFError, zlib.error) as error:
         found = recognise_other(file, "gzip")
         reason = error if found is None else f"it is {found.description}"
@@ -91,9 +102,6 @@ def _read_idx(
             (None if found is None else found.remedy) or "fetch it again",
             subject=file,
         )
-    if official.checks_sums:
-        if file.suffix == ".gz":
-            official.check_sum(str(file), stored, PACKED_IDX[data.dataset][file.name])
-        elif data.dataset == "mnist":
-            official.check_sum(str(file), stored, MNIST_RAW[name])
+    if official.checks_sums and file.name in dataset.checksums:
+        official.check_sum(str(file), stored, dataset.checksums[file.name])
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(sizes)

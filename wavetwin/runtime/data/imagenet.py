@@ -1,4 +1,4 @@
-"""Read `imagenet` and its subsets.
+"""Read ImageNet and its subsets.
 
 Class folders train; the official validation images, in class folders or flat, are the test set.
 """
@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 
 from wavetwin.diagnostics.listing import list_some
+from wavetwin.ir.datasets import find_dataset
+from wavetwin.ir.datasets.imagenet import ImageNet
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.class_order import check_same_classes
 from wavetwin.runtime.data.detected import FileList, Found
@@ -24,13 +26,7 @@ from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["IMAGENET_FOLDERS", "find_imagenet", "read_devkit", "read_imagenet"]
-
-IMAGENET_FOLDERS = ("imagenet", "ILSVRC2012", ".")
-"""Where `train` is looked for, below the data root."""
-SUBSETS = ("imagenet100", "imagenet20")
-T100_IMAGES = 100
-"""Training images of a class in `imagenet_t100`, after those that validate."""
+__all__ = ["read_devkit", "read_imagenet"]
 
 DEVKIT = "ILSVRC2012_devkit_t12"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -38,13 +34,13 @@ WNID_LIST = "imagenet_2012_validation_synset_labels.txt"
 KAGGLE_LIST = "LOC_val_solution.csv"
 
 
-def find_imagenet(root: Path) -> Path | None:
+def _find_imagenet(dataset: ImageNet, root: Path) -> Path | None:
     """Return the folder that has `train`, else the one that has `val`; None where there is none."""
     return next(
         (
             root / name
             for part in ("train", "val")
-            for name in IMAGENET_FOLDERS
+            for name in dataset.folders
             if is_folder(root / name / part)
         ),
         None,
@@ -57,11 +53,12 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
     Raises:
         RunError: a folder, class or list is missing, or a list cannot be understood.
     """
+    dataset = find_dataset(data.dataset, ImageNet)
     location = need_root(data.dataset, root)
-    folder = find_imagenet(location)
+    folder = _find_imagenet(dataset, location)
     if folder is None or not is_folder(folder / "val"):
         missing = "train" if folder is None else "val"
-        looked = ", ".join(str(location / name / missing) for name in IMAGENET_FOLDERS)
+        looked = ", ".join(str(location / name / missing) for name in dataset.folders)
         raise RunError(
             "data-set-missing",
             f"'{data.dataset}' is not there: none of {looked}",
@@ -77,32 +74,39 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
             "move the images into class folders, or unpack the training archive",
             subject=folder / "val",
         )
-    chosen = _choose_classes(data, location, folder, every, official)
+    chosen = _choose_classes(dataset, data, location, folder, every, official)
     if not has_train:
         return no_training_images(folder / "train", _list_test(folder, chosen))
-    _compare_sets(data, folder, every, chosen)
+    _compare_sets(dataset, data, folder, every, chosen)
     train = list_classes(folder / "train", chosen)
-    is_short = data.dataset == "imagenet_t100"
-    return Found(train, _list_test(folder, chosen), None, T100_IMAGES if is_short else None)
+    return Found(train, _list_test(folder, chosen), None, dataset.train_per_class)
 
 
-def _compare_sets(data: DataPlan, folder: Path, every: list[str], chosen: list[str]) -> None:
+def _compare_sets(
+    dataset: ImageNet, data: DataPlan, folder: Path, every: list[str], chosen: list[str]
+) -> None:
     """Compare the class folders of training and test images; a subset needs its own ones alone."""
     tested = subfolders(folder / "val")
     if tested and set(chosen) - set(tested):
-        planned = data.num_classes if data.dataset not in SUBSETS else max(len(every), len(tested))
+        most = max(len(every), len(tested))
+        planned = most if dataset.chooses_classes else data.num_classes
         check_same_classes(folder / "train", every, folder / "val", tested, planned)
 
 
 def _choose_classes(
-    data: DataPlan, root: Path, folder: Path, every: list[str], official: Official
+    dataset: ImageNet,
+    data: DataPlan,
+    root: Path,
+    folder: Path,
+    every: list[str],
+    official: Official,
 ) -> list[str]:
     """Return the classes of the data set, sorted.
 
     No list of the subsets' classes is published: they are the first ones, or those of a file of the
     user's.
     """
-    if data.dataset in SUBSETS:
+    if dataset.chooses_classes:
         locations = dict.fromkeys((root / f"{data.dataset}.txt", folder / f"{data.dataset}.txt"))
         file = next((location for location in locations if location.is_file()), None)
         if file is None:

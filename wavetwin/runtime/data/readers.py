@@ -1,39 +1,37 @@
-"""List the readers of all data sets."""
+"""Call the reader that a data set names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
+from wavetwin.ir.dataset import Dataset
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.plan import DataPlan
-from wavetwin.runtime.data.cifar import read_cifar
 from wavetwin.runtime.data.detected import Found
-from wavetwin.runtime.data.digits import read_digits
-from wavetwin.runtime.data.folder import read_folder
-from wavetwin.runtime.data.idx import read_idx_images
-from wavetwin.runtime.data.imagenet import read_imagenet
 from wavetwin.runtime.data.official import Official
-from wavetwin.runtime.data.tiny_imagenet import read_tiny_imagenet
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["READERS", "find_images"]
+__all__ = ["find_images", "known_dataset"]
 
 Reader = Callable[[DataPlan, Path | None, Official], Found]
 
-READERS: dict[str, Reader] = {
-    "cifar10": read_cifar,
-    "cifar100": read_cifar,
-    "digits": read_digits,
-    "fashion_mnist": read_idx_images,
-    "folder": read_folder,
-    "imagenet": read_imagenet,
-    "imagenet100": read_imagenet,
-    "imagenet20": read_imagenet,
-    "imagenet_t100": read_imagenet,
-    "mnist": read_idx_images,
-    "tiny_imagenet": read_tiny_imagenet,
-}
-"""By data set name."""
+
+def known_dataset(data: DataPlan) -> Dataset:
+    """Return what is known of a plan's data set.
+
+    Raises:
+        RunError: there is no such data set: the plan is of another wavetwin.
+    """
+    dataset = DATASETS.get(data.dataset)
+    if dataset is None:
+        raise RunError(
+            "unknown-name",
+            f"no reader for the data set '{data.dataset}'; readable: {', '.join(sorted(DATASETS))}",
+            "lay its images out as train/<class>/* and val/<class>/* and use `dataset: folder`",
+        )
+    return dataset
 
 
 def find_images(data: DataPlan, root: Path | None, official: Official) -> Found:
@@ -42,11 +40,5 @@ def find_images(data: DataPlan, root: Path | None, official: Official) -> Found:
     Raises:
         RunError: there is no such data set, or it is not there, not whole or not official.
     """
-    reader = READERS.get(data.dataset)
-    if reader is None:
-        raise RunError(
-            "unknown-name",
-            f"no reader for the data set '{data.dataset}'; readable: {', '.join(sorted(READERS))}",
-            "lay its images out as train/<class>/* and val/<class>/* and use `dataset: folder`",
-        )
-    return reader(data, root, official)
+    read: Reader = resolve_name(known_dataset(data).reader)
+    return read(data, root, official)

@@ -1,4 +1,4 @@
-"""Read `tiny_imagenet`: the official layout of tiny-imagenet-200.
+"""Read Tiny ImageNet: the official layout of tiny-imagenet-200.
 
 The official test images have no classes: the official validation images are the test set.
 """
@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 
 from wavetwin.diagnostics.listing import list_some
+from wavetwin.ir.datasets import find_dataset
+from wavetwin.ir.datasets.tiny_imagenet import TinyImageNet
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.detected import FileList, Found
 from wavetwin.runtime.data.image_walk import is_folder, subfolders
@@ -23,10 +25,9 @@ from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["TINY_FOLDER", "read_tiny_imagenet"]
+__all__ = ["read_tiny_imagenet"]
 
-TINY_FOLDER = "tiny-imagenet-200"
-_UNPACK = f"unpack {TINY_FOLDER}.zip again"
+_UNPACK = "unpack tiny-imagenet-200.zip again"
 
 
 def read_tiny_imagenet(data: DataPlan, root: Path | None, official: Official) -> Found:
@@ -35,13 +36,14 @@ def read_tiny_imagenet(data: DataPlan, root: Path | None, official: Official) ->
     Raises:
         RunError: a folder, class, list or image is missing, or a list cannot be understood.
     """
-    folder = need_root(data.dataset, root) / TINY_FOLDER
+    dataset = find_dataset(data.dataset, TinyImageNet)
+    folder = need_root(data.dataset, root) / dataset.folder
     has_train = is_folder(folder / "train")
     if not has_train and not is_folder(folder / "val"):
         raise RunError(
             "data-set-missing",
-            f"'tiny_imagenet' is not there: no {folder / 'train'}",
-            f"unpack {TINY_FOLDER}.zip in the data root, or {ROOT_REMEDY}",
+            f"'{dataset.name}' is not there: no {folder / 'train'}",
+            f"unpack {dataset.folder}.zip in the data root, or {ROOT_REMEDY}",
         )
     class_names = sorted(set(read_lines(folder / "wnids.txt", _UNPACK)))
     if len(class_names) != data.num_classes:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.evaluations import Evaluation, FilesEvaluation
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data import ExperimentData
-from wavetwin.runtime.data.class_names import OFFICIAL_NAMES
 from wavetwin.runtime.data.class_order import number_classes
 from wavetwin.runtime.data.detected import FileList
 from wavetwin.runtime.data.image_walk import is_folder, subfolders
@@ -156,7 +156,8 @@ def class_numbers(
     Raises:
         RunError: they are not the model's, or nothing says which is which.
     """
-    return number_classes(folder, names, known, data.num_classes, OFFICIAL_NAMES.get(data.dataset))
+    official = DATASETS[data.dataset].class_names
+    return number_classes(folder, names, known, data.num_classes, official)
 
 
 def _entry_folder(entry: FilesEvaluation, data_root: Path | None) -> Path:

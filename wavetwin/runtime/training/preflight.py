@@ -21,6 +21,7 @@ from typing import Any, Literal
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import say
 from wavetwin.files.json_text import parse_json
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.provenance.edits import find_edit
@@ -110,8 +111,9 @@ def _check_build(provenance: RunProvenance, arguments: ScriptArguments) -> Findi
 
 def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[Finding]:
     needed = [*RECORDED_PACKAGES, "pillow"]
-    if plan.data.dataset == "digits":
-        needed.append("sklearn")
+    dataset = DATASETS.get(plan.data.dataset)
+    if dataset is not None and dataset.package is not None:
+        needed.append(dataset.package.module)
     missing = [
         name for name in needed if importlib.util.find_spec(_MODULES.get(name, name)) is None
     ]
@@ -134,13 +136,14 @@ def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[F
 
 
 def _check_data(plan: TrainingPlan, arguments: ScriptArguments) -> Iterator[Finding]:
-    name = plan.data.dataset
-    if name == "digits":
-        yield Finding("ok", "data", "digits come with scikit-learn")
-        return
+    from wavetwin.runtime.data.readers import known_dataset
     from wavetwin.runtime.data.root import ROOT_REMEDY, find_data_root
 
     try:
+        dataset = known_dataset(plan.data)
+        if dataset.package is not None:
+            yield Finding("ok", "data", f"{dataset.name} come with {dataset.package.name}")
+            return
         root = find_data_root(arguments.data_root)
     except RunError as error:
         yield Finding("fail", "data", error.headline)
@@ -148,31 +151,18 @@ def _check_data(plan: TrainingPlan, arguments: ScriptArguments) -> Iterator[Find
     if root is None:
         yield Finding("fail", "data", f"no data root is known: {ROOT_REMEDY}")
         return
-    locations = _data_locations(name)
-    found = next((root / location for location in locations if (root / location).exists()), None)
+    # The readers look closer when a run starts.
+    locations = dataset.locations
+    found = next((root / each for each in locations if (root / each).exists()), None)
     if found is None:
         text = (
             f"{root} has no {' and no '.join(locations)}; `wavetwin data check` says how to get it"
         )
         yield Finding("fail", "data", text)
     else:
-        yield Finding("ok", "data", f"{name} in {found}; its files are checked when the run starts")
-
-
-def _data_locations(name: str) -> tuple[str, ...]:
-    """Return what lies in a data root, one of them; the readers look closer when a run starts."""
-    from wavetwin.runtime.data.cifar import CIFAR_FILES
-    from wavetwin.runtime.data.idx import IDX_FOLDERS
-    from wavetwin.runtime.data.imagenet import IMAGENET_FOLDERS
-    from wavetwin.runtime.data.tiny_imagenet import TINY_FOLDER
-
-    if name in IDX_FOLDERS:
-        return (f"{IDX_FOLDERS[name]}/raw",)
-    if name in CIFAR_FILES:
-        return (CIFAR_FILES[name].folder, CIFAR_FILES[name].archive)
-    if name == "tiny_imagenet":
-        return (TINY_FOLDER,)
-    return ("train",) if name == "folder" else tuple(f"{top}/train" for top in IMAGENET_FOLDERS)
+        yield Finding(
+            "ok", "data", f"{dataset.name} in {found}; its files are checked when the run starts"
+        )
 
 
 def _check_initial_weights(folder: Path, plan: TrainingPlan) -> Iterator[Finding]:

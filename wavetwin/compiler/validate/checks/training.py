@@ -11,7 +11,7 @@ from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.schema.declared import KindModel, given, kind_of
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.ir.datasets import DATASETS, VALIDATION_BESIDE
+from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.evaluations import SHIFT_METRICS, Shifts
 from wavetwin.ir.optimizers import OPTIMIZERS, Sgd
 from wavetwin.ir.schedules import SCHEDULES, Milestones, Schedule
@@ -72,7 +72,7 @@ def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
     dataset = DATASETS[spec.data.dataset]
     if spec.data.validation is None or dataset.training_images is None:
         return
-    if spec.data.dataset in VALIDATION_BESIDE:
+    if dataset.train_per_class is not None:
         return
     classes = (dataset.num_classes or 1) if dataset.per_class else 1
     if spec.data.validation * classes >= dataset.training_images:

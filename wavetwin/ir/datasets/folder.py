@@ -1,0 +1,40 @@
+"""Images of the user's own, in class folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from wavetwin.ir.dataset import Dataset
+
+__all__ = ["DATASETS"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder(Dataset):
+    """Class folders in `train`, and in `test`, `val` or both."""
+
+    reader: ClassVar[str] = "wavetwin.runtime.data.folder:read_folder"
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Return the folder of training images."""
+        return ("train",)
+
+
+DATASETS = (
+    Folder(
+        name="folder",
+        num_classes=None,
+        channels=3,
+        image_size=224,
+        training_images=None,
+        test_images=None,
+        validation=0,
+        per_class=True,
+        augmentation="crop_flip",
+        mean=None,
+        std=None,
+        how_to_get="lay your images out as train/<class>/* and test/<class>/* or val/<class>/*",
+    ),
+)
