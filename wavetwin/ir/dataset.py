@@ -1,4 +1,4 @@
-"""Dataset: what a data set that the language knows by name is.
+"""Say what a data set that the language knows by name is.
 
 Data sets of one layout are one module of `wavetwin.ir.datasets`: a class derived from `Dataset`, which
 names their reader, and a row for each of them. Everybody else asks the fields.

@@ -1,4 +1,4 @@
-"""The data sets that the language knows by name: a module a layout, found by being here.
+"""Find the data sets that the language knows by name: a module a layout, known by being here.
 
 A module of this package has `DATASETS`, a tuple of rows (docs/adding.md).
 """
