@@ -206,10 +206,10 @@ class Kinds(dict[str, type[K]], Generic[K]):
             FormError: it is of no known kind, or not as its kind is.
         """
         check_form(document, dict[str, Any], at)
-        kind = self.get(document.get(self.tag, ""))
+        value = document.get(self.tag)
+        kind = self.get(value) if isinstance(value, str) else None
         if kind is None:
             member = f"{at}.{self.tag}" if at else self.tag
-            value = document.get(self.tag)
             raise FormError(f"{member}: one of {', '.join(self)} is needed, this is {value!r}")
         values = {key: each for key, each in document.items() if key != self.tag}
         return read_section(kind, values, fills=fills, at=at)
