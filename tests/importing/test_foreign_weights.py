@@ -24,7 +24,8 @@ from wavetwin.importing.reference_names import reference_to_graph_names
 from wavetwin.importing.weights import WeightsError, convert_state_dict
 from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.errors import RunError
-from wavetwin.runtime.training.checkpoint import load_free_channels, read_foreign
+from wavetwin.runtime.training.checkpoint import read_foreign
+from wavetwin.runtime.training.free_channels import load_free_channels
 
 SPEC = spec_of("cnn")
 Weights = dict[str, Tensor]

@@ -31,10 +31,10 @@ from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.torchvision_compat import import_torchvision
 from wavetwin.runtime.training.checkpoint import (
-    load_free_channels,
     load_weights,
     read_foreign,
 )
+from wavetwin.runtime.training.free_channels import load_free_channels
 
 SHAPES: dict[str, dict[str, dict[str, list[int]]]] = json.loads(
     (GOLDEN / "state_shapes.json").read_text(encoding="utf-8")

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         run_script,
     )
     from wavetwin.runtime.process.torchvision_compat import import_torchvision
-    from wavetwin.runtime.training.checkpoint import load_free_channels
+    from wavetwin.runtime.training.free_channels import load_free_channels
     from wavetwin.runtime.training.losses import l1_linf_penalty, regularisation
     from wavetwin.runtime.training.plan_file import plan_of_run, read_graph, read_plan
     from wavetwin.runtime.training.records import read_gradients
@@ -121,7 +121,7 @@ _MODULES = {
     "initialise": "wavetwin.runtime.network.build",
     "l1_linf_penalty": "wavetwin.runtime.training.losses",
     "load_build_model": "wavetwin.runtime.process.scripts",
-    "load_free_channels": "wavetwin.runtime.training.checkpoint",
+    "load_free_channels": "wavetwin.runtime.training.free_channels",
     "load_images": "wavetwin.runtime.training.start",
     "place": "wavetwin.runtime.training.training_batches",
     "plan_of_run": "wavetwin.runtime.training.plan_file",

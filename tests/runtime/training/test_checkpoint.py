@@ -15,12 +15,12 @@ from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training import checkpoint
 from wavetwin.runtime.training.checkpoint import (
     find_last,
-    load_free_channels,
     load_state,
     load_weights,
     save_snapshot,
     save_state,
 )
+from wavetwin.runtime.training.free_channels import load_free_channels
 
 
 def model(width: int = 3) -> nn.Module:

@@ -20,7 +20,7 @@ from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.scripts import ScriptArguments, parse_arguments, project_of
-from wavetwin.runtime.training import run_folder
+from wavetwin.runtime.training import run_lock
 from wavetwin.runtime.training.records import JsonLines, read_lines
 from wavetwin.runtime.training.run_folder import RunFolder, find_run
 
@@ -91,7 +91,7 @@ def test_the_same_torch_under_another_local_version_warns_of_nothing(
 
 
 def test_two_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(run_folder, "LOCK_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(run_lock, "LOCK_WAIT_SECONDS", 0.3)
     run = open_run(tmp_path)
     with pytest.raises(RunError, match=r"another process trains in .*a1b2c3d4-s7 \(process \d+"):
         open_run(tmp_path)

@@ -1,16 +1,13 @@
 """Open run folders: where a run lies, what it is of, who works on it, and its sessions.
 
 `runs/<name>/<first 8 of the training digest>-s<seed>/` has no time in its name, so that a requeued
-job finds it again. `manifest.json` says what runs, on what, since when; one entry of `sessions` for
+job finds it again. `manifest.json` says what runs, on what, since when; one entry of `lives` for
 each time that the script was started.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import platform
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +36,7 @@ from wavetwin.runtime.process.scripts import ScriptArguments, runs_folder
 from wavetwin.runtime.training.checkpoint import describe_last, find_last
 from wavetwin.runtime.training.plan_file import edited_numbers, read_plan
 from wavetwin.runtime.training.run_documents import DAMAGED, RunManifest
+from wavetwin.runtime.training.run_lock import lock_run
 from wavetwin.runtime.training.run_names import find_runs, run_number, run_stem
 
 __all__ = ["RunFolder", "find_run", "find_runs", "run_stem"]
@@ -55,9 +53,6 @@ _DOCUMENTS = {
 }
 """Copied from the built folder, so that a run can be read without it."""
 _STEP_WIDTH = 20
-
-LOCK_WAIT_SECONDS = 10.0
-"""A process that was asked to stop may still be saving its state."""
 
 
 class RunFolder:
@@ -252,7 +247,7 @@ def _open(
         path = existing[-1] if existing else parent / stem
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = _lock(path)
+        lock = lock_run(path)
         try:
             manifest = _existing_manifest(path, plan) or _new_manifest(
                 path.name, plan, graph, provenance, arguments.limit_batches
@@ -328,29 +323,6 @@ def find_run(script_folder: Path, plan: TrainingPlan, arguments: ScriptArguments
         raise RunError("no-weights", f"no trained weights in {path}", "run train.py first")
     _existing_manifest(path, plan)
     return path
-
-
-def _lock(path: Path) -> int:
-    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    give_up = time.monotonic() + LOCK_WAIT_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError as error:
-            if time.monotonic() < give_up:
-                time.sleep(0.2)
-                continue
-            holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
-            os.close(lock)
-            raise RunError(
-                "in-use",
-                f"another process trains in {path}{f' ({holder})' if holder else ''}",
-                "wait for it, or start another run with --new",
-            ) from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
-    return lock
 
 
 def _existing_manifest(path: Path, plan: TrainingPlan) -> dict[str, Any] | None:
