@@ -58,6 +58,9 @@ def standalone_files(files: Mapping[str, bytes], package: Package) -> dict[str, 
             continue  # it is replaced by what the copy says of itself
         waiting.append(name.rpartition(".")[0])
         path = modules[name]
+        if ("pkgutil", "iter_modules") in _imports(package.files[path], package.sha256[path]):
+            # It loads whatever modules it has.
+            waiting += [each for each in modules if each.rpartition(".")[0] == name]
         for imported in _imports(package.files[path], package.sha256[path]):
             waiting += _resolve(*imported, modules, package)
     copied = {modules[name]: package.files[modules[name]].read_bytes() for name in needed}

@@ -27,7 +27,7 @@ def is_eager() -> bool:
     )
 
 
-def plain_shape(x: Tensor) -> tuple[int, ...]:
+def plain_shape(x: Tensor) -> tuple[Any, ...]:
     """Return the sizes as integers, also inside of `torch.jit.trace`, which holds for these then.
 
     There `x.shape` has tensors, so that a trace may follow them; what is made for a size cannot.

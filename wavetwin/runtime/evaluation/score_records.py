@@ -110,6 +110,9 @@ def _check_record(record: Record, at: str) -> None:
     entry = EVALUATIONS.read(record["entry"], fills=True, at=f"{at}.entry")
     scores, inside = record["scores"], f"{at}.scores"
     check_form(scores, entry.scores_form, inside)
+    for row in entry.headline:
+        if row.name in scores:
+            check_form(scores[row.name], float, f"{inside}.{row.name}")
     if isinstance(entry, Shifts):
         for name in ("direction", "max_shift"):
             if record["entry"].get(name) is None:
