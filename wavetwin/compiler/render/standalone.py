@@ -58,14 +58,19 @@ def standalone_files(files: Mapping[str, bytes], package: Package) -> dict[str, 
             continue  # it is replaced by what the copy says of itself
         waiting.append(name.rpartition(".")[0])
         path = modules[name]
-        if ("pkgutil", "iter_modules") in _imports(package.files[path], package.sha256[path]):
-            # It loads whatever modules it has.
-            waiting += [each for each in modules if each.rpartition(".")[0] == name]
-        for imported in _imports(package.files[path], package.sha256[path]):
-            waiting += _resolve(*imported, modules, package)
+        waiting += _loaded_by(name, path, modules, package)
     copied = {modules[name]: package.files[modules[name]].read_bytes() for name in needed}
     copied[modules[_PACKAGE]] = _INIT.format(version=package.version).encode()
     return {path: copied[path] for path in sorted(copied)}
+
+
+def _loaded_by(name: str, path: str, modules: Mapping[str, str], package: Package) -> Iterator[str]:
+    """Yield the modules of the package that a module loads."""
+    for imported in _imports(package.files[path], package.sha256[path]):
+        if imported == ("pkgutil", "iter_modules"):
+            # It loads whatever modules it has.
+            yield from (each for each in modules if each.rpartition(".")[0] == name)
+        yield from _resolve(*imported, modules, package)
 
 
 def _module_name(path: str) -> str:

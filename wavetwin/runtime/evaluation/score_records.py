@@ -110,25 +110,29 @@ def _check_record(record: Record, at: str) -> None:
     entry = EVALUATIONS.read(record["entry"], fills=True, at=f"{at}.entry")
     scores, inside = record["scores"], f"{at}.scores"
     check_form(scores, entry.scores_form, inside)
-    for row in entry.headline:
-        if row.name in scores:
-            check_form(scores[row.name], float, f"{inside}.{row.name}")
+    for name in [row.name for row in entry.headline if row.name in scores]:
+        check_form(scores[name], float, f"{inside}.{name}")
     if isinstance(entry, Shifts):
-        for name in ("direction", "max_shift"):
-            if record["entry"].get(name) is None:
-                raise FormError(f"{at}.entry.{name} is missing")
-        if entry.pixel_divide < 1:
-            raise FormError(f"{at}.entry.pixel_divide: 1 or more is needed")
-        if entry.measure.compares_steps:
-            _check_steps(scores[entry.metric], f"{inside}.{entry.metric}")
-        else:
-            _check_grid(scores[entry.metric], f"{inside}.{entry.metric}")
+        _check_shifts(entry, record, at)
     if isinstance(entry, Corruptions):
         for name, errors in scores.get("top1_error", {}).items():
             _check_steps(errors, f"{inside}.top1_error.{name}")
     for name, ends in (record.get("intervals") or {}).items():
         if name in scores:
             _check_ends(scores[name], ends, f"{at}.intervals.{name}")
+
+
+def _check_shifts(entry: Shifts, record: Record, at: str) -> None:
+    scores, inside = record["scores"], f"{at}.scores"
+    for name in ("direction", "max_shift"):
+        if record["entry"].get(name) is None:
+            raise FormError(f"{at}.entry.{name} is missing")
+    if entry.pixel_divide < 1:
+        raise FormError(f"{at}.entry.pixel_divide: 1 or more is needed")
+    if entry.measure.compares_steps:
+        _check_steps(scores[entry.metric], f"{inside}.{entry.metric}")
+    else:
+        _check_grid(scores[entry.metric], f"{inside}.{entry.metric}")
 
 
 def _check_steps(values: Mapping[str, float], at: str) -> None:
