@@ -30,6 +30,15 @@ DEAR = (
     "render/test_model_py.py::test_names_and_shapes_of_the_shipped_specs[R50",
     "render/test_model_py.py::test_names_and_shapes_of_the_shipped_specs[R34",
     "bank/test_bank.py::test_exported",
+    "provenance/test_edits.py",
+    "slurm/test_slurm.py",
+    "training/test_saved_state.py",
+    "explain/test_damaged_runs.py::test_damaged_members",
+    "commands/test_study_command.py::test_discrepancy_writes_tables_pictures_a_page_and_a_record",
+    "commands/test_study_command.py::test_kernels_of_specs_built_folders_and_weights",
+    "commands/test_study_command.py::test_a_file_of_two_state_dicts_is_used_as_the_error_says",
+    "network/test_passes_function.py::test_every_pass_keeps_the_function_of_random_specs",
+    "parse/test_positions.py::test_an_edit_is_reported_at_its_location[specs/base",
 )
 """Tests, or beginnings of their names, that cost seconds and repeat for another case what a cheaper
 test holds: `make test-slow` runs them, beside those that are marked where they stand."""

@@ -26,7 +26,7 @@ __version__ = "{version}"
 __standalone__ = True
 __all__ = ["__version__"]
 '''
-_DOTTED_NAME = re.compile(r"wavetwin\.runtime(?:\.\w+)+")
+_DOTTED_NAME = re.compile(r"wavetwin\.runtime(?:\.\w+)+(?::\w+)?")
 _STARTED_MODULE = re.compile(r"-m (wavetwin(?:\.\w+)+)|/(wavetwin(?:/\w+)+)\.py")
 """By its name, or by its path."""
 
@@ -145,7 +145,7 @@ def _imports_of(text: str, for_type_checkers: bool = False) -> tuple[tuple[str, 
             found += [(node.module, alias.name) for alias in node.names]
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, str) and _DOTTED_NAME.fullmatch(node.value):
-                module, _, name = node.value.rpartition(".")
+                module, _, name = node.value.replace(":", ".").rpartition(".")
                 found.append((module, name))
         elif (
             isinstance(node, ast.If)
