@@ -3,7 +3,10 @@
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(["wavetwin.runtime.layers", "wavetwin.runtime.bank"], "beartype.beartype")
+install_import_hook(
+    ["wavetwin.runtime.layers", "wavetwin.runtime.bank", "wavetwin.runtime.wavelets"],
+    "beartype.beartype",
+)
 
 DEAR = (
     "layers/test_layers.py::test_any_filters_depth_stride_and_size[qshift_a-4",

@@ -11,7 +11,6 @@ from wavetwin.commands.cli import main
 from wavetwin.files.json_text import parse_json
 
 OWN = {
-    "wavetwin/runtime/training/plan_file.py",  # what it has just written
     "wavetwin/files/json_text.py",
     "wavetwin/published/__init__.py",  # files of the package
     "wavetwin/explain/study/photographs.py",

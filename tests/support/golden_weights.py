@@ -15,8 +15,12 @@ from tests.support.paths import GOLDEN
 _KEPT = ("num_batches_tracked", "_hfilters", "_gfilters", "filt")
 
 
+@cache
 def golden_tensor(name: str, shape: tuple[int, ...]) -> Tensor:
-    """Return the float64 value of a parameter or statistic, from its name in the reference."""
+    """Return the float64 value of a parameter or statistic, from its name in the reference.
+
+    Entries share most of them, and drawing AlexNet's takes longer than using it: not to be changed.
+    """
     values = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
     last = name.rsplit(".", 1)[-1]
     if last == "running_var":

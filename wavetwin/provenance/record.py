@@ -13,7 +13,6 @@ from typing import Any, Literal, NoReturn
 
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.diagnostics.listing import list_some
-from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.dirty_inputs import dirty_inputs, not_a_repository
 from wavetwin.provenance.git_state import Difference, GitState, Repository
 from wavetwin.provenance.package import (
@@ -257,8 +256,6 @@ def check_before_run(
     folder = script.absolute().parent
     try:
         content, manifest = read_manifest(folder)
-        content = (folder / "manifest.json").read_bytes()
-        manifest = parse_json(content)
         files: dict[str, str] = manifest["files"]
         inputs: dict[str, str] = manifest["inputs"]["wavetwin"]
         built = package_source(manifest)

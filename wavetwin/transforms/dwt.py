@@ -33,18 +33,16 @@ class WaveletCoefficients(NamedTuple):
     diagonal detail (PyWavelets' cH, cV, cD)."""
 
 
-class _DecimatedBank(ConstantBuffers):
-    """What both directions share: filters, levels, boundary mode."""
+class WaveletBank(ConstantBuffers):
+    """What transforms by a discrete wavelet share, in both directions: filters and levels."""
 
     filters: Tensor
 
-    def __init__(self, wavelet: str | WaveletTaps, levels: int, mode: str) -> None:
+    def __init__(self, wavelet: str | WaveletTaps, levels: int) -> None:
         super().__init__()
         if levels < 1:
             raise ValueError(f"{levels} levels: 1 or more are needed")
-        check_mode(mode)
         self.levels = levels
-        self.mode = mode
         self.wavelet = wavelet
 
     def _taps(self) -> WaveletTaps:
@@ -53,7 +51,20 @@ class _DecimatedBank(ConstantBuffers):
     def extra_repr(self) -> str:
         """Return what the constructor was given."""
         name = self.wavelet if isinstance(self.wavelet, str) else "given taps"
-        return f"{name}, levels={self.levels}, mode={self.mode!r}"
+        return f"{name}, levels={self.levels}"
+
+
+class _DecimatedBank(WaveletBank):
+    """What both directions share beside it: the boundary mode."""
+
+    def __init__(self, wavelet: str | WaveletTaps, levels: int, mode: str) -> None:
+        super().__init__(wavelet, levels)
+        check_mode(mode)
+        self.mode = mode
+
+    def extra_repr(self) -> str:
+        """Return what the constructor was given."""
+        return f"{super().extra_repr()}, mode={self.mode!r}"
 
 
 class DWT2d(_DecimatedBank):

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wavetwin.ir.wavelet_taps import WaveletTaps, wavelet_taps
+from wavetwin.ir.wavelet_taps import WaveletTaps
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
-from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.pieces import keep_layout
 from wavetwin.runtime.wavelets.filtering import (
     analyse_undecimated,
@@ -18,31 +17,10 @@ from wavetwin.runtime.wavelets.filtering import (
     synthesis_filters,
     synthesise_undecimated,
 )
-from wavetwin.transforms.dwt import WaveletCoefficients
+from wavetwin.transforms.dwt import WaveletBank, WaveletCoefficients
 
 
-class _UndecimatedBank(ConstantBuffers):
-    """What both directions share: filters and levels."""
-
-    filters: Tensor
-
-    def __init__(self, wavelet: str | WaveletTaps, levels: int) -> None:
-        super().__init__()
-        if levels < 1:
-            raise ValueError(f"{levels} levels: 1 or more are needed")
-        self.levels = levels
-        self.wavelet = wavelet
-
-    def _taps(self) -> WaveletTaps:
-        return wavelet_taps(self.wavelet) if isinstance(self.wavelet, str) else self.wavelet
-
-    def extra_repr(self) -> str:
-        """Return what the constructor was given."""
-        name = self.wavelet if isinstance(self.wavelet, str) else "given taps"
-        return f"{name}, levels={self.levels}"
-
-
-class SWT2d(_UndecimatedBank):
+class SWT2d(WaveletBank):
     """Undecimated wavelet transform of each channel: every band at every pixel; maps are periodic.
 
     Real `(batch, channels, height, width)` to `WaveletCoefficients` of the same height and width: a
@@ -81,7 +59,7 @@ class SWT2d(_UndecimatedBank):
         return ISWT2d(self.wavelet, self.levels).to(self.filters)
 
 
-class ISWT2d(_UndecimatedBank):
+class ISWT2d(WaveletBank):
     """Inverse of `SWT2d` with the same arguments, exact for every size; equal to `pywt.iswt2`.
 
     Of coefficients that no map has, it gives the mean of what their samples reconstruct.

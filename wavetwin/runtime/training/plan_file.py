@@ -32,7 +32,7 @@ def read_plan(file: Path, **numbers: object) -> TrainingPlan:
         document: dict[str, Any] = parse_json(file.read_text(encoding="utf-8"))
         built = TrainingPlan.from_json(document)
         # As JSON has them: a tuple is a list.
-        given: dict[str, Any] = json.loads(json.dumps(numbers))
+        given: dict[str, Any] = parse_json(json.dumps(numbers))
         for name, value in given.items():
             document[name] = document[name] | value if isinstance(value, dict) else value
         if document["batch_size"] != built.batch_size and built.data.training_images is not None:
