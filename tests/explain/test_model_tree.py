@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.support.shipped import SPEC_IDS, SPECS, compiled_once, spec_of
+from tests.support.shipped import KIND_IDS, KINDS, compiled_once, spec_of
 from wavetwin.explain.model_tree import Alike, Branch, folded, model_tree
 from wavetwin.explain.packet_use import centre, packet_choice
 from wavetwin.explain.show.location_keys import file_keys, short_locations
@@ -14,7 +14,7 @@ from wavetwin.explain.show.packet_table import packet_table
 from wavetwin.explain.show.tree_table import model_table, tree_table
 
 
-@pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_the_tree_is_the_whole_model_in_100_columns(path) -> None:
     compiled = compiled_once(path)
     root = model_tree(compiled.graph)

@@ -22,6 +22,18 @@ SPECS = tuple(
 
 SPEC_IDS = tuple(path.stem for path in SPECS)
 
+_DEEPER = ("R34", "R50", "R101")
+KINDS = tuple(
+    path
+    for path in SPECS
+    if not path.stem.startswith(_DEEPER)
+    or path.stem in ("R34wyC_mod", "R50zo3wyC_mod", "R101zh3wyC")
+)
+"""Specs without those that repeat a ResNet-18's first layer and pooling before a deeper trunk; each of
+these trunks is there once. For what takes long and does not depend on how many blocks there are."""
+
+KIND_IDS = tuple(path.stem for path in KINDS)
+
 
 def published() -> dict[str, dict[str, Any]]:
     """Parameters and hyper-parameters of the 35 published classifiers."""

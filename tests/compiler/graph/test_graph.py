@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import wavetwin
-from tests.support.shipped import SPEC_IDS, SPECS, compiled_once, published, spec_of
+from tests.support.shipped import KIND_IDS, KINDS, compiled_once, published, spec_of
 from wavetwin.compiler.passes.invariants import check_invariants
 from wavetwin.explain.text_table import pass_table, show_document
 from wavetwin.ir.graph import ModuleGraph
@@ -48,7 +48,7 @@ def test_macs_of_the_plain_networks() -> None:
     assert compiled_once(spec_of("RI")).graph.macs == 3_663_761_408
 
 
-@pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_documents_survive_json(path: Path) -> None:
     compiled = wavetwin.compile(path)
     for graph in (compiled.graph, compiled.optimised_graph):
@@ -64,7 +64,7 @@ def test_documents_of_another_version_are_refused() -> None:
         TrainingPlan.from_json({})
 
 
-@pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_graphs_keep_their_invariants(path: Path) -> None:
     compiled = wavetwin.compile(path)
     check_invariants(compiled.optimised_graph, compiled.graph)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import wavetwin
-from tests.support.shipped import SPEC_IDS, SPECS, compiled_once, spec_of
+from tests.support.shipped import KIND_IDS, KINDS, compiled_once, spec_of
 from wavetwin.commands.cli import main
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.passes import PASSES, run_passes
@@ -132,7 +132,7 @@ def test_other_packets_stay_apart(name: str, overrides: tuple[str, ...]) -> None
     assert after.node("stem.wavelet.packets") == graph.node("stem.wavelet.packets")
 
 
-@pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_no_pass_makes_a_network_dearer(path: Path) -> None:
     compiled = wavetwin.compile(path)
     for record in compiled.graph.passes:

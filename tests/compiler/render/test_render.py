@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shipped import ROOT, SPECS, spec_of
+from tests.support.shipped import KIND_IDS, KINDS, ROOT, spec_of
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.render.files import comment, render, shell_word, table_cell
 from wavetwin.compiler.render.spec_yaml import dump_spec
@@ -73,7 +73,7 @@ def write_small(folder: Path, name: str = "small", summary: str = "s") -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_every_spec_renders_twice_the_same(path: Path) -> None:
     files = render_spec(path)
     assert tuple(files) == NAMES
@@ -243,7 +243,7 @@ def test_hostile_texts_stay_texts(summary: str, tmp_path: Path) -> None:
 
 
 def test_ruff_has_nothing_to_say(tmp_path: Path) -> None:
-    for path in SPECS:
+    for path in KINDS:
         folder = tmp_path / path.stem
         folder.mkdir()
         for name, content in render_spec(path).items():
@@ -273,7 +273,7 @@ def test_ruff_has_nothing_to_say(tmp_path: Path) -> None:
         assert result.returncode == 0, result.stdout.decode()
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_the_lock_is_a_spec_of_the_same_digests(path: Path, tmp_path: Path) -> None:
     compiled = compile_spec(path)
     files = render(compiled, no_git(compiled))

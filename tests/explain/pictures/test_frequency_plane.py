@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.support.drawn_pictures import assert_sound, inside, parsed
-from tests.support.shipped import SPECS, compiled_once, spec_of
+from tests.support.shipped import KINDS, compiled_once, spec_of
 from wavetwin.explain.packet_use import packet_choice
 from wavetwin.explain.pictures.colours import PAPER, contrast, heat
 from wavetwin.explain.pictures.frequency_plane import Cell, draw_frequency_plane, frequency_plane
@@ -17,7 +17,7 @@ from wavetwin.explain.pictures.svg import render_svg
 from wavetwin.ir.packets import num_packets, plane_cells
 
 LEVELS = [1, 2, 3, 4]
-TWINS = [p for p in SPECS if any(word in p.stem for word in ("w", "rmax", "cmod"))]
+TWINS = [p for p in KINDS if any(word in p.stem for word in ("w", "rmax", "cmod"))]
 
 
 @pytest.mark.parametrize("transform", ["dtcwpt", "wpt"])
@@ -79,7 +79,7 @@ def test_packets_of_shipped_specs_are_legible(path):
 def test_every_twin_is_drawn():
     assert len(TWINS) > 25
     assert {packet_choice(compiled_once(path).graph) is not None for path in TWINS} == {True}
-    others = [path for path in SPECS if path not in TWINS]
+    others = [path for path in KINDS if path not in TWINS]
     assert {packet_choice(compiled_once(path).graph) for path in others} == {None}
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.drawn_pictures import apart, assert_sound, crosses, inside
-from tests.support.shipped import SPEC_IDS, SPECS, compiled_once, spec_of
+from tests.support.shipped import KIND_IDS, KINDS, SPEC_IDS, SPECS, compiled_once, spec_of
 from wavetwin.explain.pictures.graph_items import FIXED, TRAINED, graph_items
 from wavetwin.explain.pictures.graph_picture import draw_graph
 from wavetwin.explain.pictures.lanes import lay_out
@@ -24,7 +24,7 @@ def check(drawing: Drawing) -> None:
         assert in_legend or any(inside(label, box) for box in boxes), label
 
 
-@pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_pictures_of_shipped_specs_are_legible(path):
     compiled = compiled_once(path)
     for graph in (compiled.graph, compiled.optimised_graph):

@@ -14,7 +14,7 @@ from torch import nn
 
 import wavetwin
 from tests.support.paths import ROOT
-from tests.support.shipped import SPECS, compiled_once
+from tests.support.shipped import KINDS, compiled_once
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.diagnostics import CompileError
@@ -128,7 +128,7 @@ def compare_passes(
 def shipped() -> dict[str, Compiled]:
     """Return a shipped spec for every first layer and pooling, the smallest trunk first."""
     found: dict[object, Compiled] = {}
-    for path in SPECS:
+    for path in KINDS:
         compiled = compiled_once(path)
         nodes = tuple(
             (node.id, node.op, node.inputs, tuple(node.attributes.items()))
