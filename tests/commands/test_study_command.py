@@ -134,6 +134,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow  # a whole study
 def test_stability_page_is_whole_and_loads_nothing(project: Path, images: Path) -> None:
     label = ["stability", "--images", str(images / "0.png"), "--levels", "1", "3"]
     assert run(*label, "--direction", "diagonal", "--max-shift", "2", "--out", "out") == 0
@@ -149,6 +150,7 @@ def test_stability_page_is_whole_and_loads_nothing(project: Path, images: Path) 
     assert document["protocol"]["direction"] == "diagonal"
 
 
+@pytest.mark.slow  # a whole study
 def test_the_same_command_writes_the_same_bytes(project: Path, images: Path) -> None:
     label = [
         "discrepancy",
@@ -172,6 +174,7 @@ def test_the_same_command_writes_the_same_bytes(project: Path, images: Path) -> 
     assert "discrepancy_gratings_J1.csv" in first
 
 
+@pytest.mark.slow  # a whole study
 def test_folders_of_others_are_left_alone(
     project: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -361,6 +364,7 @@ def test_a_file_of_two_state_dicts_is_used_as_the_error_says(
     assert torch.equal(model.state_dict()["stem.free.weight"], first["stem.free.weight"])
 
 
+@pytest.mark.slow  # a whole study
 def test_runs_give_curves_and_their_last_weights(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 from wavetwin.commands import cli
 from wavetwin.provenance.edits import find_edit, find_originals, write_difference
 
+pytestmark = pytest.mark.slow  # a clone with its own package, two trainings
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:

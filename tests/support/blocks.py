@@ -106,6 +106,8 @@ class Block:
     """Height and width of the images that derivatives are checked with, as small as they go."""
     whole_jacobian: bool = True
     """Whether derivatives are checked entry by entry; else along random directions."""
+    of_layers: bool = False
+    """Whether it is a whole first layer, of layers that have rows of their own."""
 
     def module(self) -> Flat:
         """Return the block in training mode, the same weights every time."""
@@ -150,7 +152,7 @@ def _stem(name: str, spec: str, *overrides: str, size: int = 8) -> Block:
     colours = 1 if spec.startswith("digits") else 3
     return Block(
         name, lambda: first_layer(spec, *overrides), ((colours, 0),), size=size,
-        whole_jacobian=False,
+        whole_jacobian=False, of_layers=True,
     )  # fmt: skip
 
 

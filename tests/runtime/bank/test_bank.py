@@ -573,6 +573,7 @@ def test_compiled_in_one_graph(compiling: subprocess.Popen[str]):
     assert output.splitlines()[-1:] == ["equal"], errors[-3000:]
 
 
+@pytest.mark.slow  # seconds of tracing
 @pytest.mark.parametrize("is_complex", [False, True])
 def test_exported(is_complex: bool):
     info = replace(SMALL, is_complex=is_complex, out_height=3)

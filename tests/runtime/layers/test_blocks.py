@@ -20,7 +20,6 @@ from tests.support.blocks import (
 )
 
 EAGER = [name for name in PROPERTIES if name not in TRACED]
-IDS = [block.name.replace("`", "") for block in BLOCKS]
 CELLS = read_table()
 
 
@@ -54,8 +53,32 @@ def test_the_table_has_every_block_and_property():
     )
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=IDS)
-@pytest.mark.parametrize("name", EAGER)
+DEAR = ("gradgradcheck", "bfloat16")
+"""Properties that take seconds for a whole first layer: measured each time for some of them alone."""
+
+FIRST_LAYERS = _named(
+    "twin, RMax",
+    "twin, CMod",
+    "ResNet twin, colours mixed after, trained filters, CMod",
+    "AlexNet twin, RMax and blur",
+    "VGG twin, CMod without a pooling",
+)
+
+CELLS_OF_LAYERS = [
+    pytest.param(
+        name,
+        block,
+        id=f"{name}-{block.name.replace('`', '')}",
+        marks=[pytest.mark.slow]
+        if name in DEAR and block.of_layers and block not in FIRST_LAYERS
+        else [],
+    )
+    for name in EAGER
+    for block in BLOCKS
+]
+
+
+@pytest.mark.parametrize(("name", "block"), CELLS_OF_LAYERS)
 def test_blocks(name: str, block: Block):
     _compare(block, name, measure(block, name))
 

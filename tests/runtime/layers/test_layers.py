@@ -70,7 +70,7 @@ def test_packets_of_four_levels():
 
 
 @pytest.mark.parametrize("size", [(31, 67), (45, 32)])
-@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+@pytest.mark.parametrize("levels", [1, 2, 3, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", f.QSHIFT_FILTERS)
 def test_any_filters_depth_stride_and_size(name: str, levels: int, size: tuple[int, int]):
     """Every packet where they are few, some of the many, are convolutions with their kernels."""

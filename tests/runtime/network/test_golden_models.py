@@ -144,7 +144,10 @@ def test_stems(entry: str, optimise: bool):
     assert relative_error(pooled.double(), arrays[f"{entry}/pooled"]) < FLOAT32
 
 
-@pytest.mark.parametrize("optimise", [False, True], ids=["written", "optimised"])
+@pytest.mark.parametrize(
+    "optimise",
+    [pytest.param(False, id="written", marks=pytest.mark.slow), pytest.param(True, id="optimised")],
+)
 @pytest.mark.parametrize(("file", "folder", "entry"), LOGITS, ids=[entry for *_, entry in LOGITS])
 def test_logits(file: str, folder: str, entry: str, optimise: bool):
     arrays = golden_arrays(file)
@@ -160,7 +163,10 @@ def test_logits(file: str, folder: str, entry: str, optimise: bool):
     ("entry", "optimise"),
     [
         pytest.param("AwyI", True, marks=pytest.mark.slow),
-        *((entry, opt) for entry in ("R18wyC_mod", "R18zo3wyC_mod") for opt in (False, True)),
+        pytest.param("R18wyC_mod", False, marks=pytest.mark.slow),
+        ("R18wyC_mod", True),
+        ("R18zo3wyC_mod", True),
+        pytest.param("R18zo3wyC_mod", False, marks=pytest.mark.slow),
     ],
 )
 def test_train_steps(entry: str, optimise: bool):

@@ -212,6 +212,7 @@ def overrides(draw: st.DrawFn) -> tuple[str, tuple[str, ...]]:
     return "digits/twin", tuple(chosen)
 
 
+@pytest.mark.slow  # random specs; the shipped ones are compared each time
 @settings(
     max_examples=25,
     deadline=None,

@@ -69,6 +69,7 @@ def compare(ours: Tensor, theirs: Tensor) -> None:
     assert float((ours - theirs).abs().max()) <= TOLERANCE * scale
 
 
+@pytest.mark.slow  # draws four VGGs
 @pytest.mark.parametrize("architecture", NAMES)
 def test_torchvisions_weights_give_torchvisions_features(architecture: str) -> None:
     graph, theirs = compiled_as(architecture).graph, theirs_without_weights(architecture)

@@ -144,6 +144,7 @@ def run(package: Path, *argv: str, cwd: Path) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow  # seconds of starting processes
 def test_a_frozen_job_is_not_reached_by_edits(tmp_path: Path) -> None:
     checkout = copy_package(tmp_path / "checkout")
     spec, data = write_spec(tmp_path / "project"), write_images(tmp_path / "data")

@@ -131,6 +131,7 @@ print(len(CASES), "layouts")
 '''
 
 
+@pytest.mark.slow  # starts Python for each layout
 def test_layouts_of_torchvision(tmp_path: Path):
     """Import first, mend only after the known error, and define no operator twice."""
     assert _python(LAYOUTS, str(tmp_path)) == "9 layouts\n"

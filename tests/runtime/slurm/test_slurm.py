@@ -286,6 +286,7 @@ def test_a_frozen_job_runs_the_copy(cluster: Cluster) -> None:
         assert note["wavetwin"] == str(frozen.parent.parent / "wavetwin/__init__.py")
 
 
+@pytest.mark.slow  # seconds of starting processes
 def test_torchrun_on_several_nodes(cluster: Cluster) -> None:
     cluster.placeholder_scripts()
     code, errors = cluster.run(SLURM_JOB_NUM_NODES="2", SLURM_GPUS_ON_NODE="4")
@@ -431,6 +432,7 @@ def test_an_evaluation_that_is_cut_off_is_queued_again(cluster: Cluster) -> None
     assert cluster.label("scontrol") == [["requeue", "7"]]
 
 
+@pytest.mark.slow  # seconds of starting processes
 def test_real_torchrun_survives_the_signal(cluster: Cluster, tmp_path: Path) -> None:
     cluster.placeholder_scripts()
     code, errors = cluster.stop(
@@ -446,6 +448,7 @@ def test_real_torchrun_survives_the_signal(cluster: Cluster, tmp_path: Path) -> 
     assert cluster.label("scontrol") == [["requeue", "7"]]
 
 
+@pytest.mark.slow  # seconds of starting processes
 @pytest.mark.slow
 def test_a_real_training_is_stopped_and_goes_on(cluster: Cluster) -> None:
     write_images(cluster.data)

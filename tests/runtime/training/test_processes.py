@@ -171,6 +171,7 @@ def test_what_started_the_processes_is_recorded(
     }
 
 
+@pytest.mark.slow  # seconds of starting processes
 def test_two_processes_stop_and_resume(two: Path, tmp_path: Path):
     folder = build_folder(tmp_path, PLAN, MODEL_WITHOUT_RANDOMNESS)
     process = torchrun(folder / "train.py", "--checkpoint-steps", "1")

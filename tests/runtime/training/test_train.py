@@ -175,11 +175,14 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
     [
         {"optimizer": ADAMW, "schedule": Cosine(warmup_epochs=1)},
         {"schedule": Plateau(patience=0), "augmentation": "none"},
-        {
-            "precision": "bfloat16",
-            "schedule": Milestones(milestones=(1, 2), gamma=0.3),
-        },
-        {"optimizer": replace(SGD, nesterov=True), "augmentation": "pad_crop_flip"},
+        pytest.param(
+            {"precision": "bfloat16", "schedule": Milestones(milestones=(1, 2), gamma=0.3)},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"optimizer": replace(SGD, nesterov=True), "augmentation": "pad_crop_flip"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_other_settings_resume_equal(

@@ -80,6 +80,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(RunFolder, "mark_step", marked)
 
 
+@pytest.mark.slow  # seconds of starting processes
 def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The limit of a file's size stands for the full disk: writing fails in the same way."""
     plan = make_plan(regularisation=PENALTY)
@@ -229,6 +230,7 @@ def test_a_state_that_is_not_finite_is_not_saved(
     assert train(tmp_path, plan) == 0
 
 
+@pytest.mark.slow  # seconds of starting processes
 def test_a_signal_ends_validation_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     plan = make_plan()
     whole, project = tmp_path / "whole", tmp_path / "stopped"
