@@ -11,7 +11,9 @@ import torch
 
 from tests.support.paths import ROOT
 from tests.support.shipped import compiled_once
+from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.mixings import MIXINGS
 from wavetwin.ir.operations import (
     OPERATIONS,
     AdaptiveBlur,
@@ -20,10 +22,12 @@ from wavetwin.ir.operations import (
     Call,
     Conv2d,
     Input,
+    Invariant,
     Linear,
     MaxPool,
     Operation,
     Packets,
+    Scattering,
     Source,
     UnfitError,
     literal,
@@ -47,12 +51,24 @@ SPECS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+def _wavelet_layers() -> ModuleGraph:
+    """Return one of each scattering and invariant layer, on odd sizes."""
+    builder = GraphBuilder("wavelet layers", lambda field: None)
+    current = builder.add("input", Input(shape=(2, 21, 16)))
+    current = builder.add("trunk.scattering", Scattering(levels=2, order=1), current)
+    for mixing in MIXINGS:
+        layer = Invariant(channels=3, mixing=mixing, stride=1, bias=mixing != "dct")
+        current = builder.add(f"trunk.{mixing}", layer, current)
+    return builder.graph()
+
+
 @cache
 def graphs() -> tuple[ModuleGraph, ...]:
     compiled = [
         compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides) for spec, overrides in SPECS
     ]
-    return tuple(graph for each in compiled for graph in (each.graph, each.optimised_graph))
+    both = [graph for each in compiled for graph in (each.graph, each.optimised_graph)]
+    return *both, _wavelet_layers()
 
 
 def test_these_specs_have_every_operation() -> None:

@@ -44,6 +44,7 @@ from wavetwin.ir.operations.packets import (
     PacketMixing,
     Packets,
 )
+from wavetwin.ir.operations.scattering import Invariant, Scattering
 from wavetwin.ir.operations.wiring import (
     Concat,
     Crop,
@@ -81,6 +82,7 @@ __all__ = [
     "Flatten",
     "Input",
     "Interleave",
+    "Invariant",
     "KeepPackets",
     "Linear",
     "MaxBlurPool",
@@ -93,6 +95,7 @@ __all__ = [
     "ParameterCounts",
     "RealPart",
     "Relu",
+    "Scattering",
     "Shape",
     "SliceChannels",
     "SlidingWindow",

@@ -4,6 +4,7 @@ from wavetwin.runtime.layers.adaptive_blur import AdaptiveBlur
 from wavetwin.runtime.layers.blur import BlurPool
 from wavetwin.runtime.layers.fused import CropToPackets, MixedPackets
 from wavetwin.runtime.layers.images import check_images
+from wavetwin.runtime.layers.invariant import Invariant
 from wavetwin.runtime.layers.max_blur import MaxBlurPool
 from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
 from wavetwin.runtime.layers.modulus import ChannelBias, EnergyNorm, Modulus, modulus
@@ -15,6 +16,7 @@ from wavetwin.runtime.layers.packets import (
 )
 from wavetwin.runtime.layers.parts import Deinterleave, Interleave, RealPart, map_parts
 from wavetwin.runtime.layers.pooling import Subsample
+from wavetwin.runtime.layers.scattering import Scattering2d
 from wavetwin.runtime.layers.stem import (
     Add,
     CenterCrop,
@@ -42,12 +44,14 @@ __all__ = [
     "DualTreePackets",
     "EnergyNorm",
     "Interleave",
+    "Invariant",
     "KeepPackets",
     "MaxBlurPool",
     "MixedPackets",
     "Modulus",
     "PacketMixing",
     "RealPart",
+    "Scattering2d",
     "SeparablePackets",
     "SliceChannels",
     "Subsample",

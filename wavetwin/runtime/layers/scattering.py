@@ -11,10 +11,9 @@ from torch import Tensor
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.constants import ConstantBuffers
-from wavetwin.runtime.layers.modulus import modulus
+from wavetwin.runtime.layers.moduli import Level1, split_moduli
 from wavetwin.runtime.layers.pieces import keep_layout
 from wavetwin.runtime.wavelets import dual_tree
-from wavetwin.runtime.wavelets.extension import check_mode
 
 MAX_ORDER = 2
 
@@ -81,18 +80,13 @@ class Scattering2d(ConstantBuffers):
         mode: str = "symmetric",
     ) -> None:
         super().__init__()
-        check_mode(mode)
         if levels < 1:
             raise ValueError(f"{levels} levels: 1 or more are needed")
         if not 0 <= order <= MAX_ORDER:
             raise ValueError(f"order {order}: 0 to {MAX_ORDER} are supported")
-        if not bias >= 0:
-            raise ValueError(f"bias {bias}: 0 or more is needed")
         self.levels = levels
         self.order = order
-        self.bias = bias
-        self.level1 = level1
-        self.mode = mode
+        self.level = Level1(level1, mode, bias)
         self.paths = scattering_paths(levels, order)
         self.register_constant("filters", dual_tree.level1_filters(level1)[0])
 
@@ -111,28 +105,24 @@ class Scattering2d(ConstantBuffers):
 
     def _one_level(self, x: Tensor, is_open: list[bool], channels: int) -> Tensor:
         """Return the next level of (batch, paths * channels, height, width)."""
-        x = dual_tree.make_even(x)
-        if not any(is_open):
-            return self._smooth(x)
         if all(is_open):
-            bands = dual_tree.analyse_level1(x, self.filters, self.mode)
-            low = F.avg_pool2d(bands[:, :, 0], 2)
-        else:
-            by_path = x.unflatten(1, (len(is_open), channels))
-            at = [index for index, flag in enumerate(is_open) if flag]
-            opened = torch.stack([by_path[:, index] for index in at], 1).flatten(1, 2)
-            bands = dual_tree.analyse_level1(opened, self.filters, self.mode)
-            low = self._smooth(x)
-        moduli = modulus(*dual_tree.quads_to_parts(bands[:, :, 1:]), self.bias)
-        return torch.cat((low, moduli.transpose(1, 2).flatten(1, 2)), 1)
+            return split_moduli(x, self.filters, self.level).flatten(1, 2)
+        smoothed = self._smooth(dual_tree.make_even(x))
+        if not any(is_open):
+            return smoothed
+        by_path = x.unflatten(1, (len(is_open), channels))
+        at = [index for index, flag in enumerate(is_open) if flag]
+        opened = torch.stack([by_path[:, index] for index in at], 1).flatten(1, 2)
+        moduli = split_moduli(opened, self.filters, self.level)[:, 1:]
+        return torch.cat((smoothed, moduli.flatten(1, 2)), 1)
 
     def _smooth(self, x: Tensor) -> Tensor:
-        low = dual_tree.analyse_level1(x, self.filters[:1], self.mode)
+        low = dual_tree.analyse_level1(x, self.filters[:1], self.level.mode)
         return F.avg_pool2d(low[:, :, 0], 2)
 
     def extra_repr(self) -> str:
         """Return what the constructor was given."""
         return (
-            f"levels={self.levels}, order={self.order}, bias={self.bias}, {self.level1}, "
-            f"mode={self.mode!r}"
+            f"levels={self.levels}, order={self.order}, bias={self.level.bias}, "
+            f"{self.level.filters}, mode={self.level.mode!r}"
         )

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import KAIMING, NORMAL
-from wavetwin.runtime.layers import AdaptiveBlur, ChannelBias, ColourMixingAfter, PacketMixing
+from wavetwin.runtime.layers import (
+    AdaptiveBlur,
+    ChannelBias,
+    ColourMixingAfter,
+    Invariant,
+    PacketMixing,
+)
 
 Generators = Callable[[str], torch.Generator | None]
 """From a parameter's name below its node to what it draws from; None: torch's default generator."""
@@ -34,6 +40,8 @@ def initialise_module(module: nn.Module, node: Node, generators: Generators) -> 
     elif isinstance(module, AdaptiveBlur):
         _draw_layer(module.conv, "conv.", KAIMING, generators)
         module.norm.reset_parameters()
+    elif isinstance(module, Invariant):
+        module.reset_parameters(generators)
     elif isinstance(module, ChannelBias) and module.initial == "uniform":
         _draw_uniform(module.bias, 1.0, generators("bias"))
     else:
