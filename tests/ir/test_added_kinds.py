@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -17,15 +18,7 @@ EXAMPLES = re.findall(r"From `([^`]+)`:\n\n```python\n(.*?)```\n", PAGE, re.DOTA
 
 def test_an_operation_and_a_backbone_that_are_added_work():
     """Another process adds them to the tables alone, and builds a network of them."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.added_kinds"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = _run("tests.support.added_kinds")
     assert found["logits"] == [2, 10]
     assert found["state"]
     # 5x5 with bias, 5x5 with bias, the scale, and two linear layers of 16 maps of 8 x 8.
@@ -35,6 +28,25 @@ def test_an_operation_and_a_backbone_that_are_added_work():
         ["channel_scale", "relu", "max_pool", "flatten"],
         ["channel_scale", "relu", "max_pool", "blur_pool"],
     ]
+
+
+def test_a_layer_that_is_added_is_in_the_language_and_in_the_graph():
+    found = _run("tests.support.added_layer_kind")
+    assert found == {
+        "logits": [2, 10],
+        "ids": ["trunk.scale1", "trunk.flatten1", "trunk.linear1"],
+        "description": "A weight for each channel.",
+        "refused": ["backbone.layers.0.scale has no field 'by'"],
+    }
+
+
+def _run(module: str) -> dict[str, Any]:
+    """Return what a program that adds kinds writes."""
+    done = subprocess.run(
+        [sys.executable, "-m", module], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_the_page_has_an_example_of_every_kind_that_it_names():

@@ -7,26 +7,17 @@ a row for each of its members. Everybody else asks the fields.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
-from wavetwin.ir.operations import Operation, Shape
+from wavetwin.ir.layer_kind import LayerItem, LayerOptions
+from wavetwin.ir.operations import Operation
 from wavetwin.ir.poolings import POOLINGS, Pooling
 
-__all__ = ["Architecture", "ListedLayer", "NoForeignNamesError", "TrunkOptions"]
-
-
-@dataclass(frozen=True, slots=True)
-class ListedLayer:
-    """A layer that a spec lists itself."""
-
-    kind: str
-    """Its key in the list, from which its node is named."""
-    operation: Callable[[Shape], Operation]
-    """From the shape of what it reads."""
+__all__ = ["Architecture", "NoForeignNamesError", "TrunkOptions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +27,13 @@ class TrunkOptions:
     num_classes: int
     blur: Operation | None
     """What blurs by two behind a layer of stride 1; None: the layer itself has a stride of 2."""
-    layers: tuple[ListedLayer, ...] = ()
+    layers: tuple[LayerItem, ...] = ()
     """Where the spec lists them."""
+
+    @property
+    def layer_options(self) -> LayerOptions:
+        """What a listed layer is told beside its own fields."""
+        return LayerOptions(self.num_classes)
 
     def add_blur(
         self, builder: GraphBuilder, node_id: str, source: str, fields: Sequence[str]

@@ -12,14 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Annotated, Any, ClassVar, Literal, cast, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_type_hints
 
 import pydantic
 
 from wavetwin.compiler.schema.model import LATER, SpecModel
 from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_fields
 
-__all__ = ["KindModel", "choice_of", "given", "kind_of", "model_of", "model_of_kinds"]
+__all__ = [
+    "KindModel",
+    "choice_of",
+    "given",
+    "kind_of",
+    "model_of",
+    "model_of_kinds",
+    "section_of",
+]
+
+S = TypeVar("S", bound=Section)
 
 
 class KindModel(SpecModel):
@@ -51,6 +61,11 @@ def given(section: Kind) -> dict[str, Any]:
         for name, value in values.items()
         if value is not None and name != model.kinds.tag
     }
+
+
+def section_of(model: SpecModel, section: type[S]) -> S:
+    """Return the section that a model of it describes."""
+    return section(**{each.name: getattr(model, each.name) for each in declared_fields(section)})
 
 
 def model_of(name: str, section: type[Section], **inner: type[SpecModel]) -> type[SpecModel]:

@@ -35,6 +35,9 @@ class SpecModel(BaseModel):
     declared: ClassVar[tuple[type[Section], ...]] = ()
     """What `ir` declares the fields as, where it does: one section, or one of each kind."""
 
+    field_texts: ClassVar[Mapping[str, str]] = {}
+    """What fields are, where no docstring below them says it."""
+
     def later_defaults(self) -> Mapping[str, Any]:
         """Return the default of each field that the language got after the first digests."""
         return {

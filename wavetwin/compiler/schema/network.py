@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from wavetwin.compiler.schema.layers import SequentialLayer
 from wavetwin.compiler.schema.model import LATER, SpecModel, scalar_or_list
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
@@ -16,92 +17,14 @@ if TYPE_CHECKING:
     FreePooling = str
     WaveletPooling = str
     Downsampling = str
+    LayerModel = SpecModel
 else:  # The rows' names, read when the schema is made: a type checker cannot follow.
     Architecture = Literal[tuple(ARCHITECTURES)]
     FreePooling = Literal[tuple(FREE_POOLINGS)]
     WaveletPooling = Literal[tuple(POOLINGS)]
     Downsampling = Literal[tuple(DOWNSAMPLINGS)]
+    LayerModel = SequentialLayer
 ExcludeRule = Literal["lowpass", "edges", "diagonal"]
-
-
-class ConvLayer(SpecModel):
-    """A convolution of a `sequential` backbone."""
-
-    channels: int = Field(ge=1, le=65536)
-    """Output channels."""
-    kernel_size: int = Field(default=3, ge=1, le=63)
-    """Height and width of the kernel."""
-    stride: int = Field(default=1, ge=1, le=16)
-    """Step in both directions."""
-    padding: int | None = Field(default=None, ge=0, le=63)
-    """Zeros added on each side; default: (kernel_size - 1) // 2."""
-    groups: int = Field(default=1, ge=1, le=65536)
-    """Groups of channels that do not see each other."""
-    bias: bool = True
-    """Whether each output channel has a bias."""
-
-
-class NormLayer(SpecModel):
-    """A normalisation of a `sequential` backbone."""
-
-    kind: Literal["batch"] = "batch"
-    """Batch normalisation is the only kind of version 1."""
-
-
-class ReluLayer(SpecModel):
-    """A rectified linear unit of a `sequential` backbone; it has no fields."""
-
-
-class PoolLayer(SpecModel):
-    """A pooling of a `sequential` backbone."""
-
-    kind: Literal["max", "average", "global_average"] = "max"
-    """`global_average` averages over the whole map and takes no sizes."""
-    kernel_size: int | None = Field(default=None, ge=1, le=63)
-    """Height and width of the window; default: 2."""
-    stride: int | None = Field(default=None, ge=1, le=63)
-    """Step in both directions; default: the window's size."""
-    padding: int | None = Field(default=None, ge=0, le=31)
-    """Margin on each side, at most half the window; default: 0."""
-
-
-class DropoutLayer(SpecModel):
-    """Dropout of a `sequential` backbone."""
-
-    probability: float = Field(default=0.5, ge=0.0, lt=1.0)
-    """Probability that a value is set to zero in training."""
-
-
-class FlattenLayer(SpecModel):
-    """Maps to one vector per image; it has no fields."""
-
-
-class LinearLayer(SpecModel):
-    """A fully connected layer of a `sequential` backbone."""
-
-    features: int | None = Field(default=None, ge=1, le=1048576)
-    """Outputs; default: the number of classes."""
-    bias: bool = True
-    """Whether each output has a bias."""
-
-
-class SequentialLayer(SpecModel):
-    """One layer of a `sequential` backbone: a mapping with exactly one of these keys."""
-
-    conv: ConvLayer | None = None
-    """Convolution."""
-    norm: NormLayer | None = None
-    """Normalisation."""
-    relu: ReluLayer | None = None
-    """Rectified linear unit."""
-    pool: PoolLayer | None = None
-    """Pooling."""
-    dropout: DropoutLayer | None = None
-    """Dropout."""
-    flatten: FlattenLayer | None = None
-    """Flattening."""
-    linear: LinearLayer | None = None
-    """Fully connected layer."""
 
 
 class BackboneSpec(SpecModel):
@@ -111,7 +34,7 @@ class BackboneSpec(SpecModel):
     """Architecture."""
     downsampling: Downsampling = "strided"
     """How the trunk reduces resolution after the first pooling."""
-    layers: tuple[SequentialLayer, ...] = Field(default=(), max_length=1000, strict=False)
+    layers: tuple[LayerModel, ...] = Field(default=(), max_length=1000, strict=False)
     """Layers after the stem and its pooling; for `sequential` only."""
 
 

@@ -17,12 +17,26 @@ from pathlib import Path
 from typing import Any, cast
 
 from wavetwin.compiler.parse.suggest import join_texts
-from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec, SpecModel
+from wavetwin.compiler.schema import (
+    LANGUAGE_VERSION,
+    LAYER_MODELS,
+    ExperimentSpec,
+    SequentialLayer,
+    SpecModel,
+)
 from wavetwin.compiler.schema.declared import KindModel
 from wavetwin.compiler.validate.fields import sections
 from wavetwin.ir.section import Kinds, declared_fields
 
-WHOLE = frozenset({"KeepSpec", "EvaluationSpec", "SequentialLayer", "ConvLayer", "LintAllowSpec"})
+WHOLE = frozenset(
+    {
+        "KeepSpec",
+        "EvaluationSpec",
+        "LintAllowSpec",
+        SequentialLayer.__name__,
+        *(model.__name__ for model in LAYER_MODELS.values()),
+    }
+)
 """Models that stand in lists: what they require is required in the file."""
 
 FILE = "spec.schema.json"
@@ -37,7 +51,7 @@ def spec_schema() -> dict[str, Any]:
     models = cast("dict[str, dict[str, Any]]", document.pop("$defs"))
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
         _complete(name, model, _descriptions(classes[name]))
-    models["SequentialLayer"] |= {"minProperties": 1, "maxProperties": 1}
+    models[SequentialLayer.__name__] |= {"minProperties": 1, "maxProperties": 1}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"wavetwin spec, language version {LANGUAGE_VERSION}",
@@ -80,7 +94,7 @@ def _complete(name: str, model: dict[str, Any], descriptions: dict[str, str]) ->
 def _descriptions(model: type[SpecModel]) -> dict[str, str]:
     """Return what each field of a model is: its docstring, where it is written or declared."""
     if not model.declared:
-        return _docstrings(model)
+        return {**_docstrings(model), **model.field_texts}
     found: dict[str, str] = {}
     for section in model.declared:
         for each in declared_fields(section):

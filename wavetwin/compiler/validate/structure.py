@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, replace
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -26,6 +26,8 @@ from wavetwin.compiler.validate.faults import (
 )
 from wavetwin.compiler.validate.fields import INTEGER_CHOICES, field_forms, model_at, untagged_path
 from wavetwin.diagnostics import Location
+from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.section import declaration_of, declared_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,12 @@ PLACEHOLDERS: dict[str, Any] = {
     "backbone": {"arch": "alexnet"},
     "backbone.arch": "alexnet",
     "backbone.layers.*": {"flatten": {}},
-    "backbone.layers.*.conv.channels": 1,
+    **{
+        f"backbone.layers.*.{key}.{each.name}": declaration_of(each).limits["ge"]
+        for key, kind in LAYER_KINDS.items()
+        for each in declared_fields(kind)
+        if each.default is MISSING
+    },
     "stem.initial_weights.checkpoint": "-",
     "stem.wavelet.levels": 2,
     "stem.wavelet.keep": [{"packets": [1], "channels": 1}],

@@ -18,12 +18,13 @@ class Sequential(Architecture):
         """Add the listed layers, numbered by their kind."""
         current = source
         counts: dict[str, int] = {}
-        for index, layer in enumerate(options.layers):
-            counts[layer.kind] = counts.get(layer.kind, 0) + 1
+        for index, item in enumerate(options.layers):
+            layer = item.layer
+            counts[layer.key] = counts.get(layer.key, 0) + 1
             try:
                 current = builder.add(
-                    f"trunk.{layer.kind}{counts[layer.kind]}",
-                    layer.operation(builder.shape(current)),
+                    f"trunk.{layer.key}{counts[layer.key]}",
+                    layer.operation(builder.shape(current), options.layer_options),
                     current,
                     fields=(f"backbone.layers.{index}",),
                 )

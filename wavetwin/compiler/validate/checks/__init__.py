@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wavetwin.compiler.validate.checks.labels import LABEL_RULES
+from wavetwin.compiler.validate.checks.layers import LAYER_RULES
 from wavetwin.compiler.validate.checks.network import NETWORK_RULES
 from wavetwin.compiler.validate.checks.pooling import POOLING_RULES
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule
@@ -13,6 +14,7 @@ __all__ = ["RULES", "CheckContext", "Rule"]
 
 RULES: tuple[Rule, ...] = (
     *NETWORK_RULES,
+    *LAYER_RULES,
     *POOLING_RULES,
     *WAVELET_RULES,
     *TRAINING_RULES,

@@ -9,7 +9,6 @@ from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
-from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.poolings import Pooling
 
 CHANNELS = (
@@ -162,76 +161,10 @@ def check_has_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
         )
 
 
-@reads("backbone.arch", "backbone.layers", "backbone.layers.*")
-def check_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """Each item is one layer; a pooling's fields go together."""
-    for position, layer in enumerate(spec.backbone.layers):
-        path = f"backbone.layers.{position}"
-        kinds = [kind for kind in type(layer).model_fields if getattr(layer, kind) is not None]
-        if len(kinds) != 1:
-            written = "no layer" if not kinds else " and ".join(kinds)
-            yield context.conflict(
-                "not-one-layer",
-                f"an item of backbone.layers is one layer, this one has {written}",
-                [path],
-                help="a layer without fields is written `- relu: {}`"
-                if not kinds
-                else "write each layer as an item of its own",
-            )
-        pool = layer.pool
-        if pool is None:
-            continue
-        if pool.kind == "global_average":
-            for name in ("kernel_size", "stride", "padding"):
-                if getattr(pool, name) is not None:
-                    yield context.conflict(
-                        "field-does-not-apply",
-                        f"global_average covers the whole map and has no {name}",
-                        [f"{path}.pool.{name}", f"{path}.pool.kind"],
-                        help=f"remove {name}",
-                    )
-        elif (pool.padding or 0) > (pool.kernel_size or 2) // 2:
-            yield context.conflict(
-                "padding-too-large",
-                f"a pooling's padding is at most half its window, not {pool.padding}"
-                f" of {pool.kernel_size or 2}",
-                [f"{path}.pool.padding", f"{path}.pool.kernel_size"],
-                default_values={f"{path}.pool.kernel_size": 2},
-            )
-
-
-@reads("backbone.arch", "backbone.layers", "backbone.layers.*", "data.dataset", "data.num_classes")
-def check_last_layer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """The last layer of `sequential` gives one number for each class."""
-    if not ARCHITECTURES[spec.backbone.arch].lists_layers or not spec.backbone.layers:
-        return
-    position = len(spec.backbone.layers) - 1
-    last = spec.backbone.layers[position].linear
-    if last is None:
-        yield context.conflict(
-            "last-layer-not-linear",
-            "the last layer has to give the classes",
-            [f"backbone.layers.{position}"],
-            help="end the layers with `- linear: {}`",
-        )
-        return
-    classes = spec.data.num_classes or DATASETS[spec.data.dataset].num_classes
-    if last.features is not None and classes is not None and last.features != classes:
-        yield context.conflict(
-            "last-layer-not-classes",
-            f"the last layer gives {last.features} values for {classes} classes",
-            [f"backbone.layers.{position}.linear.features", "data.num_classes", "data.dataset"],
-            help="leave out features: the last layer has one for each class",
-            default_values={"data.num_classes": classes},
-        )
-
-
 NETWORK_RULES: tuple[Rule, ...] = (
     check_channels,
     check_initial_weights,
     check_norm,
     check_downsampling,
     check_has_layers,
-    check_layers,
-    check_last_layer,
 )

@@ -1,0 +1,28 @@
+"""Every kind of layer that specs list says what it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from wavetwin.compiler.validate.json_schema import spec_schema
+from wavetwin.ir.layer_kind import LayerKind
+from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.section import declared_fields
+
+MODELS = spec_schema()["$defs"]
+
+
+@pytest.mark.parametrize("kind", LAYER_KINDS.values(), ids=LAYER_KINDS)
+def test_a_kind_has_a_description_and_so_has_each_of_its_fields(kind: type[LayerKind]):
+    text = MODELS["SequentialLayer"]["properties"][kind.key]["description"]
+    assert text.endswith(".")
+    assert len(text) > 2
+    described = MODELS[kind.__name__].get("properties", {})
+    assert list(described) == [each.name for each in declared_fields(kind)]
+    assert all(each["description"].endswith(".") for each in described.values())
+
+
+def test_followers_have_an_order_and_what_they_follow_follows_nothing():
+    assert not any(kind.takes_followers and kind.follows for kind in LAYER_KINDS.values())
+    followers = [kind.follows for kind in LAYER_KINDS.values() if kind.follows is not None]
+    assert followers == sorted(followers)

@@ -1,0 +1,29 @@
+"""Define the layer `dropout`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wavetwin.ir.layer_kind import LayerKind, LayerOptions
+from wavetwin.ir.operations import Dropout, Shape
+from wavetwin.ir.section import declare
+
+__all__ = ["LAYER_KINDS"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropoutLayer(LayerKind):
+    """Dropout."""
+
+    key = "dropout"
+    follows = 2
+
+    probability: float = declare(0.5, ge=0.0, lt=1.0)
+    """Probability that a value is set to zero in training."""
+
+    def operation(self, shape: Shape, options: LayerOptions) -> Dropout:
+        """Return the dropout."""
+        return Dropout(probability=self.probability)
+
+
+LAYER_KINDS = (DropoutLayer,)

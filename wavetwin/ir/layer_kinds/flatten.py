@@ -1,0 +1,24 @@
+"""Define the layer `flatten`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wavetwin.ir.layer_kind import LayerKind, LayerOptions
+from wavetwin.ir.operations import Flatten, Shape
+
+__all__ = ["LAYER_KINDS"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlattenLayer(LayerKind):
+    """Maps to one vector per image; it has no fields."""
+
+    key = "flatten"
+
+    def operation(self, shape: Shape, options: LayerOptions) -> Flatten:
+        """Return the flattening."""
+        return Flatten()
+
+
+LAYER_KINDS = (FlattenLayer,)
