@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 # Processes that run the tests, of one thread each.
 WORKERS ?= 2
 
@@ -11,14 +12,15 @@ WORKERS ?= 2
 
 env: $(STAMP)
 
-# Byte code is written here once: a cold start should not compile, whatever PYTHONDONTWRITEBYTECODE says.
+# Byte code is written here once, by all cores: a cold start should not compile, whatever
+# PYTHONDONTWRITEBYTECODE says. A file of torch's is written for Python 3.12.
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "wavetwin is pinned for Python 3.11: make PYTHON=python3.11")'
 	@date +%s > .made.start
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
-	$(BIN)/python -m compileall -q wavetwin
+	$(INSTALL) hatchling editables
+	$(INSTALL) --no-build-isolation -e '.[dev]'
+	$(BIN)/python -m compileall -q -j 0 -x '/py31[2-9]_' wavetwin $(VENV)/lib
 	@echo $$(( $$(date +%s) - $$(cat .made.start) )) > $(VENV)/.seconds; rm .made.start
 	touch $@
 
