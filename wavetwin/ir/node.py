@@ -60,6 +60,11 @@ class Node:
     parts: tuple[Node, ...] = ()
     """The nodes that a pass merged into this one and whose parameters it owns, as they were: under
     their ids, which lie below this node's, the parameters keep their names."""
+    section: str = field(init=False, repr=False, compare=False)
+    """The top-level part of the model: `input`, `stem`, `pool` or `trunk`; its id begins with it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "section", self.id.partition(".")[0])
 
     @property
     def op(self) -> str:
@@ -75,11 +80,6 @@ class Node:
     def owners(self) -> tuple[Node, ...]:
         """The nodes by whose ids this node's parameters are named: its parts, or itself."""
         return self.parts or (self,)
-
-    @property
-    def section(self) -> str:
-        """The top-level part of the model: `input`, `stem`, `pool` or `trunk`."""
-        return self.id.split(".", 1)[0]
 
 
 def make_node(
