@@ -18,7 +18,7 @@ from wavetwin.ir.operations import Input
 from wavetwin.ir.operations import Invariant as InvariantOperation
 from wavetwin.ir.operations import Scattering as ScatteringOperation
 from wavetwin.ir.wavelets import BOUNDARY_MODES
-from wavetwin.runtime.layers import Invariant, Scattering2d, moduli
+from wavetwin.runtime.layers import Invariant, Scattering2d, dense_moduli, moduli
 from wavetwin.runtime.layers.moduli import Level1, split_moduli
 from wavetwin.runtime.network.build import build_module, initialise
 from wavetwin.runtime.wavelets import dual_tree
@@ -26,12 +26,14 @@ from wavetwin.runtime.wavelets import dual_tree
 NAMES = sorted({key.split("/")[0] for key in golden("invariant")})
 
 
-@pytest.mark.parametrize("largest_dense", [0, 64])
+@pytest.mark.parametrize(("largest_dense", "largest_flat"), [(0, 0), (64, 0), (64, 196)])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_layer_and_its_gradients_are_those_of_the_golden_file(
-    name: str, largest_dense: int, monkeypatch: pytest.MonkeyPatch
+    name: str, largest_dense: int, largest_flat: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moduli, "LARGEST_DENSE", largest_dense)
+    monkeypatch.setattr(dense_moduli, "LARGEST_FLAT", largest_flat)
+    dense_moduli._bank.cache_clear()
     stored = {
         key.split("/")[1]: torch.tensor(value)
         for key, value in golden("invariant").items()
@@ -72,7 +74,7 @@ def test_two_layers_that_mix_nothing_are_scattering_of_order_two() -> None:
 def test_matrix_products_are_the_convolution(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for filters in LEVEL1_FILTERS if mode == "symmetric" else LEVEL1_FILTERS[:1]:
         taps = dual_tree.level1_filters(filters)[0]
-        for height, width in ((7, 10), (2, 3)):
+        for height, width in ((15, 18), (2, 3)):
             x = image(3, 2, height, width).requires_grad_()
             level = Level1(filters, mode, 1e-2)
             monkeypatch.setattr(moduli, "LARGEST_DENSE", 0)
@@ -80,7 +82,7 @@ def test_matrix_products_are_the_convolution(mode: str, monkeypatch: pytest.Monk
             gradient = image(*expected.shape)
             (of_x,) = torch.autograd.grad(expected, x, gradient)
             monkeypatch.setattr(moduli, "LARGEST_DENSE", 64)
-            monkeypatch.setattr(moduli, "PIECE_VALUES", 2 * x[0].numel())
+            monkeypatch.setattr(dense_moduli, "PIECE_VALUES", 2 * x[0].numel())
             found = split_moduli(x, taps, level)
             assert relative_error(found, expected) < 1e-12
             assert relative_error(torch.autograd.grad(found, x, gradient)[0], of_x) < 1e-12
