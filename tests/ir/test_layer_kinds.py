@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pytest
 
 from wavetwin.compiler.validate.json_schema import spec_schema
 from wavetwin.ir.layer_kind import LayerKind
 from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.level1_taps import LEVEL1_FILTERS
+from wavetwin.ir.mixings import MIXINGS
 from wavetwin.ir.section import declared_fields
+from wavetwin.ir.wavelets import BOUNDARY_MODES
 
 MODELS = spec_schema()["$defs"]
 
@@ -26,3 +31,16 @@ def test_followers_have_an_order_and_what_they_follow_follows_nothing():
     assert not any(kind.takes_followers and kind.follows for kind in LAYER_KINDS.values())
     followers = [kind.follows for kind in LAYER_KINDS.values() if kind.follows is not None]
     assert followers == sorted(followers)
+
+
+def test_choices_of_invariant_and_scattering_layers_are_the_tables():
+    invariant, scattering = (LAYER_KINDS[key] for key in ("invariant", "scattering"))
+    choices = {
+        (kind.key, name): get_args(hint)
+        for kind in (invariant, scattering)
+        for name, hint in get_type_hints(kind).items()
+    }
+    assert choices["invariant", "mixing"] == tuple(MIXINGS)
+    for kind in (invariant, scattering):
+        assert choices[kind.key, "level1"] == LEVEL1_FILTERS
+        assert set(choices[kind.key, "mode"]) < set(BOUNDARY_MODES)

@@ -1,0 +1,81 @@
+"""Define the layers `scattering` and `invariant`: moduli of the dual tree, as they are or mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wavetwin.ir.layer_kind import LayerKind, LayerOptions
+from wavetwin.ir.operations import Invariant, Scattering, Shape
+from wavetwin.ir.section import declare
+
+__all__ = ["LAYER_KINDS"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScatteringLayer(LayerKind):
+    """Smoothed moduli of dual-tree wavelets, with nothing to learn; two layers are order two."""
+
+    key = "scattering"
+    takes_followers = True
+
+    levels: int = declare(1, ge=1, le=8)
+    """Levels J: maps become smaller by 2**levels."""
+    order: Literal[0, 1, 2] = 1
+    """How many moduli a path may have."""
+    smoothing: float = declare(0.01, ge=0.0, le=1e6)
+    """b of the modulus sqrt(|z|^2 + b^2) - b."""
+    level1: Literal["near_sym_a", "near_sym_b", "legall", "antonini"] = "near_sym_a"
+    """Filters of the dual tree's first level."""
+    mode: Literal["symmetric", "zero"] = "symmetric"
+    """How maps go on beyond their border."""
+
+    def operation(self, shape: Shape, options: LayerOptions) -> Scattering:
+        """Return the moduli."""
+        return Scattering(
+            levels=self.levels,
+            order=self.order,
+            smoothing=self.smoothing,
+            level1=self.level1,
+            mode=self.mode,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvariantLayer(LayerKind):
+    """Smoothed moduli of dual-tree wavelets, mixed by learned weights."""
+
+    key = "invariant"
+    takes_followers = True
+
+    channels: int = declare(ge=1, le=65536)
+    """Output channels."""
+    mixing: Literal[
+        "pointwise", "shifted_impulse", "shifted_gaussian", "random", "learned", "dct"
+    ] = "pointwise"
+    """How the moduli are mixed: by 1x1 weights, times fixed 3x3 kernels, or by learned 3x3 ones."""
+    stride: Literal[1, 2] = 1
+    """2 gives maps of half the size; 1 up-samples them after the mixing."""
+    bias: bool = True
+    """Whether each output channel has a bias."""
+    smoothing: float = declare(0.01, ge=0.0, le=1e6)
+    """b of the modulus sqrt(|z|^2 + b^2) - b."""
+    level1: Literal["near_sym_a", "near_sym_b", "legall", "antonini"] = "near_sym_a"
+    """Filters of the dual tree's first level."""
+    mode: Literal["symmetric", "zero"] = "symmetric"
+    """How maps go on beyond their border."""
+
+    def operation(self, shape: Shape, options: LayerOptions) -> Invariant:
+        """Return the mixed moduli."""
+        return Invariant(
+            channels=self.channels,
+            mixing=self.mixing,
+            stride=self.stride,
+            bias=self.bias,
+            smoothing=self.smoothing,
+            level1=self.level1,
+            mode=self.mode,
+        )
+
+
+LAYER_KINDS = (ScatteringLayer, InvariantLayer)
