@@ -40,14 +40,14 @@ KINDS = (
         frozenset(POOLINGS),
         frozenset({"free", "wavelet"}),
         frozenset({"ir/poolings.py", "compiler/schema/network.py"}),
-        frozenset({"max", "none", "modulus"}),
+        frozenset({"max", "none", "modulus", "wavelet"}),
     ),
     Kind(
         "downsampling",
         frozenset(DOWNSAMPLINGS),
         frozenset({"downsampling"}),
         frozenset({"ir/blurring.py", "compiler/schema/network.py"}),
-        frozenset({"blur", "adaptive_blur"}),
+        frozenset({"blur", "adaptive_blur", "wavelet"}),
     ),
     Kind(
         "data set",

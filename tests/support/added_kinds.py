@@ -16,7 +16,7 @@ from pathlib import Path
 from wavetwin.ir.architecture import Architecture, TrunkOptions
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.builder import GraphBuilder, add_conv, add_linear
-from wavetwin.ir.operations import Call, Flatten, MaxPool, Operation, Relu, Shape
+from wavetwin.ir.operations import Call, Flatten, Operation, Relu, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,8 @@ class LeNet(Architecture):
         current = add_conv(builder, "trunk.conv2", source, 16, 5, padding=2, bias=True)
         current = builder.add("trunk.scale2", ChannelScale(channels=16), current)
         current = builder.add("trunk.relu2", Relu(), current)
-        maximum = MaxPool(kernel_size=2, stride=2 if options.blur is None else 1, padding=0)
-        down = ("backbone.downsampling",)
-        current = builder.add("trunk.pool2", maximum, current, fields=down)
-        current = options.add_blur(builder, "trunk.blur2", current, down)
+        ids = "trunk.pool2", "trunk.blur2"
+        current = options.add_maximum(builder, ids, current, 2, ("backbone.downsampling",))
         current = builder.add("trunk.flatten", Flatten(), current)
         current = add_linear(builder, "trunk.fc3", current, 64, ("backbone.arch",))
         current = builder.add("trunk.relu3", Relu(), current)

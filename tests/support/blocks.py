@@ -47,6 +47,8 @@ from wavetwin.runtime.layers import (
     SeparablePackets,
     SliceChannels,
     Subsample,
+    WaveletPool2d,
+    WaveletUnpool2d,
 )
 from wavetwin.runtime.network.build import build_module
 
@@ -244,9 +246,24 @@ BLOCKS: tuple[Block, ...] = (
         )
         for normalise in ("joint", "per_group")
     ),
+    Block("`WaveletPool2d`, ll", lambda: WaveletPool2d("db2", mode="symmetric"), ((2, 0),)),
+    Block(
+        "`WaveletPool2d`, mix, learned",
+        lambda: WaveletPool2d("db2", "mix", learn="lattice", channels=2),
+        ((2, 0),),
+        whole_jacobian=False,
+    ),
+    Block(
+        "`WaveletPool2d`, energy, two levels",
+        lambda: WaveletPool2d("bior2.2", "energy", 2, mode="reflect", size="full"),
+        ((2, 0),),
+        whole_jacobian=False,
+    ),
+    Block("`WaveletUnpool2d`", lambda: WaveletUnpool2d("db2"), ((4, 0),), size=4),
     _stem("CNN, max", "digits/cnn"),
     _stem("CNN, max and blur", "digits/cnn", "pooling.free=max_blur"),
     _stem("CNN, max and adaptive blur", "digits/cnn", "pooling.free=max_adaptive_blur"),
+    _stem("CNN, wavelet pooling", "digits/cnn", "pooling.free=wavelet"),
     _stem("twin, RMax", "digits/twin"),
     _stem("twin, CMod", "digits/twin_mod"),
     _stem("twin, RMax and blur", "digits/twin", "pooling.free=max_blur"),

@@ -29,8 +29,8 @@ CHANGES = (
     "pooling.free=max_blur", "pooling.free=max", "pooling.free=max_adaptive_blur",
     "pooling.wavelet=modulus", "pooling.wavelet=max", "pooling.wavelet=modulus_blur",
     "pooling.wavelet=max_blur", "pooling.free=none", "pooling.wavelet=none",
-    "pooling.blur_size=5", "pooling.max_kernel=2",
-    "backbone.downsampling=blur", "backbone.downsampling=adaptive_blur", "data.image_size=200",
+    "pooling.blur_size=5", "pooling.max_kernel=2", "pooling.free=wavelet",
+    "pooling.wavelet_pool={bands: mix}", "backbone.downsampling=wavelet", "backbone.downsampling=blur", "backbone.downsampling=adaptive_blur", "data.image_size=200",
     "data.normalise=none", "data.augmentation=none", "evaluation=[{mode: ten_crops}]",
     "stem.initial_weights={checkpoint: a.safetensors}", "stem.norm=none",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.transforms.reference import golden, image, joined, relative_error
 from wavetwin.ir.wavelets import BOUNDARY_MODES
-from wavetwin.transforms import BlurPool2d, DWT2d, SWT2d, WaveletPool2d
+from wavetwin.transforms import BlurPool2d, DWT2d, SWT2d, WaveletPool2d, WaveletUnpool2d
 
 
 def _pool(wavelet: str = "db2", bands: str = "all", **options: object) -> WaveletPool2d:
@@ -76,6 +76,30 @@ def test_energy_and_modulus_are_smooth_norms_of_details() -> None:
     _pool("db2", "energy")(black).sum().backward()
     assert black.grad is not None
     assert black.grad.isfinite().all()
+
+
+def test_whole_bands_are_unpooled_in_every_mode_and_size() -> None:
+    """A map of n x (34 - n) for n from 1 to 33, another wavelet for each size in turn."""
+    wavelets = ("db1", "db2", "db3", "db4", "bior2.2", "bior4.4")
+    for mode, n in itertools.product(BOUNDARY_MODES, range(1, 34)):
+        size = (n, 34 - n)
+        if 1 in size and mode in ("reflect", "antireflect"):
+            continue  # one sample has no reflection about itself
+        wavelet = wavelets[n % len(wavelets)]
+        normalise = ("dc", "orthonormal", "unit_variance")[n % 3]
+        x = image(1, 2, *size)
+        pool = _pool(wavelet, "all", mode=mode, size="full", normalise=normalise)
+        unpool = WaveletUnpool2d(wavelet, normalise, mode).double()
+        # bior4.4's own taps have so many digits.
+        tolerance = 1e-9 if wavelet == "bior4.4" else 1e-11
+        assert relative_error(unpool(pool(x), size), x) < tolerance, (wavelet, mode, n)
+    x = image(1, 2, 33, 1)
+    half = _pool("db3", "all")(x)
+    assert relative_error(WaveletUnpool2d("db3").double()(half, (33, 1)), x) < 1e-11
+    with pytest.raises(ValueError, match="of 33 or 34 samples, not 35"):
+        WaveletUnpool2d("db3").double()(half, (35, 1))
+    with pytest.raises(ValueError, match="6 maps: four bands"):
+        WaveletUnpool2d("db3").double()(half[:, :6])
 
 
 def test_a_learned_bank_stays_lossless() -> None:

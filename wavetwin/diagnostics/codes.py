@@ -92,6 +92,7 @@ CHECK_CODES: dict[str, str] = {
     "groups-do-not-divide": "A mixing's groups do not divide its packets and channels.",
     "lambdas-do-not-match": "regularisation has not one value for each band.",
     "unknown-filters": "The transform has no filters of this name.",
+    "wavelet-without-lattice": "A wavelet is to be learned that is no orthogonal lattice.",
     "stride-not-power-of-two": "Wavelet channels have a stride that is no power of two.",
     "stride-too-large": "Wavelet channels have a larger stride than their levels reach.",
     "color-mixing-without-color": "Colours are mixed in images of one channel.",

@@ -20,6 +20,7 @@ from wavetwin.ir.operations import (
     BlurPool,
     Operation,
     Packets,
+    WaveletPool,
 )
 
 __all__ = ["reference_constants", "reference_to_graph_names"]
@@ -84,6 +85,11 @@ def _parameters(graph: ModuleGraph, node: Node) -> Iterator[tuple[str, str]]:
 
 def _module_names(graph: ModuleGraph) -> dict[str, str]:
     """Return what others call the module of every node, with the final dot, by the node's id."""
+    learned = [found.node for found in graph.all_of(WaveletPool) if found.node.parameters.total]
+    if learned:
+        raise NoForeignNamesError(
+            f"{graph.name}: nobody else has the weights of the wavelet pooling {learned[0].id}"
+        )
     architecture = find_architecture(graph)
     if architecture is None:
         families = dict.fromkeys(

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.layer_kind import LayerItem, LayerOptions
-from wavetwin.ir.operations import Operation
+from wavetwin.ir.operations import MaxPool, Operation
 from wavetwin.ir.poolings import POOLINGS, Pooling
 
 __all__ = ["Architecture", "NoForeignNamesError", "TrunkOptions"]
@@ -25,8 +25,9 @@ class TrunkOptions:
     """What a spec says of a trunk."""
 
     num_classes: int
-    blur: Operation | None
-    """What blurs by two behind a layer of stride 1; None: the layer itself has a stride of 2."""
+    reduction: Operation | None
+    """What keeps every second position behind a layer of stride 1, or in place of a maximum; None: the
+    layer itself has a stride of 2."""
     layers: tuple[LayerItem, ...] = ()
     """Where the spec lists them."""
 
@@ -35,13 +36,39 @@ class TrunkOptions:
         """What a listed layer is told beside its own fields."""
         return LayerOptions(self.num_classes)
 
-    def add_blur(
+    def add_reduction(
         self, builder: GraphBuilder, node_id: str, source: str, fields: Sequence[str]
     ) -> str:
-        """Add what blurs behind a layer, where anything does, and return the last node's id."""
-        if self.blur is None:
+        """Add what halves the resolution behind a layer, if anything, and return the last node's id."""
+        if self.reduction is None:
             return source
-        return builder.add(node_id, self.blur, source, fields=(*fields, "pooling.blur_size"))
+        settings = self.reduction.settings
+        own = () if settings is None else (settings,)
+        return builder.add(node_id, self.reduction, source, fields=(*fields, *own))
+
+    def add_maximum(
+        self,
+        builder: GraphBuilder,
+        ids: tuple[str, str],
+        source: str,
+        kernel_size: int,
+        fields: Sequence[str],
+    ) -> str:
+        """Add a maximum that halves the resolution, or what takes its place, and return the last id.
+
+        Args:
+            builder: of the graph.
+            ids: of the maximum, and of what stands behind it.
+            source: what it reads.
+            kernel_size: the window's side.
+            fields: of the spec that it is there for.
+        """
+        if self.reduction is not None and self.reduction.replaces_maximum:
+            return self.add_reduction(builder, ids[0], source, fields)
+        stride = 2 if self.reduction is None else 1
+        maximum = MaxPool(kernel_size=kernel_size, stride=stride, padding=0)
+        current = builder.add(ids[0], maximum, source, fields=fields)
+        return self.add_reduction(builder, ids[1], current, fields)
 
 
 @dataclass(frozen=True, kw_only=True)

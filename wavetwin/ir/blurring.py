@@ -1,11 +1,11 @@
-"""List what blurs before samples are dropped, and how a trunk reduces its resolution: one row a kind."""
+"""List what blurs before samples are dropped, and how a trunk halves its resolution: one row a kind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wavetwin.ir.operations import AdaptiveBlur, Blur, BlurPool
+from wavetwin.ir.operations import AdaptiveBlur, Blur, BlurPool, Operation, WaveletPool
 from wavetwin.ir.papers import ADAPTIVE_PAPER, BLUR_PAPER
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "BLUR_DOWNSAMPLING",
     "DOWNSAMPLINGS",
     "STRIDED",
+    "WAVELET_DOWNSAMPLING",
+    "WAVELET_STATEMENT",
     "Blurring",
     "Downsampling",
     "strongest",
@@ -75,17 +77,42 @@ class Downsampling:
 
     name: str
     """In the spec language."""
-    blurring: Blurring | None
-    """What blurs after a layer of stride 1; None: the layer itself has a stride of 2."""
+    blurring: Blurring | None = None
+    """What blurs after a layer of stride 1."""
+    takes_bands: bool = False
+    """Whether a wavelet pooling stands after a layer of stride 1, or in place of a maximum."""
+    own_statement: str = ""
+    """What it does under shifts, a sentence without its capital and its stop, where it does not blur."""
 
-    def blur(self, size: int) -> Blur | None:
-        """Return the blur after a layer of stride 1; None: the layer has a stride of 2."""
+    @property
+    def needs_trunk(self) -> bool:
+        """Whether it is asked of a trunk that the language knows, which has layers with a stride."""
+        return self.blurring is not None or self.takes_bands
+
+    def reduction(self, size: int, bands: WaveletPool) -> Operation | None:
+        """Return what keeps every second position; None: layers have a stride of 2.
+
+        Args:
+            size: of a blur.
+            bands: the wavelet pooling, where it is one.
+        """
+        if self.takes_bands:
+            return bands
         return None if self.blurring is None else self.blurring.operation(size, _TRUNK_GROUPS)
 
 
-STRIDED = Downsampling("strided", None)
+WAVELET_STATEMENT = (
+    "a wavelet pooling filters each map by the low-pass of a wavelet before every second position is "
+    "dropped, which removes part of what would alias; fine detail is lost with it, unless it mixes the "
+    "detail bands in"
+)
+"""What a wavelet pooling does under shifts."""
+
+STRIDED = Downsampling("strided")
 BLUR_DOWNSAMPLING = Downsampling("blur", BINOMIAL)
 ADAPTIVE_DOWNSAMPLING = Downsampling("adaptive_blur", ADAPTIVE)
+WAVELET_DOWNSAMPLING = Downsampling("wavelet", takes_bands=True, own_statement=WAVELET_STATEMENT)
 DOWNSAMPLINGS: dict[str, Downsampling] = {
-    each.name: each for each in (STRIDED, BLUR_DOWNSAMPLING, ADAPTIVE_DOWNSAMPLING)
+    each.name: each
+    for each in (STRIDED, BLUR_DOWNSAMPLING, ADAPTIVE_DOWNSAMPLING, WAVELET_DOWNSAMPLING)
 }

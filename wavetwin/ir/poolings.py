@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import prod
 
-from wavetwin.ir.blurring import ADAPTIVE, BINOMIAL, Blurring
+from wavetwin.ir.blurring import ADAPTIVE, BINOMIAL, WAVELET_STATEMENT, Blurring
 from wavetwin.ir.operations import (
     BatchNorm,
     Bias,
@@ -22,6 +22,7 @@ from wavetwin.ir.operations import (
     Operation,
     Relu,
     Subsample,
+    WaveletPool,
 )
 from wavetwin.ir.papers import SHIFT_PAPER
 
@@ -34,6 +35,7 @@ __all__ = [
     "MODULUS_BLUR",
     "NONE",
     "POOLINGS",
+    "WAVELET",
     "FirstPooling",
     "Pooling",
     "Step",
@@ -56,6 +58,8 @@ class FirstPooling:
     """Window of a maximum at every position, without a margin where it is smaller; None: `window`."""
     blur_size: int = 3
     initial_bias: str = "uniform"
+    bands: WaveletPool | None = None
+    """The wavelet pooling, where there is one."""
     free_step: int = 2
     """Positions from one that the free channels' pooling keeps to the next."""
 
@@ -170,6 +174,23 @@ class BlurByTwo(Step):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Bands(Step):
+    """Bands of half the size, of the wavelet that the spec names."""
+
+    name: str = "bands"
+    stride: int = 2
+
+    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
+        """Return the wavelet pooling."""
+        assert first.bands is not None, "resolve fills it in"
+        return self.name, first.bands
+
+    def fields(self, first: FirstPooling) -> tuple[str, ...]:
+        """Return its settings."""
+        return ("pooling.wavelet_pool",)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KeepPositions(Step):
     """The positions that the free channels' pooling keeps, or at a part of its step."""
 
@@ -231,6 +252,11 @@ class Pooling:
         return next(kinds, None)
 
     @property
+    def takes_bands(self) -> bool:
+        """Whether it is a wavelet pooling, which `pooling.wavelet_pool` describes."""
+        return any(isinstance(step, Bands) for step in self.steps)
+
+    @property
     def has_open_window(self) -> bool:
         """Whether `pooling.max_kernel` is the window of its maximum, but in AlexNet."""
         return any(isinstance(step, Maximum) and step.stride == 1 for step in self.steps)
@@ -281,6 +307,12 @@ NONE = Pooling(
     statement="without a pooling no position is dropped, so that nothing aliases here, and the "
     "oscillations of a map are left to the trunk",
 )
+WAVELET = Pooling(
+    name="wavelet",
+    paper_name="wavelet pooling",
+    steps=(*_REAL, Bands()),
+    statement=WAVELET_STATEMENT,
+)
 MODULUS = Pooling(
     name="modulus",
     paper_name="CMod",
@@ -298,7 +330,8 @@ MODULUS_BLUR = Pooling(
 )
 
 POOLINGS: dict[str, Pooling] = {
-    each.name: each for each in (MAX, MAX_BLUR, MAX_ADAPTIVE_BLUR, NONE, MODULUS, MODULUS_BLUR)
+    each.name: each
+    for each in (MAX, MAX_BLUR, MAX_ADAPTIVE_BLUR, WAVELET, NONE, MODULUS, MODULUS_BLUR)
 }
 """Every first pooling by its name, those of real channels first: what `pooling.wavelet` may be."""
 FREE_POOLINGS: dict[str, Pooling] = {

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         Scattering2d,
         SeparablePackets,
         Subsample,
+        WaveletPool2d,
+        WaveletUnpool2d,
         leaf_modules,
     )
     from wavetwin.runtime.network.build import build_module, initialise
@@ -82,6 +84,8 @@ __all__ = [
     "SeparablePackets",
     "Subsample",
     "TrainingRun",
+    "WaveletPool2d",
+    "WaveletUnpool2d",
     "build_module",
     "build_optimizer",
     "evaluate_suite",

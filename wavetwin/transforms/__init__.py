@@ -7,6 +7,7 @@ by hand that torch can differentiate, trace and compile.
 
 from wavetwin.runtime.layers.scattering import Scattering2d, ScatteringPath
 from wavetwin.runtime.layers.wavelet_pool import WaveletPool2d
+from wavetwin.runtime.layers.wavelet_unpool import WaveletUnpool2d
 from wavetwin.transforms.blur import BlurPool2d
 from wavetwin.transforms.dtcwt import DTCWT2d, DualTreeCoefficients, DualTreeParts, IDTCWT2d
 from wavetwin.transforms.dwt import DWT2d, IDWT2d, WaveletCoefficients
@@ -29,4 +30,5 @@ __all__ = [
     "ScatteringPath",
     "WaveletCoefficients",
     "WaveletPool2d",
+    "WaveletUnpool2d",
 ]

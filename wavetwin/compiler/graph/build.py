@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wavetwin.compiler.graph.listed_layers import listed_layers
-from wavetwin.compiler.graph.pooling import add_pool
+from wavetwin.compiler.graph.pooling import add_pool, wavelet_pool
 from wavetwin.compiler.graph.stem import add_stem
 from wavetwin.compiler.resolve.spec import ResolvedSpec
 from wavetwin.ir.architecture import TrunkOptions
@@ -34,7 +34,9 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
     )
     stem = add_stem(builder, spec, architecture, image)
     pooled = add_pool(builder, spec, architecture, stem)
-    blur = DOWNSAMPLINGS[spec.backbone.downsampling].blur(spec.pooling.blur_size)
-    options = TrunkOptions(spec.data.num_classes or 0, blur, tuple(listed_layers(spec)))
+    halving = DOWNSAMPLINGS[spec.backbone.downsampling].reduction(
+        spec.pooling.blur_size, wavelet_pool(spec.pooling.wavelet_pool)
+    )
+    options = TrunkOptions(spec.data.num_classes or 0, halving, tuple(listed_layers(spec)))
     architecture.add_trunk(builder, options, pooled)
     return builder.graph()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.compiler.schema import ExperimentSpec, WaveletPoolSpec
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.builder import GraphBuilder, crop_and_concat
-from wavetwin.ir.operations import SliceChannels
+from wavetwin.ir.operations import SliceChannels, WaveletPool
 from wavetwin.ir.poolings import POOLINGS, FirstPooling, Pooling
 
 
@@ -35,6 +35,20 @@ def add_pool(
     )
 
 
+def wavelet_pool(settings: WaveletPoolSpec | None) -> WaveletPool:
+    """Return the wavelet pooling that stands wherever the network has one."""
+    given = settings or WaveletPoolSpec()
+    return WaveletPool(
+        wavelet=given.wavelet,
+        bands=given.bands,
+        mixing=given.mixing or "full",
+        normalise=given.normalise,
+        mode=given.mode,
+        size=given.size,
+        learn=given.learn or None,
+    )
+
+
 def _first_pooling(spec: ExperimentSpec, architecture: Architecture) -> FirstPooling:
     """Return what the backbone and the spec say of the first pooling."""
     return FirstPooling(
@@ -45,6 +59,7 @@ def _first_pooling(spec: ExperimentSpec, architecture: Architecture) -> FirstPoo
         max_kernel=spec.pooling.max_kernel if architecture.takes_smaller_window else None,
         blur_size=spec.pooling.blur_size,
         initial_bias=spec.pooling.initial_bias,
+        bands=wavelet_pool(spec.pooling.wavelet_pool),
         free_step=architecture.free_pooling(spec.pooling.free).keeps_every(
             architecture.splits_stride
         ),

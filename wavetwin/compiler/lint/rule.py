@@ -60,15 +60,16 @@ class LintContext:
     def fields_of(self, node: Node) -> list[str]:
         """Return the key paths of the fields that a node is there for."""
         parts = node.id.split(".")
+        settings = [] if node.operation.settings is None else [node.operation.settings]
         if parts[0] == "stem":
             return ["stem.kernel_size", "stem.stride"]
         if parts[0] == "pool":
             kind = "pooling.wavelet" if parts[1] == "wavelet" else "pooling.free"
-            return [kind, "pooling.blur_size"] if node.operation.is_blur else [kind]
+            return [kind, *settings]
         if self.architecture.lists_layers:
             return [f"backbone.layers.{self.graph.section('trunk').index(node)}"]
-        if node.operation.is_blur:
-            return ["backbone.downsampling", "pooling.blur_size"]
+        if settings:
+            return ["backbone.downsampling", *settings]
         return ["backbone.arch"]
 
     def _value(self, path: str) -> object:

@@ -20,13 +20,16 @@ from wavetwin.compiler.schema import (
     PoolingSpec,
     SpecModel,
     StemSpec,
+    WaveletPoolSpec,
     WaveletSpec,
 )
 from wavetwin.compiler.schema.declared import KindModel, given, kind_of
 from wavetwin.compiler.validate.keep import expand_keep
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.poolings import POOLINGS
 from wavetwin.ir.section import Kind
 
 
@@ -192,10 +195,28 @@ def _resolve_wavelet(
 
 def _resolve_pooling(spec: ExperimentSpec, architecture: Architecture) -> PoolingSpec:
     free = architecture.free_pooling(spec.pooling.free).name
-    pooling = spec.pooling.model_copy(update={"free": free})
+    pooling = spec.pooling.model_copy(
+        update={"free": free, "wavelet_pool": _resolve_wavelet_pool(spec, architecture)}
+    )
     if spec.stem.wavelet is None or pooling.wavelet is not None:
         return pooling
     return pooling.model_copy(update={"wavelet": free})
+
+
+def _resolve_wavelet_pool(
+    spec: ExperimentSpec, architecture: Architecture
+) -> WaveletPoolSpec | None:
+    wavelet = spec.pooling.wavelet
+    users = (
+        architecture.free_pooling(spec.pooling.free),
+        None if wavelet is None else POOLINGS[wavelet],
+        DOWNSAMPLINGS[spec.backbone.downsampling],
+    )
+    if not any(each.takes_bands for each in users if each is not None):
+        return None
+    given = spec.pooling.wavelet_pool or WaveletPoolSpec()
+    mixing = (given.mixing or "full") if given.bands == "mix" else None
+    return given.model_copy(update={"mixing": mixing})
 
 
 def _resolve_data(data: DataSpec) -> DataSpec:

@@ -37,6 +37,7 @@ from wavetwin.compiler.schema.network import (
     PoolingSpec,
     StemSpec,
     WaveletPooling,
+    WaveletPoolSpec,
     WaveletSpec,
 )
 from wavetwin.compiler.schema.training import OptimizerSpec, ScheduleSpec, TrainingSpec
@@ -71,6 +72,7 @@ __all__ = [
     "SpecModel",
     "StemSpec",
     "TrainingSpec",
+    "WaveletPoolSpec",
     "WaveletPooling",
     "WaveletSpec",
     "layers_of",

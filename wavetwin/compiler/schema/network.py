@@ -11,18 +11,21 @@ from wavetwin.compiler.schema.model import LATER, SpecModel, scalar_or_list
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS
+from wavetwin.ir.wavelets import BOUNDARY_MODES
 
 if TYPE_CHECKING:
     Architecture = str
     FreePooling = str
     WaveletPooling = str
     Downsampling = str
+    BoundaryMode = str
     LayerModel = SpecModel
 else:  # The rows' names, read when the schema is made: a type checker cannot follow.
     Architecture = Literal[tuple(ARCHITECTURES)]
     FreePooling = Literal[tuple(FREE_POOLINGS)]
     WaveletPooling = Literal[tuple(POOLINGS)]
     Downsampling = Literal[tuple(DOWNSAMPLINGS)]
+    BoundaryMode = Literal[BOUNDARY_MODES]
     LayerModel = SequentialLayer
 ExcludeRule = Literal["lowpass", "edges", "diagonal"]
 
@@ -146,6 +149,26 @@ class StemSpec(SpecModel):
     """The wavelet channels; absent: a plain CNN."""
 
 
+class WaveletPoolSpec(SpecModel):
+    """Wavelet poolings, wherever one of first pooling and downsampling is `wavelet`."""
+
+    wavelet: str = Field(default="haar", min_length=1, max_length=64)
+    """A discrete wavelet's name in PyWavelets."""
+    bands: Literal["ll", "mix"] = "ll"
+    """`ll`: the approximation; `mix`: a trained 1x1 map of all four bands, which begins as `ll` of `dc`."""
+    mixing: Literal["full", "depthwise"] | None = None
+    """Of `mix`: `full` (default), of all channels' bands, or `depthwise`, of each channel's own."""
+    normalise: Literal["dc", "orthonormal", "unit_variance"] = "dc"
+    """How bands are scaled: `dc`, a constant stays as it is; `orthonormal`, PyWavelets' own, doubles it;
+    `unit_variance`, white noise keeps its variance in every band."""
+    mode: BoundaryMode = "periodization"
+    """How maps go on beyond their borders, by PyWavelets' names."""
+    size: Literal["half", "full"] = "half"
+    """`half`: ceil(n / 2) samples of n; `full`: as many as PyWavelets gives."""
+    learn: Literal[False, "lattice"] = False
+    """`lattice`: the wavelet's angles are trained, and it stays orthogonal; false: its taps are fixed."""
+
+
 class PoolingSpec(SpecModel):
     """The first pooling."""
 
@@ -158,6 +181,8 @@ class PoolingSpec(SpecModel):
     """Size of the blurring filter, wherever something blurs."""
     max_kernel: Literal[2, 3] = 3
     """Window of the maximum in the blurring first pooling of a ResNet."""
+    wavelet_pool: Annotated[WaveletPoolSpec | None, LATER] = None
+    """Wavelet poolings; where there are any, default: LL of haar at dc gain."""
     initial_bias: Annotated[Literal["uniform", "zeros"], LATER] = "uniform"
     """What the bias after the modulus starts from, where no norm follows it (AlexNet): between -1 and
     1 as in the published models, or 0."""

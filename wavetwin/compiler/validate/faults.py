@@ -142,8 +142,13 @@ def _choices_help(path: Path) -> str | None:
     form = form_at(path)
     if form is None or not form.choices:
         return None
-    choices = [str(choice) for choice in form.choices]
+    choices = _choice_texts(form.choices)
     return f"write {path[-1]}: {choices[0]}" if len(choices) == 1 else suggest("", choices)
+
+
+def _choice_texts(choices: Sequence[object]) -> list[str]:
+    """Return the values of a choice as a spec writes them."""
+    return [describe(each) if isinstance(each, bool) else str(each) for each in choices]
 
 
 def unknown_field(tree: SpecNode, path: Path, node: SpecNode) -> Fault:
@@ -210,9 +215,7 @@ def _unknown_choice(path: Path, node: SpecNode, line: str | None) -> Fault:
     if not isinstance(value, tuple({type(choice) for choice in choices})):
         return wrong_type(path, node, line)
     # Among numbers the nearest is not the one that was meant: all are listed.
-    help_text = suggest(
-        value if isinstance(value, str) else "", [str(choice) for choice in choices]
-    )
+    help_text = suggest(value if isinstance(value, str) else "", _choice_texts(choices))
     headline = f"{path_text(path)} cannot be {describe(value)}"
     return Fault(path, Diagnostic("unknown-choice", headline, node.location, help=help_text))
 

@@ -24,7 +24,7 @@ from wavetwin.explain.diff.network_info import (
 from wavetwin.explain.diff.wording import change, mebibytes, plural
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS, Blurring, strongest
-from wavetwin.ir.operations import AdaptiveBlur, Blur, MaxPool, PacketMixing
+from wavetwin.ir.operations import AdaptiveBlur, Blur, MaxPool, PacketMixing, WaveletPool
 from wavetwin.ir.papers import SHIFT_PAPER, TWIN_PAPER
 from wavetwin.ir.poolings import POOLINGS, Pooling
 
@@ -32,6 +32,7 @@ _OVER_MAX = (
     "RMax, the maximum of the real part, does so except near frequencies where its window sees one "
     "phase or two opposite ones{}"
 )
+_SETTINGS = ("pooling.blur_size", "pooling.wavelet_pool")
 _WINDOW = 3
 """Side of the window that the papers treat."""
 _OVER_SMALL_MAX = (
@@ -184,21 +185,25 @@ def _change_of_pooling(
         " ".join(sentences),
         f"{_cost_of_pooling(pair, 'pool')}{numbers}",
         ", ".join(filter(None, sources)),
-        (*fields, "pooling.blur_size"),
+        (*fields, *_SETTINGS),
     )
 
 
 def _trunk(pair: Pair) -> Iterator[Effect]:
     before, after = (DOWNSAMPLINGS[each.spec.backbone.downsampling] for each in pair.sides)
-    blurring = strongest(before.blurring, after.blurring)
-    if before is after or blurring is None:
+    if before is after:
         return
+    blurring = strongest(before.blurring, after.blurring)
+    sentences = [] if blurring is None else [_what_blurs_do(pair, blurring, "trunk")]
+    sentences += [
+        _as_sentence(each.own_statement) for each in (before, after) if each.own_statement
+    ]
     yield Effect(
         f"{before.name} -> {after.name} (trunk)",
-        _what_blurs_do(pair, blurring, "trunk"),
+        " ".join(sentences),
         _cost_of_pooling(pair, "trunk"),
-        blurring.source,
-        ("backbone.downsampling", "pooling.blur_size"),
+        "" if blurring is None else blurring.source,
+        ("backbone.downsampling", *_SETTINGS),
     )
 
 
@@ -211,6 +216,13 @@ def _cost_of_pooling(pair: Pair, section: str) -> str:
         if any(blurs)
         else ""
     )
+    banks = [pair_of.graph.all_of(WaveletPool, section) for pair_of in pair.sides]
+    if any(banks):
+        trained = [sum(found.node.parameters.total for found in some) for some in banks]
+        has += (
+            f"has {len(banks[0])} -> {plural(len(banks[1]), 'wavelet pooling')} with "
+            f"{change(trained[0], trained[1])} parameters, "
+        )
     return (
         f"The {'trunk' if section == 'trunk' else 'first pooling'} {has}takes {change(*macs)} MACs and "
         f"holds {mebibytes(*memory)} as written."
@@ -220,8 +232,12 @@ def _cost_of_pooling(pair: Pair, section: str) -> str:
 def _what_they_do(kinds: tuple[Pooling, Pooling]) -> tuple[str, str]:
     """Return what the rows say of two kinds, as sentences, and the sources of that."""
     explained = [kind for kind in kinds if kind.statement]
-    text = " ".join(f"{kind.statement[0].upper()}{kind.statement[1:]}." for kind in explained)
+    text = " ".join(_as_sentence(kind.statement) for kind in explained)
     return text, ", ".join(dict.fromkeys(kind.source for kind in explained if kind.source))
+
+
+def _as_sentence(statement: str) -> str:
+    return f"{statement[0].upper()}{statement[1:]}."
 
 
 def _what_blurs_do(pair: Pair, blurring: Blurring, section: str) -> str:

@@ -8,6 +8,7 @@ from wavetwin.explain.diff.network_effects import NETWORK_RULES
 from wavetwin.explain.diff.packet_effects import PACKET_RULES
 from wavetwin.explain.diff.pooling_effects import POOLING_RULES
 from wavetwin.explain.diff.pooling_numbers import POOLING_NUMBER_RULES
+from wavetwin.explain.diff.wavelet_pool_effects import WAVELET_POOL_RULES
 
 __all__ = ["explain"]
 
@@ -20,5 +21,6 @@ def explain(pair: Pair) -> tuple[Effect, ...]:
         *MIXING_RULES,
         *POOLING_RULES,
         *POOLING_NUMBER_RULES,
+        *WAVELET_POOL_RULES,
     )
     return tuple(effect for rule in rules for effect in rule(pair))

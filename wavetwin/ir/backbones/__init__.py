@@ -13,7 +13,7 @@ from wavetwin.ir.architecture import Architecture, TrunkOptions
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
-from wavetwin.ir.operations import Blur, Input, Linear
+from wavetwin.ir.operations import Blur, Input, Linear, WaveletPool
 
 __all__ = ["ARCHITECTURES", "find_architecture"]
 
@@ -36,11 +36,11 @@ change."""
 def find_architecture(graph: ModuleGraph) -> Architecture | None:
     """Return the architecture whose trunk a graph, as written, has; None where the spec lists it."""
     trunk = {node.id: node.operation for node in graph.section("trunk")}
-    blur = graph.find(Blur, "trunk")
+    halving = graph.find(Blur, "trunk") or graph.find(WaveletPool, "trunk")
     linear = graph.all_of(Linear, "trunk")
     if not linear:
         return None
-    options = TrunkOptions(linear[-1].operation.features, blur and blur.operation)
+    options = TrunkOptions(linear[-1].operation.features, halving and halving.operation)
     pooled = graph.section_outputs["pool"][-1]
     for architecture in ARCHITECTURES.values():
         if architecture.lists_layers:

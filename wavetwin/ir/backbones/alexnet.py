@@ -15,7 +15,6 @@ from wavetwin.ir.operations import (
     AdaptiveBlur,
     Dropout,
     Flatten,
-    MaxPool,
     Modulus,
     Packets,
     Relu,
@@ -47,9 +46,8 @@ class AlexNet(Architecture):
             return builder.add(f"trunk.relu{number}", Relu(), current)
 
         def pool(current: str, number: int) -> str:
-            maximum = MaxPool(kernel_size=3, stride=2 if options.blur is None else 1, padding=0)
-            current = builder.add(f"trunk.pool{number}", maximum, current, fields=down)
-            return options.add_blur(builder, f"trunk.blur{number}", current, down)
+            ids = f"trunk.pool{number}", f"trunk.blur{number}"
+            return options.add_maximum(builder, ids, current, 3, down)
 
         current = pool(conv(source, 2, 192, 5), 2)
         current = conv(current, 3, 384, 3)

@@ -55,9 +55,10 @@ class ResNet(Architecture):
         width: int,
         stride: int,
     ) -> str:
-        """Add a residual block; where the trunk blurs, its convolutions have stride 1."""
-        blurs = stride == 2 and options.blur is not None
-        conv_stride = 1 if blurs else stride
+        """Add a residual block; where something else halves the resolution, convolutions do not."""
+        is_behind = stride == 2 and options.reduction is not None
+        is_blurred = options.reduction is not None and options.reduction.is_blur
+        conv_stride = 1 if is_behind else stride
 
         def conv(current: str, number: int, channels: int, kernel_size: int, step: int = 1) -> str:
             current = add_conv(
@@ -73,25 +74,28 @@ class ResNet(Architecture):
             )
             return add_batch_norm(builder, f"{prefix}.bn{number}", current)
 
-        def blur(current: str, node_id: str) -> str:
-            return options.add_blur(builder, node_id, current, _DOWN) if blurs else current
+        def halve(current: str, name: str) -> str:
+            if not is_behind:
+                return current
+            own = "blur" if is_blurred else "pool"
+            return options.add_reduction(builder, f"{name}.{own}", current, _DOWN)
 
         outputs = width * 4 if self.has_bottlenecks else width
         if self.has_bottlenecks:
             current = builder.add(f"{prefix}.relu1", Relu(), conv(source, 1, width, 1))
             current = conv(current, 2, width, 3, conv_stride)
             current = builder.add(f"{prefix}.relu2", Relu(), current)
-            current = conv(blur(current, f"{prefix}.blur"), 3, outputs, 1)
+            current = conv(halve(current, prefix), 3, outputs, 1)
         else:
             current = conv(source, 1, width, 3, conv_stride)
             current = builder.add(f"{prefix}.relu1", Relu(), current)
-            current = conv(blur(current, f"{prefix}.blur"), 2, width, 3)
+            current = conv(halve(current, prefix), 2, width, 3)
         shortcut = source
         if stride == 2 or builder.shape(source)[0] != outputs:
             shortcut = add_conv(
                 builder,
                 f"{prefix}.downsample.conv",
-                blur(shortcut, f"{prefix}.downsample.blur"),
+                halve(shortcut, f"{prefix}.downsample"),
                 outputs,
                 1,
                 stride=conv_stride,
@@ -114,6 +118,8 @@ class ResNet(Architecture):
 def _trunk_names(graph: ModuleGraph) -> dict[str, str]:
     names: dict[str, str] = {}
     for node in graph.section("trunk"):
+        if not node.parameters.total and not node.operation.is_blur:
+            continue
         block, _, layer = node.id.removeprefix("trunk.").rpartition(".")
         if block.endswith(".downsample"):
             blurs = f"trunk.{block}.blur" in graph.by_id

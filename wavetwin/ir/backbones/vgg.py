@@ -20,7 +20,6 @@ from wavetwin.ir.operations import (
     AdaptiveAveragePool,
     Dropout,
     Flatten,
-    MaxPool,
     Packets,
     Relu,
 )
@@ -49,9 +48,8 @@ class Vgg(Architecture):
             for number in range(2 if is_first else 1, convolutions + 1):
                 current = self._add_conv(builder, f"{block}_{number}", current, width)
             if not is_first or convolutions > 1:
-                maximum = MaxPool(kernel_size=2, stride=2 if options.blur is None else 1, padding=0)
-                current = builder.add(f"trunk.pool{block}", maximum, current, fields=_DOWN)
-                current = options.add_blur(builder, f"trunk.blur{block}", current, _DOWN)
+                ids = f"trunk.pool{block}", f"trunk.blur{block}"
+                current = options.add_maximum(builder, ids, current, 2, _DOWN)
         average = AdaptiveAveragePool(output_size=7)
         current = builder.add("trunk.avgpool", average, current, fields=_ARCH)
         current = builder.add("trunk.flatten", Flatten(), current)

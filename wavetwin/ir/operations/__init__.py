@@ -45,6 +45,7 @@ from wavetwin.ir.operations.packets import (
     Packets,
 )
 from wavetwin.ir.operations.scattering import Invariant, Scattering
+from wavetwin.ir.operations.wavelet_pools import BAND_MAPS, WaveletPool
 from wavetwin.ir.operations.wiring import (
     Concat,
     Crop,
@@ -57,6 +58,7 @@ from wavetwin.ir.operations.wiring import (
 )
 
 __all__ = [
+    "BAND_MAPS",
     "KAIMING",
     "NORMAL",
     "OPERATIONS",
@@ -102,5 +104,6 @@ __all__ = [
     "Source",
     "Subsample",
     "UnfitError",
+    "WaveletPool",
     "literal",
 ]

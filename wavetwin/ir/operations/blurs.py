@@ -14,6 +14,7 @@ class Blur(Operation):
     """What smooths a map with reflected borders and keeps every `stride`-th sample."""
 
     is_blur = True
+    settings = "pooling.blur_size"
 
     size: int
     stride: int

@@ -148,6 +148,10 @@ class Operation:
     """Whether it is linear with real weights, channel by channel or across channels."""
     filters_are_fixed: ClassVar[bool] = False
     """Whether its filters are given, not trained."""
+    replaces_maximum: ClassVar[bool] = False
+    """Whether a trunk whose resolution it halves has it in place of a maximum, not behind one."""
+    settings: ClassVar[str | None] = None
+    """The key path of what a spec says of it in a backbone with a name."""
     reads_size_of: ClassVar[int | None] = None
     """The index of an input of which height and width alone are read."""
 

@@ -27,6 +27,8 @@ from wavetwin.runtime.layers.stem import (
     crop_about_centre,
 )
 from wavetwin.runtime.layers.traced import leaf_modules
+from wavetwin.runtime.layers.wavelet_pool import WaveletPool2d
+from wavetwin.runtime.layers.wavelet_unpool import WaveletUnpool2d
 
 __all__ = [
     "AdaptiveBlur",
@@ -55,6 +57,8 @@ __all__ = [
     "SeparablePackets",
     "SliceChannels",
     "Subsample",
+    "WaveletPool2d",
+    "WaveletUnpool2d",
     "center_crop_window",
     "check_images",
     "crop_about_centre",

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavetwin.ir.operations import BAND_MAPS
 from wavetwin.ir.wavelet_taps import WaveletTaps, wavelet_taps
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
@@ -15,9 +16,6 @@ from wavetwin.runtime.layers.pieces import keep_layout
 from wavetwin.runtime.wavelets.extension import check_mode
 from wavetwin.runtime.wavelets.filtering import analyse, analysis_filters, band_gains
 from wavetwin.runtime.wavelets.lattice import free_angles, lattice_filters
-
-BAND_MAPS: dict[str, int] = {"ll": 1, "all": 4, "mix": 1, "modulus": 4, "energy": 2}
-"""What a pooling keeps, and how many maps of each channel that is."""
 
 NORMALISATIONS = ("orthonormal", "dc", "unit_variance")
 """How bands are scaled."""

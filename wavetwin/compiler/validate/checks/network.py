@@ -132,7 +132,7 @@ def check_norm(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnost
 def check_downsampling(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only trunks that the language knows by name can blur."""
     lists_layers = ARCHITECTURES[spec.backbone.arch].lists_layers
-    if lists_layers and DOWNSAMPLINGS[spec.backbone.downsampling].blurring is not None:
+    if lists_layers and DOWNSAMPLINGS[spec.backbone.downsampling].needs_trunk:
         yield context.conflict(
             "downsampling-needs-trunk",
             f"a {spec.backbone.arch} trunk has no {spec.backbone.downsampling} downsampling",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.parse.suggest import join_texts
+from wavetwin.compiler.parse.suggest import join_texts, suggest
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.checks.network import (
     CHANNELS,
@@ -17,7 +17,9 @@ from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
+from wavetwin.ir.lattice import why_no_lattice
 from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS, Pooling
+from wavetwin.ir.wavelets import known_filters
 
 
 def _wavelet_pooling(spec: ExperimentSpec) -> Pooling:
@@ -215,6 +217,74 @@ def check_initial_bias(spec: ExperimentSpec, context: CheckContext) -> Iterator[
         )
 
 
+def _wavelet_pool_users(spec: ExperimentSpec) -> list[str]:
+    """Return the fields that ask for a wavelet pooling."""
+    wavelet = spec.pooling.wavelet
+    users = {
+        "pooling.free": free_pooling(spec),
+        "pooling.wavelet": None if wavelet is None else POOLINGS[wavelet],
+        "backbone.downsampling": DOWNSAMPLINGS[spec.backbone.downsampling],
+    }
+    return [path for path, kind in users.items() if kind is not None and kind.takes_bands]
+
+
+@reads(
+    "backbone.arch",
+    "backbone.downsampling",
+    "pooling.free",
+    "pooling.wavelet",
+    "pooling.wavelet_pool",
+)
+def check_wavelet_pool_is_used(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """Only a wavelet pooling has a wavelet."""
+    if spec.pooling.wavelet_pool is not None and not _wavelet_pool_users(spec):
+        yield context.conflict(
+            "field-does-not-apply",
+            "wavelet_pool describes wavelet poolings, and there are none",
+            ["pooling.wavelet_pool", "pooling.free", "pooling.wavelet", "backbone.downsampling"],
+            help="remove pooling.wavelet_pool, or set pooling.free or backbone.downsampling to wavelet",
+            default_values=_free_default(spec),
+        )
+
+
+@reads(
+    "pooling.wavelet_pool",
+    "pooling.wavelet_pool.wavelet",
+    "pooling.wavelet_pool.bands",
+    "pooling.wavelet_pool.mixing",
+    "pooling.wavelet_pool.learn",
+)
+def check_wavelet_pool(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """The wavelet exists, and has what is asked of it."""
+    pool = spec.pooling.wavelet_pool
+    if pool is None:
+        return
+    at = "pooling.wavelet_pool"
+    if pool.wavelet not in known_filters("wpt"):
+        yield context.conflict(
+            "unknown-filters",
+            f"there is no wavelet {pool.wavelet!r}",
+            [f"{at}.wavelet"],
+            help=suggest(pool.wavelet, known_filters("wpt"))
+            or "take a discrete wavelet of PyWavelets: haar, db2, sym4, bior2.2",
+        )
+        return
+    if pool.learn and (reason := why_no_lattice(pool.wavelet)) is not None:
+        yield context.conflict(
+            "wavelet-without-lattice",
+            f"the angles of {pool.wavelet} cannot be trained: {reason}",
+            [f"{at}.learn", f"{at}.wavelet"],
+            help="set pooling.wavelet_pool.wavelet to db2, or learn to false",
+        )
+    if pool.mixing is not None and pool.bands != "mix":
+        yield context.conflict(
+            "field-does-not-apply",
+            f"mixing is of bands: mix, and bands is {pool.bands}",
+            [f"{at}.mixing", f"{at}.bands"],
+            help="remove mixing, or set bands to mix",
+        )
+
+
 POOLING_RULES: tuple[Rule, ...] = (
     check_adaptive_blur_channels,
     check_adaptive_blur_size,
@@ -224,4 +294,6 @@ POOLING_RULES: tuple[Rule, ...] = (
     check_wavelet_pooling,
     check_modulus,
     check_initial_bias,
+    check_wavelet_pool_is_used,
+    check_wavelet_pool,
 )

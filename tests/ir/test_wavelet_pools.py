@@ -1,0 +1,144 @@
+"""Wavelet poolings as operations and in the named backbones: shapes, counts, weights, sentences."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.support.diff_pairs import compiled, differ
+from wavetwin.compiler.schema import WaveletPoolSpec
+from wavetwin.diagnostics import CompileError
+from wavetwin.importing.reference_names import reference_to_graph_names
+from wavetwin.ir.architecture import NoForeignNamesError
+from wavetwin.ir.operations import BAND_MAPS, MaxPool, UnfitError, WaveletPool
+from wavetwin.ir.wavelets import BOUNDARY_MODES
+from wavetwin.runtime.network.build import build_module, initialise, make_layer
+
+WAVELET = ("pooling.free=wavelet", "backbone.downsampling=wavelet")
+
+
+@pytest.mark.parametrize("bands", BAND_MAPS)
+def test_an_operation_has_the_shapes_weights_and_multiplications_of_its_layer(bands: str):
+    for mode, size, levels in product(BOUNDARY_MODES, ("half", "full"), (1, 2)):
+        learn = "lattice" if levels == 2 else None
+        pool = WaveletPool(
+            wavelet="db3", bands=bands, levels=levels, mode=mode, size=size, learn=learn,
+            mixing="depthwise" if size == "full" else "full",
+        )  # fmt: skip
+        x = (3, 7, 10)
+        out = pool.output(x)
+        layer = make_layer(pool.layer(x, out))
+        layer.reset_parameters()  # pyright: ignore[reportCallIssue]
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            found = layer(torch.randn(1, *x))
+        assert found.shape == (1, *out)
+        assert counter.get_total_flops() == 2 * pool.macs(out, x)
+        assert pool.weights(x) == {
+            name: tuple(each.shape) for name, each in layer.named_parameters()
+        }
+        numbers = sum(each.numel() for each in layer.buffers())
+        assert numbers == pool.counts(x).buffers
+    with pytest.raises(UnfitError, match="one sample has no extension in mode reflect"):
+        WaveletPool(wavelet="db3", mode="reflect").output((3, 1, 8))
+
+
+@pytest.mark.parametrize("name", ["AI", "R18C", "R50C", "V11bC"])
+def test_a_named_backbone_is_pooled_by_wavelets_throughout(name: str):
+    settings = "pooling.wavelet_pool={wavelet: db2, bands: mix, mixing: depthwise}"
+    made = compiled(name, *WAVELET, settings)
+    assert made.graph.find(MaxPool) is None
+    poolings = made.graph.all_of(WaveletPool)
+    assert all(found.node.parameters.trainable for found in poolings)
+    for node in made.graph:
+        if node.operation.subsampling == 2 and node.section != "stem":
+            assert isinstance(node.operation, WaveletPool), node.id
+            before = made.graph.inputs_of(node)[0].output_shape
+            assert node.output_shape == (before[0], -(-before[1] // 2), -(-before[2] // 2))
+    with pytest.raises(NoForeignNamesError, match="weights of the wavelet pooling"):
+        reference_to_graph_names(made.graph)
+    fixed = compiled(name, *WAVELET).graph
+    strided = compiled(name).graph
+    assert reference_to_graph_names(fixed) == reference_to_graph_names(strided)
+
+
+def test_a_mix_begins_as_the_low_band_and_passes_keep_it():
+    """Every other layer draws the same values, and the network the same numbers."""
+    logits: list[torch.Tensor] = []
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for bands in ("ll", "mix"):
+        settings = f"pooling.wavelet_pool={{wavelet: bior2.2, mode: symmetric, bands: {bands}}}"
+        made = compiled("R18C", *WAVELET, settings)
+        for graph in (made.graph, made.optimised_graph):
+            network = build_module(graph).eval()
+            initialise(network, graph, seed=3)
+            with torch.no_grad():
+                logits.append(network(images))
+    for other in logits[1:]:
+        torch.testing.assert_close(other, logits[0], rtol=1e-4, atol=1e-5)
+
+
+def test_sides_of_odd_sizes_meet_where_they_are_joined():
+    """AlexNet's 57 x 57 packets and 55 x 55 free maps are pooled apart, and cropped about the centre."""
+    graph = compiled("AwyI_mod", "pooling.free=wavelet").graph
+    sizes = [graph.node(name).output_shape[1:] for name in ("pool.free.bands", "pool.concat")]
+    assert sizes == [(28, 28), (28, 28)]
+    assert compiled("AI").graph.section("pool")[-1].output_shape[1:] == (27, 27)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("wavelet: db2", "2 -> 4 taps"),
+        ("bands: mix", "A mix begins as the approximation alone"),
+        ("normalise: orthonormal", "multiplies a constant map by 1 -> 2"),
+        ("mode: symmetric", "beyond the border"),
+        ("size: full", "PyWavelets"),
+    ],
+)
+def test_every_setting_has_its_sentence(setting: str, says: str):
+    sides = [
+        compiled("R18C", *WAVELET, f"pooling.wavelet_pool={text}")
+        for text in ("{}", f"{{{setting}}}")
+    ]
+    effects = differ(*sides).effects
+    assert any(says in each.text for each in effects)
+    assert all("7 -> 7 wavelet poolings" in each.numbers for each in effects)
+
+
+def test_a_learned_and_a_mixed_bank_are_told_from_others():
+    before, after = (
+        compiled("R18C", *WAVELET, f"pooling.wavelet_pool={{wavelet: db4, bands: mix, {own}}}")
+        for own in ("mixing: full", "mixing: depthwise, learn: lattice")
+    )
+    texts = [each.text for each in differ(before, after).effects]
+    assert any("3 angles a pooling are trained" in text for text in texts)
+    assert any(text.startswith("A depthwise mix is of each channel's own") for text in texts)
+
+
+def test_every_setting_of_the_language_has_a_sentence():
+    from wavetwin.explain.diff.wavelet_pool_effects import SENTENCES
+
+    assert set(SENTENCES) == set(WaveletPoolSpec.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        (("pooling.wavelet_pool={wavelet: db2}",), "field-does-not-apply"),
+        (("pooling.free=wavelet", "pooling.wavelet_pool={wavelet: db99}"), "unknown-filters"),
+        (("pooling.free=wavelet", "pooling.wavelet_pool={learn: lattice}"), "wavelet-without-lattice"),
+        (("pooling.free=wavelet", "pooling.wavelet_pool={learn: taps}"), "unknown-choice"),
+    ],
+)  # fmt: skip
+def test_settings_that_have_no_meaning_are_refused(changes: tuple[str, ...], code: str):
+    from tests.support.shipped import compiled_once, spec_of
+
+    with pytest.raises(CompileError) as caught:
+        compiled_once(spec_of("R18C"), *changes)
+    (fault,) = caught.value.diagnostics
+    assert fault.code == code
+    if code == "unknown-choice":
+        assert fault.help == "choose false or lattice"
