@@ -62,19 +62,19 @@ def _constant(x: Tensor, dim: int, at: Tensor) -> Tensor:
 
 def _symmetric(x: Tensor, dim: int, at: Tensor) -> Tensor:
     n = x.shape[dim]
-    within = at.remainder(2 * n)
+    within = _modulo(at, 2 * n)
     return x.index_select(dim, torch.minimum(within, 2 * n - 1 - within))
 
 
 def _antisymmetric(x: Tensor, dim: int, at: Tensor) -> Tensor:
     n = x.shape[dim]
-    signs = 1 - 2 * (at.remainder(2 * n) >= n).to(x.dtype)
+    signs = 1 - 2 * (_modulo(at, 2 * n) >= n).to(x.dtype)
     return _symmetric(x, dim, at) * _along(signs, x, dim)
 
 
 def _reflect(x: Tensor, dim: int, at: Tensor) -> Tensor:
     period = 2 * (x.shape[dim] - 1)
-    within = at.remainder(period)
+    within = _modulo(at, period)
     return x.index_select(dim, torch.minimum(within, period - within))
 
 
@@ -82,7 +82,7 @@ def _antireflect(x: Tensor, dim: int, at: Tensor) -> Tensor:
     """Odd about the first and about the last sample: from period to period it climbs."""
     n = x.shape[dim]
     period = 2 * (n - 1)
-    within = at.remainder(period)
+    within = _modulo(at, period)
     is_back = _along((within >= n).to(x.dtype), x, dim)
     periods = _along(at.div(period, rounding_mode="floor").to(x.dtype), x, dim)
     first, last = x.narrow(dim, 0, 1), x.narrow(dim, n - 1, 1)
@@ -91,12 +91,12 @@ def _antireflect(x: Tensor, dim: int, at: Tensor) -> Tensor:
 
 
 def _periodic(x: Tensor, dim: int, at: Tensor) -> Tensor:
-    return x.index_select(dim, at.remainder(x.shape[dim]))
+    return x.index_select(dim, _modulo(at, x.shape[dim]))
 
 
 def _periodization(x: Tensor, dim: int, at: Tensor) -> Tensor:
     n = x.shape[dim]
-    return x.index_select(dim, at.remainder(n + n % 2).clamp(max=n - 1))
+    return x.index_select(dim, _modulo(at, n + n % 2).clamp(max=n - 1))
 
 
 def _smooth(x: Tensor, dim: int, at: Tensor) -> Tensor:
@@ -108,6 +108,12 @@ def _smooth(x: Tensor, dim: int, at: Tensor) -> Tensor:
     slope = at_edge - x.index_select(dim, inward)
     distance = (at - edge).abs().to(x.dtype)
     return at_edge + slope * _along(distance, x, dim)
+
+
+def _modulo(at: Tensor, period: int) -> Tensor:
+    """Return positions within a period, which a trace may know as a symbol only."""
+    # torch's ONNX exporter has the remainder of two tensors, and none by a symbol.
+    return torch.remainder(at, at.new_full((), period))
 
 
 def _along(values: Tensor, x: Tensor, dim: int) -> Tensor:
