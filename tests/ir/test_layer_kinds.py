@@ -11,6 +11,7 @@ from wavetwin.ir.layer_kind import LayerKind
 from wavetwin.ir.layer_kinds import LAYER_KINDS
 from wavetwin.ir.level1_taps import LEVEL1_FILTERS
 from wavetwin.ir.mixings import MIXINGS
+from wavetwin.ir.operations import BAND_MAPS
 from wavetwin.ir.section import declared_fields
 from wavetwin.ir.wavelets import BOUNDARY_MODES
 
@@ -44,3 +45,9 @@ def test_choices_of_invariant_and_scattering_layers_are_the_tables():
     for kind in (invariant, scattering):
         assert choices[kind.key, "level1"] == LEVEL1_FILTERS
         assert set(choices[kind.key, "mode"]) < set(BOUNDARY_MODES)
+
+
+def test_choices_of_wavelet_poolings_are_the_tables():
+    hints = get_type_hints(LAYER_KINDS["wavelet_pool"])
+    assert get_args(hints["bands"]) == tuple(BAND_MAPS)
+    assert get_args(hints["mode"]) == BOUNDARY_MODES

@@ -9,11 +9,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.support.diff_pairs import compiled, differ
-from wavetwin.compiler.schema import WaveletPoolSpec
 from wavetwin.diagnostics import CompileError
 from wavetwin.importing.reference_names import reference_to_graph_names
 from wavetwin.ir.architecture import NoForeignNamesError
 from wavetwin.ir.operations import BAND_MAPS, MaxPool, UnfitError, WaveletPool
+from wavetwin.ir.section import declared_fields
+from wavetwin.ir.wavelet_bank import PooledBands
 from wavetwin.ir.wavelets import BOUNDARY_MODES
 from wavetwin.runtime.network.build import build_module, initialise, make_layer
 
@@ -121,7 +122,28 @@ def test_a_learned_and_a_mixed_bank_are_told_from_others():
 def test_every_setting_of_the_language_has_a_sentence():
     from wavetwin.explain.diff.wavelet_pool_effects import SENTENCES
 
-    assert set(SENTENCES) == set(WaveletPoolSpec.model_fields)
+    assert set(SENTENCES) == {each.name for each in declared_fields(PooledBands)}
+
+
+LISTED = (
+    "pooling.free=none",
+    "backbone.layers=[{wavelet_pool: {wavelet: db2, bands: all, mode: symmetric, size: full, levels: 2}}, "
+    "{wavelet_pool: {bands: energy, smoothing: 0.5}}, {wavelet_pool: {bands: mix, wavelet: db3, "
+    "learn: lattice}}, {flatten: {}}, {linear: {}}]",
+)
+
+
+def test_listed_poolings_are_the_layers_that_they_name():
+    graph = compiled("cnn", *LISTED).graph
+    pools = [found.node for found in graph.all_of(WaveletPool)]
+    assert [node.id for node in pools] == [f"trunk.wavelet_pool{k}" for k in (1, 2, 3)]
+    channels, height, width = graph.section("pool")[-1].output_shape
+    for _ in range(2):
+        height, width = (height + 3) // 2, (width + 3) // 2
+    assert pools[0].output_shape == (4 * channels, height, width)
+    energy = build_module(graph).get_submodule("trunk.wavelet_pool2")
+    assert energy.bias == 0.5
+    assert pools[2].parameters.trainable == 2 + 4 * (8 * channels) ** 2
 
 
 @pytest.mark.parametrize(

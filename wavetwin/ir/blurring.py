@@ -89,7 +89,7 @@ class Downsampling:
         """Whether it is asked of a trunk that the language knows, which has layers with a stride."""
         return self.blurring is not None or self.takes_bands
 
-    def reduction(self, size: int, bands: WaveletPool) -> Operation | None:
+    def reduction(self, size: int, bands: WaveletPool | None) -> Operation | None:
         """Return what keeps every second position; None: layers have a stride of 2.
 
         Args:
@@ -97,6 +97,7 @@ class Downsampling:
             bands: the wavelet pooling, where it is one.
         """
         if self.takes_bands:
+            assert bands is not None, "resolve fills it in"
             return bands
         return None if self.blurring is None else self.blurring.operation(size, _TRUNK_GROUPS)
 

@@ -35,7 +35,7 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
     stem = add_stem(builder, spec, architecture, image)
     pooled = add_pool(builder, spec, architecture, stem)
     halving = DOWNSAMPLINGS[spec.backbone.downsampling].reduction(
-        spec.pooling.blur_size, wavelet_pool(spec.pooling.wavelet_pool)
+        spec.pooling.blur_size, wavelet_pool(spec)
     )
     options = TrunkOptions(spec.data.num_classes or 0, halving, tuple(listed_layers(spec)))
     architecture.add_trunk(builder, options, pooled)

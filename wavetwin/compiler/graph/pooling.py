@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.schema import ExperimentSpec, WaveletPoolSpec
+from typing import cast
+
+from wavetwin.compiler.schema import ExperimentSpec, SpecModel
+from wavetwin.compiler.schema.declared import section_of
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.builder import GraphBuilder, crop_and_concat
 from wavetwin.ir.operations import SliceChannels, WaveletPool
 from wavetwin.ir.poolings import POOLINGS, FirstPooling, Pooling
+from wavetwin.ir.wavelet_bank import PooledBands
 
 
 def add_pool(
@@ -35,17 +39,13 @@ def add_pool(
     )
 
 
-def wavelet_pool(settings: WaveletPoolSpec | None) -> WaveletPool:
+def wavelet_pool(spec: ExperimentSpec) -> WaveletPool | None:
     """Return the wavelet pooling that stands wherever the network has one."""
-    given = settings or WaveletPoolSpec()
-    return WaveletPool(
-        wavelet=given.wavelet,
-        bands=given.bands,
-        mixing=given.mixing or "full",
-        normalise=given.normalise,
-        mode=given.mode,
-        size=given.size,
-        learn=given.learn or None,
+    settings = spec.pooling.wavelet_pool
+    return (
+        None
+        if settings is None
+        else section_of(cast("SpecModel", settings), PooledBands).operation()
     )
 
 
@@ -59,7 +59,7 @@ def _first_pooling(spec: ExperimentSpec, architecture: Architecture) -> FirstPoo
         max_kernel=spec.pooling.max_kernel if architecture.takes_smaller_window else None,
         blur_size=spec.pooling.blur_size,
         initial_bias=spec.pooling.initial_bias,
-        bands=wavelet_pool(spec.pooling.wavelet_pool),
+        bands=wavelet_pool(spec),
         free_step=architecture.free_pooling(spec.pooling.free).keeps_every(
             architecture.splits_stride
         ),

@@ -214,9 +214,7 @@ def _resolve_wavelet_pool(
     )
     if not any(each.takes_bands for each in users if each is not None):
         return None
-    given = spec.pooling.wavelet_pool or WaveletPoolSpec()
-    mixing = (given.mixing or "full") if given.bands == "mix" else None
-    return given.model_copy(update={"mixing": mixing})
+    return spec.pooling.wavelet_pool or WaveletPoolSpec()
 
 
 def _resolve_data(data: DataSpec) -> DataSpec:

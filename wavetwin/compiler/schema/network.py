@@ -6,26 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from wavetwin.compiler.schema.declared import model_of
 from wavetwin.compiler.schema.layers import SequentialLayer
 from wavetwin.compiler.schema.model import LATER, SpecModel, scalar_or_list
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS
-from wavetwin.ir.wavelets import BOUNDARY_MODES
+from wavetwin.ir.wavelet_bank import PooledBands
 
 if TYPE_CHECKING:
+    from wavetwin.ir.wavelet_bank import PooledBands as WaveletPoolSpec
+
     Architecture = str
     FreePooling = str
     WaveletPooling = str
     Downsampling = str
-    BoundaryMode = str
     LayerModel = SpecModel
 else:  # The rows' names, read when the schema is made: a type checker cannot follow.
     Architecture = Literal[tuple(ARCHITECTURES)]
     FreePooling = Literal[tuple(FREE_POOLINGS)]
     WaveletPooling = Literal[tuple(POOLINGS)]
     Downsampling = Literal[tuple(DOWNSAMPLINGS)]
-    BoundaryMode = Literal[BOUNDARY_MODES]
+    WaveletPoolSpec = model_of("WaveletPoolSpec", PooledBands)
     LayerModel = SequentialLayer
 ExcludeRule = Literal["lowpass", "edges", "diagonal"]
 
@@ -147,26 +149,6 @@ class StemSpec(SpecModel):
     """Where the free channels start from; absent: random."""
     wavelet: WaveletSpec | None = None
     """The wavelet channels; absent: a plain CNN."""
-
-
-class WaveletPoolSpec(SpecModel):
-    """Wavelet poolings, wherever one of first pooling and downsampling is `wavelet`."""
-
-    wavelet: str = Field(default="haar", min_length=1, max_length=64)
-    """A discrete wavelet's name in PyWavelets."""
-    bands: Literal["ll", "mix"] = "ll"
-    """`ll`: the approximation; `mix`: a trained 1x1 map of all four bands, which begins as `ll` of `dc`."""
-    mixing: Literal["full", "depthwise"] | None = None
-    """Of `mix`: `full` (default), of all channels' bands, or `depthwise`, of each channel's own."""
-    normalise: Literal["dc", "orthonormal", "unit_variance"] = "dc"
-    """How bands are scaled: `dc`, a constant stays as it is; `orthonormal`, PyWavelets' own, doubles it;
-    `unit_variance`, white noise keeps its variance in every band."""
-    mode: BoundaryMode = "periodization"
-    """How maps go on beyond their borders, by PyWavelets' names."""
-    size: Literal["half", "full"] = "half"
-    """`half`: ceil(n / 2) samples of n; `full`: as many as PyWavelets gives."""
-    learn: Literal[False, "lattice"] = False
-    """`lattice`: the wavelet's angles are trained, and it stays orthogonal; false: its taps are fixed."""
 
 
 class PoolingSpec(SpecModel):

@@ -40,7 +40,7 @@ class WaveletPool(Operation, op="wavelet_pool"):
     """`lattice`: the wavelet's angles are trained; None: its taps are fixed."""
     mixing: str = "full"
     """Of `mix`: `full`, of all channels' bands, or `depthwise`, of each channel's own."""
-    bias: float = 0.01
+    smoothing: float = 0.01
     """How smooth the roots of `modulus` and `energy` are."""
 
     @property
@@ -123,8 +123,8 @@ class WaveletPool(Operation, op="wavelet_pool"):
             options["channels"] = x[0]
             if self.mixing != "full":
                 options["groups"] = x[0]
-        if self.bands in _MODULI:
-            options |= self._changed(bias=0.01)
+        if self.bands in _MODULI and self.smoothing != 0.01:
+            options["bias"] = self.smoothing
         return Call.of("WaveletPool2d", self.wavelet, **options)
 
     def _sizes(self, x: Shape) -> Iterator[tuple[int, int]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
-from wavetwin.compiler.parse.suggest import join_texts, suggest
-from wavetwin.compiler.schema import ExperimentSpec
+from wavetwin.compiler.parse.suggest import join_texts
+from wavetwin.compiler.schema import ExperimentSpec, SpecModel
+from wavetwin.compiler.schema.declared import section_of
 from wavetwin.compiler.validate.checks.network import (
     CHANNELS,
     channel_paths,
@@ -17,9 +19,8 @@ from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
-from wavetwin.ir.lattice import why_no_lattice
 from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS, Pooling
-from wavetwin.ir.wavelets import known_filters
+from wavetwin.ir.wavelet_bank import PooledBands
 
 
 def _wavelet_pooling(spec: ExperimentSpec) -> Pooling:
@@ -250,39 +251,18 @@ def check_wavelet_pool_is_used(spec: ExperimentSpec, context: CheckContext) -> I
 @reads(
     "pooling.wavelet_pool",
     "pooling.wavelet_pool.wavelet",
+    "pooling.wavelet_pool.learn",
     "pooling.wavelet_pool.bands",
     "pooling.wavelet_pool.mixing",
-    "pooling.wavelet_pool.learn",
 )
 def check_wavelet_pool(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The wavelet exists, and has what is asked of it."""
-    pool = spec.pooling.wavelet_pool
-    if pool is None:
+    settings = spec.pooling.wavelet_pool
+    if settings is None:
         return
-    at = "pooling.wavelet_pool"
-    if pool.wavelet not in known_filters("wpt"):
-        yield context.conflict(
-            "unknown-filters",
-            f"there is no wavelet {pool.wavelet!r}",
-            [f"{at}.wavelet"],
-            help=suggest(pool.wavelet, known_filters("wpt"))
-            or "take a discrete wavelet of PyWavelets: haar, db2, sym4, bior2.2",
-        )
-        return
-    if pool.learn and (reason := why_no_lattice(pool.wavelet)) is not None:
-        yield context.conflict(
-            "wavelet-without-lattice",
-            f"the angles of {pool.wavelet} cannot be trained: {reason}",
-            [f"{at}.learn", f"{at}.wavelet"],
-            help="set pooling.wavelet_pool.wavelet to db2, or learn to false",
-        )
-    if pool.mixing is not None and pool.bands != "mix":
-        yield context.conflict(
-            "field-does-not-apply",
-            f"mixing is of bands: mix, and bands is {pool.bands}",
-            [f"{at}.mixing", f"{at}.bands"],
-            help="remove mixing, or set bands to mix",
-        )
+    for fault in section_of(cast("SpecModel", settings), PooledBands).faults():
+        fields = [f"pooling.wavelet_pool.{name}" for name in fault.fields]
+        yield context.conflict(fault.code, fault.headline, fields, help=fault.help)
 
 
 POOLING_RULES: tuple[Rule, ...] = (
