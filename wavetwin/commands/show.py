@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TABLE_ONLY = "-"
 """The value of `--packets` without a file."""
+OWN, SOURCE = "own", "source"
+"""The values of `--counting`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--origins", action="store_true", help="every field, its value, and what set it"
+    )
+    parser.add_argument(
+        "--counting",
+        choices=(OWN, SOURCE),
+        default=OWN,
+        help="multiplies as here, or beside them as the learnable ScatterNet's sources count, and why",
     )
     parser.add_argument(
         "--packets",
@@ -170,6 +178,10 @@ def _text(compiled: Compiled, options: argparse.Namespace) -> str:
         if choice is None:
             raise CompileError([_no_packets(compiled)])
         parts.append(packet_table(choice))
+    if options.counting == SOURCE:
+        from wavetwin.explain.show.source_counting import source_table
+
+        parts.append(source_table(compiled))
     # What is asked for instead of the layers does not come after pages of them.
     if not parts:
         from wavetwin.explain.show.tree_table import model_table

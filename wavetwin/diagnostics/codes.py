@@ -15,6 +15,7 @@ LINT_CODES: dict[str, str] = {
     "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
     "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
+    "invariant-upsampled-before-pool": "Maps are up-sampled, and a pooling drops the samples again.",
 }
 """The rules of lint, by the names that a spec ignores them by; each is a function of compiler/lint."""
 

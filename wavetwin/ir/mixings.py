@@ -21,6 +21,8 @@ class Mixing:
     """Height and width of the kernels that the maps are convolved with."""
     learned_size: int = 1
     """Height and width of the learned ones."""
+    published_size: int = 3
+    """Height and width of the kernels that the thesis counts."""
     matrices: int = 1
     """Learned weights from each input to each output."""
     fixed: Literal["none", "drawn", "shared"] = "none"
@@ -54,10 +56,12 @@ MIXINGS: dict[str, Mixing] = {
             "pointwise",
             "mixes the bands of each position, without a view of its neighbours",
             kernel_size=1,
+            published_size=1,
         ),
         Mixing(
             "shifted_impulse",
             "moves each band by up to a sample, at random and for good, before it is mixed",
+            published_size=1,
             fixed="drawn",
             published="a",
         ),

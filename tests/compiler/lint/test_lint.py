@@ -462,3 +462,17 @@ def test_a_schedule_that_never_acts_is_told(tmp_path: Path, training: str, warne
         for epochs, count in ((enough, 0), (enough - 1, 1)):
             again = warnings_of(tmp_path, text, f"training.epochs={epochs}")
             assert codes(again).count("schedule-without-effect") == count
+
+
+def test_invariant_layers_are_not_up_sampled_for_a_pooling(tmp_path: Path) -> None:
+    """Also behind what keeps positions; a convolution that strides is trained for what it reads."""
+    between = "[{{invariant: {{channels: 4{}}}}}, {{relu: {{}}}}, {}, {{flatten: {{}}}}, {{linear: {{}}}}]"
+
+    def found(more: str, after: str) -> bool:
+        text = SMALL.replace("[{flatten: {}}, {linear: {}}]", between.format(more, after))
+        return "invariant-upsampled-before-pool" in codes(warnings_of(tmp_path, text))
+
+    assert found("", "{pool: {kind: average}}")
+    assert not found(", stride: 2", "{pool: {}}")
+    assert not found("", "{pool: {kernel_size: 3, stride: 1, padding: 1}}")
+    assert not found("", "{conv: {channels: 4, stride: 2}}")

@@ -159,9 +159,14 @@ class Invariant(Level1Filters, op="invariant"):
     def macs(self, out: Shape, *shapes: Shape) -> int:
         """Return the filters at every pixel, and the mixing at every kept position."""
         channels, height, width = shapes[0]
-        kept = _halved(height) * _halved(width)
+        pixels = 4 * _halved(height) * _halved(width)
+        return pixels * channels * self._macs_a_pixel + self.mixing_macs(shapes[0])
+
+    def mixing_macs(self, x: Shape) -> int:
+        """Return those of the mixing alone, of an input of this shape."""
+        channels, height, width = x
         kernels = NUM_BANDS * channels * self.channels * self._row.kernel_size**2
-        return 4 * kept * channels * self._macs_a_pixel + kept * kernels
+        return _halved(height) * _halved(width) * kernels
 
     def elementwise(self, out: Shape, *shapes: Shape) -> int:
         """Return the 2x2 means, the moduli and the up-sampling."""

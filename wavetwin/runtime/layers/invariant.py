@@ -146,7 +146,7 @@ class Invariant(ConstantBuffers):
         y = F.conv2d(moduli, kernel, self.bias, padding=kernel.shape[2] // 2)
         if self.stride == 1:
             y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
-            y = y[:, :, : x.shape[2], : x.shape[3]]
+            y = _crop(_crop(y, 2, x.shape[2]), 3, x.shape[3])
         return keep_layout(x, y)
 
     def _split(self, x: Tensor, filters: Tensor) -> Tensor:
@@ -159,6 +159,13 @@ class Invariant(ConstantBuffers):
             f"bias={self.bias is not None}, smoothing={self.level.bias}, {self.level.filters}, "
             f"mode={self.level.mode!r}"
         )
+
+
+def _crop(y: Tensor, dim: int, length: int) -> Tensor:
+    if torch.compiler.is_compiling():
+        # Without a question of whether anything is cropped, so that a trace holds for both answers.
+        return y.index_select(dim, torch.arange(length, device=y.device))
+    return y.narrow(dim, 0, length)
 
 
 def cosine_kernels() -> Float[Tensor, "3 3 3"]:
