@@ -38,12 +38,14 @@ from wavetwin.runtime.layers import (
     DualTreePackets,
     EnergyNorm,
     Interleave,
+    Invariant,
     KeepPackets,
     MaxBlurPool,
     MixedPackets,
     Modulus,
     PacketMixing,
     RealPart,
+    Scattering2d,
     SeparablePackets,
     SliceChannels,
     Subsample,
@@ -260,6 +262,17 @@ BLOCKS: tuple[Block, ...] = (
         whole_jacobian=False,
     ),
     Block("`WaveletUnpool2d`", lambda: WaveletUnpool2d("db2"), ((4, 0),), size=4),
+    Block("`Scattering2d`", lambda: Scattering2d(2, 2), ((1, 0),), size=5),
+    Block("`Invariant`", lambda: Invariant(2, 3), ((2, 0),), size=5),
+    *(
+        Block(
+            f"`Invariant`, {mixing}, up-sampled",
+            lambda mixing=mixing: Invariant(2, 3, mixing, stride=1),
+            ((2, 0),),
+            size=4,
+        )
+        for mixing in ("shifted_gaussian", "learned", "dct")
+    ),
     _stem("CNN, max", "digits/cnn"),
     _stem("CNN, max and blur", "digits/cnn", "pooling.free=max_blur"),
     _stem("CNN, max and adaptive blur", "digits/cnn", "pooling.free=max_adaptive_blur"),
