@@ -13,6 +13,7 @@ LINT_CODES: dict[str, str] = {
     "static-gain": "A low-pass packet enlarges constants, and no norm follows.",
     "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
     "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
+    "setting-without-effect": "A training setting does not do what it seems to do.",
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
     "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
     "invariant-upsampled-before-pool": "Maps are up-sampled, and a pooling drops the samples again.",
@@ -109,6 +110,7 @@ CHECK_CODES: dict[str, str] = {
     "nesterov-without-momentum": "nesterov is set with a momentum of 0.",
     "milestones-missing": "The schedule milestones has no milestones.",
     "milestones-do-not-increase": "Milestones are not in increasing order.",
+    "class-weights-wrong": "There are not as many class weights as classes.",
     "warmup-too-long": "The warm-up does not end within the training.",
     "max-step-too-large": "max_step is larger than the shifts that are made.",
     # lint: warnings

@@ -41,6 +41,34 @@ class Training(Section):
     )
     """How images and feature maps lie in memory: channels_last is often faster, and gives other last
     bits."""
+    label_smoothing: float = declare(
+        0.0,
+        later=True,
+        note="smoothed labels have a higher training loss: that of validation and test stays the plain "
+        "cross-entropy",
+        ge=0.0,
+        lt=1.0,
+    )
+    """Share of each label that is spread evenly over all classes."""
+    class_weights: tuple[float, ...] | None = declare(
+        None,
+        later=True,
+        note="class weights count some classes' mistakes more in training; scores count all alike",
+        min_length=1,
+        items={"gt": 0.0, "le": 1e6},
+    )
+    """Factor of each class's part of the loss, in the order of the classes. The loss is divided by the
+    number of images, not by the sum of their weights: weights of mean 1 keep the learning rate's
+    scale."""
+    clip_norm: float | None = declare(
+        None,
+        label="largest gradient norm",
+        later=True,
+        note="clipping shortens steps whose gradient is longer, and leaves all others as they are",
+        gt=0.0,
+        le=1e9,
+    )
+    """L2 norm of the whole gradient, the penalty's included, above which it is scaled down."""
     seed: int = declare(
         0,
         ge=0,

@@ -49,7 +49,11 @@ if TYPE_CHECKING:
     )
     from wavetwin.runtime.process.torchvision_compat import import_torchvision
     from wavetwin.runtime.training.free_channels import load_free_channels
-    from wavetwin.runtime.training.losses import l1_linf_penalty, regularisation
+    from wavetwin.runtime.training.losses import (
+        l1_linf_penalty,
+        regularisation,
+        weighted_cross_entropy,
+    )
     from wavetwin.runtime.training.plan_file import plan_of_run, read_graph, read_plan
     from wavetwin.runtime.training.records import read_gradients
     from wavetwin.runtime.training.run_folder import RunFolder, find_run
@@ -110,6 +114,7 @@ __all__ = [
     "score_one_crop",
     "start_evaluation",
     "start_training",
+    "weighted_cross_entropy",
 ]
 
 _MODULES = {
@@ -144,6 +149,7 @@ _MODULES = {
     "score_one_crop": "wavetwin.runtime.evaluation.entries",
     "start_evaluation": "wavetwin.runtime.training.start",
     "start_training": "wavetwin.runtime.training.start",
+    "weighted_cross_entropy": "wavetwin.runtime.training.losses",
 }
 
 

@@ -133,10 +133,14 @@ def check_constants(files: dict[str, bytes]) -> None:
             assert value == plan[name]
 
 
+WEIGHTS = "training.class_weights=[1, 2, 1, 1, 1, 1, 1, 1, 1, 1]"
 BRANCHES = {
     "accumulate": ("training.accumulate=2", "training.micro_batches(batch)"),
     "bfloat16": ("training.precision=bfloat16", "with torch.autocast"),
     "gradients": ("training.record_gradients=true", "training.record_gradients()"),
+    "smoothing": ("training.label_smoothing=0.1", "label_smoothing=plan.label_smoothing)"),
+    "weights": (WEIGHTS, "weighted_cross_entropy(logits, batch.labels, class_weights)"),
+    "clipping": ("training.clip_norm=1", "clip_grad_norm_(model.parameters(), plan.clip_norm)"),
     "plateau": ("training.schedule={name: plateau}", 'learning_rate.follow(scores["loss"])'),
     "penalty": ("stem.wavelet.regularisation=[0.1, 0]", "penalty.backward()"),
     "no penalty": ("stem.wavelet.regularisation=[0, 0]", "record_penalty(regularisation(model))"),

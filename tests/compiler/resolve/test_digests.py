@@ -158,3 +158,27 @@ def test_later_fields_are_left_out_at_their_defaults(spec: str, later: str, othe
     changed = wavetwin.compile(spec_of(spec), [other])
     assert changed.digest != plain.digest
     assert (changed.model_digest == plain.model_digest) == (spec == "RI")
+
+
+RECIPE = {
+    "optimizer={name: adam, momentum: null}": "",
+    "optimizer={name: adam, momentum: null, eps: 1e-7}": "",
+    "optimizer={name: rmsprop}": "",
+    "label_smoothing=0.1": "label_smoothing=0",
+    "class_weights=[1, 2, 1, 1, 1, 1, 1, 1, 1, 1]": "class_weights=null",
+    "clip_norm=1": "clip_norm=null",
+}
+"""Changes of a recipe, and how the same says what is so by default."""
+
+
+def test_a_recipe_is_in_the_training_digest_alone() -> None:
+    spec = spec_of("mnist_cmod")
+    plain, found = wavetwin.compile(spec), set()
+    for change, default in RECIPE.items():
+        compiled = wavetwin.compile(spec, [f"training.{change}"])
+        assert compiled.model_digest == plain.model_digest
+        found.add(compiled.training_digest)
+        if default:
+            same = wavetwin.compile(spec, [f"training.{default}"])
+            assert digests(same) == digests(plain), default
+    assert len(found - {plain.training_digest}) == len(RECIPE)

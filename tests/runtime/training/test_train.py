@@ -173,7 +173,13 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"optimizer": ADAMW, "schedule": Cosine(warmup_epochs=1)},
+        {
+            "optimizer": ADAMW,
+            "schedule": Cosine(warmup_epochs=1),
+            "label_smoothing": 0.1,
+            "class_weights": (2.0, *[1.0] * 9),
+            "clip_norm": 0.5,
+        },
         {"schedule": Plateau(patience=0), "augmentation": "none"},
         pytest.param(
             {"precision": "bfloat16", "schedule": Milestones(milestones=(1, 2), gamma=0.3)},

@@ -65,4 +65,23 @@ def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
     )
 
 
-FITTING_RULES: tuple[LintRule, ...] = (no_regularisation, schedule_without_effect)
+@lint_rule("setting-without-effect", "no number")
+def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
+    """A setting of the training does not do what it seems to do."""
+    plan = context.plan
+    weights = plan.class_weights
+    if weights is not None and len(set(weights)) == 1:
+        yield context.warn(
+            "setting-without-effect",
+            f"all {len(weights)} class weights are {weights[0]:g}: no class counts more than another, "
+            f"and the cross-entropy is {weights[0]:g} times as large",
+            ["training.class_weights"],
+            help="remove class_weights, or give the classes that shall count more a larger one",
+        )
+
+
+FITTING_RULES: tuple[LintRule, ...] = (
+    no_regularisation,
+    schedule_without_effect,
+    setting_without_effect,
+)

@@ -9,6 +9,7 @@ from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.validate.conflict import value_text as written_text
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
+from wavetwin.ir.section import value_text
 from wavetwin.provenance.record import Provenance
 
 _LABELS = ("wavetwin", "name", "summary", "tags", "published", "lint")
@@ -110,6 +111,12 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "steps an epoch", str(plan.iterations_per_epoch)
     yield "optimiser", f"{optimizer.describe()}, lr {optimizer.lr:g}"
     yield "schedule", schedule.describe(plan.epochs)
+    if plan.label_smoothing:
+        yield "label smoothing", f"{plan.label_smoothing:g}"
+    if plan.class_weights is not None:
+        yield "class weights", value_text(plan.class_weights)
+    if plan.clip_norm is not None:
+        yield "gradients clipped", f"above a norm of {plan.clip_norm:g}"
     if plan.regularisation is not None:
         lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
         yield "L1/Linf penalty", f"lambda {lambdas} on the bands of {plan.regularisation.node}"

@@ -14,7 +14,16 @@ __all__ = ["Constant", "ScriptSource", "import_lines", "write_scripts"]
 
 RUNTIME = "wavetwin.runtime"
 """All that the scripts import from; model.py imports from its `layers`."""
-_FIELDS = ("epochs", "batch_size", "accumulate", "checkpoint_every")
+_FIELDS = {
+    "epochs": None,
+    "batch_size": None,
+    "accumulate": 1,
+    "label_smoothing": 0.0,
+    "class_weights": None,
+    "clip_norm": None,
+    "checkpoint_every": None,
+}
+"""Numbers of the plan that the script has as constants, and the value with which they do nothing."""
 _PARTS = ("optimizer", "schedule")
 
 
@@ -82,9 +91,9 @@ def import_lines(module: str, names: Iterable[str], margin: str = "") -> str:
 
 def _constants(plan: TrainingPlan) -> Iterator[Constant]:
     """Yield what training alone depends on; what has no effect in this plan is left out."""
-    for field in _FIELDS:
+    for field, idle in _FIELDS.items():
         value = getattr(plan, field)
-        if (field, value) != ("accumulate", 1):
+        if value != idle:
             yield Constant(field, value)
     for part in _PARTS:
         for field, value in getattr(plan, part).values().items():
@@ -119,6 +128,8 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
     yield from ("prepare_device", "read_graph", "read_plan")
     if plan.initial_weights is not None:
         yield from ("load_free_channels", "project_of")
+    if plan.class_weights is not None:
+        yield "weighted_cross_entropy"
     if penalty != "none":
         yield "regularisation"
     if validation != "never":

@@ -144,7 +144,9 @@ def _field(each: Field[Any], annotation: Any, *, may_be_absent: bool = False) ->
 
 
 def _with_items(annotation: Any, limits: Mapping[str, Any]) -> Any:
-    """Return the type of a list whose items have limits."""
+    """Return the type of a list whose items have limits; the list may be absent."""
     item, *others = get_args(annotation)
+    if others == [type(None)]:
+        return _with_items(item, limits) | None
     limited = Annotated[item, pydantic.Field(**limits)]
     return tuple[(limited, *(other if other is Ellipsis else limited for other in others))]

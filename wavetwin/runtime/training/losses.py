@@ -1,4 +1,4 @@
-"""Add penalties to the cross-entropy."""
+"""Weigh the cross-entropy by classes, and add penalties to it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,31 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from wavetwin.runtime.layers.mixing import PacketMixing
 
-__all__ = ["l1_linf_penalty", "regularisation", "row_gradients"]
+__all__ = ["l1_linf_penalty", "regularisation", "row_gradients", "weighted_cross_entropy"]
+
+
+def weighted_cross_entropy(
+    logits: Tensor, targets: Tensor, class_weights: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """Return the mean over the images of their weighted cross-entropies, a scalar.
+
+    torch divides by the sum of the images' weights where targets are classes: the mean of a batch's
+    parts would then not be the batch's. By the number of images it is, whatever the targets are.
+
+    Args:
+        logits: (images, classes).
+        targets: classes (images,), or their probabilities (images, classes).
+        class_weights: a factor of each class's part, (classes,).
+        label_smoothing: share of each target that is spread evenly over all classes.
+    """
+    total = functional.cross_entropy(
+        logits, targets, class_weights, reduction="sum", label_smoothing=label_smoothing
+    )
+    return total / len(logits)
 
 
 def l1_linf_penalty(weights: Iterable[Tensor], lambdas: Sequence[float]) -> Tensor:

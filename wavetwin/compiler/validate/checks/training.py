@@ -131,6 +131,23 @@ def check_accumulate(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
         )
 
 
+@reads("training.class_weights", "data.num_classes", "data.dataset")
+def check_class_weights(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """Every class has a weight."""
+    weights = spec.training.class_weights
+    classes = spec.data.num_classes or DATASETS[spec.data.dataset].num_classes
+    if weights is not None and classes is not None and len(weights) != classes:
+        yield context.conflict(
+            "class-weights-wrong",
+            f"there are {len(weights)} class weights for {classes} classes",
+            [
+                "training.class_weights",
+                "data.num_classes" if spec.data.num_classes else "data.dataset",
+            ],
+            help="give each class a weight, in the order of the classes",
+        )
+
+
 @reads(*_reads_kinds("training.optimizer", OPTIMIZERS))
 def check_optimizer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The optimiser's fields are its own."""
@@ -242,6 +259,7 @@ TRAINING_RULES: tuple[Rule, ...] = (
     check_plateau,
     check_validation_split,
     check_accumulate,
+    check_class_weights,
     check_optimizer,
     check_schedule,
     check_warmup,
