@@ -37,7 +37,15 @@ def image_random(seed: int, epoch: int, index: int) -> Random:
     return Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
 
 
-def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
-    """Seed torch's global generators for one training step: dropout draws from them."""
+def seed_step(device: torch.device, seed: int, epoch: int, step: int, rank: int = 0) -> None:
+    """Seed torch's global generators, of the CPU and of a device, for one training step.
+
+    Dropout draws from them. `torch.manual_seed` would seed the devices that are not in use, too: each
+    keeps the call, with a traceback, until it is used, so that a run on the CPU slows down and grows.
+    """
     text = f"{stream_seed(seed, 'dropout', epoch, rank)},{step}"
-    torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+    value = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    torch.default_generator.manual_seed(value)
+    if device.type != "cpu":
+        module = torch.get_device_module(device)
+        getattr(module, "manual_seed_all", module.manual_seed)(value)

@@ -185,7 +185,7 @@ class TrainingRun:
         """
         rank, count = self.processes.rank, self.processes.count
         for images, labels, _ in self.data.training_batches(epoch, self.step, rank, count):
-            seed_step(self.plan.seed, epoch, self.step, rank)
+            seed_step(self.device, self.plan.seed, epoch, self.step, rank)
             (total,) = self.processes.sum([float(len(labels))])
             if total == 0:
                 self._finish_step(0)
