@@ -21,7 +21,7 @@ def test_snippets_run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     torch.manual_seed(0)
     snippets = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(snippets) == 5
+    assert len(snippets) == 6
     names: dict[str, Any] = {"__name__": "snippets"}
     for number, snippet in enumerate(snippets):
         exec(compile(snippet, f"docs/layers.md, snippet {number}", "exec"), names)

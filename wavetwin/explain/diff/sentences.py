@@ -8,6 +8,7 @@ from wavetwin.explain.diff.network_effects import NETWORK_RULES
 from wavetwin.explain.diff.packet_effects import PACKET_RULES
 from wavetwin.explain.diff.pooling_effects import POOLING_RULES
 from wavetwin.explain.diff.pooling_numbers import POOLING_NUMBER_RULES
+from wavetwin.explain.diff.scattering_effects import SCATTERING_RULES
 from wavetwin.explain.diff.wavelet_pool_effects import WAVELET_POOL_RULES
 
 __all__ = ["explain"]
@@ -22,5 +23,6 @@ def explain(pair: Pair) -> tuple[Effect, ...]:
         *POOLING_RULES,
         *POOLING_NUMBER_RULES,
         *WAVELET_POOL_RULES,
+        *SCATTERING_RULES,
     )
     return tuple(effect for rule in rules for effect in rule(pair))
