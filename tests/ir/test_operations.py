@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from functools import cache
 
 import pytest
@@ -46,6 +46,7 @@ SPECS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "digits/cnn",
         (
             "backbone.layers=[{pool: {kind: average}}, {norm: {}}, {dropout: {}}, "
+            "{leaky_relu: {}}, {gelu: {}}, {norm: {kind: group, groups: 8}}, "
             "{pool: {kind: global_average}}, {flatten: {}}, {linear: {}}]",
         ),
     ),
@@ -119,9 +120,11 @@ def test_the_documents_name_every_operation_and_attribute(op: str) -> None:
 def test_attributes_are_the_fields_in_order() -> None:
     conv = Conv2d(
         channels=4, kernel_size=3, stride=1, padding=1, groups=2, bias=True, initial="default",
-        frozen=False,
+        frozen=False, gain=2.0, padding_mode="reflect",
     )  # fmt: skip
     assert list(conv.attributes) == [each.name for each in fields(conv)]
+    without = replace(conv, gain=1.0, padding_mode="zeros").attributes
+    assert list(without) == list(conv.attributes)[:-2]
     assert "imaginary" not in Packets.attribute_names()
     with pytest.raises(FrozenInstanceError):
         conv.stride = 2  # pyright: ignore[reportAttributeAccessIssue]

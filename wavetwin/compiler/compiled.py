@@ -123,9 +123,9 @@ def compile_spec(
 
 def _does_not_fit(loaded: LoadedSpec, resolved: ResolvedSpec, error: ShapeError) -> Diagnostic:
     spec = resolved.spec
-    paths = ["data.image_size", "stem.stride", "backbone.arch"]
-    if error.layer is not None:
-        paths.append(f"backbone.layers.{error.layer}")
+    paths = ["data.image_size", *["stem.stride"] * spec.backbone.has_stem, "backbone.arch"]
+    if error.field:
+        paths.append(error.field)
     return conflict(
         loaded,
         "does-not-fit",

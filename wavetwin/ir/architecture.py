@@ -13,7 +13,8 @@ from typing import ClassVar, Literal
 
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
-from wavetwin.ir.layer_kind import LayerItem, LayerOptions
+from wavetwin.ir.initial_laws import InitialLaw
+from wavetwin.ir.layer_kind import LayerItem, LayerKind, LayerOptions
 from wavetwin.ir.operations import MaxPool, Operation
 from wavetwin.ir.poolings import POOLINGS, Pooling
 
@@ -31,10 +32,15 @@ class TrunkOptions:
     layers: tuple[LayerItem, ...] = ()
     """Where the spec lists them."""
 
+    initial: InitialLaw | None = None
+    """How listed layers begin that do not say it."""
+    norm: LayerKind | None = None
+    """What follows listed layers that are normalised and have no norm."""
+
     @property
-    def layer_options(self) -> LayerOptions:
+    def for_layers(self) -> LayerOptions:
         """What a listed layer is told beside its own fields."""
-        return LayerOptions(self.num_classes)
+        return LayerOptions(self.num_classes, self.initial, self.norm)
 
     def add_reduction(
         self, builder: GraphBuilder, node_id: str, source: str, fields: Sequence[str]

@@ -22,13 +22,15 @@ from wavetwin.ir.operations import (
     Shape,
 )
 
-__all__ = ["GRAPH_VERSION", "SECTIONS", "ModuleGraph", "PassRecord", "users_of"]
+__all__ = ["GRAPH_VERSION", "SECTIONS", "WITHOUT_STEM", "ModuleGraph", "PassRecord", "users_of"]
 
 Kind = TypeVar("Kind", bound=Operation)
 
 GRAPH_VERSION = 1
 SECTIONS = ("input", "stem", "pool", "trunk")
 """The parts of a model, in their order."""
+WITHOUT_STEM = ("input", "trunk")
+"""The parts of a model whose layers begin with the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,11 @@ class ModuleGraph:
     def section(self, name: str) -> tuple[Node, ...]:
         """Return the nodes of one part of the model, in order."""
         return tuple(node for node in self.nodes if node.section == name)
+
+    @property
+    def has_stem(self) -> bool:
+        """Whether it has a first layer and a first pooling before its trunk."""
+        return bool(self.section("stem"))
 
     @cached_property
     def section_outputs(self) -> Mapping[str, tuple[Node, ...]]:

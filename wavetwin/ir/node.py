@@ -29,8 +29,8 @@ class ShapeError(ValueError):
     def __init__(self, node_id: str, reason: str) -> None:
         self.node_id = node_id
         self.reason = reason
-        self.layer: int | None = None
-        """Index in `backbone.layers`, where the node comes from it."""
+        self.field = ""
+        """Key path of the listed layer that the node comes from; empty where none is."""
         super().__init__(f"{node_id}: {reason}")
 
 

@@ -59,6 +59,8 @@ class Declared:
     """Of a section of several kinds, or of a list of such."""
     section: type[Section] | None
     """Of a section of one kind."""
+    holds_items: bool = False
+    """Whether it is a list of layers (`wavetwin.ir.layer_kind.LayerItem`)."""
 
 
 _PLAIN = Declared({}, {}, "", "", is_later=False, is_last=False, kinds=None, section=None)
@@ -74,10 +76,11 @@ def declare(
     items: Mapping[str, Any] | None = None,
     kinds: Kinds[Any] | None = None,
     section: type[Section] | None = None,
+    holds_items: bool = False,
     **limits: Any,
 ) -> Any:
     """Return a field of a section; the arguments are those of `Declared`."""
-    known = Declared(limits, items or {}, label, note, later, last, kinds, section)
+    known = Declared(limits, items or {}, label, note, later, last, kinds, section, holds_items)
     return field(default=default, metadata={_DECLARED: known})
 
 

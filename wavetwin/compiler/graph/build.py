@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.graph.listed_layers import listed_layers
-from wavetwin.compiler.graph.pooling import add_pool, wavelet_pool
+from wavetwin.compiler.graph.listed_layers import trunk_options
+from wavetwin.compiler.graph.pooling import add_pool
 from wavetwin.compiler.graph.stem import add_stem
 from wavetwin.compiler.resolve.spec import ResolvedSpec
-from wavetwin.ir.architecture import TrunkOptions
 from wavetwin.ir.backbones import ARCHITECTURES
-from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.builder import GraphBuilder, Origins
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
@@ -32,11 +30,9 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
         Input(shape=(channels, size, size)),
         fields=("data.dataset", "data.image_size"),
     )
-    stem = add_stem(builder, spec, architecture, image)
-    pooled = add_pool(builder, spec, architecture, stem)
-    halving = DOWNSAMPLINGS[spec.backbone.downsampling].reduction(
-        spec.pooling.blur_size, wavelet_pool(spec)
-    )
-    options = TrunkOptions(spec.data.num_classes or 0, halving, tuple(listed_layers(spec)))
-    architecture.add_trunk(builder, options, pooled)
+    source = image
+    if spec.backbone.has_stem:
+        stem = add_stem(builder, spec, architecture, image)
+        source = add_pool(builder, spec, architecture, stem)
+    architecture.add_trunk(builder, trunk_options(spec), source)
     return builder.graph()

@@ -1,15 +1,23 @@
-"""Read the items of `backbone.layers`, with the language's defaults."""
+"""Read what a spec says of the trunk: its layers, with the language's defaults."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from wavetwin.compiler.graph.pooling import wavelet_pool
+from wavetwin.compiler.schema import ExperimentSpec, read_items, read_law
+from wavetwin.ir.architecture import TrunkOptions
+from wavetwin.ir.blurring import DOWNSAMPLINGS
+from wavetwin.ir.layer_kinds.norm import NormLayer
 
-from wavetwin.compiler.schema import ExperimentSpec, layers_of
-from wavetwin.ir.layer_kind import LayerItem
 
-
-def listed_layers(spec: ExperimentSpec) -> Iterator[LayerItem]:
-    """Yield the layers that a resolved spec lists."""
-    for item in spec.backbone.layers:
-        (layer,) = layers_of(item).values()
-        yield LayerItem(layer)
+def trunk_options(spec: ExperimentSpec) -> TrunkOptions:
+    """Return what a resolved spec says of its trunk."""
+    backbone = spec.backbone
+    return TrunkOptions(
+        num_classes=spec.data.num_classes or 0,
+        reduction=DOWNSAMPLINGS[backbone.downsampling].reduction(
+            spec.pooling.blur_size, wavelet_pool(spec)
+        ),
+        layers=read_items(backbone.layers, "backbone.layers"),
+        initial=read_law(backbone.initial),
+        norm=None if backbone.norm is None else NormLayer(kind=backbone.norm),
+    )

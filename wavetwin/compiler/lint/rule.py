@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import cast
 
 from wavetwin.compiler.parse.compose import LoadedSpec
-from wavetwin.compiler.schema import ExperimentSpec, LintRuleName
+from wavetwin.compiler.schema import ExperimentSpec, LintRuleName, read_items
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.layer_kind import labels_of
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
 
@@ -67,10 +68,16 @@ class LintContext:
             kind = "pooling.wavelet" if parts[1] == "wavelet" else "pooling.free"
             return [kind, *settings]
         if self.architecture.lists_layers:
-            return [f"backbone.layers.{self.graph.section('trunk').index(node)}"]
+            return [self._layer_paths[parts[1]]]
         if settings:
             return ["backbone.downsampling", *settings]
         return ["backbone.arch"]
+
+    @cached_property
+    def _layer_paths(self) -> dict[str, str]:
+        """The key paths of listed layers, by what their nodes are called."""
+        items = read_items(self.spec.backbone.layers, "backbone.layers")
+        return {label: item.field for label, item in zip(labels_of(items), items, strict=True)}
 
     def _value(self, path: str) -> object:
         """Return the value of a field that nothing sets."""

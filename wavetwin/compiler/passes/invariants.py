@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wavetwin.ir.graph import SECTIONS, ModuleGraph
+from wavetwin.ir.graph import SECTIONS, WITHOUT_STEM, ModuleGraph
 from wavetwin.ir.node import Node, complete
 
 
@@ -61,12 +61,13 @@ def _check_sections(graph: ModuleGraph) -> None:
     order = [node.section for node in graph]
     if order != sorted(order, key=SECTIONS.index):
         raise InvariantError("sections are not in order")
-    if tuple(dict.fromkeys(order)) != SECTIONS:
+    if tuple(dict.fromkeys(order)) not in (SECTIONS, WITHOUT_STEM, WITHOUT_STEM):
         raise InvariantError(f"sections are {tuple(dict.fromkeys(order))}")
+    sections = tuple(dict.fromkeys(order))
     for node in graph:
         if node.section == "input":
             continue
-        before = SECTIONS[SECTIONS.index(node.section) - 1]
+        before = sections[sections.index(node.section) - 1]
         for source in node.inputs:
             if source.split(".", 1)[0] not in (node.section, before):
                 raise InvariantError(f"{node.id}: reads {source} across a section's border")

@@ -91,12 +91,12 @@ def write_stages(prefix: str, nodes: Sequence[Node], graph: ModuleGraph) -> Stag
 
 
 def _containers(prefix: str, nodes: Sequence[Node]) -> dict[str, dict[str, dict[str, Node]]]:
-    """Return the nodes of each block of each stage: a container that has nothing but containers."""
+    """Return the nodes of each block of each stage: a container of numbered containers alone."""
     found: dict[str, dict[str, dict[str, Node]]] = {}
     others: set[str] = set()
     for node in nodes:
         stage, *inside = node.id.removeprefix(f"{prefix}.").split(".", 2)
-        if len(inside) < 2:
+        if len(inside) < 2 or inside[0].isidentifier():
             others.add(stage)
         else:
             found.setdefault(stage, {}).setdefault(inside[0], {})[inside[1]] = node
@@ -293,7 +293,9 @@ class _Writer:
             note = "  # no layers: the input itself" * all(key is not None for key, _ in groups)
             lines.append(f"self.{container} = nn.Sequential(){note}")
             for condition, names in groups:
-                added = [line for name in names for line in _added(name, calls[name], condition)]
+                added = [
+                    line for name in names for line in add_module(name, calls[name], condition)
+                ]
                 lines += added if condition is None else [f"if {condition}:", *added]
         return lines
 
@@ -356,7 +358,8 @@ def _stage_lines(stage: str, blocks: Sequence[_Block], writer: _Writer) -> list[
     return assign(f"self.{stage}", Call.of("nn.Sequential", *map(Source, calls)))
 
 
-def _added(path: str, call: Call, condition: str | None) -> list[str]:
+def add_module(path: str, call: Call, condition: str | None = None) -> list[str]:
+    """Return the lines that add a layer, `container.name`, to a sequence."""
     container, _, name = path.partition(".")
     start, depth = f"self.{container}.add_module(", 4 * (condition is not None)
     text = f'"{name}", {call}'

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from wavetwin.compiler.render.block_source import ClassSource, StagesSource, write_stages
+from wavetwin.compiler.render.block_source import (
+    ClassSource,
+    StagesSource,
+    add_module,
+    write_stages,
+)
 from wavetwin.compiler.render.model_text import (
     BRANCHES,
     VARIABLES,
@@ -20,7 +26,8 @@ from wavetwin.compiler.render.model_text import (
     shapes_text,
     wrap_numbers,
 )
-from wavetwin.ir.graph import ModuleGraph
+from wavetwin.compiler.render.weights_source import single_draws
+from wavetwin.ir.graph import SECTIONS, ModuleGraph
 from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import (
@@ -49,6 +56,7 @@ _TITLES = {
     "pool.wavelet": ("WaveletPool", "The wavelet channels' first pooling"),
     "trunk": ("Trunk", "The layers after the first pooling"),
 }
+_WITHOUT_STEM = {"trunk": "The layers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,10 @@ class ModelSource:
     """Whether these convolutions have biases."""
     draws_linear: bool = False
     """Whether linear layers are drawn anew, too."""
+    sections: tuple[tuple[str, str], ...] = ()
+    """Names and classes of the parts."""
+    draws: tuple[str, ...] = ()
+    """Lines that draw the weights of single layers anew."""
 
 
 @dataclass(slots=True)
@@ -82,8 +94,7 @@ class _Item:
     nodes: list[Node]
     inputs: tuple[str, ...]
     is_container: bool
-    stage: Sequence[str] | None = None
-    """Of a container whose parts are all blocks of one class: the lines that make it."""
+    stage: Sequence[str] | None = None  # lines that make a container of blocks of one class
 
     @property
     def output(self) -> Node:
@@ -94,8 +105,7 @@ class _Item:
 class _Writer:
     graph: ModuleGraph
     lambdas: Mapping[str, tuple[float, ...]]
-    classifier: Node | None
-    """The linear layer that has a score for each class."""
+    classifier: Node | None  # the linear layer that has a score for each class
     classes: list[ClassSource] = field(default_factory=list[ClassSource])
     constants: list[tuple[str, tuple[str, ...]]] = field(
         default_factory=list[tuple[str, tuple[str, ...]]]
@@ -106,6 +116,7 @@ class _Writer:
         """Add the class of a container, its parts' classes first; return its name."""
         nodes = [node for node in self.graph if node.id.startswith(f"{prefix}.")]
         name, title = _title(prefix)
+        title = title if self.graph.has_stem else _WITHOUT_STEM.get(prefix, title)
         sources = self._in_order(_outer_inputs(nodes))
         results = self._results(nodes)
         takes_classes = prefix == "trunk" and self.classifier is not None
@@ -118,7 +129,8 @@ class _Writer:
             self.layers.update(stages.block.layers)
         items = self._items(prefix, nodes, stages)
         init += self._init(prefix, items, freeze and not all_frozen)
-        forward = self._forward(items, "image" if prefix == "stem" else "x", results)
+        argument = "image" if sources == [self.graph.input] else "x"
+        forward = self._forward(items, argument, results)
         if freeze and all_frozen:
             init.append("self.requires_grad_(False)")
         source = ClassSource(
@@ -126,7 +138,7 @@ class _Writer:
             doc=class_doc(title, f"{shapes_text(sources)} to {shapes_text(results)}."),
             parameters=("num_classes: int",) if takes_classes else (),
             init=tuple(init),
-            argument="image" if prefix == "stem" else "x",
+            argument=argument,
             forward=tuple(forward),
             takes=self._type(sources),
             returns=self._type(results),
@@ -221,6 +233,14 @@ class _Writer:
                 calls = [Source(f"{part}()") for part in parts]
                 lines += assign(f"self.{item.name}", Call.of("nn.Sequential", *calls))
                 continue
+            if item.is_container and self._is_chain(path, item.nodes):
+                calls = {
+                    node.id.removeprefix(f"{prefix}."): self._call(node) for node in item.nodes
+                }
+                lines.append(f"self.{item.name} = nn.Sequential()")
+                lines += [line for name in calls for line in add_module(name, calls[name])]
+                frozen += self._frozen(prefix, item.nodes) if freeze else []
+                continue
             if item.is_container:
                 lines.append(f"self.{item.name} = {self.write_class(path, freeze)}()")
                 continue
@@ -228,12 +248,28 @@ class _Writer:
             if self._is_joined_crop(node) or isinstance(node.operation, Add):
                 continue
             lines += assign(f"self.{item.name}", self._call(node))
-            frozen += [
-                f"self.{owner.id.removeprefix(f'{prefix}.')}.requires_grad_(False)"
-                for owner in _owners([node])
-                if freeze and _is_frozen(owner)
-            ]
+            frozen += self._frozen(prefix, [node]) if freeze else []
         return lines + frozen
+
+    def _frozen(self, prefix: str, nodes: Sequence[Node]) -> list[str]:
+        """Return the lines that hold parameters of a class's nodes fixed."""
+        return [
+            f"self.{owner.id.removeprefix(f'{prefix}.')}.requires_grad_(False)"
+            for owner in _owners(nodes)
+            if _is_frozen(owner)
+        ]
+
+    def _is_chain(self, path: str, nodes: Sequence[Node]) -> bool:
+        """Return whether a listed layer and its followers are modules that are called one by one."""
+        return (
+            nodes[0].section == "trunk"
+            and all("." not in node.id.removeprefix(f"{path}.") for node in nodes)
+            and all(len(node.inputs) == 1 for node in nodes)
+            and all(
+                after.inputs == (before.id,) and self.graph.users[before.id] == (after,)
+                for before, after in pairwise(nodes)
+            )
+        )
 
     def _numbered_parts(self, path: str, nodes: Sequence[Node]) -> list[str]:
         """Return the parts of a container that are no attributes but items of a sequence."""
@@ -317,10 +353,12 @@ def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
         else {}
     )
     writer = _Writer(graph, lambdas, graph.classifier)
-    for section in ("stem", "pool", "trunk"):
-        writer.write_class(section)
+    sections = [name for name in SECTIONS[1:] if graph.section(name)]
+    parts = tuple((section, writer.write_class(section)) for section in sections)
     convolutions = [found.operation for found in graph.all_of(Conv2d)]
+    draws = single_draws(graph)
     drawn = {node.section for node in graph if node.operation.initial_law == KAIMING}
+    drawn -= {"trunk"} if draws else set()
     return ModelSource(
         classes=tuple(writer.classes),
         constants=tuple(writer.constants),
@@ -333,6 +371,8 @@ def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
         kaiming_biases=any(
             operation.bias for operation in convolutions if operation.initial == KAIMING
         ),
+        sections=parts,
+        draws=draws,
         draws_linear=any(found.operation.initial == NORMAL for found in graph.all_of(Linear)),
     )
 

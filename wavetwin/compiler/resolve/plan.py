@@ -30,7 +30,7 @@ def make_plan(resolved: ResolvedSpec) -> TrainingPlan:
     spec, document = resolved.spec, resolved.document
     training = read_section(Training, document["training"])
     data = _plan_data(spec.data, document["data"])
-    initial = document["stem"].get("initial_weights")
+    initial = document.get("stem", {}).get("initial_weights")
     return TrainingPlan(
         **{each.name: getattr(training, each.name) for each in fields(training)},
         name=resolved.name,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from wavetwin.compiler.schema import (
+    BackboneSpec,
     ColorMixingSpec,
     DataSpec,
     ExperimentSpec,
@@ -22,6 +23,8 @@ from wavetwin.compiler.schema import (
     StemSpec,
     WaveletPoolSpec,
     WaveletSpec,
+    law_model,
+    with_laws,
 )
 from wavetwin.compiler.schema.declared import KindModel, given, kind_of
 from wavetwin.compiler.validate.keep import expand_keep
@@ -55,6 +58,7 @@ def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
         update={
             "extends": (),
             "name": name,
+            "backbone": _resolve_backbone(spec.backbone),
             "stem": _resolve_stem(spec, architecture),
             "pooling": _resolve_pooling(spec, architecture),
             "data": data,
@@ -63,7 +67,8 @@ def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
         }
     )
     document = filled.model_dump(mode="json", exclude_none=True)
-    del document["extends"]
+    for section in ("extends", *_UNUSED_WITH_IMAGE * (not spec.backbone.has_stem)):
+        del document[section]
     model, training, complete = _digests(filled, DATASETS[data.dataset].channels)
     return ResolvedSpec(name, filled, document, model, training, complete)
 
@@ -96,10 +101,10 @@ def _canonical(value: Any) -> Any:
 
 def _digests(spec: ExperimentSpec, channels: int) -> tuple[str, str, str]:
     data = spec.data
+    first = {"stem": _counted(spec.stem), "pooling": _counted(spec.pooling)}
     model = {
         "backbone": _counted(spec.backbone),
-        "stem": _counted(spec.stem),
-        "pooling": _counted(spec.pooling),
+        **(first if spec.backbone.has_stem else {}),
         "input_shape": [channels, data.image_size, data.image_size],
         "num_classes": data.num_classes,
     }
@@ -130,6 +135,15 @@ def _fill_kinds(section: object) -> Any:
         kind = cast("Kind", section)
         inner |= kind_of(kind)(**given(kind)).values()
     return section.model_copy(update=inner)
+
+
+_UNUSED_WITH_IMAGE = ("stem", "pooling")
+"""Sections that nothing reads where the layers begin with the image."""
+
+
+def _resolve_backbone(backbone: BackboneSpec) -> BackboneSpec:
+    layers = tuple(map(with_laws, backbone.layers))
+    return backbone.model_copy(update={"initial": law_model(backbone.initial), "layers": layers})
 
 
 def _resolve_stem(spec: ExperimentSpec, architecture: Architecture) -> StemSpec:

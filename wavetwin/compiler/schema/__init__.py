@@ -22,7 +22,18 @@ from wavetwin.compiler.schema.labels import (
     LintSpec,
     PublishedSpec,
 )
-from wavetwin.compiler.schema.layers import LAYER_MODELS, SequentialLayer, layers_of
+from wavetwin.compiler.schema.layers import (
+    ITEM_MODELS,
+    LAYER_MODELS,
+    SequentialLayer,
+    items_below,
+    law_model,
+    layers_of,
+    name_of,
+    read_items,
+    read_law,
+    with_laws,
+)
 from wavetwin.compiler.schema.model import NAME_PATTERN, NAME_RULE, SpecModel, scalar_or_list
 from wavetwin.compiler.schema.network import (
     Architecture,
@@ -43,6 +54,7 @@ from wavetwin.compiler.schema.network import (
 from wavetwin.compiler.schema.training import OptimizerSpec, ScheduleSpec, TrainingSpec
 
 __all__ = [
+    "ITEM_MODELS",
     "LANGUAGE_VERSION",
     "LAYER_MODELS",
     "NAME_PATTERN",
@@ -75,7 +87,13 @@ __all__ = [
     "WaveletPoolSpec",
     "WaveletPooling",
     "WaveletSpec",
+    "items_below",
+    "law_model",
     "layers_of",
+    "name_of",
+    "read_items",
+    "read_law",
+    "with_laws",
 ]
 
 LANGUAGE_VERSION = 1

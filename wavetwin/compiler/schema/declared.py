@@ -22,6 +22,7 @@ from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_f
 __all__ = [
     "KindModel",
     "choice_of",
+    "declared_value",
     "given",
     "kind_of",
     "model_of",
@@ -68,15 +69,31 @@ def section_of(model: SpecModel, section: type[S]) -> S:
     return section(**{each.name: getattr(model, each.name) for each in declared_fields(section)})
 
 
-def model_of(name: str, section: type[Section], **inner: type[SpecModel]) -> type[SpecModel]:
-    """Return the model of a declared section; `inner` are those of its fields of several kinds."""
+def declared_value(section: KindModel) -> Any:
+    """Return a section of a spec as its kind, with the kind's defaults."""
+    kind = cast("Kind", section)
+    return kind_of(kind)(**given(kind))
+
+
+def model_of(
+    name: str, section: type[Section], inner: Mapping[str, Any] | None = None
+) -> type[SpecModel]:
+    """Return the model of a declared section.
+
+    Args:
+        name: of the model.
+        section: what is declared.
+        inner: fields whose types are models: each a model, whose defaults are the field's, or type and
+            field as `create_model` takes them.
+    """
     hints = get_type_hints(section)
     made: dict[str, Any] = {}
     for each in declared_fields(section):
-        if each.name in inner:
-            made[each.name] = (inner[each.name], pydantic.Field(default_factory=inner[each.name]))
+        known = (inner or {}).get(each.name)
+        if isinstance(known, type):
+            made[each.name] = (known, pydantic.Field(default_factory=known))
         else:
-            made[each.name] = _field(each, hints[each.name])
+            made[each.name] = known or _field(each, hints[each.name])
     return _model(name, SpecModel, section.__doc__, made, declared=(section,))
 
 

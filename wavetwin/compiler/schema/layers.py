@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, cast
 
 import pydantic
+from pydantic import Discriminator, Field, Tag
 
-from wavetwin.compiler.schema.declared import model_of, section_of
+from wavetwin.compiler.schema.declared import (
+    KindModel,
+    choice_of,
+    declared_value,
+    model_of,
+    model_of_kinds,
+)
 from wavetwin.compiler.schema.model import SpecModel
-from wavetwin.ir.layer_kind import LayerKind
+from wavetwin.ir.initial_laws import INITIAL_LAWS, InitialLaw, XavierLaw
+from wavetwin.ir.layer_kind import LayerItem, LayerKind, arrange
 from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.section import declaration_of, declared_fields
 
-__all__ = ["LAYER_MODELS", "SequentialLayer", "layers_of"]
+__all__ = [
+    "ITEM_MODELS",
+    "LAYER_MODELS",
+    "InitialField",
+    "SequentialLayer",
+    "items_below",
+    "law_model",
+    "layers_of",
+    "name_of",
+    "read_items",
+    "read_law",
+    "with_laws",
+]
 
-LAYER_MODELS = {key: model_of(kind.__name__, kind) for key, kind in LAYER_KINDS.items()}
-"""The model of each kind, by the keys of items."""
+
+def _scalar_or_mapping(value: object) -> str:
+    return "mapping" if isinstance(value, dict | SpecModel) else "scalar"
 
 
-class _Item(SpecModel):
-    """One layer of a `sequential` backbone: a mapping with exactly one of these keys."""
+InitialSpec: Any = model_of_kinds("InitialSpec", INITIAL_LAWS, InitialLaw, default=XavierLaw)
+_GIVEN: Any = Annotated[
+    Annotated[choice_of(INITIAL_LAWS), Tag("scalar")] | Annotated[InitialSpec, Tag("mapping")],
+    Discriminator(_scalar_or_mapping),
+]
+InitialField: Any = _GIVEN | None
+"""How weights begin: a law's name, or a mapping of the name and what the law takes."""
+
+
+class Item(SpecModel):
+    """One layer of a `sequential` backbone, with its name and what follows it."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=64)
+    """Label of the layer: letters, digits and `_`, a letter first; its nodes are called by it."""
 
     field_texts: ClassVar[Mapping[str, str]] = {
         key: (kind.__doc__ or "").splitlines()[0].partition(";")[0].removesuffix(".") + "."
@@ -27,24 +61,123 @@ class _Item(SpecModel):
     }
 
 
-SequentialLayer = cast(
-    "type[SpecModel]",
-    cast("Any", pydantic.create_model)(
-        "SequentialLayer",
-        __base__=_Item,
-        __module__=__name__,
-        __doc__=_Item.__doc__,
-        **{key: (model | None, None) for key, model in LAYER_MODELS.items()},
-    ),
-)
-"""One layer of a `sequential` backbone."""
+def _model(kind: type[LayerKind]) -> type[SpecModel]:
+    """Return the model of a kind; lists of layers in it hold those that have no such lists."""
+    inner: dict[str, Any] = {}
+    for each in declared_fields(kind):
+        known = declaration_of(each)
+        if known.kinds is INITIAL_LAWS:
+            inner[each.name] = (InitialField, Field(default=None))
+        elif known.holds_items:
+            limits = dict(known.limits)
+            items = tuple[BranchLayer, ...]
+            inner[each.name] = (items, Field(default=(), strict=False, **limits))
+    return model_of(kind.__name__, kind, inner)
+
+
+def _item_model(name: str, models: Mapping[str, type[SpecModel]]) -> type[SpecModel]:
+    made: Any = {key: (model | None, None) for key, model in models.items()}
+    return pydantic.create_model(
+        name, __base__=Item, __module__=__name__, __doc__=Item.__doc__, **made
+    )
+
+
+def _has_items(kind: type[LayerKind]) -> bool:
+    return any(declaration_of(each).holds_items for each in declared_fields(kind))
+
+
+_PLAIN = {key: _model(kind) for key, kind in LAYER_KINDS.items() if not _has_items(kind)}
+BranchLayer: Any = _item_model("BranchLayer", _PLAIN)
+LAYER_MODELS = {
+    key: _PLAIN[key] if key in _PLAIN else _model(kind) for key, kind in LAYER_KINDS.items()
+}
+"""The model of each kind, by the keys of items."""
+SequentialLayer = _item_model("SequentialLayer", LAYER_MODELS)
+"""An item of `backbone.layers`."""
+ITEM_MODELS = (SequentialLayer, BranchLayer)
+"""Items of any list of layers."""
+
+
+def name_of(item: SpecModel) -> str | None:
+    """Return an item's name."""
+    return cast("Item", item).name
 
 
 def layers_of(item: SpecModel) -> dict[str, LayerKind]:
-    """Return the layers that an item has, by their keys."""
-    found = {key: getattr(item, key) for key in LAYER_MODELS}
-    return {
-        key: section_of(model, LAYER_KINDS[key])
-        for key, model in found.items()
-        if model is not None
-    }
+    """Return the layers that an item has, by their keys, without those within them."""
+    found = {key: getattr(item, key, None) for key in LAYER_MODELS}
+    return {key: _layer(model, key, "") for key, model in found.items() if model is not None}
+
+
+def items_below(items: Sequence[SpecModel], path: str) -> Iterator[tuple[str, Sequence[SpecModel]]]:
+    """Yield the key path and the items of a list of layers, and of every list within it."""
+    yield path, items
+    for index, item in enumerate(items):
+        for key in LAYER_MODELS:
+            layer = getattr(item, key, None)
+            for each in declared_fields(LAYER_KINDS[key]):
+                if layer is not None and declaration_of(each).holds_items:
+                    inner = getattr(layer, each.name)
+                    yield from items_below(inner, f"{path}.{index}.{key}.{each.name}")
+
+
+def read_items(items: Sequence[SpecModel], path: str) -> tuple[LayerItem, ...]:
+    """Return the items of a list that is without fault; `path` is its key path."""
+    found: list[LayerItem] = []
+    for index, item in enumerate(items):
+        own = f"{path}.{index}"
+        models = {key: getattr(item, key, None) for key in LAYER_MODELS}
+        layers = arrange(
+            _layer(model, key, f"{own}.{key}") for key, model in models.items() if model is not None
+        )
+        assert layers is not None, own
+        found.append(LayerItem(layers[0], layers[1:], name_of(item), own))
+    return tuple(found)
+
+
+def read_law(value: object) -> InitialLaw | None:
+    """Return how weights begin, of a field of a spec."""
+    if value is None or isinstance(value, InitialLaw):
+        return value
+    if isinstance(value, str):
+        return INITIAL_LAWS[value]()
+    assert isinstance(value, KindModel)
+    return declared_value(value)
+
+
+def law_model(value: object) -> Any:
+    """Return a field that says how weights begin, written out."""
+    law = read_law(value)
+    return None if law is None else InitialSpec(**{law.tag: law.name, **law.values()})
+
+
+def with_laws(item: SpecModel) -> SpecModel:
+    """Return an item whose layers say how weights begin written out."""
+    update: dict[str, Any] = {}
+    for key, kind in LAYER_KINDS.items():
+        layer = getattr(item, key, None)
+        if layer is None:
+            continue
+        filled: dict[str, Any] = {}
+        for each in declared_fields(kind):
+            known, value = declaration_of(each), getattr(layer, each.name)
+            if known.kinds is INITIAL_LAWS:
+                filled[each.name] = law_model(value)
+            elif known.holds_items:
+                filled[each.name] = tuple(map(with_laws, value))
+        update[key] = layer.model_copy(update=filled)
+    return item.model_copy(update=update)
+
+
+def _layer(model: SpecModel, key: str, path: str) -> LayerKind:
+    kind = LAYER_KINDS[key]
+    values: dict[str, Any] = {}
+    for each in declared_fields(kind):
+        value = getattr(model, each.name)
+        known = declaration_of(each)
+        if known.holds_items:
+            value = read_items(value, f"{path}.{each.name}")
+        elif known.kinds is INITIAL_LAWS:
+            value = read_law(value)
+        values[each.name] = value
+    return kind(**values)

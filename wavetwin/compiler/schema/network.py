@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from wavetwin.compiler.schema import layers
 from wavetwin.compiler.schema.declared import model_of
 from wavetwin.compiler.schema.layers import SequentialLayer
 from wavetwin.compiler.schema.model import LATER, SpecModel, scalar_or_list
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     WaveletPooling = str
     Downsampling = str
     LayerModel = SpecModel
+    InitialField = object
 else:  # The rows' names, read when the schema is made: a type checker cannot follow.
     Architecture = Literal[tuple(ARCHITECTURES)]
     FreePooling = Literal[tuple(FREE_POOLINGS)]
@@ -29,6 +31,7 @@ else:  # The rows' names, read when the schema is made: a type checker cannot fo
     Downsampling = Literal[tuple(DOWNSAMPLINGS)]
     WaveletPoolSpec = model_of("WaveletPoolSpec", PooledBands)
     LayerModel = SequentialLayer
+    InitialField = layers.InitialField
 ExcludeRule = Literal["lowpass", "edges", "diagonal"]
 
 
@@ -39,8 +42,19 @@ class BackboneSpec(SpecModel):
     """Architecture."""
     downsampling: Downsampling = "strided"
     """How the trunk reduces resolution after the first pooling."""
+    input: Annotated[Literal["stem", "image"], LATER] = "stem"
+    """What `layers` begin with: the stem and its pooling, or the image itself, without either."""
+    norm: Literal["batch"] | None = None
+    """What follows each convolution (and layer like it) of `layers` that has no norm; absent: nothing."""
+    initial: InitialField = None
+    """How the weights of `layers` begin that do not say it; absent: as torch's layers do."""
     layers: tuple[LayerModel, ...] = Field(default=(), max_length=1000, strict=False)
-    """Layers after the stem and its pooling; for `sequential` only."""
+    """Layers after the stem and its pooling, or of the whole network; for `sequential` only."""
+
+    @property
+    def has_stem(self) -> bool:
+        """Whether there is a first layer beside the backbone's own layers."""
+        return self.input == "stem"
 
 
 class InitialWeightsSpec(SpecModel):

@@ -17,7 +17,7 @@ else:
     OptimizerSpec = model_of_kinds("OptimizerSpec", OPTIMIZERS, Optimizer, default=Sgd)
     ScheduleSpec = model_of_kinds("ScheduleSpec", SCHEDULES, Schedule, default=Step)
     TrainingSpec = model_of(
-        "TrainingSpec", Training, optimizer=OptimizerSpec, schedule=ScheduleSpec
+        "TrainingSpec", Training, {"optimizer": OptimizerSpec, "schedule": ScheduleSpec}
     )
 
 __all__ = ["OptimizerSpec", "ScheduleSpec", "TrainingSpec"]

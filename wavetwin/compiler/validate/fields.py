@@ -101,8 +101,15 @@ def untagged_path(location: Sequence[PathPart]) -> tuple[PathPart, ...]:
 
 
 def sections_with(key: str) -> list[str]:
-    """Return the key paths of the sections that have a field of this name; `*` for a list's item."""
-    return [path for path, model in sections() if key in model.model_fields]
+    """Return the key paths of the sections that have a field of this name; `*` for a list's item.
+
+    A section that stands in several places is named by the shortest path.
+    """
+    paths: dict[type[SpecModel], str] = {}
+    for path, model in sections():
+        if key in model.model_fields and len(path) <= len(paths.get(model, path)):
+            paths[model] = path
+    return list(paths.values())
 
 
 @cache

@@ -18,10 +18,10 @@ from typing import Any, cast
 
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import (
+    ITEM_MODELS,
     LANGUAGE_VERSION,
     LAYER_MODELS,
     ExperimentSpec,
-    SequentialLayer,
     SpecModel,
 )
 from wavetwin.compiler.schema.declared import KindModel
@@ -33,7 +33,7 @@ WHOLE = frozenset(
         "KeepSpec",
         "EvaluationSpec",
         "LintAllowSpec",
-        SequentialLayer.__name__,
+        *(item.__name__ for item in ITEM_MODELS),
         *(model.__name__ for model in LAYER_MODELS.values()),
     }
 )
@@ -51,7 +51,8 @@ def spec_schema() -> dict[str, Any]:
     models = cast("dict[str, dict[str, Any]]", document.pop("$defs"))
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
         _complete(name, model, _descriptions(classes[name]))
-    models[SequentialLayer.__name__] |= {"minProperties": 1, "maxProperties": 1}
+    for item in ITEM_MODELS:
+        models[item.__name__]["minProperties"] = 1
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"wavetwin spec, language version {LANGUAGE_VERSION}",

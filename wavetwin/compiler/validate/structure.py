@@ -121,17 +121,23 @@ def prune(plain: dict[str, Any], faults: Sequence[Fault]) -> set[Path]:
     return unreliable | pruned
 
 
+def _item_placeholders(path: str) -> Iterator[tuple[str, Any]]:
+    """Yield placeholders of what the items of a list of layers require, and of lists within it."""
+    yield f"{path}.*", {"flatten": {}}
+    for key, kind in LAYER_KINDS.items():
+        for each in declared_fields(kind):
+            known = declaration_of(each)
+            if each.default is MISSING:
+                yield f"{path}.*.{key}.{each.name}", known.limits["ge"]
+            elif known.holds_items and "*" not in path:
+                yield from _item_placeholders(f"{path}.*.{key}.{each.name}")
+
+
 PLACEHOLDERS: dict[str, Any] = {
     "wavetwin": LANGUAGE_VERSION,
     "backbone": {"arch": "alexnet"},
     "backbone.arch": "alexnet",
-    "backbone.layers.*": {"flatten": {}},
-    **{
-        f"backbone.layers.*.{key}.{each.name}": declaration_of(each).limits["ge"]
-        for key, kind in LAYER_KINDS.items()
-        for each in declared_fields(kind)
-        if each.default is MISSING
-    },
+    **dict(_item_placeholders("backbone.layers")),
     "stem.initial_weights.checkpoint": "-",
     "stem.wavelet.levels": 2,
     "stem.wavelet.keep": [{"packets": [1], "channels": 1}],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wavetwin.ir.architecture import Architecture, TrunkOptions
 from wavetwin.ir.builder import GraphBuilder
-from wavetwin.ir.node import ShapeError
+from wavetwin.ir.layer_kind import add_items
 
 __all__ = ["ARCHITECTURES"]
 
@@ -15,22 +15,8 @@ class Sequential(Architecture):
     family = "sequential networks"
 
     def add_trunk(self, builder: GraphBuilder, options: TrunkOptions, source: str) -> None:
-        """Add the listed layers, numbered by their kind."""
-        current = source
-        counts: dict[str, int] = {}
-        for index, item in enumerate(options.layers):
-            layer = item.layer
-            counts[layer.key] = counts.get(layer.key, 0) + 1
-            try:
-                current = builder.add(
-                    f"trunk.{layer.key}{counts[layer.key]}",
-                    layer.operation(builder.shape(current), options.layer_options),
-                    current,
-                    fields=(f"backbone.layers.{index}",),
-                )
-            except ShapeError as error:
-                error.layer = index
-                raise
+        """Add the listed layers, by their names or numbered by their kind."""
+        add_items(builder, "trunk", options.layers, source, options.for_layers)
 
 
 ARCHITECTURES = (

@@ -1,13 +1,16 @@
-"""Define the layers that are activations: `relu`."""
+"""Define the layers that are activations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
-from wavetwin.ir.operations import Relu, Shape
+from wavetwin.ir.operations import Gelu, LeakyRelu, Relu, Shape
+from wavetwin.ir.section import declare
 
 __all__ = ["LAYER_KINDS"]
+
+_PLACE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,11 +18,38 @@ class ReluLayer(LayerKind):
     """Rectified linear unit; it has no fields."""
 
     key = "relu"
-    follows = 3
+    follows = _PLACE
 
     def operation(self, shape: Shape, options: LayerOptions) -> Relu:
         """Return the rectified linear unit."""
         return Relu()
 
 
-LAYER_KINDS = (ReluLayer,)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakyReluLayer(LayerKind):
+    """Rectified linear unit with a slope below zero."""
+
+    key = "leaky_relu"
+    follows = _PLACE
+
+    slope: float = declare(0.01, ge=0.0, le=1.0)
+    """What negative values are multiplied by."""
+
+    def operation(self, shape: Shape, options: LayerOptions) -> LeakyRelu:
+        """Return the rectified linear unit with this slope."""
+        return LeakyRelu(slope=self.slope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeluLayer(LayerKind):
+    """Gaussian error linear unit; it has no fields."""
+
+    key = "gelu"
+    follows = _PLACE
+
+    def operation(self, shape: Shape, options: LayerOptions) -> Gelu:
+        """Return the Gaussian error linear unit."""
+        return Gelu()
+
+
+LAYER_KINDS = (ReluLayer, LeakyReluLayer, GeluLayer)

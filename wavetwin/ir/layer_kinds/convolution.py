@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from wavetwin.ir.initial_laws import INITIAL_LAWS, InitialLaw
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 from wavetwin.ir.operations import Conv2d, Shape
 from wavetwin.ir.section import declare
@@ -17,6 +19,8 @@ class ConvLayer(LayerKind):
 
     key = "conv"
     takes_followers = True
+    is_normalised = True
+    hands_over = ("channels", "stride")
 
     channels: int = declare(ge=1, le=65536)
     """Output channels."""
@@ -25,14 +29,21 @@ class ConvLayer(LayerKind):
     stride: int = declare(1, ge=1, le=16)
     """Step in both directions."""
     padding: int | None = declare(None, ge=0, le=63)
-    """Zeros added on each side; default: (kernel_size - 1) // 2."""
+    """Margin on each side; default: (kernel_size - 1) // 2."""
+    padding_mode: Literal["zeros", "reflect"] = declare("zeros", later=True)
+    """What the margin holds: zeros, or the map reflected about its outermost samples."""
     groups: int = declare(1, ge=1, le=65536)
     """Groups of channels that do not see each other."""
     bias: bool = True
     """Whether each output channel has a bias."""
+    initial: InitialLaw | None = declare(None, kinds=INITIAL_LAWS)
+    """How the weights begin; default: as `backbone.initial` says."""
+    frozen: bool = declare(False, later=True)
+    """Whether the layer keeps its initial (or loaded) weights."""
 
     def operation(self, shape: Shape, options: LayerOptions) -> Conv2d:
         """Return the convolution."""
+        law = options.law(self.initial)
         return Conv2d(
             channels=self.channels,
             kernel_size=self.kernel_size,
@@ -40,8 +51,10 @@ class ConvLayer(LayerKind):
             padding=(self.kernel_size - 1) // 2 if self.padding is None else self.padding,
             groups=self.groups,
             bias=self.bias,
-            initial="default",
-            frozen=False,
+            initial=law.name,
+            gain=law.scale,
+            frozen=self.frozen,
+            padding_mode=self.padding_mode,
         )
 
 

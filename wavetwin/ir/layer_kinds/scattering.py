@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from wavetwin.ir.layer_kind import LayerKind, LayerOptions
+from wavetwin.ir.initial_laws import INITIAL_LAWS, DefaultLaw, InitialLaw, XavierLaw
+from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
 from wavetwin.ir.operations import Invariant, Scattering, Shape
 from wavetwin.ir.section import declare
 
@@ -18,6 +20,7 @@ class ScatteringLayer(LayerKind):
 
     key = "scattering"
     takes_followers = True
+    is_normalised = True
 
     levels: int = declare(1, ge=1, le=8)
     """Levels J: maps become smaller by 2**levels."""
@@ -47,6 +50,8 @@ class InvariantLayer(LayerKind):
 
     key = "invariant"
     takes_followers = True
+    is_normalised = True
+    hands_over = ("channels", "stride")
 
     channels: int = declare(ge=1, le=65536)
     """Output channels."""
@@ -64,14 +69,30 @@ class InvariantLayer(LayerKind):
     """Filters of the dual tree's first level."""
     mode: Literal["symmetric", "zero"] = "symmetric"
     """How maps go on beyond their border."""
+    initial: InitialLaw | None = declare(None, kinds=INITIAL_LAWS)
+    """How the weights begin: `default`, with the mixing's own gain, or `xavier_uniform`; default: as
+    `backbone.initial` says."""
+
+    def faults(self) -> Iterator[FieldFault]:
+        """Yield a law that has no form for these weights."""
+        law = self.initial
+        if law is not None and not isinstance(law, DefaultLaw | XavierLaw):
+            yield FieldFault(
+                "field-does-not-apply",
+                f"the weights of an invariant layer do not begin as {law.name} says",
+                ("initial",),
+                help="write initial: default, or {name: xavier_uniform, gain: 1.5}",
+            )
 
     def operation(self, shape: Shape, options: LayerOptions) -> Invariant:
         """Return the mixed moduli."""
+        law = options.law(self.initial)
         return Invariant(
             channels=self.channels,
             mixing=self.mixing,
             stride=self.stride,
             bias=self.bias,
+            gain=law.gain if isinstance(law, XavierLaw) else None,
             smoothing=self.smoothing,
             level1=self.level1,
             mode=self.mode,

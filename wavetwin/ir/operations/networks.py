@@ -15,6 +15,11 @@ NORMAL = "normal"
 of 0."""
 
 
+XAVIER = "xavier_uniform"
+"""Of `initial`: uniform between plus and minus `gain` times the root of 6 by fan in and fan out, with
+biases of 0."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Input(Operation, op="input"):
     """The image."""
@@ -69,6 +74,12 @@ class Conv2d(Operation, op="conv2d"):
     bias: bool
     initial: str
     frozen: bool
+    gain: float = 1.0
+    """Of `initial`, where that has one."""
+    padding_mode: str = "zeros"
+    """What the margin holds: `zeros`, or `reflect`, the map about its outermost samples."""
+
+    later = frozenset({"gain", "padding_mode"})
 
     @property
     def window(self) -> SlidingWindow:
@@ -78,6 +89,10 @@ class Conv2d(Operation, op="conv2d"):
     def output(self, *shapes: Shape) -> Shape:
         """Return (channels, rows, columns)."""
         _, height, width = self.window.output(shapes[0])
+        if self.padding_mode == "reflect" and self.padding >= min(shapes[0][1:]):
+            raise UnfitError(
+                f"{min(shapes[0][1:])} samples cannot be reflected to a margin of {self.padding}"
+            )
         if shapes[0][0] % self.groups or self.channels % self.groups:
             raise UnfitError(
                 f"{self.groups} groups do not divide {shapes[0][0]} inputs and "
@@ -96,7 +111,7 @@ class Conv2d(Operation, op="conv2d"):
 
     def layer(self, x: Shape, out: Shape) -> Call:
         """Return torch's layer."""
-        options = self._changed(stride=1, padding=0, groups=1, bias=True)
+        options = self._changed(stride=1, padding=0, groups=1, bias=True, padding_mode="zeros")
         return Call.of("nn.Conv2d", x[0], self.channels, **self._named("kernel_size"), **options)
 
 
@@ -109,6 +124,11 @@ class Linear(Operation, op="linear"):
     features: int
     bias: bool
     initial: str
+    gain: float = 1.0
+    """Of `initial`, where that has one."""
+    frozen: bool = False
+
+    later = frozenset({"gain", "frozen"})
 
     def output(self, *shapes: Shape) -> Shape:
         """Return (features,)."""
@@ -175,6 +195,35 @@ class EnergyNorm(BatchNorm, op="energy_norm"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupNorm(Operation, op="group_norm"):
+    """Normalisation of an image's positions and a group of channels."""
+
+    is_norm = True
+    is_written_around = True
+
+    channels: int
+    groups: int
+
+    def output(self, *shapes: Shape) -> Shape:
+        """Return the input's shape."""
+        if shapes[0][0] % self.groups:
+            raise UnfitError(f"{self.groups} groups do not divide {shapes[0][0]} channels")
+        return shapes[0]
+
+    def weights(self, x: Shape) -> dict[str, Shape]:
+        """Return scale and shift."""
+        return {"weight": (self.channels,), "bias": (self.channels,)}
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return the sums of values and squares, a multiplication and an addition a value."""
+        return 4 * prod(out)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        return Call.of("nn.GroupNorm", self.groups, self.channels)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MaxPool(SlidingWindow, op="max_pool"):
     """The maximum in a window."""
 
@@ -235,6 +284,41 @@ class Relu(Operation, op="relu"):
     def layer(self, x: Shape, out: Shape) -> Call:
         """Return torch's layer."""
         return Call.of("nn.ReLU")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakyRelu(Operation, op="leaky_relu"):
+    """The positive part, and the negative part by a factor."""
+
+    works_on_maps = False
+    is_written_around = True
+
+    slope: float
+    """The factor."""
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return a comparison and a multiplication a value."""
+        return 2 * prod(out)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        return Call.of("nn.LeakyReLU", self.slope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gelu(Operation, op="gelu"):
+    """A value times the share of a normal law that is below it."""
+
+    works_on_maps = False
+    is_written_around = True
+
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return an error function and three more operations a value."""
+        return 4 * prod(out)
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return torch's layer."""
+        return Call.of("nn.GELU")
 
 
 @dataclass(frozen=True, kw_only=True)

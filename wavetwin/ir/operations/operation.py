@@ -155,6 +155,8 @@ class Operation:
     reads_size_of: ClassVar[int | None] = None
     """The index of an input of which height and width alone are read."""
 
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Attributes that the operation got later: documents leave them out at their default."""
     _not_attributes: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, op: str | None = None) -> None:
@@ -235,8 +237,14 @@ class Operation:
 
     @property
     def attributes(self) -> dict[str, Attribute]:
-        """The fields by name, in the order of the document."""
-        return {name: getattr(self, name) for name in self.attribute_names()}
+        """The fields by name, in the order of the document, later ones where they say something."""
+        found = {name: getattr(self, name) for name in self.attribute_names()}
+        defaults = {each.name: each.default for each in fields(self) if each.name in self.later}
+        return {
+            name: value
+            for name, value in found.items()
+            if name not in defaults or value != defaults[name]
+        }
 
     @classmethod
     def attribute_names(cls) -> tuple[str, ...]:

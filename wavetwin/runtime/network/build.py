@@ -36,25 +36,26 @@ class Network(nn.Module):
     """A network in three sections: `trunk(pool(stem(x)))`.
 
     `stem` is the first layer, `pool` norm, activation and pooling up to the next convolution, `trunk`
-    the rest. Images (batch, channels, height, width) to logits (batch, classes). After the passes the
+    the rest; of a network whose layers begin with the image the trunk alone is there. Images (batch, channels, height, width) to logits (batch, classes). After the passes the
     stem may give a pair, free and wavelet channels, which the pooling takes; complex channels are
     then a pair of real and imaginary part.
     """
 
+    stem: nn.Module
+    pool: nn.Module
+    trunk: nn.Module
+
     def __init__(
         self,
-        stem: nn.Module,
-        pool: nn.Module,
-        trunk: nn.Module,
+        sections: Mapping[str, nn.Module],
         input_shape: tuple[int, int, int],
         sizes: ImageSizes,
     ) -> None:
         super().__init__()
         self.input_shape = input_shape
         self.sizes = sizes
-        self.stem = stem
-        self.pool = pool
-        self.trunk = trunk
+        for name, section in sections.items():
+            self.add_module(name, section)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits.
@@ -63,7 +64,9 @@ class Network(nn.Module):
             ValueError, TypeError: the input is not what the network takes (`check_images`).
         """
         layers.check_images(x, self.input_shape, self.sizes.smallest, self.sizes.largest)
-        return self.trunk(self.pool(self.stem(x)))
+        for section in self.children():
+            x = section(x)
+        return x
 
 
 def build_module(
@@ -88,10 +91,11 @@ def build_module(
         GraphError: the graph holds an operation, an attribute or an edge that cannot be built.
     """
     builder = _Builder(graph, num_classes)
-    sections = {name: builder.section(name) for name in SECTIONS}
+    names = SECTIONS if graph.has_stem else SECTIONS[-1:]
+    sections = {name: builder.section(name) for name in names}
     channels, height, width = graph.input.output_shape
     network = Network(
-        **sections, input_shape=(channels, height, width), sizes=find_image_sizes(graph)
+        sections, input_shape=(channels, height, width), sizes=find_image_sizes(graph)
     )
     for node in graph.owners:
         module = network.get_submodule(node.id)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wavetwin.ir.node import Node
-from wavetwin.ir.operations import KAIMING, NORMAL
+from wavetwin.ir.operations import KAIMING, NORMAL, XAVIER
 from wavetwin.runtime.layers import (
     AdaptiveBlur,
     ChannelBias,
@@ -33,7 +33,8 @@ def initialise_module(module: nn.Module, node: Node, generators: Generators) -> 
     if any(parameter.is_meta for parameter in module.parameters()):
         return
     if isinstance(module, nn.Conv2d | nn.Linear | ColourMixingAfter):
-        _draw_layer(module, "", node.operation.initial_law, generators)
+        scale: float = getattr(node.operation, "gain", 1.0)
+        _draw_layer(module, "", node.operation.initial_law, generators, scale)
     elif isinstance(module, PacketMixing):
         for band, conv in module.named_children():
             _draw_layer(conv, f"{band}.", None, generators)
@@ -50,6 +51,13 @@ def initialise_module(module: nn.Module, node: Node, generators: Generators) -> 
         reset()
 
 
+def _glorot_bound(shape: torch.Size) -> float:
+    """Return the root of 6 by the sum of fan in and fan out."""
+    return math.sqrt(6 / ((shape[0] + shape[1]) * math.prod(shape[2:])))
+
+
+_BOUNDS: dict[str, Callable[[torch.Size], float]] = {XAVIER: _glorot_bound}
+"""Of the uniform laws: from the weight's shape to the greatest value, before the gain."""
 _DEVIATIONS: dict[str, Callable[[torch.Size], float]] = {
     KAIMING: lambda shape: math.sqrt(2 / (shape[0] * math.prod(shape[2:]))),
     NORMAL: lambda shape: 0.01,
@@ -57,15 +65,24 @@ _DEVIATIONS: dict[str, Callable[[torch.Size], float]] = {
 """Of the normal laws: from the weight's shape to its standard deviation."""
 
 
-def _draw_layer(module: nn.Module, prefix: str, law: str | None, generators: Generators) -> None:
+def _draw_layer(
+    module: nn.Module,
+    prefix: str,
+    law: str | None,
+    generators: Generators,
+    scale: float = 1.0,
+) -> None:
     """Set `weight` (outputs, inputs / groups, ...) and `bias`; draws are in float32."""
     weight = module.get_parameter("weight")
     bound = 1 / math.sqrt(math.prod(weight.shape[1:]))
-    deviation = _DEVIATIONS.get(law or "")
+    deviation, limit = _DEVIATIONS.get(law or ""), _BOUNDS.get(law or "")
     for name, parameter in module.named_parameters(recurse=False):
-        if deviation is None:
+        if parameter is weight and limit is not None:
+            generator = generators(f"{prefix}{name}")
+            _draw_uniform(parameter, scale * limit(weight.shape), generator)
+        elif deviation is None and limit is None:
             _draw_uniform(parameter, bound, generators(f"{prefix}{name}"))
-        elif parameter is weight:
+        elif parameter is weight and deviation is not None:
             generator = generators(f"{prefix}{name}")
             with torch.no_grad():
                 values = _undrawn(parameter, generator)

@@ -13,6 +13,7 @@ from wavetwin.ir.poolings import Pooling
 
 CHANNELS = (
     "backbone.arch",
+    "backbone.input",
     "stem.free_channels",
     "stem.wavelet",
     "stem.wavelet.keep",
@@ -55,7 +56,7 @@ def check_channels(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diag
     free, wavelet = num_free_channels(spec), num_wavelet_channels(spec)
     paths = channel_paths(spec)
     if width is None:
-        if free + wavelet == 0:
+        if free + wavelet == 0 and spec.backbone.has_stem:
             yield context.conflict(
                 "stem-is-empty",
                 "the first layer has no channels",

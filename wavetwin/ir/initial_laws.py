@@ -1,0 +1,57 @@
+"""Define how the weights of a listed layer begin: a class each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from wavetwin.ir.operations import KAIMING, XAVIER
+from wavetwin.ir.section import Kind, Kinds, declare
+
+__all__ = ["INITIAL_LAWS", "DefaultLaw", "InitialLaw", "KaimingLaw", "XavierLaw"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitialLaw(Kind):
+    """How weights begin."""
+
+    tag = "name"
+    name: ClassVar[str]
+
+    @property
+    def scale(self) -> float:
+        """What the law's own bound or deviation is multiplied by."""
+        return 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultLaw(InitialLaw):
+    """As torch's layers do: weights and biases uniform, by fan in."""
+
+    name = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KaimingLaw(InitialLaw):
+    """Normal with a variance of 2 by fan out, biases 0."""
+
+    name = KAIMING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XavierLaw(InitialLaw):
+    """Uniform between plus and minus gain times the root of 6 by fan in and fan out, biases 0."""
+
+    name = XAVIER
+
+    gain: float = declare(1.0, gt=0.0, le=1000.0)
+    """What the bound is multiplied by."""
+
+    @property
+    def scale(self) -> float:
+        """The gain."""
+        return self.gain
+
+
+INITIAL_LAWS = Kinds[InitialLaw](DefaultLaw, KaimingLaw, XavierLaw)
+"""By the name in a spec."""
