@@ -23,14 +23,16 @@ SPECS = tuple(
 SPEC_IDS = tuple(path.stem for path in SPECS)
 
 _DEEPER = ("R34", "R50", "R101")
+_SPARSE = ("alexnet_j2", "resnet34_j2")
 KINDS = tuple(
     path
     for path in SPECS
-    if not path.stem.startswith(_DEEPER)
+    if path.stem in _SPARSE
+    or (path.parent.name != "sparse" and not path.stem.startswith(_DEEPER))
     or path.stem in ("R34wyC_mod", "R50zo3wyC_mod", "R101zh3wyC")
 )
 """Specs without those that repeat a ResNet-18's first layer and pooling before a deeper trunk; each of
-these trunks is there once. For what takes long and does not depend on how many blocks there are."""
+these trunks is there once, and two of the sparse first layers. For what takes long and does not depend on how many blocks there are."""
 
 KIND_IDS = tuple(path.stem for path in KINDS)
 

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "specs",
         metavar="SPEC",
         nargs="+",
-        help="files, or folders; the first is the standard network",
+        help="files, or folders; the first of an architecture is the standard network",
     )
     sparse.add_argument(
         "--runs", metavar="RUN", nargs="+", default=[], help="run folders to draw the errors of"

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from wavetwin.ir.graph import ModuleGraph
-from wavetwin.ir.operations import KeepPackets, PacketMixing, Packets
+from wavetwin.ir.operations import Deinterleave, Interleave, KeepPackets, PacketMixing, Packets
 from wavetwin.ir.packets import PacketInfo, excluded, num_packets, packet_info
 
 
@@ -70,13 +70,18 @@ def packet_choice(graph: ModuleGraph) -> PacketChoice | None:
     assert mixing is not None, "packets are mixed"
     transform, levels, packets = bank.transform, bank.levels, keep.operation.packets
     uses: list[PacketUse] = []
+    # Both parts as channels of their own, unless a modulus takes them together again.
+    is_separate = graph.find(Interleave, "stem") is not None and graph.find(Deinterleave) is None
+    each = 2 if is_separate else 1
     channel = 0
     for band, (into, out, groups) in enumerate(mixing.operation.bands, start=1):
         for position in range(into):
             group = position * groups // into
             first = channel + group * (out // groups)
             info = packet_info(transform, levels, packets[len(uses)])
-            uses.append(PacketUse(info, band, group + 1, (first, first + out // groups - 1)))
+            uses.append(
+                PacketUse(info, band, group + 1, (each * first, each * (first + out // groups) - 1))
+            )
         channel += out
     uses += [
         PacketUse(packet_info(transform, levels, number))

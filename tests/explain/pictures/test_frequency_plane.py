@@ -17,7 +17,7 @@ from wavetwin.explain.pictures.svg import render_svg
 from wavetwin.ir.packets import num_packets, plane_cells
 
 LEVELS = [1, 2, 3, 4]
-TWINS = [p for p in KINDS if any(word in p.stem for word in ("w", "rmax", "cmod"))]
+TWINS = [p for p in KINDS if any(word in p.stem for word in ("w", "rmax", "cmod", "_j2"))]
 
 
 @pytest.mark.parametrize("transform", ["dtcwpt", "wpt"])

@@ -80,6 +80,7 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "without free channels": ("digits/twin", ONLY_WAVELETS),
     "without free channels, CMod": ("digits/twin_mod", ONLY_WAVELETS),
+    "both parts, bias": ("sparse/alexnet_j2", ()),
     "separable packets": ("digits/twin", WPT),
     "separable packets, trained": ("digits/twin", (*WPT, "stem.wavelet.trainable_filters=true")),
 }

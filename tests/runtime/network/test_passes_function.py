@@ -160,6 +160,7 @@ VARIANTS = {
     "blur of 2": ("cifar10/R18zh3wyC", ("pooling.blur_size=2", "pooling.max_kernel=2")),
     "frozen": ("cifar10/R18wyC_mod", ("stem.frozen=true",)),
     "stride 1": ("digits/twin_mod", ("stem.stride=1",)),
+    "both parts, colours after, bias": ("sparse/alexnet_j2", ("stem.wavelet.color_mixing=after",)),
     "no pooling": ("digits/twin", ("pooling.free=none",)),
     "no pooling, modulus": ("digits/twin_mod", ("pooling.free=none",)),
 }

@@ -6,6 +6,7 @@ from wavetwin.compiler.schema import ColorMixingSpec, ExperimentSpec, WaveletSpe
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.builder import GraphBuilder, crop_and_concat
 from wavetwin.ir.operations import (
+    Bias,
     ColourMixing,
     ColourMixingAfter,
     Conv2d,
@@ -96,8 +97,7 @@ def _add_wavelet(
             "stem.stride",
         ),
     )
-    packets = tuple(number for entry in wavelet.keep for number in entry.packets or ())
-    assert packets, "resolve lists the packets"
+    packets = tuple(number for entry in wavelet.keep for number in entry.numbers)
     current = builder.add(
         "stem.wavelet.keep",
         KeepPackets(packets=packets, colours=colours),
@@ -105,11 +105,10 @@ def _add_wavelet(
         fields=("stem.wavelet.keep", "stem.wavelet.exclude"),
     )
     modulus = spec.pooling.wavelet is not None and POOLINGS[spec.pooling.wavelet].takes_complex
+    is_separate = wavelet.parts == "separate"
     mixes = PacketMixing(
-        bands=tuple(
-            (len(entry.packets or ()), entry.channels, entry.groups) for entry in wavelet.keep
-        ),
-        bias=norm == "none" and not modulus,
+        bands=tuple((len(entry.numbers), entry.channels, entry.groups) for entry in wavelet.keep),
+        bias=norm == "none" and not modulus and not is_separate,
         colours=colours,
         frozen=frozen,
     )
@@ -128,6 +127,13 @@ def _add_wavelet(
         return builder.add(
             "stem.wavelet.interleave", Interleave(), current, fields=("pooling.wavelet",)
         )
+    if is_separate:
+        parts = ("stem.wavelet.parts",)
+        current = builder.add("stem.wavelet.interleave", Interleave(), current, fields=parts)
+        if norm != "none":
+            return current
+        bias = Bias(channels=builder.shape(current)[0], initial="zeros", frozen=frozen)
+        return builder.add("stem.wavelet.bias", bias, current, fields=parts)
     if wavelet.transform == "dtcwpt":
         return builder.add("stem.wavelet.real", RealPart(), current, fields=("pooling.wavelet",))
     return current

@@ -38,7 +38,7 @@ def packets_of_other_levels(context: LintContext) -> Iterator[Diagnostic]:
     read = _Numbering(wavelet.transform, wavelet.levels)
     if meant is None or meant == read:
         return
-    numbers = [number for entry in wavelet.keep for number in entry.packets or ()]
+    numbers = [number for entry in wavelet.keep for number in entry.numbers]
     known = [number for number in numbers if number < num_packets(meant.transform, meant.levels)]
     covers = [cover_of(each.transform, each.levels, known) for each in (meant, read)]
     total = [num_packets(each.transform, each.levels) for each in (meant, read)]
@@ -58,7 +58,12 @@ def packets_of_other_levels(context: LintContext) -> Iterator[Diagnostic]:
 
 def _lists_numbers(keep: SpecNode | None) -> bool:
     items = keep.value if keep is not None and isinstance(keep.value, list) else []
-    return any(isinstance(item.value, dict) and "packets" in item.value for item in items)
+    return any(
+        isinstance(item.value, dict)
+        and "packets" in item.value
+        and isinstance(item.value["packets"].value, list)
+        for item in items
+    )
 
 
 def _numbering_of_keep(loaded: LoadedSpec) -> _Numbering | None:

@@ -82,16 +82,32 @@ class ColorMixingSpec(SpecModel):
 class KeepSpec(SpecModel):
     """One band of kept packets and the mixing that maps them to output channels."""
 
-    packets: tuple[Annotated[int, Field(ge=0, le=131071)], ...] | None = Field(
-        default=None, min_length=1, strict=False
-    )
-    """Packet numbers, in order (numerics.md section 1). Either this or `band`."""
+    packets: (
+        Annotated[
+            Annotated[Literal["all"], Tag("scalar")]
+            | Annotated[
+                tuple[Annotated[int, Field(ge=0, le=131071)], ...],
+                Field(min_length=1, strict=False),
+                Tag("list"),
+            ],
+            Discriminator(scalar_or_list),
+        ]
+        | None
+    ) = None
+    """Packet numbers, in order (numerics.md section 1), or `all`. Either this or `band`."""
     band: int | None = Field(default=None, ge=1, le=8)
     """A dyadic band: 1 is the last stage's. Either this or `packets`."""
     channels: int = Field(ge=1, le=65536)
-    """Output channels of the band."""
+    """Output channels of the band; of complex ones two real channels each with `parts: separate`."""
     groups: int = Field(default=1, ge=1, le=65536)
     """Groups of the mixing; divides both the packets and the channels."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The packets, of a resolved spec."""
+        assert self.packets is not None, "resolve lists the packets"
+        assert not isinstance(self.packets, str), "resolve lists the packets"
+        return self.packets
 
 
 def _scalar_or_mapping(value: object) -> str:
@@ -123,6 +139,9 @@ class WaveletSpec(SpecModel):
         | None
     ) = None
     """`before`, `after` or a mapping; absent for images of one channel."""
+    parts: Annotated[Literal["real", "separate"], LATER] = "real"
+    """What becomes of complex channels that no modulus is taken of: their real part, or both parts, as
+    two channels each."""
     keep: tuple[KeepSpec, ...] = Field(min_length=1, max_length=64, strict=False)
     """Kept packets, in bands; the order is that of the output channels."""
     exclude: Annotated[
@@ -140,6 +159,12 @@ class WaveletSpec(SpecModel):
         | None
     ) = None
     """Lambda of each band's L1/Linf penalty, or one for all; absent: none."""
+
+    @property
+    def num_channels(self) -> int:
+        """The first layer's channels that come from packets; complex ones under a modulus count once."""
+        each = 2 if self.parts == "separate" else 1
+        return each * sum(entry.channels for entry in self.keep)
 
 
 class StemSpec(SpecModel):

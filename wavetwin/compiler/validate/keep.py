@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wavetwin.compiler.schema import ExcludeRule, WaveletSpec
-from wavetwin.ir.packets import dyadic_band, excluded
+from wavetwin.compiler.schema import ExcludeRule, KeepSpec, WaveletSpec
+from wavetwin.ir.packets import dyadic_band, excluded, num_packets
 
 
 def exclude_rules(wavelet: WaveletSpec) -> tuple[ExcludeRule, ...]:
@@ -11,11 +11,18 @@ def exclude_rules(wavelet: WaveletSpec) -> tuple[ExcludeRule, ...]:
     return (wavelet.exclude,) if isinstance(wavelet.exclude, str) else wavelet.exclude
 
 
+def _listed(wavelet: WaveletSpec, entry: KeepSpec) -> tuple[int, ...]:
+    """Return the packets that an entry lists, or all of them."""
+    if isinstance(entry.packets, str):
+        return tuple(range(num_packets(wavelet.transform, wavelet.levels)))
+    return entry.packets or ()
+
+
 def expand_keep(wavelet: WaveletSpec) -> tuple[tuple[int, ...], ...]:
     """Return the packets of each entry of `keep`, with bands and rules expanded."""
     left_out = excluded(wavelet.transform, wavelet.levels, exclude_rules(wavelet))
     return tuple(
-        entry.packets
+        _listed(wavelet, entry)
         if entry.packets is not None
         else tuple(
             number

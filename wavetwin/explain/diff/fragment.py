@@ -146,4 +146,4 @@ def _fill(macro: str, *values: object) -> Markup:
 
 
 def _kept(wavelet: WaveletSpec) -> set[int]:
-    return {number for entry in wavelet.keep for number in entry.packets or ()}
+    return {number for entry in wavelet.keep for number in entry.numbers}

@@ -117,12 +117,12 @@ def _penalised_rows(compiled: Compiled) -> int:
     return sum(
         entry.channels
         for entry, weight in zip(wavelet.keep, plan.regularisation.lambdas, strict=True)
-        if weight > 0 and len(entry.packets or ()) > entry.groups
+        if weight > 0 and len(entry.numbers) > entry.groups
     )
 
 
 def _sizes(wavelet: WaveletSpec) -> list[tuple[int, int, int]]:
-    return [(len(entry.packets or ()), entry.channels, entry.groups) for entry in wavelet.keep]
+    return [(len(entry.numbers), entry.channels, entry.groups) for entry in wavelet.keep]
 
 
 def _range(numbers: set[int]) -> str:
@@ -146,4 +146,19 @@ def _lambdas(wavelet: WaveletSpec) -> str:
     return str(list(lambdas)) if isinstance(lambdas, tuple) else "none"
 
 
-MIXING_RULES: tuple[Rule, ...] = (_mixing, _colour, _penalty)
+def _parts(pair: Pair) -> Iterator[Effect]:
+    if pair.twins is None or not pair.differs("stem.wavelet.parts"):
+        return
+    counts = [wavelet.num_channels for wavelet in pair.twins]
+    yield Effect(
+        f"parts {pair.twins[0].parts} -> {pair.twins[1].parts}",
+        "Both parts of a complex map are what its modulus is made of; each of them by itself oscillates "
+        "under shifts as the real part does.",
+        f"{counts[0]} -> {counts[1]} channels come from packets; the mixing has "
+        f"{parameters_text(pair, MIXING)} parameters.",
+        "",
+        ("stem.wavelet.parts",),
+    )
+
+
+MIXING_RULES: tuple[Rule, ...] = (_mixing, _parts, _colour, _penalty)

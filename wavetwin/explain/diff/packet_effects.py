@@ -33,7 +33,7 @@ def _twin(pair: Pair) -> Iterator[Effect]:
         return
     wavelet, twin = (after, pair.after) if after is not None else (before, pair.before)
     assert wavelet is not None
-    channels = sum(entry.channels for entry in wavelet.keep)
+    channels = wavelet.num_channels
     width = channels + (twin.spec.stem.free_channels or 0)
     yield Effect(
         "CNN -> twin" if after is not None else "twin -> CNN",
@@ -215,7 +215,7 @@ def _lengths(first: WaveletSpec, second: WaveletSpec) -> str:
 
 
 def _kept(wavelet: WaveletSpec) -> list[int]:
-    return [number for entry in wavelet.keep for number in entry.packets or ()]
+    return [number for entry in wavelet.keep for number in entry.numbers]
 
 
 def _same_plane(first: WaveletSpec, second: WaveletSpec) -> bool:
@@ -227,7 +227,7 @@ def _groups(wavelet: WaveletSpec) -> set[frozenset[int]]:
     """Return the packets that each group of the mixing holds."""
     found: set[frozenset[int]] = set()
     for entry in wavelet.keep:
-        packets = entry.packets or ()
+        packets = entry.numbers
         size = len(packets) // entry.groups
         found |= {frozenset(packets[i : i + size]) for i in range(0, len(packets), size)}
     return found

@@ -65,7 +65,7 @@ def _modulus(pair: Pair) -> Iterator[Effect]:
     twin, other = (pair.after, pair.before) if taken[1] else (pair.before, pair.after)
     wavelet = twin.spec.stem.wavelet
     assert wavelet is not None, "validate refuses a modulus without wavelet channels"
-    channels = sum(entry.channels for entry in wavelet.keep)
+    channels = wavelet.num_channels
     step = _step(twin)
     numbers = (
         f"{channels} wavelet channels keep every {_ordinal(step)} position ({step} x "
@@ -319,7 +319,7 @@ def _pooling_parameters(compiled: Compiled) -> int:
     wavelet = compiled.spec.stem.wavelet
     if wavelet is None or compiled.plan.epochs == 0:
         return 0
-    channels = sum(entry.channels for entry in wavelet.keep)
+    channels = wavelet.num_channels
     own = sum(node.parameters.trainable for node in nodes_below(compiled.graph, "pool.wavelet"))
     shared_norm = 2 * channels * bool(nodes_below(compiled.graph, "pool.norm"))
     (mixing,) = compiled.graph.all_of(PacketMixing)

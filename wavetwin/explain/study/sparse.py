@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.explain.study.rows import Table, Value
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import ColourMixing, ColourMixingAfter, Crop, Packets, ParameterCounts
@@ -21,6 +22,8 @@ class SparseLayer:
     """A first layer, up to its pooling."""
 
     name: str
+    architecture: str
+    """Of the network around it."""
     parameters: ParameterCounts
     """Of the layer alone."""
     macs: int
@@ -37,7 +40,7 @@ class SparseLayer:
     """Of the whole network."""
 
 
-def layer_of(graph: ModuleGraph) -> SparseLayer:
+def layer_of(graph: ModuleGraph, architecture: str) -> SparseLayer:
     """Return what a module graph, as written, says of its first layer."""
     stem = [node for node in graph if node.section == "stem"]
     packets = graph.find(Packets, "stem")
@@ -51,6 +54,7 @@ def layer_of(graph: ModuleGraph) -> SparseLayer:
                 crops.append(f"{node.inputs[0]} {_size(whole)} to {_size(node.output_shape)}")
     return SparseLayer(
         name=graph.name,
+        architecture=architecture,
         parameters=sum((node.parameters for node in stem), ParameterCounts()),
         macs=sum(node.macs for node in stem),
         output_shape=stem[-1].output_shape,
@@ -62,10 +66,20 @@ def layer_of(graph: ModuleGraph) -> SparseLayer:
 
 
 def sparse_table(layers: Sequence[SparseLayer]) -> Table:
-    """Return a row a layer; the reduction is that of the trainable weights against the first's."""
-    reference = layers[0]
+    """Return a row a layer.
+
+    Reductions are of trained weights, against the first layer of the architecture that has no packets;
+    where none is given, against the first of all.
+    """
+    standard: dict[str, SparseLayer] = {}
+    for layer in layers:
+        if layer.levels is None:
+            standard.setdefault(layer.architecture, layer)
+    references: list[SparseLayer] = []
     rows: list[tuple[Value, ...]] = []
     for layer in layers:
+        reference = standard.get(layer.architecture, layers[0])
+        references.append(reference)
         trained = layer.parameters.trainable
         rows.append(
             (
@@ -93,7 +107,8 @@ def sparse_table(layers: Sequence[SparseLayer]) -> Table:
         "crop",
         "model's trainable",
     )
-    caption = f"First layers; reductions are of trainable weights against {reference.name}"
+    names = join_texts(list(dict.fromkeys(each.name for each in references)), "and")
+    caption = f"First layers; reductions are of trainable weights against {names}"
     return Table("sparse", caption, columns, tuple(rows))
 
 

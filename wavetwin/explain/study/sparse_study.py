@@ -23,7 +23,8 @@ def study_sparse(specs: Sequence[Path], runs: Sequence[Path], with_trials: bool 
     """Count the first layers of specs, and draw the errors of runs against the epoch.
 
     Args:
-        specs: files, or folders of them; reductions are of the first one, the standard network.
+        specs: files, or folders of them; reductions are of the first one of an
+            architecture that has no packets, or of all, the standard network.
         runs: run folders; the curves are of the validation images. Other folders are left out.
         with_trials: draw runs over a few batches, too.
 
@@ -47,7 +48,9 @@ def study_sparse(specs: Sequence[Path], runs: Sequence[Path], with_trials: bool 
             "which a study asks apart.",
             *(f"Left out: {caption}" for caption in left_out),
         ),
-        summaries=[sparse_table([layer_of(each.graph) for each in compiled])],
+        summaries=[
+            sparse_table([layer_of(each.graph, each.spec.backbone.arch) for each in compiled])
+        ],
         tables=[_curves_table(read)] if read else [],
         pictures=[_curves(read)] if read else [],
         protocol={"sizes": "per image, of the graph as written"},

@@ -285,6 +285,20 @@ class _Composer:
         # A complex channel stays one channel; `convolution` takes it apart.
         return self._maps(node.inputs[0])
 
+    def bias(self, node: Node, operation: ops.Bias) -> Maps:
+        source = self._maps(node.inputs[0])
+        own, start = self._parameter(node, "bias"), 0
+        pieces: list[Piece] = []
+        for piece in source.pieces:
+            channels = len(piece.bias)
+            if piece.weight.is_complex():
+                pairs = own[start : start + 2 * channels].unflatten(0, (channels, 2)).contiguous()
+                added, start = torch.view_as_complex(pairs), start + 2 * channels
+            else:
+                added, start = own[start : start + channels], start + channels
+            pieces.append(replace(piece, bias=piece.bias + added))
+        return replace(source, pieces=tuple(pieces))
+
     def crop(self, node: Node, operation: ops.Crop) -> Maps:
         sources = [self._maps(source) for source in node.inputs]
         height = min(source.height for source in sources)
@@ -314,6 +328,7 @@ _STEPS: Mapping[type[ops.Operation], Callable[[_Composer, Node, Any], Combinatio
     ops.ColourMixingAfter: _Composer.colour_mixing_after,
     ops.RealPart: _Composer.real_part,
     ops.Interleave: _Composer.interleave,
+    ops.Bias: _Composer.bias,
     ops.Crop: _Composer.crop,
     ops.Concat: _Composer.concat,
 }

@@ -18,6 +18,7 @@ CHANNELS = (
     "stem.wavelet",
     "stem.wavelet.keep",
     "stem.wavelet.keep.*.channels",
+    "stem.wavelet.parts",
 )
 
 
@@ -34,9 +35,9 @@ def free_pooling(spec: ExperimentSpec) -> Pooling:
 
 
 def num_wavelet_channels(spec: ExperimentSpec) -> int:
-    """Return the sum of the bands' channels."""
+    """Return the first layer's channels that come from packets."""
     wavelet = spec.stem.wavelet
-    return 0 if wavelet is None else sum(entry.channels for entry in wavelet.keep)
+    return 0 if wavelet is None else wavelet.num_channels
 
 
 def channel_paths(spec: ExperimentSpec) -> list[str]:
@@ -79,13 +80,14 @@ def _repair_channels(spec: ExperimentSpec, width: int) -> str:
     wavelet = spec.stem.wavelet
     if wavelet is None:
         return f"set stem.free_channels to {width}, or leave it out"
-    free, bands = num_free_channels(spec), [entry.channels for entry in wavelet.keep]
+    each = wavelet.num_channels // sum(entry.channels for entry in wavelet.keep)
+    free, bands = num_free_channels(spec), [each * entry.channels for entry in wavelet.keep]
     repairs: list[str] = []
     if width >= sum(bands):
         repairs.append(f"set stem.free_channels to {width - sum(bands)}")
     for position in reversed(range(len(bands))):
-        channels = width - free - sum(bands) + bands[position]
-        if channels > 0 and channels % wavelet.keep[position].groups == 0:
+        channels, odd = divmod(width - free - sum(bands) + bands[position], each)
+        if not odd and channels > 0 and channels % wavelet.keep[position].groups == 0:
             repairs.append(f"set stem.wavelet.keep.{position}.channels to {channels}")
             break
     return ", or ".join(repairs) or f"give the bands {width} channels or fewer in all"

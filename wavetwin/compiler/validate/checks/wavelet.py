@@ -19,6 +19,7 @@ from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.packets import dyadic_band, excluded, num_packets
+from wavetwin.ir.poolings import POOLINGS
 from wavetwin.ir.wavelets import known_filters
 
 _KEEP = "stem.wavelet.keep"
@@ -37,6 +38,8 @@ def kept_packets(wavelet: WaveletSpec, position: int) -> tuple[int, ...] | None:
     entry = wavelet.keep[position]
     if (entry.packets is None) == (entry.band is None):
         return None
+    if isinstance(entry.packets, str):
+        return tuple(range(num_packets(wavelet.transform, wavelet.levels)))
     if entry.packets is not None:
         return entry.packets
     if entry.band is None or entry.band > wavelet.levels:
@@ -144,8 +147,10 @@ def check_packets_exist(spec: ExperimentSpec, context: CheckContext) -> Iterator
         return
     count = num_packets(wavelet.transform, wavelet.levels)
     for position, entry in enumerate(wavelet.keep):
-        absent = [index for index, number in enumerate(entry.packets or ()) if number >= count]
-        if not absent or entry.packets is None:
+        if entry.packets is None or isinstance(entry.packets, str):
+            continue
+        absent = [index for index, number in enumerate(entry.packets) if number >= count]
+        if not absent:
             continue
         more = f" (and {len(absent) - 1} more of this entry)" if len(absent) > 1 else ""
         levels = f"{wavelet.levels} level" + ("" if wavelet.levels == 1 else "s")
@@ -170,7 +175,8 @@ def check_packets_once(spec: ExperimentSpec, context: CheckContext) -> Iterator[
         assert wavelet is not None
         is_listed = entry.packets is not None
         for index, number in enumerate(kept_packets(wavelet, position) or ()):
-            path = f"{_KEEP}.{position}." + (f"packets.{index}" if is_listed else "band")
+            listed = "packets" if isinstance(entry.packets, str) else f"packets.{index}"
+            path = f"{_KEEP}.{position}.{listed if is_listed else 'band'}"
             earlier, earlier_is_listed = first.setdefault(number, (path, is_listed))
             if earlier != path and (is_listed or earlier_is_listed):
                 yield context.conflict(
@@ -306,6 +312,29 @@ def check_color_mixing(spec: ExperimentSpec, context: CheckContext) -> Iterator[
         )
 
 
+@reads("stem.wavelet", "stem.wavelet.parts", "stem.wavelet.transform", "pooling.wavelet")
+def check_parts(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """Only complex channels have two parts, and a modulus takes both as they are."""
+    wavelet, pooling = spec.stem.wavelet, spec.pooling.wavelet
+    if wavelet is None or wavelet.parts == "real":
+        return
+    if wavelet.transform != "dtcwpt":
+        yield context.conflict(
+            "field-does-not-apply",
+            f"parts: separate is of complex packets, those of {wavelet.transform} are real",
+            ["stem.wavelet.parts", "stem.wavelet.transform"],
+            help="remove stem.wavelet.parts, or set stem.wavelet.transform to dtcwpt",
+        )
+    elif pooling is not None and POOLINGS[pooling].takes_complex:
+        yield context.conflict(
+            "field-does-not-apply",
+            f"parts: separate makes two real channels of each complex one, and {pooling} takes complex "
+            "ones",
+            ["stem.wavelet.parts", "pooling.wavelet"],
+            help="remove stem.wavelet.parts, or choose a pooling.wavelet of real channels",
+        )
+
+
 WAVELET_RULES: tuple[Rule, ...] = (
     check_keep_entries,
     check_bands,
@@ -317,4 +346,5 @@ WAVELET_RULES: tuple[Rule, ...] = (
     check_filters,
     check_stride,
     check_color_mixing,
+    check_parts,
 )
