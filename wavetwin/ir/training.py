@@ -26,6 +26,17 @@ class Training(Section):
     """Optimiser."""
     schedule: Schedule = declare(Step(), kinds=SCHEDULES)
     """Learning rate schedule."""
+    early_stopping: int | None = declare(
+        None,
+        label="epochs without progress that end the training",
+        later=True,
+        note="a training that stops early has fewer epochs than the plan, as many as its loss lets it",
+        ge=1,
+        le=100000,
+    )
+    """Epochs without a better validation loss after which the training ends; `last` has the weights of
+    then, `best` those of the lowest validation error. Better is lower by a share of 1e-4, as for the
+    schedule `plateau`."""
     record_gradients: bool = declare(
         False,
         label="gradients recorded",

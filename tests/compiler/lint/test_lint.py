@@ -476,3 +476,25 @@ def test_invariant_layers_are_not_up_sampled_for_a_pooling(tmp_path: Path) -> No
     assert not found(", stride: 2", "{pool: {}}")
     assert not found("", "{pool: {kernel_size: 3, stride: 1, padding: 1}}")
     assert not found("", "{conv: {channels: 4, stride: 2}}")
+
+
+@pytest.mark.parametrize(
+    ("training", "headline"),
+    [
+        (
+            "epochs: 9, schedule: {name: cosine_restarts}",
+            "with first_epochs 10 the rate does not start anew within 9 epochs",
+        ),
+        (
+            "epochs: 9, early_stopping: 8",
+            "with early_stopping 8 no training of 9 epochs ends early",
+        ),
+        ("epochs: 11, early_stopping: 8, schedule: {name: cosine_restarts}", None),
+    ],
+)
+def test_settings_of_the_training_without_effect(
+    tmp_path: Path, training: str, headline: str | None
+) -> None:
+    found = warnings_of(tmp_path, SMALL + f"training: {{{training}}}\n")
+    found = [each for each in found if each.code == "setting-without-effect"]
+    assert [each.headline for each in found] == ([headline] if headline else [])

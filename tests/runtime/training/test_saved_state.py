@@ -19,6 +19,7 @@ from tests.support.scripted import PENALTY, build_folder, only_run, run_here
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.checkpoint import load_state
+from wavetwin.runtime.training.early_stopping import EarlyStopping
 from wavetwin.runtime.training.records import JsonLines, read_lines
 from wavetwin.runtime.training.run_folder import RunFolder
 from wavetwin.runtime.training.saved_state import Expected, check_state
@@ -107,7 +108,9 @@ def expected(state: dict[str, Any]) -> Expected:
     optimizer = torch.optim.SGD(
         parameters, lr=SGD.lr, momentum=SGD.momentum or 0, weight_decay=SGD.weight_decay
     )
-    return Expected(PLAN, 5, state["data"], ("metrics.jsonl", "gradients.jsonl"), optimizer)
+    return Expected(
+        PLAN, 5, state["data"], ("metrics.jsonl", "gradients.jsonl"), optimizer, EarlyStopping(None)
+    )
 
 
 def refused(project: Path, capsys: pytest.CaptureFixture[str], *parts: str) -> None:

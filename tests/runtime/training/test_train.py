@@ -7,19 +7,32 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.optim import lr_scheduler as scheduler
 
 from tests.support.paths import ROOT
 from tests.support.plans import ADAMW, SGD, STEP, make_plan, version_1
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
 from wavetwin.ir.plan import TrainingPlan
-from wavetwin.ir.schedules import Constant, Cosine, Milestones, Plateau, Schedule
+from wavetwin.ir.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Linear,
+    Milestones,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    Schedule,
+)
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.records import read_gradients, read_lines
 from wavetwin.runtime.training.run_folder import RunFolder
@@ -180,7 +193,7 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
             "class_weights": (2.0, *[1.0] * 9),
             "clip_norm": 0.5,
         },
-        {"schedule": Plateau(patience=0), "augmentation": "none"},
+        {"schedule": Plateau(patience=0), "augmentation": "none", "early_stopping": 3},
         pytest.param(
             {"precision": "bfloat16", "schedule": Milestones(milestones=(1, 2), gamma=0.3)},
             marks=pytest.mark.slow,
@@ -302,6 +315,80 @@ def test_learning_rates():
     ]
     plateau = Plateau(patience=1)
     assert rates(plateau, 6, [1.0, 0.9, 0.9, 0.9, 0.8, 0.8]) == [1, 1, 1, 1, 0.1, 0.1]
+
+
+def lambda_of(factor: Callable[[int], float]) -> Callable[[Any], Any]:
+    return lambda optimizer: scheduler.LambdaLR(optimizer, factor)
+
+
+STEPWISE: dict[str, tuple[Schedule, Callable[[Any], Any]]] = {
+    "cosine": (
+        Cosine(every="step", end_factor=0.1),
+        lambda o: scheduler.CosineAnnealingLR(o, 35, eta_min=0.2),
+    ),
+    "linear": (
+        Linear(end_factor=0.25),
+        lambda o: scheduler.LinearLR(o, start_factor=1, end_factor=0.25, total_iters=35),
+    ),
+    "polynomial": (
+        Polynomial(power=1.5),
+        lambda o: scheduler.PolynomialLR(o, total_iters=35, power=1.5),
+    ),
+    "cosine_restarts": (
+        CosineRestarts(first_epochs=1, multiplier=2, end_factor=0.05),
+        lambda o: scheduler.CosineAnnealingWarmRestarts(o, 5, 2, eta_min=0.1),
+    ),
+    "one_cycle": (
+        OneCycle(rise=0.35),
+        lambda o: scheduler.OneCycleLR(o, 2.0, 35, pct_start=0.35, cycle_momentum=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPWISE)
+def test_schedules_of_steps_are_torchs(name: str):
+    """Seven epochs of five steps; behind a warm-up the same curve runs over what is left."""
+    schedule, made = STEPWISE[name]
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
+    theirs = made(optimizer)
+    expected = []
+    for _ in range(35):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    for warmup in (0, 2):
+        plan = make_plan(epochs=7 + warmup, optimizer=replace(SGD, lr=2.0))
+        plan = replace(plan, schedule=replace(schedule, warmup_epochs=warmup))
+        rate = LearningRate(plan, optimizer, 5)
+        found = []
+        for epoch, step in product(range(plan.epochs), range(5)):
+            rate.set(epoch, step)
+            found.append(optimizer.param_groups[0]["lr"])
+        assert found[5 * warmup :] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        start = expected[0]
+        rising = [start * number / (5 * warmup) for number in range(1, 5 * warmup + 1)]
+        assert found[: 5 * warmup] == pytest.approx(rising)
+
+
+def test_early_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Ends after two epochs without progress, also where the process dies between them."""
+    plan = make_plan(early_stopping=2, optimizer=replace(SGD, lr=1e-9), epochs=9)
+    assert train(tmp_path / "whole", plan) == 0
+    crash_at(monkeypatch, 11)
+    with pytest.raises(CrashError):
+        train(tmp_path / "parts", plan, "--checkpoint-steps", "4")
+    assert train(tmp_path / "parts", plan) == 0
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    losses = [
+        line["validation"]["loss"]
+        for line in metrics(tmp_path / "whole")
+        if line["kind"] == "epoch"
+    ]
+    best = min(range(len(losses)), key=lambda epoch: losses[epoch])
+    assert 3 <= len(losses) < 9
+    assert all(loss >= losses[best] * (1 - 1e-4) for loss in losses)
+    manifest = json.loads((only_run(tmp_path / "parts") / "manifest.json").read_text())
+    assert (manifest["stopped_early"], manifest["status"]) == (len(losses), "finished")
 
 
 @pytest.mark.parametrize(("layers", "is_same"), [(1, True), (2, False)])

@@ -69,6 +69,24 @@ def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
 def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
     """A setting of the training does not do what it seems to do."""
     plan = context.plan
+    idle = plan.schedule.without_effect(plan.epochs) if plan.epochs else None
+    if idle is not None:
+        field, reason = idle
+        yield context.warn(
+            "setting-without-effect",
+            f"with {field} {getattr(plan.schedule, field)} {reason}",
+            [f"training.schedule.{field}", "training.epochs"],
+            help=f"lower {field}, or train longer",
+        )
+    if plan.early_stopping is not None and 0 < plan.epochs <= plan.early_stopping + 1:
+        yield context.warn(
+            "setting-without-effect",
+            f"with early_stopping {plan.early_stopping} no training of {plan.epochs} epochs ends early",
+            ["training.early_stopping", "training.epochs"],
+            help=f"set early_stopping below {plan.epochs - 1}"
+            if plan.epochs > 2
+            else "remove early_stopping",
+        )
     weights = plan.class_weights
     if weights is not None and len(set(weights)) == 1:
         yield context.warn(

@@ -111,6 +111,8 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "steps an epoch", str(plan.iterations_per_epoch)
     yield "optimiser", f"{optimizer.describe()}, lr {optimizer.lr:g}"
     yield "schedule", schedule.describe(plan.epochs)
+    if plan.early_stopping is not None:
+        yield "stops early", f"after {plan.early_stopping} epochs without a better validation loss"
     if plan.label_smoothing:
         yield "label smoothing", f"{plan.label_smoothing:g}"
     if plan.class_weights is not None:

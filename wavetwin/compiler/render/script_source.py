@@ -21,6 +21,7 @@ _FIELDS = {
     "label_smoothing": 0.0,
     "class_weights": None,
     "clip_norm": None,
+    "early_stopping": None,
     "checkpoint_every": None,
 }
 """Numbers of the plan that the script has as constants, and the value with which they do nothing."""

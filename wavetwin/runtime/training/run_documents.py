@@ -55,6 +55,7 @@ class RunManifest(TypedDict):
     parameters: dict[str, int]
     macs: int
     training_seconds: float | None
+    stopped_early: NotRequired[int]
     lives: NotRequired[list[Session]]
 
 

@@ -21,6 +21,7 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
 from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.training.checkpoint import STATE, WEIGHTS, load_weights_bytes
+from wavetwin.runtime.training.early_stopping import EarlyStopping
 from wavetwin.runtime.training.run_records import RunRecords
 from wavetwin.runtime.training.running import METRIC_NAMES
 from wavetwin.runtime.training.schedule import LearningRate
@@ -55,6 +56,7 @@ class Expected:
     """Fingerprint of the images."""
     logs: tuple[str, ...]
     optimizer: torch.optim.Optimizer
+    stopping: EarlyStopping
 
     def identity(self) -> dict[str, Any]:
         """Return what has to be the same where a state is taken up."""
@@ -86,6 +88,8 @@ def take_up_state(
     records.cut_back(state)
     optimizer.load_state_dict(state["optimizer"])
     learning_rate.load_state_dict(state["learning_rate"])
+    if expected.stopping.patience is not None:
+        expected.stopping.load_state_dict(state["early_stopping"])
     records.means.load_state_dict(state["metrics"])
 
 
@@ -187,6 +191,7 @@ def _faults(state: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     yield from _number_faults(state)
     total = state["epoch"] * expected.steps_per_epoch + state["step"]
     yield from _learning_rate_faults(state["learning_rate"], expected.plan, state["epoch"])
+    yield from expected.stopping.faults(state.get("early_stopping"), state["epoch"])
     yield from _metrics_faults(state["metrics"], expected.plan, state["step"])
     yield from _group_faults(state["optimizer"], expected)
     yield from _memory_faults(state["optimizer"], expected, total)

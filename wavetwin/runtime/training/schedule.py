@@ -11,7 +11,7 @@ from torch import nn
 
 from wavetwin.ir.optimizers import Optimizer
 from wavetwin.ir.plan import TrainingPlan
-from wavetwin.ir.schedules import Losses
+from wavetwin.ir.schedules import Losses, Moment
 
 __all__ = ["LearningRate", "build_optimizer"]
 
@@ -25,7 +25,7 @@ def build_optimizer(plan: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
 class LearningRate:
     """The learning rate of each step: a function of the position, and of what the schedule remembers.
 
-    The schedule changes it between epochs; warm-up raises it step by step.
+    The schedule changes it between epochs or with every step; warm-up raises it step by step.
     """
 
     def __init__(
@@ -41,7 +41,8 @@ class LearningRate:
         """Give the optimiser the rate of this step of this epoch, both counted from 0."""
         schedule = self._plan.schedule
         warmup = schedule.warmup_epochs
-        factor = schedule.rate(epoch, self._plan.epochs) * self._losses.factor
+        moment = Moment(epoch, step, self._steps_per_epoch, self._plan.epochs)
+        factor = schedule.rate(moment) * self._losses.factor
         self.value = self._plan.optimizer.lr * factor
         if epoch < warmup:
             done = epoch * self._steps_per_epoch + step + 1

@@ -30,15 +30,15 @@ from wavetwin.runtime.training.checkpoint import (
     find_last,
     find_not_finite,
     load_state,
-    save_best,
-    save_snapshot,
     save_state,
 )
+from wavetwin.runtime.training.early_stopping import EarlyStopping
 from wavetwin.runtime.training.failed_batch import (
     describe_full_disk,
     describe_not_finite,
     save_failed_batch,
 )
+from wavetwin.runtime.training.kept_weights import KeptWeights
 from wavetwin.runtime.training.run_folder import RunFolder
 from wavetwin.runtime.training.run_records import RunRecords, describe_epoch
 from wavetwin.runtime.training.running import NotFinite
@@ -84,10 +84,8 @@ class TrainingRun:
         self.epoch, self.step = 0, 0
         """Epochs done, and steps done in the current one."""
         self._seconds_before = 0.0
-        self._best = math.inf
-        """Lowest validation error so far."""
-        self._kept: dict[str, str] = {}
-        """SHA-256 of the best weights and of the snapshots, by file name."""
+        self._kept = KeptWeights(run.checkpoints, plan, processes.is_first)
+        self._stopping = EarlyStopping(plan.early_stopping)
         self._notes: list[str] = []
         self._records = RunRecords(
             run.path, plan.regularisation is not None, plan.record_gradients, processes
@@ -174,8 +172,14 @@ class TrainingRun:
         return self._records.means.epoch_means()["loss"]
 
     def epochs(self) -> Iterator[int]:
-        """Yield the epochs that are left, counted from 0."""
-        yield from range(self.epoch, self.plan.epochs)
+        """Yield the epochs that are left, counted from 0; none after an early stop."""
+        for epoch in range(self.epoch, self.plan.epochs):
+            if self._stopping.is_due:
+                note = f"no better validation loss for {self._stopping.patience} epochs"
+                self.progress.say(f"{note}: the training ends after epoch {epoch}")
+                self.run.manifest["stopped_early"] = epoch
+                return
+            yield epoch
 
     def batches(self, epoch: int) -> Iterator[TrainingBatch]:
         """Yield what is left of an epoch; seeds each step's dropout.
@@ -287,12 +291,8 @@ class TrainingRun:
             self.epoch, self.total_steps, self.learning_rate.value, validation, self.seconds
         )
         self.progress.say(describe_epoch(self.epoch, means, validation))
-        if self.processes.is_first and self.epoch % self.plan.checkpoint_every == 0:
-            self._keep(save_snapshot(self.run.checkpoints, self.model, self.epoch))
-        if validation is not None and validation["top1_error"] < self._best:
-            self._best = validation["top1_error"]
-            if self.processes.is_first:
-                self._keep(save_best(self.run.checkpoints, self.model, self.epoch))
+        self._stopping.follow(validation)
+        self._kept.after_epoch(self.epoch, self.model, validation)
         self.run.note_bad_images(self.processes.gather(self.data.bad_images))
         self.save()
         (stop,) = self.processes.any(self._stop_request.number(self.progress))
@@ -318,9 +318,9 @@ class TrainingRun:
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
             "learning_rate": self.learning_rate.state_dict(),
-            "best": self._best,
-            "kept": self._kept,
+            "early_stopping": self._stopping.state_dict(),
             "seconds": self.seconds,
+            **self._kept.state_dict(),
             **self._records.state(),
         }
         self.run.note_weights(save_state(self.run.checkpoints, self.model, state))
@@ -339,6 +339,7 @@ class TrainingRun:
             self.data.fingerprint,
             self._records.files,
             self.optimizer,
+            self._stopping,
         )
 
     def _restore(self) -> None:
@@ -360,15 +361,10 @@ class TrainingRun:
             self._records,
         )
         self.epoch, self.step = state["epoch"], state["step"]
-        self._best = state["best"]
+        self._kept.load_state_dict(state)
         self._seconds_before = state["seconds"]
-        self._kept = dict(state.get("kept", {}))
         if "weights_sha256" not in state:
             self._notes.append(NO_DIGESTS)
-
-    def _keep(self, kept: tuple[str, str]) -> None:
-        name, digest = kept
-        self._kept[name] = digest
 
     def _drain(self) -> None:
         """Take in what the device has computed since the last call."""

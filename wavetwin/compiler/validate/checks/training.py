@@ -86,6 +86,19 @@ def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
         )
 
 
+@reads("data.dataset", "data.validation", "training.early_stopping")
+def check_early_stopping(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """A training stops early by the validation loss."""
+    if spec.training.early_stopping is not None and num_validation_images(spec) == 0:
+        yield context.conflict(
+            "no-validation-images",
+            "early stopping follows the validation loss, and no images are held out",
+            ["data.validation", "training.early_stopping"],
+            help="set data.validation above 0, or remove early_stopping",
+            default_values={"data.validation": 0},
+        )
+
+
 @reads("data.dataset", "data.validation", "training.schedule.name")
 def check_plateau(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A plateau is one of the validation loss."""
@@ -256,6 +269,7 @@ def check_max_step(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diag
 TRAINING_RULES: tuple[Rule, ...] = (
     check_num_classes,
     check_validation,
+    check_early_stopping,
     check_plateau,
     check_validation_split,
     check_accumulate,
