@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from wavetwin.ir.mixings import MIXINGS, Mixing
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
+from wavetwin.runtime.layers import upsampling
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.moduli import NUM_BANDS, Level1, split_moduli
 from wavetwin.runtime.layers.pieces import keep_layout
@@ -145,8 +146,7 @@ class Invariant(ConstantBuffers):
         kernel = self.kernel()
         y = F.conv2d(moduli, kernel, self.bias, padding=kernel.shape[2] // 2)
         if self.stride == 1:
-            y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
-            y = _crop(_crop(y, 2, x.shape[2]), 3, x.shape[3])
+            y = upsampling.double(y, x.shape[2], x.shape[3])
         return keep_layout(x, y)
 
     def _split(self, x: Tensor, filters: Tensor) -> Tensor:
@@ -159,13 +159,6 @@ class Invariant(ConstantBuffers):
             f"bias={self.bias is not None}, smoothing={self.level.bias}, {self.level.filters}, "
             f"mode={self.level.mode!r}"
         )
-
-
-def _crop(y: Tensor, dim: int, length: int) -> Tensor:
-    if torch.compiler.is_compiling():
-        # Without a question of whether anything is cropped, so that a trace holds for both answers.
-        return y.index_select(dim, torch.arange(length, device=y.device))
-    return y.narrow(dim, 0, length)
 
 
 def cosine_kernels() -> Float[Tensor, "3 3 3"]:
