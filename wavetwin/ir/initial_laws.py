@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from wavetwin.ir.operations import KAIMING, XAVIER
 from wavetwin.ir.section import Kind, Kinds, declare
@@ -46,6 +46,9 @@ class XavierLaw(InitialLaw):
 
     gain: float = declare(1.0, gt=0.0, le=1000.0)
     """What the bound is multiplied by."""
+    fan_in: Literal["maps", "channels"] = declare("maps", later=True)
+    """Of an invariant layer: its 7 maps of each channel, as the published program does, or its channels,
+    as the thesis' formula reads; elsewhere the two are one."""
 
     @property
     def scale(self) -> float:

@@ -10,6 +10,7 @@ import torch
 import wavetwin
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.diagnostics import CompileError
+from wavetwin.ir.mixings import MIXINGS
 from wavetwin.ir.operations import Invariant, Scattering
 
 SPEC = """\
@@ -54,3 +55,21 @@ def test_a_choice_that_there_is_not_is_refused(tmp_path: Path):
     with pytest.raises(CompileError) as refused:
         _compiled(tmp_path, SPEC.replace("mixing: random", "mixing: gaussian"))
     assert [each.code for each in refused.value.diagnostics] == ["unknown-choice"]
+
+
+def test_the_gain_of_the_initial_law_and_its_two_readings(tmp_path: Path):
+    """Formula 1.5.1: the published program counts 7 C inputs, its text can be read as C."""
+
+    def bound(initial: str) -> float:
+        text = SPEC.replace("channels: 5, mixing: random", f"channels: 5, initial: {initial}")
+        (node,) = [
+            node for node in _compiled(tmp_path, text).graph if node.id == "trunk.invariant1"
+        ]
+        layer = node.operation
+        assert isinstance(layer, Invariant)
+        return MIXINGS[layer.mixing].bound(98, 5, layer.gain)
+
+    assert bound("default") == pytest.approx(1.5 * (6 / 103) ** 0.5)
+    assert bound("{name: xavier_uniform, gain: 0.5}") == pytest.approx(0.5 * (6 / 103) ** 0.5)
+    of_channels = bound("{name: xavier_uniform, gain: 2.0, fan_in: channels}")
+    assert of_channels == pytest.approx(2 * (6 / 19) ** 0.5)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from wavetwin.ir.initial_laws import INITIAL_LAWS, DefaultLaw, InitialLaw, XavierLaw
 from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
-from wavetwin.ir.operations import Invariant, Scattering, Shape
+from wavetwin.ir.operations import NUM_BANDS, Invariant, Scattering, Shape
 from wavetwin.ir.section import declare
 
 __all__ = ["LAYER_KINDS"]
@@ -87,12 +87,17 @@ class InvariantLayer(LayerKind):
     def operation(self, shape: Shape, options: LayerOptions) -> Invariant:
         """Return the mixed moduli."""
         law = options.law(self.initial)
+        gain = None
+        if isinstance(law, XavierLaw):
+            fan_in = {"maps": NUM_BANDS * shape[0], "channels": shape[0]}[law.fan_in]
+            fans = NUM_BANDS * shape[0] + self.channels
+            gain = law.gain * (fans / (fan_in + self.channels)) ** 0.5
         return Invariant(
             channels=self.channels,
             mixing=self.mixing,
             stride=self.stride,
             bias=self.bias,
-            gain=law.gain if isinstance(law, XavierLaw) else None,
+            gain=gain,
             smoothing=self.smoothing,
             level1=self.level1,
             mode=self.mode,

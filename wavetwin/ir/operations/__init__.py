@@ -48,7 +48,7 @@ from wavetwin.ir.operations.packets import (
     PacketMixing,
     Packets,
 )
-from wavetwin.ir.operations.scattering import Invariant, Scattering
+from wavetwin.ir.operations.scattering import NUM_BANDS, Invariant, Scattering
 from wavetwin.ir.operations.wavelet_pools import BAND_MAPS, WaveletPool
 from wavetwin.ir.operations.wiring import (
     Concat,
@@ -65,6 +65,7 @@ __all__ = [
     "BAND_MAPS",
     "KAIMING",
     "NORMAL",
+    "NUM_BANDS",
     "OPERATIONS",
     "XAVIER",
     "AdaptiveAveragePool",

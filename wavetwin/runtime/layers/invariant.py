@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavetwin.ir.mixings import MIXINGS, Mixing
+from wavetwin.ir.operations import NUM_BANDS
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers import upsampling
 from wavetwin.runtime.layers.constants import ConstantBuffers
-from wavetwin.runtime.layers.moduli import NUM_BANDS, Level1, split_moduli
+from wavetwin.runtime.layers.moduli import Level1, split_moduli
 from wavetwin.runtime.layers.pieces import keep_layout
 from wavetwin.runtime.wavelets import dual_tree
 

@@ -21,9 +21,6 @@ from wavetwin.runtime.layers.modulus import modulus
 from wavetwin.runtime.wavelets import dual_tree
 from wavetwin.runtime.wavelets.extension import check_mode, extend
 
-NUM_BANDS = 7
-"""The smoothed map and the moduli of six angles."""
-
 LARGEST_DENSE = 256
 """Rows or columns up to which matrix products were found to take less time than the convolution."""
 
