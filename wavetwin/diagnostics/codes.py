@@ -73,6 +73,7 @@ CHECK_CODES: dict[str, str] = {
     "layers-missing": "A sequential backbone has no layers.",
     "layers-need-sequential": "Layers are given to an architecture that has its own.",
     "not-one-layer": "An item of backbone.layers is not exactly one layer.",
+    "unknown-layer": "A layer is to be replaced that is not there.",
     "layer-name-taken": "Two layers of a list are called the same.",
     "layer-name-reserved": "A layer is called as something that every module has.",
     "residual-is-empty": "A residual layer has no body.",

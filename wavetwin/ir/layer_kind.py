@@ -129,11 +129,13 @@ class LayerItem:
         norm = options.norm if self.layer.is_normalised else None
         if norm is not None and all(each.follows != norm.follows for each in self.followers):
             layers.insert(1, norm)
+        replaced = () if self.name is None else (f"backbone.replace.{self.name}",)
         for layer in layers:
             is_apart = len(layers) > 1 and not layer.is_container
             node_id = f"{item_id}.{layer.key}" if is_apart else item_id
             said = "backbone.norm" if layer is norm else f"{self.field}.{layer.key}"
-            current = layer.add(builder, node_id, current, options, (self.field, said))
+            fields = (self.field, said, *replaced)
+            current = layer.add(builder, node_id, current, options, fields)
         return current
 
 

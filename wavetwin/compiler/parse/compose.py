@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wavetwin.compiler.parse.override import parse_override
 from wavetwin.compiler.parse.project import real_path, spec_not_found
+from wavetwin.compiler.parse.replacement import REPLACE, Laid, lay_on_list, merge
 from wavetwin.compiler.parse.source import report
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.compiler.parse.tree import MAX_BYTES, ParsedSource, SpecNode, parse_bytes
@@ -72,6 +73,8 @@ class LoadedSpec:
     overrides: tuple[str, ...]
     diagnostics: tuple[Diagnostic, ...]
     """What reading and composing found wrong."""
+    replaced: Mapping[str, SpecNode] = field(default_factory=dict[str, SpecNode])
+    """What `backbone.replace` said of layers, by their names; the tree has what came of it."""
 
     def line_text(self, location: Location) -> str | None:
         """Return the source line at a location in one of the layers."""
@@ -82,7 +85,19 @@ class LoadedSpec:
 
     def node(self, path: str | Sequence[str | int]) -> SpecNode | None:
         """Return the merged value at a key path; None where nothing sets it."""
-        return find_node(self.tree, path.split(".") if isinstance(path, str) else path)
+        parts = path.split(".") if isinstance(path, str) else path
+        if tuple(parts[:2]) == REPLACE and len(parts) > 2 and parts[2] in self.replaced:
+            return find_node(self.replaced[str(parts[2])], parts[3:])
+        return find_node(self.tree, parts)
+
+    def replacement_of(self, path: str) -> str | None:
+        """Return the key path of what replaced the layer that a value is of; None where nothing did."""
+        parts = path.split(".")
+        for length in range(len(parts), 0, -1):
+            name = find_node(self.tree, [*parts[:length], "name"])
+            if name is not None and name.value in self.replaced:
+                return ".".join((*REPLACE, str(name.value)))
+        return None
 
     def has(self, path: str) -> bool:
         """Return whether a key path such as `stem.wavelet.keep.0.channels` has a value that is not null."""
@@ -178,17 +193,6 @@ def find_node(tree: SpecNode | None, path: Sequence[str | int]) -> SpecNode | No
     return node
 
 
-def merge(under: SpecNode, over: SpecNode) -> SpecNode:
-    """Return `over` laid on `under`: mappings merge key by key, everything else replaces."""
-    if not isinstance(under.value, dict) or not isinstance(over.value, dict):
-        return over
-    merged: dict[str, SpecNode] = dict(under.value)
-    for key, node in over.value.items():
-        below = merged.get(key)
-        merged[key] = node if below is None else merge(below, node)
-    return SpecNode(merged, over.location, over.key_location)
-
-
 @dataclass
 class _Composer:
     cache: SourceCache
@@ -219,16 +223,19 @@ class _Composer:
         shown = self.cache.display(path)
         if tree is None:
             tree = SpecNode({}, Location(shown, 1, 1))
-        return LoadedSpec(
+        laid = lay_on_list(tree)
+        loaded = LoadedSpec(
             path,
             shown,
             self.project,
-            tree,
+            laid.tree,
             tuple(layers),
             files,
             overrides,
             tuple(self.diagnostics),
+            laid.replaced,
         )
+        return _with_diagnostics(loaded, laid)
 
     def _compose(self, path: Path, named_by: Origin | None) -> SpecNode | None:
         resolved = real_path(path)
@@ -314,6 +321,17 @@ class _Composer:
                 refuse("too-many-parents", f"a spec has at most {MAX_PARENTS} files in all")
             return None
         return candidate
+
+
+def _with_diagnostics(loaded: LoadedSpec, laid: Laid) -> LoadedSpec:
+    """Return a spec with what is wrong with its replacements, each with its line."""
+    found = [
+        replace(
+            each, source_line=None if each.location is None else loaded.line_text(each.location)
+        )
+        for each in laid.diagnostics
+    ]
+    return replace(loaded, diagnostics=(*loaded.diagnostics, *found))
 
 
 def _extends_entries(tree: SpecNode | None) -> list[SpecNode]:

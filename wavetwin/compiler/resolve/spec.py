@@ -69,6 +69,8 @@ def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
     document = filled.model_dump(mode="json", exclude_none=True)
     for section in ("extends", *_UNUSED_WITH_IMAGE * (not spec.backbone.has_stem)):
         del document[section]
+    if not spec.backbone.replace:
+        del document["backbone"]["replace"]
     model, training, complete = _digests(filled, DATASETS[data.dataset].channels)
     return ResolvedSpec(name, filled, document, model, training, complete)
 

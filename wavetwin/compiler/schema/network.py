@@ -50,6 +50,9 @@ class BackboneSpec(SpecModel):
     """How the weights of `layers` begin that do not say it; absent: as torch's layers do."""
     layers: tuple[LayerModel, ...] = Field(default=(), max_length=1000, strict=False)
     """Layers after the stem and its pooling, or of the whole network; for `sequential` only."""
+    replace: Annotated[dict[str, LayerModel], LATER] = Field(default={}, max_length=1000)
+    """What takes the place of layers, by their names; null takes one away. Fields of the same kind of
+    layer merge, and what follows it stays."""
 
     @property
     def has_stem(self) -> bool:

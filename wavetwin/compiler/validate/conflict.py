@@ -33,7 +33,8 @@ def conflict(
     set_values: list[tuple[tuple[int, int, int], Location]] = []
     origins: list[Origin] = []
     ranks = {layer.name: rank for rank, layer in enumerate(loaded.layers)}
-    for path in dict.fromkeys(paths):
+    replacements = [other for path in paths if (other := loaded.replacement_of(path))]
+    for path in dict.fromkeys((*paths, *replacements)):
         node = loaded.node(path)
         if node is not None:
             location = node.location

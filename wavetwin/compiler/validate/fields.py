@@ -38,6 +38,8 @@ class Form:
     """Of a mapping."""
     item: Form | None = None
     """Of a list."""
+    values: Form | None = None
+    """Of a mapping whose keys are names that the spec gives."""
     num_items: int | None = None
     """Of a list whose length is fixed."""
     branches: tuple[tuple[str, Form], ...] = ()
@@ -76,6 +78,8 @@ def form_at(path: Sequence[PathPart]) -> Form | None:
         if isinstance(part, int):
             lists = [form, *(branch for _, branch in form.branches)]
             form = next((each.item for each in lists if each.item is not None), None)
+        elif form.values is not None:
+            form = form.values
         else:
             model = _mapping_model(form)
             form = None if model is None else field_forms(model).get(part)
@@ -95,6 +99,8 @@ def untagged_path(location: Sequence[PathPart]) -> tuple[PathPart, ...]:
             continue
         if isinstance(part, int):
             form = form.item
+        elif form.values is not None:
+            form = form.values
         else:
             form = None if form.model is None else field_forms(form.model).get(part)
     return tuple(path)
@@ -123,8 +129,10 @@ def sections() -> tuple[tuple[str, type[SpecModel]], ...]:
             inner = _mapping_model(form)
             if inner is not None:
                 yield from walk(below + name, inner)
-            elif form.item is not None and form.item.model is not None:
-                yield from walk(f"{below}{name}.*", form.item.model)
+            else:
+                each = form.item or form.values
+                if each is not None and each.model is not None:
+                    yield from walk(f"{below}{name}.*", each.model)
 
     return tuple(walk("", ExperimentSpec))
 
@@ -161,6 +169,8 @@ def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
         return _with_bounds(
             Form(f"a list of {count}{plural}", item=item, num_items=num_items), metadata
         )
+    if origin is dict:
+        return Form("a mapping", values=_form(arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, SpecModel):
         return Form("a mapping", model=annotation)
     label = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

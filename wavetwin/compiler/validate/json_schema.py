@@ -21,6 +21,7 @@ from wavetwin.compiler.schema import (
     ITEM_MODELS,
     LANGUAGE_VERSION,
     LAYER_MODELS,
+    BackboneSpec,
     ExperimentSpec,
     SpecModel,
 )
@@ -51,6 +52,7 @@ def spec_schema() -> dict[str, Any]:
     models = cast("dict[str, dict[str, Any]]", document.pop("$defs"))
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
         _complete(name, model, _descriptions(classes[name]))
+    _let_replacements_be_partial(models)
     for item in ITEM_MODELS:
         models[item.__name__]["minProperties"] = 1
     return {
@@ -58,6 +60,25 @@ def spec_schema() -> dict[str, Any]:
         "title": f"wavetwin spec, language version {LANGUAGE_VERSION}",
         **{key: value for key, value in document.items() if key != "title"},
         "$defs": dict(sorted(models.items())),
+    }
+
+
+def _let_replacements_be_partial(models: dict[str, dict[str, Any]]) -> None:
+    """Let `backbone.replace` hold nulls and parts of items, which are laid on whole ones."""
+    whole = models[ITEM_MODELS[0].__name__]["properties"]
+    described = {
+        name: {"description": each["description"], "type": ["object", "string", "null"]}
+        for name, each in whole.items()
+    }
+    (form,) = (
+        each
+        for each in models[BackboneSpec.__name__]["properties"]["replace"]["anyOf"]
+        if each.get("type") == "object"
+    )
+    form["additionalProperties"] = {
+        "type": ["object", "null"],
+        "properties": described,
+        "additionalProperties": False,
     }
 
 

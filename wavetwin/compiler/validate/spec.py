@@ -29,6 +29,7 @@ _HARMLESS = frozenset(
         "number-too-long",
         "second-document",
         "tag",
+        "unknown-layer",
         "unprintable-character",
     }
 )

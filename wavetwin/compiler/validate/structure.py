@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from wavetwin.compiler.parse.compose import find_node
 from wavetwin.compiler.parse.nodes import SpecNode, to_plain
+from wavetwin.compiler.parse.replacement import REPLACE
 from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec
 from wavetwin.compiler.validate.faults import (
     Fault,
@@ -138,6 +139,7 @@ PLACEHOLDERS: dict[str, Any] = {
     "backbone": {"arch": "alexnet"},
     "backbone.arch": "alexnet",
     **dict(_item_placeholders("backbone.layers")),
+    **dict(_item_placeholders(".".join(REPLACE))),
     "stem.initial_weights.checkpoint": "-",
     "stem.wavelet.levels": 2,
     "stem.wavelet.keep": [{"packets": [1], "channels": 1}],
@@ -162,7 +164,10 @@ def _prune_path(plain: dict[str, Any], path: Path, pruned: set[Path]) -> None:
     if holder is None:
         return  # taken out already, with what is around it
     last = path[-1]
-    pattern = ".".join("*" if isinstance(part, int) else part for part in path)
+    pattern = ".".join(
+        "*" if isinstance(part, int) or path[:index] == REPLACE else part
+        for index, part in enumerate(path)
+    )
     if pattern in PLACEHOLDERS:
         holder[last] = deepcopy(PLACEHOLDERS[pattern])
     elif isinstance(last, int):
