@@ -19,7 +19,7 @@ from wavetwin.ir.operations import Invariant as InvariantOperation
 from wavetwin.ir.operations import Scattering as ScatteringOperation
 from wavetwin.ir.wavelets import BOUNDARY_MODES
 from wavetwin.runtime.layers import Invariant, Scattering2d, dense_moduli, moduli
-from wavetwin.runtime.layers.moduli import Level1, split_moduli
+from wavetwin.runtime.layers.moduli import Level1, smooth_maps, split_moduli
 from wavetwin.runtime.network.build import build_module, initialise
 from wavetwin.runtime.wavelets import dual_tree
 
@@ -79,11 +79,13 @@ def test_matrix_products_are_the_convolution(mode: str, monkeypatch: pytest.Monk
             level = Level1(filters, mode, 1e-2)
             monkeypatch.setattr(moduli, "LARGEST_DENSE", 0)
             expected = split_moduli(x, taps, level)
+            assert relative_error(smooth_maps(x, taps, level), expected[:, 0]) < 1e-12
             gradient = image(*expected.shape)
             (of_x,) = torch.autograd.grad(expected, x, gradient)
             monkeypatch.setattr(moduli, "LARGEST_DENSE", 64)
             monkeypatch.setattr(dense_moduli, "PIECE_VALUES", 2 * x[0].numel())
             found = split_moduli(x, taps, level)
+            assert relative_error(smooth_maps(x, taps, level), expected[:, 0]) < 1e-12
             assert relative_error(found, expected) < 1e-12
             assert relative_error(torch.autograd.grad(found, x, gradient)[0], of_x) < 1e-12
             assert relative_error(split_moduli(x.detach(), taps, level), expected) < 1e-12

@@ -22,7 +22,7 @@ from wavetwin.runtime.layers.pieces import differentiable_gradient
 from wavetwin.runtime.wavelets import dual_tree
 from wavetwin.runtime.wavelets.extension import extend
 
-__all__ = ["dense_moduli"]
+__all__ = ["dense_moduli", "dense_smoothing", "multiply_maps"]
 
 LARGEST_FLAT = 196
 """Pixels up to which one matrix for the whole map costs less than one a direction."""
@@ -51,6 +51,25 @@ def dense_moduli(
         plain: what is differentiated instead where second derivatives are wanted.
     """
     return _Dense.apply(x, _bank(x.shape[2], x.shape[3], filters, mode, x.dtype), bias, plain)
+
+
+def dense_smoothing(
+    x: Float[Tensor, "batch channels height width"], filters: str, mode: str
+) -> Float[Tensor, "batch channels half_height half_width"]:
+    """Return the smoothed maps alone; the arguments are those of `dense_moduli`."""
+    down, across = (_smoothing(n, filters, mode, x.dtype) for n in x.shape[2:])
+    return multiply_maps(x, down, across)
+
+
+def multiply_maps(
+    x: Float[Tensor, "batch channels height width"],
+    down: Float[Tensor, "rows height"],
+    across: Float[Tensor, "columns width"],
+) -> Float[Tensor, "batch channels rows columns"]:
+    """Return `down @ map @ across.T` of every map, in operations that derivatives follow."""
+    maps = x.reshape(-1, *x.shape[2:])
+    y = torch.bmm(down.expand(len(maps), -1, -1), maps).flatten(0, 1) @ across.t()
+    return y.view(*x.shape[:2], len(down), len(across))
 
 
 @runtime_checkable
@@ -132,6 +151,13 @@ def _bank(height: int, width: int, filters: str, mode: str, dtype: torch.dtype) 
         if height * width <= LARGEST_FLAT:
             return _Flat(filters, size, _map_matrix(down, across).to(dtype))
         return _Separable(filters, size, *_split_matrices(down, across, dtype))
+
+
+@functools.lru_cache(maxsize=64)
+def _smoothing(size: int, filters: str, mode: str, dtype: torch.dtype) -> Tensor:
+    """Return (half, size)."""
+    with torch.inference_mode(False), torch.no_grad():
+        return _axis_matrix(size, filters, mode)[0].to(dtype)
 
 
 def _axis_matrix(size: int, filters: str, mode: str) -> Tensor:

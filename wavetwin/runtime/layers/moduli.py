@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wavetwin.runtime.bank.eager import is_eager
 from wavetwin.runtime.bank.shapes import Float
-from wavetwin.runtime.layers.dense_moduli import dense_moduli
+from wavetwin.runtime.layers.dense_moduli import dense_moduli, dense_smoothing
 from wavetwin.runtime.layers.modulus import modulus
 from wavetwin.runtime.wavelets import dual_tree
 from wavetwin.runtime.wavelets.extension import check_mode, extend
@@ -69,6 +69,18 @@ def split_moduli(
             x, level.filters, level.mode, level.bias, partial(plain_moduli, level=level)
         )
     return plain_moduli(x, filters, level)
+
+
+def smooth_maps(
+    x: Float[Tensor, "batch channels height width"],
+    filters: Float[Tensor, "2 taps"],
+    level: Level1,
+) -> Float[Tensor, "batch channels half_height half_width"]:
+    """Return the low band averaged in 2x2 windows alone; the arguments are those of `split_moduli`."""
+    if _is_dense(x, level):
+        return dense_smoothing(x, level.filters, level.mode)
+    low = dual_tree.analyse_level1(dual_tree.make_even(x), filters[:1], level.mode)
+    return F.avg_pool2d(low[:, :, 0], 2)
 
 
 def _is_dense(x: Tensor, level: Level1) -> bool:

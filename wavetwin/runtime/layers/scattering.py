@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.constants import ConstantBuffers
-from wavetwin.runtime.layers.moduli import Level1, split_moduli
+from wavetwin.runtime.layers.moduli import Level1, smooth_maps, split_moduli
 from wavetwin.runtime.layers.pieces import keep_layout
 from wavetwin.runtime.wavelets import dual_tree
 
@@ -107,7 +106,7 @@ class Scattering2d(ConstantBuffers):
         """Return the next level of (batch, paths * channels, height, width)."""
         if all(is_open):
             return split_moduli(x, self.filters, self.level).flatten(1, 2)
-        smoothed = self._smooth(dual_tree.make_even(x))
+        smoothed = smooth_maps(x, self.filters, self.level)
         if not any(is_open):
             return smoothed
         by_path = x.unflatten(1, (len(is_open), channels))
@@ -115,10 +114,6 @@ class Scattering2d(ConstantBuffers):
         opened = torch.stack([by_path[:, index] for index in at], 1).flatten(1, 2)
         moduli = split_moduli(opened, self.filters, self.level)[:, 1:]
         return torch.cat((smoothed, moduli.flatten(1, 2)), 1)
-
-    def _smooth(self, x: Tensor) -> Tensor:
-        low = dual_tree.analyse_level1(x, self.filters[:1], self.level.mode)
-        return F.avg_pool2d(low[:, :, 0], 2)
 
     def extra_repr(self) -> str:
         """Return what the constructor was given."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wavetwin.runtime.bank.eager import is_eager
 from wavetwin.runtime.bank.shapes import Float
+from wavetwin.runtime.layers.dense_moduli import multiply_maps
 
 __all__ = ["double"]
 
@@ -35,14 +36,10 @@ def double(
 
 
 def _multiply(x: Tensor, height: int, width: int) -> Tensor:
-    batch, channels, rows, columns = x.shape
-    maps = x.reshape(batch * channels, rows, columns)
-    if rows * columns <= LARGEST_FLAT:
-        y = maps.flatten(1) @ _map_matrix(height, width, x.dtype)
-    else:
-        down, across = _matrix(height, x.dtype), _matrix(width, x.dtype)
-        y = torch.bmm(down.expand(len(maps), -1, -1), maps).flatten(0, 1) @ across.t()
-    return y.view(batch, channels, height, width)
+    if x.shape[2] * x.shape[3] > LARGEST_FLAT:
+        return multiply_maps(x, _matrix(height, x.dtype), _matrix(width, x.dtype))
+    y = x.flatten(2) @ _map_matrix(height, width, x.dtype)
+    return y.view(*x.shape[:2], height, width)
 
 
 @functools.lru_cache(maxsize=64)
