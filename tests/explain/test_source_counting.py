@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from wavetwin.commands import cli
-from wavetwin.explain.show.source_counting import source_counts
+from wavetwin.explain.show.source_counting import source_counts, source_macs
 from wavetwin.ir.builder import GraphBuilder, add_batch_norm, add_conv, add_linear
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import (
@@ -66,10 +67,8 @@ def test_scatnets(
     assert graph.parameters.trainable == parameters
     assert scatnet(name, 100).parameters.trainable == of_100_classes
     assert round(graph.macs / 1e6, 2) == millions
-    other = source_counts(graph)
-    total = graph.macs + sum(macs - graph.node(node).macs for node, (macs, _) in other.items())
-    assert round(total / 1e6, 1) == source_millions
-    assert len(other) == (name != "B")
+    assert round(source_macs(graph) / 1e6, 1) == source_millions
+    assert len(source_counts(graph)) == (name != "B")
 
 
 def test_show_prints_both_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,3 +88,7 @@ def test_show_prints_both_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "mixing alone: 50,176" in printed
     assert "convolutions' 258,048, 0.194 (pointwise 7/36)" in printed
     assert "they are 197,632, 0.766. Weights: 196 of 252, 0.778." in printed
+    assert cli.main(["show", str(path), "--counting", "source", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["source_counting"]["macs"] == document["macs"] + 3_538_944 - 36_864
+    assert list(document["source_counting"]["nodes"]) == ["stem.free"]

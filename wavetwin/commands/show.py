@@ -164,7 +164,12 @@ def _text(compiled: Compiled, options: argparse.Namespace) -> str:
     if options.json:
         from wavetwin.explain.text_table import show_document
 
-        return as_json(show_document(compiled))
+        document = show_document(compiled)
+        if options.counting == SOURCE:
+            from wavetwin.explain.show.source_counting import source_document
+
+            document["source_counting"] = source_document(compiled.graph)
+        return as_json(document)
     parts: list[str] = []
     if options.origins:
         from wavetwin.explain.show.origin_table import origin_table

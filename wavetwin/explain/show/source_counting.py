@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wavetwin.explain.text_table import align
 from wavetwin.ir.graph import ModuleGraph
@@ -21,7 +21,14 @@ from wavetwin.ir.operations import Conv2d, Invariant, Scattering
 if TYPE_CHECKING:
     from wavetwin.compiler.compiled import Compiled
 
-__all__ = ["SOURCE_RULES", "SourceRule", "source_counts", "source_table"]
+__all__ = [
+    "SOURCE_RULES",
+    "SourceRule",
+    "source_counts",
+    "source_document",
+    "source_macs",
+    "source_table",
+]
 
 _HEADS = ("layer", "operation", "MACs", "source's MACs", "")
 
@@ -104,6 +111,22 @@ def source_counts(graph: ModuleGraph) -> dict[str, tuple[int, str]]:
     return found
 
 
+def source_macs(graph: ModuleGraph) -> int:
+    """Return the sources' multiplies of a whole network."""
+    found = source_counts(graph)
+    return graph.macs + sum(macs - graph.node(name).macs for name, (macs, _) in found.items())
+
+
+def source_document(graph: ModuleGraph) -> dict[str, Any]:
+    """Return what the table says as JSON values: the total, and the nodes that differ with reasons."""
+    found = source_counts(graph)
+    return {
+        "macs": source_macs(graph),
+        "nodes": {name: {"macs": macs, "reason": reason} for name, (macs, reason) in found.items()},
+        "notes": _invariant_notes(graph),
+    }
+
+
 def source_table(compiled: Compiled) -> str:
     """Return the multiplies of the layers that have any, as here and as in the sources."""
     graph = compiled.graph
@@ -114,8 +137,7 @@ def source_table(compiled: Compiled) -> str:
             macs, _ = found.get(node.id, (node.macs, ""))
             mark = "*" if node.id in found else ""
             rows.append((node.id, node.op, f"{node.macs:,}", f"{macs:,}", mark))
-    total = graph.macs + sum(macs - graph.node(name).macs for name, (macs, _) in found.items())
-    rows.append(("total", "", f"{graph.macs:,}", f"{total:,}", ""))
+    rows.append(("total", "", f"{graph.macs:,}", f"{source_macs(graph):,}", ""))
     lines = align(rows, right=(2, 3))
     reasons = dict.fromkeys(reason for _, reason in found.values())
     notes = [f"* {reason}" for reason in reasons] + _invariant_notes(graph)
