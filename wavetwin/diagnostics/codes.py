@@ -225,6 +225,8 @@ SHOW_CODES: dict[str, str] = {
     "picture-not-png": "A picture's file is not named .png.",
     "picture-not-svg-or-png": "A picture's file is named neither .svg nor .png.",
     "picture-not-written": "A picture's file cannot be written.",
+    "no-stem": "A first layer is asked for where the layers begin with the image. Ask it of a network "
+    "whose backbone.input is stem.",
     "no-packets": "The packets of a model without wavelet channels are asked for.",
     "picture-folder-missing": "A picture's folder does not exist.",
     "checkpoint-without-kernels": "show is given weights, and nothing to show of them.",

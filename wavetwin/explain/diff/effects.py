@@ -89,6 +89,16 @@ class Pair:
 Rule = Callable[[Pair], Iterator[Effect]]
 
 
+def where_both_have_stems(rule: Rule) -> Rule:
+    """Return a rule that compares first layers, and has nothing to say where one side lacks it."""
+
+    def effects(pair: Pair) -> Iterator[Effect]:
+        if all(each.graph.has_stem for each in pair.sides):
+            yield from rule(pair)
+
+    return effects
+
+
 def macs_below(compiled: Compiled, *prefixes: str, executed: bool = False) -> int:
     """Return the MACs of these layers, as written or after the passes."""
     graph = compiled.optimised_graph if executed else compiled.graph

@@ -12,6 +12,7 @@ from wavetwin.explain.diff.effects import (
     Rule,
     macs_below,
     parameters_below,
+    where_both_have_stems,
 )
 from wavetwin.explain.diff.network_info import (
     count_layers,
@@ -231,8 +232,7 @@ def _fixed_weights(pair: Pair) -> Iterator[Effect]:
 
 
 def _positions(compiled: Compiled) -> str:
-    stem = [node for node in compiled.graph if node.section == "stem"]
-    return shape_text(stem[-1].output_shape[1:])
+    return shape_text(compiled.graph.section("stem")[-1].output_shape[1:])
 
 
 def _start(initial: InitialWeightsSpec | None) -> str:
@@ -241,11 +241,26 @@ def _start(initial: InitialWeightsSpec | None) -> str:
     return f"{plural(len(initial.channels or ()), 'channel')} of {initial.checkpoint}"
 
 
+def _input(pair: Pair) -> Iterator[Effect]:
+    """Tell what only one of both has: a first layer and its pooling."""
+    has_stem = [each.graph.has_stem for each in pair.sides]
+    if has_stem[0] == has_stem[1]:
+        return
+    which = "first" if has_stem[0] else "second"
+    counts = [parameters_below(each, "stem", "pool") for each in pair.sides]
+    yield Effect(
+        "input of the layers",
+        "Where a first layer and its pooling come before the listed layers, these see its maps; else "
+        "they see the image, and the first of them decides what aliases.",
+        f"The {which} has a first layer, of {plural(max(counts), 'parameter')} with its pooling.",
+        "",
+        ("backbone.input", "stem", "pooling"),
+    )
+
+
 NETWORK_RULES: tuple[Rule, ...] = (
     _images,
     _backbone,
-    _first_convolution,
-    _free_channels,
-    _norm,
-    _fixed_weights,
+    _input,
+    *map(where_both_have_stems, (_first_convolution, _free_channels, _norm, _fixed_weights)),
 )

@@ -75,7 +75,14 @@ def origin_of(loaded: LoadedSpec, path: Path, value: Any = ABSENT) -> FieldOrigi
     node = find_node(loaded.tree, path)
     if node is not None and node.value is not None:
         is_value = value is ABSENT or _plain(node) == value
-        return FieldOrigin((_location(node),), written=() if is_value else (written_text(node),))
+        locations = [_location(node)]
+        replacement = loaded.replacement_of(dotted(path))
+        swap = None if replacement is None else loaded.node(replacement)
+        if swap is not None and is_value:
+            locations.append(_location(swap))
+        return FieldOrigin(
+            tuple(dict.fromkeys(locations)), written=() if is_value else (written_text(node),)
+        )
     above = _nearest_above(loaded, path)
     if above is not None and above.value is None:
         return FieldOrigin((_location(above),), is_removal=True)

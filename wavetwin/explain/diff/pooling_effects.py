@@ -11,6 +11,7 @@ from wavetwin.explain.diff.effects import (
     Rule,
     macs_of,
     memory_below,
+    where_both_have_stems,
 )
 from wavetwin.explain.diff.network_info import (
     blur_parameters,
@@ -330,6 +331,6 @@ def _pooling_parameters(compiled: Compiled) -> int:
 POOLING_RULES: tuple[Rule, ...] = (
     _modulus,
     _between_moduli,
-    _first_pooling,
+    where_both_have_stems(_first_pooling),
     _trunk,
 )

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.explain.diff.effects import Effect, Pair, Rule
+from wavetwin.explain.diff.effects import (
+    Effect,
+    Pair,
+    Rule,
+    where_both_have_stems,
+)
 from wavetwin.explain.diff.network_info import (
     blur_parameters,
     count_layers,
@@ -81,4 +86,6 @@ def _initial_bias(pair: Pair) -> Iterator[Effect]:
     )
 
 
-POOLING_NUMBER_RULES: tuple[Rule, ...] = (_blur_size, _max_kernel, _initial_bias)
+POOLING_NUMBER_RULES: tuple[Rule, ...] = tuple(
+    map(where_both_have_stems, (_blur_size, _max_kernel, _initial_bias))
+)

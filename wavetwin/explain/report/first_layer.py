@@ -55,6 +55,8 @@ def read_first_layer(run: Run) -> FirstLayer | str:
     graph = graph_of(run)
     if graph is None:
         return "the run has no graph.json"
+    if not graph.has_stem:
+        return "the layers begin with the image"
     folder = find_last(run.folder / "checkpoints")
     if folder is None:
         return "the run has no weights yet, or they were removed"

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from wavetwin.explain.no_stem import require_stem
 from wavetwin.explain.show.kernel_tiles import (
     ENERGY,
     FRAME,
@@ -49,6 +50,7 @@ def picture_kernels(
     Raises:
         RunError: the weights cannot be read or are of another model, or the picture not written.
     """
+    require_stem(graph)
     if checkpoint is None:
         model = initial_stem(graph, plan, project)
         title = f"{plan.name}, initial weights, seed {plan.seed}"

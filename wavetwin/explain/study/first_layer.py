@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from wavetwin.explain.no_stem import require_stem
 from wavetwin.explain.study.kernel_measures import luminance
 from wavetwin.importing.weights import convert_state_dict
 from wavetwin.ir.graph import ModuleGraph
@@ -55,6 +56,7 @@ def initial_layer(graph: ModuleGraph, plan: TrainingPlan, project: Path) -> Firs
     Raises:
         RunError: the layer is no convolution, or the file that it starts from cannot be read.
     """
+    require_stem(graph)
     state = dict(initial_stem(graph, plan, project).named_parameters())
     return FirstLayer(f"{plan.name}, initial, seed {plan.seed}", _compose(state, graph), None)
 
@@ -73,6 +75,7 @@ def trained_layer(
     Raises:
         RunError: the file cannot be read or is of another model, or the layer is no convolution.
     """
+    require_stem(graph)
     foreign = read_foreign(weights, key)
     state = convert_state_dict(graph, foreign.tensors, num_classes="any").state
     return FirstLayer(f"{plan.name}, {weights.name}", _compose(state, graph), foreign.sha256)

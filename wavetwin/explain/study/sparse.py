@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wavetwin.compiler.parse.suggest import join_texts
+from wavetwin.explain.no_stem import require_stem
 from wavetwin.explain.study.rows import Table, Value
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import ColourMixing, ColourMixingAfter, Crop, Packets, ParameterCounts
@@ -41,8 +42,13 @@ class SparseLayer:
 
 
 def layer_of(graph: ModuleGraph, architecture: str) -> SparseLayer:
-    """Return what a module graph, as written, says of its first layer."""
-    stem = [node for node in graph if node.section == "stem"]
+    """Return what a module graph, as written, says of its first layer.
+
+    Raises:
+        RunError: it has none.
+    """
+    require_stem(graph)
+    stem = graph.section("stem")
     packets = graph.find(Packets, "stem")
     before = graph.find(ColourMixing, "stem") and "before"
     after = graph.find(ColourMixingAfter, "stem") and "after"

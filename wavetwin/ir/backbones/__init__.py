@@ -41,6 +41,8 @@ def find_architecture(graph: ModuleGraph) -> Architecture | None:
     if not linear:
         return None
     options = TrunkOptions(linear[-1].operation.features, halving and halving.operation)
+    if not graph.has_stem:
+        return None
     pooled = graph.section_outputs["pool"][-1]
     for architecture in ARCHITECTURES.values():
         if architecture.lists_layers:
