@@ -42,6 +42,8 @@ test-slow: env
 bench: env
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/pooling.py
+	$(BIN)/python benchmarks/invariant.py
+	$(BIN)/python benchmarks/scattering.py
 	$(BIN)/python benchmarks/stem.py --ways bank plain
 	$(BIN)/python benchmarks/stem.py --step
 	$(BIN)/python benchmarks/stem.py --memory

@@ -14,12 +14,9 @@ time by themselves. `--json FILE` writes all as a document. Never run by the tes
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import sys
 import time
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from interleaved import machine_line, measure_run, median_milliseconds, ratio_over_runs
+from others import pytorch_wavelets
 from torch import Tensor, nn
 
 from wavetwin.ir.operations import Invariant as InvariantOperation
@@ -44,27 +42,11 @@ class Others(nn.Module):
 
     def __init__(self, channels: int, outputs: int) -> None:
         super().__init__()
-        self.scattering = importlib.import_module("pytorch_wavelets").ScatLayer()
+        self.scattering = pytorch_wavelets().ScatLayer()
         self.mixing = nn.Conv2d(7 * channels, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mixing(self.scattering(x))
-
-
-def put_pkg_resources() -> None:
-    """Offer what pytorch_wavelets asks setuptools for, which has dropped it."""
-    if "pkg_resources" not in sys.modules and importlib.util.find_spec("pkg_resources") is None:
-        module = types.ModuleType("pkg_resources")
-        package = importlib.util.find_spec("pytorch_wavelets")
-        assert package is not None
-        assert package.origin is not None
-        root = Path(package.origin).parent
-
-        def resource_stream(name: str, file: str) -> Any:
-            return (root.joinpath(*name.split(".")[1:]) / file).open("rb")
-
-        vars(module)["resource_stream"] = resource_stream
-        sys.modules["pkg_resources"] = module
 
 
 def layers(channels: int, outputs: int) -> dict[str, nn.Module]:
@@ -76,8 +58,7 @@ def layers(channels: int, outputs: int) -> dict[str, nn.Module]:
         "convolution": nn.Conv2d(channels, outputs, 3, padding=1),
         "tree": TreeInvariant(channels, outputs),
     }
-    if importlib.util.find_spec("pytorch_wavelets") is not None:
-        put_pkg_resources()
+    if pytorch_wavelets() is not None:
         found["pytorch_wavelets"] = Others(channels, outputs)
     return found
 
@@ -98,7 +79,7 @@ def networks() -> dict[str, nn.Module]:
         "convolution": pooled,
         "tree": TreeInvariant,
     }
-    if importlib.util.find_spec("pytorch_wavelets") is not None:
+    if pytorch_wavelets() is not None:
         kinds["pytorch_wavelets"] = Others
     return {name: net(kind(1, 7), kind(7, 49)) for name, kind in kinds.items()}
 
