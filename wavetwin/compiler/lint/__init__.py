@@ -8,6 +8,7 @@ changes what is built.
 
 from __future__ import annotations
 
+from wavetwin.compiler.lint.bands import BAND_RULES
 from wavetwin.compiler.lint.fitting import FITTING_RULES
 from wavetwin.compiler.lint.gain import GAIN_RULES
 from wavetwin.compiler.lint.geometry import GEOMETRY_RULES
@@ -26,6 +27,7 @@ __all__ = ["LINT_RULES", "LintContext", "LintRule", "lint"]
 LINT_RULES: tuple[LintRule, ...] = (
     *GEOMETRY_RULES,
     *GAIN_RULES,
+    *BAND_RULES,
     *FITTING_RULES,
     *INHERITANCE_RULES,
     *SCATTERING_RULES,

@@ -11,20 +11,28 @@ from wavetwin.ir.augmentations import AUGMENTATIONS
 
 MOST_PARAMETERS_PER_IMAGE = 50
 """The design's threshold (WT019); with fewer, the rule has nothing to say."""
+MANY_IMAGES_PER_CLASS = 1300
+"""As many as ImageNet has at most: what is taken of a folder whose size only the disk knows."""
 
 
 @lint_rule("no-regularisation", "WT019")
 def no_regularisation(context: LintContext) -> Iterator[Diagnostic]:
     """No norm, dropout, weight decay, augmentation or penalty, and few images."""
-    images = context.plan.data.training_images
-    parameters = context.graph.parameters.trainable
-    if not images or parameters <= MOST_PARAMETERS_PER_IMAGE * images or _is_held_back(context):
+    data, parameters = context.plan.data, context.graph.parameters.trainable
+    most = MOST_PARAMETERS_PER_IMAGE
+    images = data.training_images or MANY_IMAGES_PER_CLASS * data.num_classes
+    if parameters <= most * images or _is_held_back(context):
         return
+    number = (
+        f"{images:,} training images ({parameters / images:.0f} for each)"
+        if data.training_images
+        else f"images of which only the disk knows the number, more than {most} for each unless they are "
+        f"{-(-parameters // most):,}"
+    )
     yield context.warn(
         "no-regularisation",
-        f"{parameters:,} trainable parameters for {images:,} training images "
-        f"({parameters / images:.0f} for each), and no norm, dropout, weight decay or augmentation: "
-        "expect a gap between training and test",
+        f"{parameters:,} trainable parameters for {number}, and no norm, dropout, weight decay or "
+        "augmentation: expect a gap between training and test",
         ["training.optimizer.weight_decay", "data.augmentation", "data.dataset"],
         help="set training.optimizer.weight_decay or data.augmentation, or add norms or dropout",
     )

@@ -8,7 +8,14 @@ from wavetwin.compiler.lint.rule import LintContext, LintRule, and_more, lint_ru
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.blurring import BLUR_DOWNSAMPLING
 from wavetwin.ir.node import Node
-from wavetwin.ir.operations import AdaptiveBlur, ColourMixing, KeepPackets, Packets, RealPart
+from wavetwin.ir.operations import (
+    AdaptiveBlur,
+    ColourMixing,
+    KeepPackets,
+    Packets,
+    RealPart,
+    WaveletPool,
+)
 from wavetwin.ir.packets import packet_info
 from wavetwin.ir.poolings import MAX_BLUR
 
@@ -27,11 +34,12 @@ def low_pass_gain(transform: str, levels: int) -> float:
 
 @lint_rule("static-gain", "WT010, WT018")
 def static_gain(context: LintContext) -> Iterator[Diagnostic]:
-    """A kept low-pass packet enlarges constants, up to the output; trained maps count as 1."""
+    """A kept low-pass packet or band enlarges constants up to the output; trained maps count as 1."""
     gains: dict[str, float | None] = {}
-    """Largest gain on a path that went through a low-pass packet since the last norm."""
+    """Largest gain on a path that went through a low-pass packet or band since the last norm."""
     colour = 1.0
     low: list[int] = []
+    pools: list[Node] = []
     for node in context.graph:
         operation = node.operation
         before = [gain for source in node.inputs if (gain := gains[source]) is not None]
@@ -41,11 +49,18 @@ def static_gain(context: LintContext) -> Iterator[Diagnostic]:
         elif isinstance(operation, KeepPackets):
             low, each = _low_pass_of(context, node, operation)
             gain = colour * each if low else None
+        elif isinstance(operation, WaveletPool) and operation.constant_gain != 1:
+            gain = (1.0 if gain is None else gain) * operation.constant_gain
+            pools.append(node)
         elif gain is not None and isinstance(operation, AdaptiveBlur):
             gain *= operation.constant_gain
         gains[node.id] = gain
     reached = gains[context.graph.output.id]
     if reached is None or reached < LEAST_GAIN:
+        return
+    if pools:
+        yield from _gain_of_pools(context, pools, reached)
+    if not low:
         return
     yield context.warn(
         "static-gain",
@@ -58,6 +73,24 @@ def static_gain(context: LintContext) -> Iterator[Diagnostic]:
             if context.architecture.lists_layers
             else "choose an architecture with norms"
         ),
+    )
+
+
+def _gain_of_pools(context: LintContext, pools: list[Node], reached: float) -> Iterator[Diagnostic]:
+    """Yield the warning of low-pass bands that enlarge constants."""
+    each = [
+        found.constant_gain for node in pools if isinstance(found := node.operation, WaveletPool)
+    ]
+    gains = " x ".join(f"{gain:g}" for gain in each)
+    fields = dict.fromkeys(context.fields_of(node)[-1] for node in pools)
+    yield context.warn(
+        "static-gain",
+        f"{and_more([node.id for node in pools])}: low bands multiply a constant by {gains}, and a path "
+        f"from there to the output has no norm: it arrives {reached:.3g} times as large; expect a first "
+        "loss above ln(classes)",
+        list(fields),
+        help="set normalise to dc, or put a norm after each; `wavetwin explain static-gain` says what "
+        "it does",
     )
 
 
