@@ -71,6 +71,37 @@ class Training(Section):
     """Factor of each class's part of the loss, in the order of the classes. The loss is divided by the
     number of images, not by the sum of their weights: weights of mean 1 keep the learning rate's
     scale."""
+    mixup: float | None = declare(
+        None,
+        label="mixup's alpha",
+        later=True,
+        note="mixup trains on sums of two images: its training loss and error are of those",
+        gt=0.0,
+        le=100.0,
+    )
+    """Of the Beta distribution of the share of an image; the rest is another of its batch. Where cutmix
+    is given, too, each step draws one of both."""
+    cutmix: float | None = declare(
+        None,
+        label="cutmix's alpha",
+        later=True,
+        note="cutmix trains on images with a part of another: its training loss and error are of those",
+        gt=0.0,
+        le=100.0,
+    )
+    """Of the Beta distribution of the share of an image that stays; a rectangle of another of its batch
+    covers the rest."""
+    average_decay: float | None = declare(
+        None,
+        label="decay of the averaged weights",
+        later=True,
+        note="averaged weights are kept and validated beside the trained ones, which they leave as they "
+        "are",
+        gt=0.0,
+        lt=1.0,
+    )
+    """Share of the running average of the weights that a step keeps; the average starts from the initial
+    weights. Running statistics of norms are averaged alike."""
     clip_norm: float | None = declare(
         None,
         label="largest gradient norm",

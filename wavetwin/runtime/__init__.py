@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         regularisation,
         weighted_cross_entropy,
     )
+    from wavetwin.runtime.training.mixed_images import mix_images
     from wavetwin.runtime.training.plan_file import plan_of_run, read_graph, read_plan
     from wavetwin.runtime.training.records import read_gradients
     from wavetwin.runtime.training.run_folder import RunFolder, find_run
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from wavetwin.runtime.training.start import load_images, start_evaluation, start_training
     from wavetwin.runtime.training.train import TrainingRun
     from wavetwin.runtime.training.training_batches import place
+    from wavetwin.runtime.training.weight_average import WeightAverage
 
 __all__ = [
     "AdaptiveBlur",
@@ -90,6 +92,7 @@ __all__ = [
     "TrainingRun",
     "WaveletPool2d",
     "WaveletUnpool2d",
+    "WeightAverage",
     "build_module",
     "build_optimizer",
     "evaluate_suite",
@@ -101,6 +104,7 @@ __all__ = [
     "load_build_model",
     "load_free_channels",
     "load_images",
+    "mix_images",
     "place",
     "plan_of_run",
     "prepare_device",
@@ -126,6 +130,7 @@ _MODULES = {
     "ScoresFile": "wavetwin.runtime.evaluation.scores_file",
     "ScriptArguments": "wavetwin.runtime.process.scripts",
     "TrainingRun": "wavetwin.runtime.training.train",
+    "WeightAverage": "wavetwin.runtime.training.weight_average",
     "build_module": "wavetwin.runtime.network.build",
     "build_optimizer": "wavetwin.runtime.training.schedule",
     "evaluate_suite": "wavetwin.runtime.evaluation.suite",
@@ -136,6 +141,7 @@ _MODULES = {
     "load_build_model": "wavetwin.runtime.process.scripts",
     "load_free_channels": "wavetwin.runtime.training.free_channels",
     "load_images": "wavetwin.runtime.training.start",
+    "mix_images": "wavetwin.runtime.training.mixed_images",
     "place": "wavetwin.runtime.training.training_batches",
     "plan_of_run": "wavetwin.runtime.training.plan_file",
     "prepare_device": "wavetwin.runtime.process.scripts",

@@ -489,6 +489,14 @@ def test_invariant_layers_are_not_up_sampled_for_a_pooling(tmp_path: Path) -> No
             "epochs: 9, early_stopping: 8",
             "with early_stopping 8 no training of 9 epochs ends early",
         ),
+        (
+            "epochs: 2, batch_size: 1, mixup: 0.2",
+            "mixup mixes the images of a batch, and a batch is one image",
+        ),
+        (
+            "epochs: 10, batch_size: 128, average_decay: 0.99",
+            "after 100 steps of a decay of 0.99, 37% of the averaged weights are the initial ones",
+        ),
         ("epochs: 11, early_stopping: 8, schedule: {name: cosine_restarts}", None),
     ],
 )

@@ -171,6 +171,9 @@ RECIPE = {
     "label_smoothing=0.1": "label_smoothing=0",
     "class_weights=[1, 2, 1, 1, 1, 1, 1, 1, 1, 1]": "class_weights=null",
     "clip_norm=1": "clip_norm=null",
+    "mixup=0.2": "mixup=null",
+    "cutmix=0.2": "cutmix=null",
+    "average_decay=0.9": "average_decay=null",
 }
 """Changes of a recipe, and how the same says what is so by default."""
 

@@ -26,6 +26,8 @@ from tests.support.scripted import (
     run_here,
 )
 from wavetwin.explain.start_command import training_commands
+from wavetwin.ir.optimizers import Adam
+from wavetwin.ir.schedules import OneCycle
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.machine import launch_info
 from wavetwin.runtime.process.processes import ALONE, join_processes
@@ -171,17 +173,45 @@ def test_what_started_the_processes_is_recorded(
     }
 
 
-@pytest.mark.slow  # seconds of starting processes
-def test_two_processes_stop_and_resume(two: Path, tmp_path: Path):
-    folder = build_folder(tmp_path, PLAN, MODEL_WITHOUT_RANDOMNESS)
+def stop_and_resume(project: Path, folder: Path) -> None:
+    """Train in two processes, the first time up to a signal."""
     process = torchrun(folder / "train.py", "--checkpoint-steps", "1")
-    steps = tmp_path / "runs/tiny/a1b2c3d4-s7/steps"
+    steps = project / "runs/tiny/a1b2c3d4-s7/steps"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and int(steps.read_text() or 0 if steps.is_file() else 0) < 4:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     finish(process, 1)
     finish(torchrun(folder / "train.py"))
+
+
+@pytest.mark.slow  # seconds of starting processes
+def test_a_recipe_resumes_in_two_processes(tmp_path: Path):
+    plan = make_plan(
+        accumulate=2,
+        schedule=OneCycle(),
+        optimizer=Adam(lr=0.01),
+        label_smoothing=0.1,
+        class_weights=(2.0, *[1.0] * 9),
+        mixup=0.4,
+        cutmix=1.0,
+        average_decay=0.8,
+        clip_norm=0.5,
+        early_stopping=2,
+    )
+    whole = build_folder(tmp_path / "whole", plan)
+    finish(torchrun(whole / "train.py"))
+    stop_and_resume(tmp_path / "parts", build_folder(tmp_path / "parts", plan))
+    assert bits(tmp_path / "parts") == bits(tmp_path / "whole")
+    assert records(tmp_path / "parts") == records(tmp_path / "whole")
+    name = "checkpoints/last/average.safetensors"
+    averages = [only_run(tmp_path / part) / name for part in ("whole", "parts")]
+    assert averages[0].read_bytes() == averages[1].read_bytes()
+
+
+@pytest.mark.slow  # seconds of starting processes
+def test_two_processes_stop_and_resume(two: Path, tmp_path: Path):
+    stop_and_resume(tmp_path, build_folder(tmp_path, PLAN, MODEL_WITHOUT_RANDOMNESS))
     assert bits(tmp_path) == bits(two)
     assert records(tmp_path) == records(two)
     assert records(tmp_path, "gradients.jsonl") == records(two, "gradients.jsonl")

@@ -18,9 +18,11 @@ from tests.support.scripted import MODEL, build_folder, only_run, run_here, tiny
 from wavetwin.ir.optimizers import Adam, AdamW, RmsProp
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Constant
-from wavetwin.runtime import initialise, weighted_cross_entropy
+from wavetwin.runtime import WeightAverage, import_torchvision, initialise, weighted_cross_entropy
 from wavetwin.runtime.data import ExperimentData, load_data
 from wavetwin.runtime.process.random_streams import seed_step
+from wavetwin.runtime.training.mixed_images import cutmix, mix_images, mixup
+from wavetwin.runtime.training.training_batches import TrainingBatch
 
 WEIGHTS = (2.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.25, 1.25)
 
@@ -63,7 +65,7 @@ def by_hand(
     steps = optimizer(list(model.parameters()))
     for epoch in range(plan.epochs):
         for step, (images, labels, _) in enumerate(data.training_batches(epoch)):
-            seed_step(plan.seed, epoch, step)
+            seed_step(torch.device("cpu"), plan.seed, epoch, step)
             steps.zero_grad()
             loss_of(model(data.normalise(images)), labels).backward()
             after_backward(model)
@@ -149,3 +151,66 @@ def test_the_weighted_loss_of_a_batch_is_the_mean_of_its_parts():
     soft = functional.one_hot(labels, 10).double()
     expected = functional.cross_entropy(logits, soft, weights, label_smoothing=0.1)
     torch.testing.assert_close(whole, expected)
+
+
+def test_weights_are_averaged_by_the_formula(tmp_path: Path):
+    """Parameters and running statistics; the last step's is 1 - decay of what it is now."""
+    plan = make_plan(epochs=1, schedule=Constant(), average_decay=0.75)
+    averages: dict[str, Tensor] = {}
+
+    class Averaging(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:
+            if not averages:
+                averages.update({name: p.double() for name, p in model_of(plan).named_parameters()})
+            super().step(closure)
+            for name, p in zip(averages, self.param_groups[0]["params"], strict=True):
+                averages[name] = 0.75 * averages[name] + 0.25 * p.detach().double()
+
+    by_hand(plan, tmp_path, lambda p: Averaging(p, lr=SGD.lr, momentum=0.9, weight_decay=1e-4))
+    script_weights(tmp_path, plan)
+    found = load_file(only_run(tmp_path) / "checkpoints/last/average.safetensors")
+    for name, value in averages.items():
+        torch.testing.assert_close(found[name].double(), value, rtol=0, atol=1e-6)
+
+
+def test_running_statistics_are_averaged_and_counts_copied():
+    norm = nn.BatchNorm1d(2)
+    average = WeightAverage(norm, 0.75)
+    norm(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
+    average.update()
+    # The norm's own momentum is 0.1, its batch's means are 2 and 4.
+    assert average.model.get_buffer("running_mean").tolist() == pytest.approx([0.05, 0.1])
+    assert average.model.get_buffer("num_batches_tracked").item() == 1
+    assert not average.model.training
+
+
+def test_mixing_is_torchvisions():
+    import_torchvision()
+    from torchvision.transforms import v2
+
+    images, labels = torch.randn(5, 3, 9, 13), torch.tensor([0, 1, 2, 2, 9])
+    given = {"labels": labels, "batch_size": 5}
+    mixed, share = mixup(images, 0.3)
+    theirs = v2.MixUp(num_classes=10)
+    assert torch.equal(mixed, theirs.transform(images, given | {"lam": share}))
+    # Half a rectangle of sqrt(0.36) = 0.6 of the sides is 2 and 3 wide; the middle is at (1, 12).
+    mixed, share = cutmix(images, 0.64, 0.999, 0.12)
+    box = {"box": (12 - 3, 0, 13, 1 + 2), "lam_adjusted": 1 - 4 * 3 / (9 * 13)}
+    assert share == pytest.approx(box["lam_adjusted"])
+    assert torch.equal(mixed, v2.CutMix(num_classes=10).transform(images, given | box))
+    plan = make_plan(mixup=0.3, cutmix=1.0)
+    batch = TrainingBatch(images, labels, labels, 1.0, 5, is_placeholder=False)
+    kinds: set[bool] = set()
+    for step in range(8):
+        found, again = (mix_images(batch, plan, 1, step) for _ in range(2))
+        assert torch.equal(found.images, again.images)
+        share = found.targets[0, 0].item()
+        other = theirs._mixup_label(labels, lam=share)
+        torch.testing.assert_close(found.targets, other)
+        assert torch.equal(found.labels, other.argmax(1))
+        is_cut = ((found.images == images) | (found.images == images.roll(1, 0))).all()
+        kinds.add(bool(is_cut))
+        if not is_cut:
+            torch.testing.assert_close(found.images, mixup(images, share)[0])
+    assert kinds == {True, False}
+    assert len({mix_images(batch, plan, 1, step).targets[0, 0].item() for step in range(8)}) == 8

@@ -39,6 +39,8 @@ from wavetwin.runtime.training.run_folder import RunFolder
 from wavetwin.runtime.training.schedule import LearningRate
 from wavetwin.runtime.training.train import TrainingRun
 
+AVERAGE = "checkpoints/last/average.safetensors"
+
 
 class CrashError(Exception):
     pass
@@ -192,6 +194,9 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
             "label_smoothing": 0.1,
             "class_weights": (2.0, *[1.0] * 9),
             "clip_norm": 0.5,
+            "mixup": 0.4,
+            "cutmix": 1.0,
+            "average_decay": 0.8,
         },
         {"schedule": Plateau(patience=0), "augmentation": "none", "early_stopping": 3},
         pytest.param(
@@ -214,6 +219,9 @@ def test_other_settings_resume_equal(
         train(tmp_path / "parts", plan, "--checkpoint-steps", "4")
     assert train(tmp_path / "parts", plan, "--workers", "2") == 0
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    averages = [only_run(tmp_path / part) / AVERAGE for part in ("whole", "parts")]
+    if plan.average_decay is not None:
+        assert averages[0].read_bytes() == averages[1].read_bytes() != weights(tmp_path / "parts")
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
 
 

@@ -14,6 +14,9 @@ MOST_PARAMETERS_PER_IMAGE = 50
 MANY_IMAGES_PER_CLASS = 1300
 """As many as ImageNet has at most: what is taken of a folder whose size only the disk knows."""
 
+MOST_OF_THE_START = 0.1
+"""Share of the initial weights in their average at the end, above which the average says little."""
+
 
 @lint_rule("no-regularisation", "WT019")
 def no_regularisation(context: LintContext) -> Iterator[Diagnostic]:
@@ -85,6 +88,23 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
             f"with {field} {getattr(plan.schedule, field)} {reason}",
             [f"training.schedule.{field}", "training.epochs"],
             help=f"lower {field}, or train longer",
+        )
+    for field in ("mixup", "cutmix"):
+        if getattr(plan, field) is not None and plan.batch_size == 1:
+            yield context.warn(
+                "setting-without-effect",
+                f"{field} mixes the images of a batch, and a batch is one image",
+                [f"training.{field}", "training.batch_size"],
+                help=f"remove {field}, or set a larger batch_size",
+            )
+    decay, steps = plan.average_decay, plan.iterations_per_epoch
+    if decay is not None and steps and (left := decay ** (steps * plan.epochs)) > MOST_OF_THE_START:
+        yield context.warn(
+            "setting-without-effect",
+            f"after {steps * plan.epochs:,} steps of a decay of {decay:g}, {left:.0%} of the averaged "
+            "weights are the initial ones",
+            ["training.average_decay", "training.epochs", "training.batch_size"],
+            help="lower average_decay, or train longer",
         )
     if plan.early_stopping is not None and 0 < plan.epochs <= plan.early_stopping + 1:
         yield context.warn(

@@ -117,6 +117,12 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "label smoothing", f"{plan.label_smoothing:g}"
     if plan.class_weights is not None:
         yield "class weights", value_text(plan.class_weights)
+    if plan.mixup is not None:
+        yield "mixup", f"shares of Beta({plan.mixup:g}, {plan.mixup:g})"
+    if plan.cutmix is not None:
+        yield "cutmix", f"shares of Beta({plan.cutmix:g}, {plan.cutmix:g})"
+    if plan.average_decay is not None:
+        yield "weights averaged", f"decay {plan.average_decay:g} a step"
     if plan.clip_norm is not None:
         yield "gradients clipped", f"above a norm of {plan.clip_norm:g}"
     if plan.regularisation is not None:

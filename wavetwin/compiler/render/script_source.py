@@ -20,6 +20,9 @@ _FIELDS = {
     "accumulate": 1,
     "label_smoothing": 0.0,
     "class_weights": None,
+    "mixup": None,
+    "cutmix": None,
+    "average_decay": None,
     "clip_norm": None,
     "early_stopping": None,
     "checkpoint_every": None,
@@ -131,6 +134,10 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
         yield from ("load_free_channels", "project_of")
     if plan.class_weights is not None:
         yield "weighted_cross_entropy"
+    if plan.mixup is not None or plan.cutmix is not None:
+        yield "mix_images"
+    if plan.average_decay is not None:
+        yield "WeightAverage"
     if penalty != "none":
         yield "regularisation"
     if validation != "never":

@@ -38,6 +38,7 @@ from wavetwin.runtime.process.machine import launch_info
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.progress import say
 from wavetwin.runtime.training.checkpoint import (
+    AVERAGE,
     STATE,
     WEIGHTS,
     find_last,
@@ -287,7 +288,8 @@ def _find_saved(
             "bring back the checkpoints as they were, or train another run with --new",
             subject=folder,
         )
-    if name == "last":
+    file, digest = (AVERAGE, "average_sha256") if name == "average" else (WEIGHTS, "weights_sha256")
+    if name == "last" or (folder is not None and name == "average" and (folder / file).is_file()):
         if folder is None or state is None:
             raise RunError("no-weights", f"no trained weights in {run}", "run train.py first")
         epochs = state.get("epoch")
@@ -298,7 +300,7 @@ def _find_saved(
                 "bring back the file as it was, or train another run with --new",
                 subject=folder / STATE,
             )
-        return folder / WEIGHTS, epochs, state.get("weights_sha256")
+        return folder / file, epochs, state.get(digest)
     kept = sorted(checkpoints.glob("*.safetensors"))
     file = checkpoints / f"{name}.safetensors"
     if file not in kept:

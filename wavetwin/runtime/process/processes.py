@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -143,6 +143,15 @@ class Processes:
             return model
         ids = [device.index] if device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(model, device_ids=ids)
+
+    def exchange(self, network: nn.Module, wanted: bool) -> AbstractContextManager[None]:
+        """Return the context in which a backward pass of what `wrap` returned exchanges gradients.
+
+        Where it is not wanted the pass leaves them to a later one.
+        """
+        if wanted or not isinstance(network, nn.parallel.DistributedDataParallel):
+            return nullcontext()
+        return network.no_sync()
 
     @contextmanager
     def _together(self) -> Iterator[None]:

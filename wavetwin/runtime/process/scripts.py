@@ -162,7 +162,8 @@ def parse_arguments(
             type=_weights,
             default="last",
             metavar="WHICH",
-            help="last, best (on the validation images) or epoch-N; default: last",
+            help="last, best (on the validation images), average (the last averaged weights) or "
+            "epoch-N; default: last",
         )
         parser.add_argument(
             "--again", action="store_true", help="repeat entries that have scores; both are kept"
@@ -318,11 +319,11 @@ def _whole(text: str, least: int) -> int:
 
 def _weights(text: str) -> str:
     kind, _, number = text.partition("-")
-    if text in ("last", "best"):
+    if text in ("last", "best", "average"):
         return text
     if kind == "epoch" and number.isascii() and number.isdigit():
         return f"epoch-{int(number):03d}"
-    raise argparse.ArgumentTypeError(f"must be last, best or epoch-N, not {text!r}")
+    raise argparse.ArgumentTypeError(f"must be last, best, average or epoch-N, not {text!r}")
 
 
 def _seconds(text: str) -> float:

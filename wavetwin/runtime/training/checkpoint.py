@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 WEIGHTS = "model.safetensors"
+AVERAGE = "average.safetensors"
+"""Of weights that are averaged over the steps, where the plan asks for them."""
 STATE = "state.pt"
 STATE_VERSION = 2
 """Of what the state holds; the first had no digests, and no version."""
@@ -63,10 +65,15 @@ class ForeignWeights:
     """What was chosen from the file, left in it and taken off names, for people."""
 
 
-def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) -> str:
+def save_state(
+    checkpoints: Path,
+    model: nn.Module,
+    state: Mapping[str, Any],
+    average: nn.Module | None = None,
+) -> str:
     """Replace the last state; a kill at any moment leaves the old or the new one whole.
 
-    Returns the SHA-256 of the weights, which the state keeps, too.
+    Returns the SHA-256 of the weights, which the state keeps, too, and that of averaged ones.
 
     Raises:
         RunError: it cannot be written (a full disk); the old one is kept.
@@ -74,16 +81,21 @@ def save_state(checkpoints: Path, model: nn.Module, state: Mapping[str, Any]) ->
     new, last, previous = (checkpoints / name for name in (_NEW, _LAST, _PREVIOUS))
     weights = save(_tensors(model))
     digest = hashlib.sha256(weights).hexdigest()
+    files = {WEIGHTS: weights}
+    state = {**state, "version": STATE_VERSION, "weights_sha256": digest}
+    if average is not None:
+        files[AVERAGE] = save(_tensors(average))
+        state["average_sha256"] = hashlib.sha256(files[AVERAGE]).hexdigest()
     content = io.BytesIO()
-    torch.save({**state, "version": STATE_VERSION, "weights_sha256": digest}, content)
+    torch.save(state, content)
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
-        (new / WEIGHTS).write_bytes(weights)
-        (new / STATE).write_bytes(content.getbuffer())
-        for file in (new / WEIGHTS, new / STATE, new):
-            _sync(file)
+        for name, data in (files | {STATE: content.getvalue()}).items():
+            (new / name).write_bytes(data)
+            _sync(new / name)
+        _sync(new)
         if last.exists():
             shutil.rmtree(previous, ignore_errors=True)
             last.rename(previous)

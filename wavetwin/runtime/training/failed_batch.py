@@ -9,8 +9,10 @@ from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.training.checkpoint import describe_last, write_weights
+from wavetwin.runtime.training.mixed_images import mix_images
 from wavetwin.runtime.training.running import NotFinite
 from wavetwin.runtime.training.schedule import LearningRate
+from wavetwin.runtime.training.training_batches import TrainingBatch
 
 __all__ = ["describe_full_disk", "describe_not_finite", "save_failed_batch"]
 
@@ -24,8 +26,8 @@ def save_failed_batch(
 ) -> Path:
     """Write `failed/step-<n>-rank<r>.safetensors` of this process's share; return the path.
 
-    `images` are as the network gets them, (images, channels, height, width), normalised; `labels`
-    their classes; `positions` their positions in the training split. `failed_batch` in the header's
+    `images` are as the network gets them, (images, channels, height, width), normalised and mixed where the plan says so; `labels`
+    their own classes; `positions` their positions in the training split. `failed_batch` in the header's
     metadata is JSON: what was not finite, and where in training. A batch follows from the seed, the epoch and the step, so
     it is made again here, also where the fault was noticed some steps later.
     """
@@ -34,6 +36,10 @@ def save_failed_batch(
     images, labels, positions = next(iter(batches))
     folder = run / "failed"
     folder.mkdir(exist_ok=True)
+    images = data.normalise(images)
+    if data.plan.mixup is not None or data.plan.cutmix is not None:
+        whole = TrainingBatch(images, labels, labels, 1.0, len(labels), is_placeholder=False)
+        images = mix_images(whole, data.plan, epoch, step).images
     file = folder / f"step-{fault.step:06d}-rank{processes.rank}.safetensors"
     info = {
         "not_finite": fault.kind,
@@ -44,7 +50,7 @@ def save_failed_batch(
         "data": data.fingerprint,
         "bad_images": data.bad_images,
     }
-    tensors = {"images": data.normalise(images), "labels": labels, "positions": positions}
+    tensors = {"images": images, "labels": labels, "positions": positions}
     write_weights(file, tensors, {"failed_batch": json.dumps(info)})
     return file
 

@@ -211,6 +211,8 @@ def _check_space(
     counts = graph.parameters
     weights = _FLOAT_BYTES * (counts.total + counts.buffers)
     state = weights + plan.optimizer.num_averages * _FLOAT_BYTES * counts.trainable
+    if plan.average_decay is not None:
+        state += weights
     snapshots = plan.epochs // plan.checkpoint_every
     needed = _STATES_AT_ONCE * state + snapshots * weights
     location = _nearest_existing(runs_folder(folder, arguments.runs))

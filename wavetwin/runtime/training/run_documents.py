@@ -80,6 +80,7 @@ class EpochLine(TypedDict):
     epoch: int
     train: EpochValues | None
     validation: EpochValues | None
+    average: NotRequired[EpochValues]
     time: EpochTime
 
 

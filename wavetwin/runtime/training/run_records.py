@@ -83,11 +83,17 @@ class RunRecords:
         learning_rate: float,
         validation: Mapping[str, Any] | None,
         seconds: float,
+        averaged: Mapping[str, Any] | None = None,
     ) -> dict[str, float]:
-        """Write an epoch's means and its validation scores; return the means, and begin at zero."""
+        """Write an epoch's means and its validation scores; return the means, and begin at zero.
+
+        Where weights are averaged, theirs are `average`.
+        """
         means = self.means.epoch_means()
         self.means.start_epoch()
         values = {"lr": learning_rate, "train": means, "validation": validation}
+        if averaged is not None:
+            values["average"] = averaged
         self._append(
             METRICS,
             {"kind": "epoch", "epoch": epoch, "step": step}
@@ -97,6 +103,7 @@ class RunRecords:
         if self._events is not None:
             self._events.add("epoch/train", epoch, means)
             self._events.add("epoch/validation", epoch, validation or {})
+            self._events.add("epoch/average", epoch, averaged or {})
         return means
 
     def state(self) -> dict[str, Any]:
@@ -138,11 +145,18 @@ class RunRecords:
 
 
 def describe_epoch(
-    epoch: int, means: Mapping[str, float], validation: Mapping[str, Any] | None
+    epoch: int,
+    means: Mapping[str, float],
+    validation: Mapping[str, Any] | None,
+    averaged: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the line that is printed after an epoch."""
     text = f"epoch {epoch}: loss {means['loss']:z.4f}, error {means['top1_error']:z.4f}"
     if validation is None:
         return text
     loss, error = validation["loss"], validation["top1_error"]
-    return f"{text}; validation loss {loss:z.4f}, error {error:z.4f}"
+    text = f"{text}; validation loss {loss:z.4f}, error {error:z.4f}"
+    if averaged is None:
+        return text
+    loss, error = averaged["loss"], averaged["top1_error"]
+    return f"{text}; averaged weights loss {loss:z.4f}, error {error:z.4f}"

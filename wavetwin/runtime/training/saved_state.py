@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
 from wavetwin.runtime.process.processes import Processes
-from wavetwin.runtime.training.checkpoint import STATE, WEIGHTS, load_weights_bytes
+from wavetwin.runtime.training.checkpoint import AVERAGE, STATE, WEIGHTS, load_weights_bytes
 from wavetwin.runtime.training.early_stopping import EarlyStopping
 from wavetwin.runtime.training.run_records import RunRecords
 from wavetwin.runtime.training.running import METRIC_NAMES
@@ -57,6 +57,8 @@ class Expected:
     logs: tuple[str, ...]
     optimizer: torch.optim.Optimizer
     stopping: EarlyStopping
+    average: nn.Module | None = None
+    """Of averaged weights, where there are some."""
 
     def identity(self) -> dict[str, Any]:
         """Return what has to be the same where a state is taken up."""
@@ -85,6 +87,8 @@ def take_up_state(
     check_state(state, folder, expected)
     records.check(state)
     load_last_weights(model, folder, state)
+    if expected.average is not None:
+        load_last_weights(expected.average, folder, state, AVERAGE, "average_sha256")
     records.cut_back(state)
     optimizer.load_state_dict(state["optimizer"])
     learning_rate.load_state_dict(state["learning_rate"])
@@ -141,13 +145,19 @@ def check_same_position(position: tuple[int, int], checkpoints: Path, processes:
         )
 
 
-def load_last_weights(model: nn.Module, folder: Path, state: Mapping[str, Any]) -> None:
-    """Fill a model from the weights that lie beside a state.
+def load_last_weights(
+    model: nn.Module,
+    folder: Path,
+    state: Mapping[str, Any],
+    name: str = WEIGHTS,
+    digest: str = "weights_sha256",
+) -> None:
+    """Fill a model from the weights of a name that lie beside a state, which has their `digest`.
 
     Raises:
         RunError: they are damaged, of another model, or not those that the state was saved with.
     """
-    file = folder / WEIGHTS
+    file = folder / name
     remedy = f"bring back the file as it was; {ANOTHER_RUN}"
     try:
         content = file.read_bytes()
@@ -155,7 +165,7 @@ def load_last_weights(model: nn.Module, folder: Path, state: Mapping[str, Any]) 
         raise RunError(
             "file-unreadable", f"cannot be read: {error.strerror or error}", remedy, subject=file
         ) from error
-    expected = state.get("weights_sha256")
+    expected = state.get(digest)
     if expected is not None:
         check_weights(file, hashlib.sha256(content).hexdigest(), expected)
     load_weights_bytes(model, content, file)
@@ -195,6 +205,8 @@ def _faults(state: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     yield from _metrics_faults(state["metrics"], expected.plan, state["step"])
     yield from _group_faults(state["optimizer"], expected)
     yield from _memory_faults(state["optimizer"], expected, total)
+    if expected.average is not None and not isinstance(state.get("average_sha256"), str):
+        yield "it does not have the digest of its averaged weights"
     yield from _digest_faults(state, expected.logs)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -42,6 +42,7 @@ from wavetwin.runtime.training.kept_weights import KeptWeights
 from wavetwin.runtime.training.run_folder import RunFolder
 from wavetwin.runtime.training.run_records import RunRecords, describe_epoch
 from wavetwin.runtime.training.running import NotFinite
+from wavetwin.runtime.training.save_clock import SaveClock
 from wavetwin.runtime.training.saved_state import (
     NO_DIGESTS,
     Expected,
@@ -51,12 +52,14 @@ from wavetwin.runtime.training.saved_state import (
 from wavetwin.runtime.training.schedule import LearningRate
 from wavetwin.runtime.training.stop_request import StopRequest
 from wavetwin.runtime.training.training_batches import (
+    KeptBuffers,
     TrainingBatch,
     check_lambdas,
     check_micro_batches,
     prepare_batch,
     split_batch,
 )
+from wavetwin.runtime.training.weight_average import WeightAverage
 
 __all__ = ["TrainingRun"]
 
@@ -77,10 +80,11 @@ class TrainingRun:
         learning_rate: LearningRate,
         device: torch.device,
         processes: Processes = ALONE,
+        average: WeightAverage | None = None,
     ) -> None:
         self.run, self.plan, self.data, self.device = run, plan, data, device
         self.model, self.optimizer, self.learning_rate = model, optimizer, learning_rate
-        self.processes = processes
+        self.processes, self._average = processes, average
         self.epoch, self.step = 0, 0
         """Epochs done, and steps done in the current one."""
         self._seconds_before = 0.0
@@ -90,11 +94,9 @@ class TrainingRun:
         self._records = RunRecords(
             run.path, plan.regularisation is not None, plan.record_gradients, processes
         )
-        self._seconds_between = run.arguments.checkpoint_seconds
-        self._steps_between = run.arguments.checkpoint_steps
+        self._save_clock = SaveClock(run.arguments, processes.is_first)
         self._stop_request = StopRequest()
-        self._kept_buffers: list[Tensor] = []
-        """Of a placeholder batch: black images leave no trace in running statistics."""
+        self._kept_buffers = KeptBuffers(model)
         try:
             check_lambdas(plan, model)
             check_micro_batches(plan, graph, len(data.train), processes.count)
@@ -109,7 +111,8 @@ class TrainingRun:
         """What the loop calls: the model, whose gradients are averaged over the processes."""
 
     def __enter__(self) -> TrainingRun:
-        self._started = self._saved = time.monotonic()
+        self._started = time.monotonic()
+        self._save_clock.restart()
         total = self.plan.epochs * self.data.steps_per_epoch
         self._stop_request.install()
         self.progress = ProgressReport(
@@ -196,9 +199,11 @@ class TrainingRun:
                 continue
             batch = prepare_batch(images, labels, int(total), self.data, self.device, count)
             if batch.is_placeholder:
-                self._kept_buffers = [buffer.clone() for buffer in self.model.buffers()]
+                self._kept_buffers.keep()
             yield batch
         self.processes.share_buffers(self.model)
+        if self._average is not None:
+            self.processes.share_buffers(self._average.model)
 
     def micro_batches(self, batch: TrainingBatch) -> Iterator[TrainingBatch]:
         """Yield what of a batch goes through the network at once, `plan.accumulate` in all.
@@ -207,7 +212,7 @@ class TrainingRun:
         """
         parts = split_batch(batch, self.plan.accumulate, self.processes.count)
         for number, part in enumerate(parts, 1):
-            with self._exchange(number == len(parts)):
+            with self.processes.exchange(self.network, number == len(parts)):
                 yield part
 
     def record(self, loss: Tensor, logits: Tensor, batch: TrainingBatch) -> None:
@@ -224,16 +229,14 @@ class TrainingRun:
         self._records.add_gradients(self.total_steps + 1, self.model)
 
     def finish_step(self, batch: TrainingBatch) -> None:
-        """Count a step; write records and checkpoints that are due; stop on a signal.
+        """Count a step and average the weights; write what is due; stop on a signal.
 
         Raises:
             RunError: the loss is not a number any more, or the disk is full.
         """
-        for buffer, value in zip(
-            self.model.buffers(), self._kept_buffers, strict=bool(self._kept_buffers)
-        ):
-            buffer.copy_(value)
-        self._kept_buffers = []
+        self._kept_buffers.restore()
+        if self._average is not None:
+            self._average.update()
         self._records.means.count_step(self.total_steps + 1)
         self._finish_step(batch.total)
 
@@ -255,7 +258,7 @@ class TrainingRun:
                 self.progress.images_per_second,
             )
         is_due, stop = self.processes.any(
-            int(self._is_checkpoint_due()), self._stop_request.number(self.progress)
+            int(self._save_clock.is_due(self.total_steps)), self._stop_request.number(self.progress)
         )
         if is_due:
             self.save()
@@ -275,22 +278,33 @@ class TrainingRun:
         finally:
             self._stop_request.leaves_at_once = None
 
-    def finish_epoch(self, validation: Mapping[str, Any] | None = None) -> None:
+    def finish_epoch(
+        self,
+        validation: Mapping[str, Any] | None = None,
+        averaged: Mapping[str, Any] | None = None,
+    ) -> None:
         """Close an epoch: records, checkpoint, the snapshots that are kept.
 
         Args:
             validation: the scores on the images that are held out, where there are any.
+            averaged: those of the averaged weights, where there are such.
 
         Raises:
             RunError: the validation loss is not a finite number, or the disk is full.
         """
-        if validation is not None and not math.isfinite(validation["loss"]):
-            self._fail(NotFinite("validation loss", self.total_steps))
+        for scores in (validation, averaged):
+            if scores is not None and not math.isfinite(scores["loss"]):
+                self._fail(NotFinite("validation loss", self.total_steps))
         self.epoch, self.step = self.epoch + 1, 0
         means = self._records.write_epoch(
-            self.epoch, self.total_steps, self.learning_rate.value, validation, self.seconds
+            self.epoch,
+            self.total_steps,
+            self.learning_rate.value,
+            validation,
+            self.seconds,
+            averaged,
         )
-        self.progress.say(describe_epoch(self.epoch, means, validation))
+        self.progress.say(describe_epoch(self.epoch, means, validation, averaged))
         self._stopping.follow(validation)
         self._kept.after_epoch(self.epoch, self.model, validation)
         self.run.note_bad_images(self.processes.gather(self.data.bad_images))
@@ -306,7 +320,7 @@ class TrainingRun:
             RunError: it cannot be written, or has a value that is not finite; the one before is kept.
         """
         self._drain()
-        self._saved = time.monotonic()
+        self._save_clock.restart()
         broken = find_not_finite(self.model)
         if self.processes.any(int(broken is not None))[0]:
             names = [name for name in self.processes.gather(broken) if name is not None]
@@ -323,14 +337,9 @@ class TrainingRun:
             **self._kept.state_dict(),
             **self._records.state(),
         }
-        self.run.note_weights(save_state(self.run.checkpoints, self.model, state))
-        self._saved = time.monotonic()
-
-    def _exchange(self, wanted: bool) -> AbstractContextManager[None]:
-        """Return the context in which a backward pass exchanges gradients, or leaves it."""
-        if wanted or not isinstance(self.network, nn.parallel.DistributedDataParallel):
-            return nullcontext()
-        return self.network.no_sync()
+        written = save_state(self.run.checkpoints, self.model, state, self._expected().average)
+        self.run.note_weights(written)
+        self._save_clock.restart()
 
     def _expected(self) -> Expected:
         return Expected(
@@ -340,6 +349,7 @@ class TrainingRun:
             self._records.files,
             self.optimizer,
             self._stopping,
+            None if self._average is None else self._average.model,
         )
 
     def _restore(self) -> None:
@@ -379,13 +389,6 @@ class TrainingRun:
         )
         saved = find_last(self.run.checkpoints)
         raise describe_not_finite(fault, file, self.data.steps_per_epoch, saved)
-
-    def _is_checkpoint_due(self) -> bool:
-        if self._steps_between is not None and self.total_steps % self._steps_between == 0:
-            return True
-        # The first process's clock decides for all.
-        late = time.monotonic() - self._saved >= self._seconds_between
-        return self.processes.is_first and late
 
     def _stop(self, number: int) -> NoReturn:
         self.save()

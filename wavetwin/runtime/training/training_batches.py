@@ -37,6 +37,8 @@ class TrainingBatch:
     images: Tensor
     """Normalised, (images, channels, height, width)."""
     labels: Tensor
+    targets: Tensor
+    """What the loss is taken to: the labels, or shares of the classes (images, classes)."""
     weight: float
     """Factor of its mean loss, such that the gradients of all micro-batches and processes average to
     the gradient of the whole batch's mean loss: 1 where one process has the batch at once."""
@@ -44,6 +46,24 @@ class TrainingBatch:
     """Images of the whole batch, over all processes."""
     is_placeholder: bool
     """There was no image for this process: it goes along with black ones that count nothing."""
+
+
+class KeptBuffers:
+    """A model's buffers from before a placeholder batch: black images leave no trace in them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._values: list[Tensor] = []
+
+    def keep(self) -> None:
+        """Note the values."""
+        self._values = [buffer.clone() for buffer in self._model.buffers()]
+
+    def restore(self) -> None:
+        """Bring back the values that were noted since the last call, if they were."""
+        for buffer, value in zip(self._model.buffers(), self._values, strict=bool(self._values)):
+            buffer.copy_(value)
+        self._values = []
 
 
 def prepare_batch(
@@ -68,9 +88,11 @@ def prepare_batch(
     if is_placeholder:
         images, labels = _placeholder_images(data.plan)
     images = data.normalise(images.to(device, non_blocking=True))
+    labels = labels.to(device, non_blocking=True)
     return TrainingBatch(
         images.contiguous(memory_format=memory_format(data.plan)),
-        labels.to(device, non_blocking=True),
+        labels,
+        labels,
         0.0 if is_placeholder else len(labels) / total * processes,
         total,
         is_placeholder,
@@ -79,15 +101,17 @@ def prepare_batch(
 
 def split_batch(batch: TrainingBatch, number: int, processes: int) -> list[TrainingBatch]:
     """Return the micro-batches of a process's share of a batch, at most so many."""
-    pieces = zip(batch.images.chunk(number), batch.labels.chunk(number), strict=True)
+    tensors = (batch.images, batch.labels, batch.targets)
+    pieces = zip(*(each.chunk(number) for each in tensors), strict=True)
     return [
         replace(
             batch,
             images=images,
             labels=labels,
+            targets=targets,
             weight=0.0 if batch.is_placeholder else len(labels) / batch.total * processes,
         )
-        for images, labels in pieces
+        for images, labels, targets in pieces
     ]
 
 
