@@ -75,7 +75,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "invariant-upsampled-before-pool": Explanation(
         cause="An invariant layer up-samples what a pooling behind it halves again.",
         cure="A stride of 2, and no pooling.",
-        number="3 of 4 samples between the two are interpolated.",
+        number="The 4 samples of a window are interpolated from at most 9 that the layer computed, in a map of a "
+        "quarter of the size.",
     ),
     "band-filter-mixes": Explanation(
         cause="A fixed filter was given all channels to sum, where a wavelet filters each alone. Code that "
