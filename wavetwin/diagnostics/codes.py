@@ -79,6 +79,7 @@ CHECK_CODES: dict[str, str] = {
     "layers-need-sequential": "Layers are given to an architecture that has its own.",
     "not-one-layer": "An item of backbone.layers is not exactly one layer.",
     "unknown-layer": "A layer is to be replaced that is not there.",
+    "layer-not-replaceable": "A layer of a named trunk is to be replaced that nothing can replace.",
     "layer-name-taken": "Two layers of a list are called the same.",
     "layer-name-reserved": "A layer is called as something that every module has.",
     "residual-is-empty": "A residual layer has no body.",

@@ -15,10 +15,14 @@ from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.initial_laws import InitialLaw
 from wavetwin.ir.layer_kind import LayerItem, LayerKind, LayerOptions
-from wavetwin.ir.operations import MaxPool, Operation
+from wavetwin.ir.operations import Input, MaxPool, Operation
 from wavetwin.ir.poolings import POOLINGS, Pooling
 
 __all__ = ["Architecture", "NoForeignNamesError", "TrunkOptions"]
+
+
+_ANY_SIZE = (224, 224)
+"""Of maps that no trunk is too small for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,16 @@ class Architecture(ABC):
         Raises:
             ShapeError: a layer has no output for what it reads.
         """
+
+    def trunk_operations(self, reduction: Operation | None) -> dict[str, Operation]:
+        """Return the operations of the trunk by what its layers are called, whatever they read."""
+        builder = GraphBuilder(self.name, lambda field: None)
+        image = Input(shape=(self.first_layer_width or 1, *_ANY_SIZE))
+        self.add_trunk(builder, TrunkOptions(1, reduction), builder.add("input", image))
+        return {
+            node.id.removeprefix("trunk."): node.operation
+            for node in builder.graph().section("trunk")
+        }
 
     def module_names(self, graph: ModuleGraph) -> dict[str, str]:
         """Return what others call the module of every node, with the final dot, by the node's id.

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node, make_node
 from wavetwin.ir.operations import BatchNorm, Concat, Conv2d, Crop, Linear, Operation
 
-__all__ = ["GraphBuilder", "Origins", "add_batch_norm", "add_conv", "add_linear", "crop_and_concat"]
+__all__ = [
+    "GraphBuilder",
+    "Origins",
+    "Replacement",
+    "add_batch_norm",
+    "add_conv",
+    "add_linear",
+    "crop_and_concat",
+]
 
 Origins = Callable[[str], str | None]
 """From a field's key path to the `path:line` that set it; None for a default."""
 
 
-class GraphBuilder:
-    """Adds nodes one after another; remembers nothing but the nodes."""
+Replacement = Callable[["GraphBuilder", str, Operation, str], str]
+"""Adds what takes a node's place: from the node's id, its operation and what it reads to the last id."""
 
-    def __init__(self, name: str, origins: Origins) -> None:
+
+class GraphBuilder:
+    """Adds nodes one after another; remembers nothing but the nodes, and what takes others' places."""
+
+    def __init__(
+        self, name: str, origins: Origins, replacements: Mapping[str, Replacement] | None = None
+    ) -> None:
         self.name = name
         self._origins = origins
+        self._replacements = dict(replacements or {})
         self._nodes: dict[str, Node] = {}
 
     def add(
@@ -29,11 +44,15 @@ class GraphBuilder:
         *inputs: str,
         fields: Sequence[str] = (),
     ) -> str:
-        """Add a node that comes from these spec fields and return its id.
+        """Add a node that comes from these spec fields, or what takes its place; return the last id.
 
         Raises:
             ShapeError: the operation has no output for these inputs.
         """
+        replacement = self._replacements.pop(node_id, None)
+        if replacement is not None:
+            (source,) = inputs
+            return replacement(self, node_id, operation, source)
         locations = dict.fromkeys(line for field in fields if (line := self._origins(field)))
         self._nodes[node_id] = make_node(
             node_id, operation, [self._nodes[source] for source in inputs], tuple(locations)

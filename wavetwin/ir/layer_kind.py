@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.initial_laws import DefaultLaw, InitialLaw
@@ -76,6 +76,11 @@ class LayerKind(Section):
     gives: ClassVar[str | None] = None
     """The field that says how many values it gives of an image, where one does."""
 
+    @classmethod
+    def of(cls, operation: Operation) -> Self | None:
+        """Return the layer that an operation of a named trunk is; None where it is no such layer."""
+        return None
+
     def operation(self, shape: Shape, options: LayerOptions) -> Operation:
         """Return the operation on what has this shape."""
         raise AssertionError(f"{self.key} is more than an operation")
@@ -118,6 +123,8 @@ class LayerItem:
     name: str | None = None
     field: str = ""
     """Its key path in the spec."""
+    also: tuple[str, ...] = ()
+    """Further key paths that it comes from."""
 
     def add(self, builder: GraphBuilder, item_id: str, current: str, options: LayerOptions) -> str:
         """Add the layer and its followers behind `current` and return the last node's id.
@@ -130,6 +137,7 @@ class LayerItem:
         if norm is not None and all(each.follows != norm.follows for each in self.followers):
             layers.insert(1, norm)
         replaced = () if self.name is None else (f"backbone.replace.{self.name}",)
+        replaced = (*replaced, *self.also)
         for layer in layers:
             is_apart = len(layers) > 1 and not layer.is_container
             node_id = f"{item_id}.{layer.key}" if is_apart else item_id

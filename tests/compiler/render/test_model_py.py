@@ -83,6 +83,11 @@ VARIANTS = {
     + "pooling: {free: max_adaptive_blur}",
     "resnet, max kernel 2": RESNET.replace("DOWN", "blur")
     + "pooling: {free: max_blur, max_kernel: 2, blur_size: 5}",
+    "resnet, replaced layers": RESNET.replace(
+        "downsampling: DOWN",
+        "replace: {layer2.0.conv1: {invariant: {}}, "
+        "layer1.1.conv2: {conv: {initial: {gain: 2}}, dropout: {}}, layer3.1.relu1: null}",
+    ),
     "resnet, all wavelet": RESNET.replace("DOWN", "strided")
     + "stem: {free_channels: 0, wavelet: {levels: 2, keep: [{packets: [1, 2, 19, 17], "
     + "channels: 64, groups: 4}], trainable_filters: true}}\npooling: {wavelet: modulus}",

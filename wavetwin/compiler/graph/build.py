@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wavetwin.compiler.graph.listed_layers import trunk_options
 from wavetwin.compiler.graph.pooling import add_pool
+from wavetwin.compiler.graph.replaced_layers import find_replacements
 from wavetwin.compiler.graph.stem import add_stem
 from wavetwin.compiler.resolve.spec import ResolvedSpec
 from wavetwin.ir.backbones import ARCHITECTURES
@@ -22,7 +23,7 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
     """
     spec = resolved.spec
     architecture = ARCHITECTURES[spec.backbone.arch]
-    builder = GraphBuilder(resolved.name, origins)
+    builder = GraphBuilder(resolved.name, origins, find_replacements(spec))
     size = spec.data.image_size or 0
     channels = DATASETS[spec.data.dataset].channels
     image = builder.add(

@@ -69,6 +69,10 @@ class LintContext:
             return [kind, *settings]
         if self.architecture.lists_layers:
             return [self._layer_paths[parts[1]]]
+        name = node.id.removeprefix("trunk.")
+        for replaced in self.spec.backbone.replace:
+            if name == replaced or name.startswith(f"{replaced}."):
+                return [f"backbone.replace.{replaced}", "backbone.arch"]
         if settings:
             return ["backbone.downsampling", *settings]
         return ["backbone.arch"]

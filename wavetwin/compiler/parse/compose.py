@@ -86,9 +86,23 @@ class LoadedSpec:
     def node(self, path: str | Sequence[str | int]) -> SpecNode | None:
         """Return the merged value at a key path; None where nothing sets it."""
         parts = path.split(".") if isinstance(path, str) else path
-        if tuple(parts[:2]) == REPLACE and len(parts) > 2 and parts[2] in self.replaced:
-            return find_node(self.replaced[str(parts[2])], parts[3:])
+        if tuple(parts[: len(REPLACE)]) == REPLACE:
+            return self._replacement(list(map(str, parts[len(REPLACE) :])))
         return find_node(self.tree, parts)
+
+    def _replacement(self, parts: list[str]) -> SpecNode | None:
+        """Return a value of `backbone.replace`, in which names of layers may have dots."""
+        whole = find_node(self.tree, REPLACE)
+        within: Mapping[str, SpecNode] = self.replaced
+        if whole is not None and isinstance(whole.value, dict):
+            within = {**whole.value, **within}
+        if not parts:
+            return whole
+        for length in range(1, len(parts) + 1):
+            name = ".".join(parts[:length])
+            if name in within:
+                return find_node(within[name], parts[length:])
+        return None
 
     def replacement_of(self, path: str) -> str | None:
         """Return the key path of what replaced the layer that a value is of; None where nothing did."""

@@ -2,7 +2,8 @@
 
 A replacement is laid on its item: fields of the same kind of layer merge; another kind takes the place of
 the one that was there, and has of it what both say alike (`LayerKind.hands_over`); what follows in
-the item stays; a null takes away. What comes of it is the list written out, so that both ways of
+the item stays; a null takes away. Layers of a named trunk are not in the spec: what is said of them stays
+in `backbone.replace`, and the graph's builder lays it on them. What comes of it is the list written out, so that both ways of
 writing a network have one digest.
 """
 
@@ -22,6 +23,9 @@ REPLACE = ("backbone", "replace")
 """The key path of replacements, by the names of layers."""
 
 Path = tuple[str | int, ...]
+
+_NOTHING = "identity"
+"""The layer that computes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,12 @@ def lay_on_list(tree: SpecNode) -> Laid:
     if not isinstance(fields, dict) or not isinstance(tree.value, dict) or backbone is None:
         return Laid(tree, {}, ())
     layers, given = fields.get("layers"), fields.get(REPLACE[1])
-    if layers is None or given is None or not isinstance(given.value, dict):
+    if given is None or not isinstance(given.value, dict):
         return Laid(tree, {}, ())
+    if layers is None or layers.value == []:
+        left = {name: _left_out(node) for name, node in given.value.items()}
+        named = replace(backbone, value={**fields, REPLACE[1]: replace(given, value=left)})
+        return Laid(replace(tree, value={**tree.value, REPLACE[0]: named}), {}, ())
     if not isinstance(layers.value, list):
         return Laid(tree, {}, ())
     places = _names(layers)
@@ -128,6 +136,13 @@ def lay_on_list(tree: SpecNode) -> Laid:
     ]
     whole: dict[str, SpecNode] = {**tree.value, REPLACE[0]: laid}
     return Laid(replace(tree, value=whole), known, tuple(faults))
+
+
+def _left_out(node: SpecNode) -> SpecNode:
+    """Return a replacement in a named trunk, whose layers are left out by an identity in their place."""
+    if node.value is not None:
+        return node
+    return replace(node, value={_NOTHING: SpecNode({}, node.location)}, left_out="")
 
 
 def _lay(layers: SpecNode, known: Mapping[str, SpecNode]) -> SpecNode:

@@ -367,7 +367,11 @@ def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
         sizes=find_image_sizes(graph),
         num_classes=plan.data.num_classes,
         takes_num_classes=graph.classifier is not None,
-        kaiming="self" if "stem" in drawn else "self.trunk" if drawn else None,
+        kaiming=("self.stem" if draws else "self")
+        if "stem" in drawn
+        else "self.trunk"
+        if drawn
+        else None,
         kaiming_biases=any(
             operation.bias for operation in convolutions if operation.initial == KAIMING
         ),

@@ -124,6 +124,9 @@ def _counted(value: object) -> Any:
             for name, each in value
             if each is not None and not (name in later and each == later[name])
         }
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return {name: _counted(each) for name, each in members.items()}
     if isinstance(value, tuple):
         return [_counted(each) for each in cast("tuple[object, ...]", value)]
     return value
@@ -145,7 +148,14 @@ _UNUSED_WITH_IMAGE = ("stem", "pooling")
 
 def _resolve_backbone(backbone: BackboneSpec) -> BackboneSpec:
     layers = tuple(map(with_laws, backbone.layers))
-    return backbone.model_copy(update={"initial": law_model(backbone.initial), "layers": layers})
+    replaced = {name: with_laws(each) for name, each in backbone.replace.items()}
+    return backbone.model_copy(
+        update={
+            "initial": law_model(backbone.initial),
+            "layers": layers,
+            "replace": dict(sorted(replaced.items())),
+        }
+    )
 
 
 def _resolve_stem(spec: ExperimentSpec, architecture: Architecture) -> StemSpec:

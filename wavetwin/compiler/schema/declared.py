@@ -76,7 +76,11 @@ def declared_value(section: KindModel) -> Any:
 
 
 def model_of(
-    name: str, section: type[Section], inner: Mapping[str, Any] | None = None
+    name: str,
+    section: type[Section],
+    inner: Mapping[str, Any] | None = None,
+    *,
+    is_partial: bool = False,
 ) -> type[SpecModel]:
     """Return the model of a declared section.
 
@@ -85,6 +89,7 @@ def model_of(
         section: what is declared.
         inner: fields whose types are models: each a model, whose defaults are the field's, or type and
             field as `create_model` takes them.
+        is_partial: whether fields that are not given are None, whatever their defaults.
     """
     hints = get_type_hints(section)
     made: dict[str, Any] = {}
@@ -93,7 +98,7 @@ def model_of(
         if isinstance(known, type):
             made[each.name] = (known, pydantic.Field(default_factory=known))
         else:
-            made[each.name] = known or _field(each, hints[each.name])
+            made[each.name] = known or _field(each, hints[each.name], may_be_absent=is_partial)
     return _model(name, SpecModel, section.__doc__, made, declared=(section,))
 
 

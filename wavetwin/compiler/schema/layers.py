@@ -25,7 +25,9 @@ __all__ = [
     "ITEM_MODELS",
     "LAYER_MODELS",
     "InitialField",
+    "ReplacedLayer",
     "SequentialLayer",
+    "given_fields",
     "items_below",
     "law_model",
     "layers_of",
@@ -61,18 +63,38 @@ class Item(SpecModel):
     }
 
 
-def _model(kind: type[LayerKind]) -> type[SpecModel]:
-    """Return the model of a kind; lists of layers in it hold those that have no such lists."""
+def _model(kind: type[LayerKind], *, is_partial: bool = False) -> type[SpecModel]:
+    """Return the model of a kind; lists of layers in it hold those that have no such lists.
+
+    A partial one has None where nothing is said.
+    """
     inner: dict[str, Any] = {}
     for each in declared_fields(kind):
         known = declaration_of(each)
         if known.kinds is INITIAL_LAWS:
             inner[each.name] = (InitialField, Field(default=None))
         elif known.holds_items:
+            items: Any = tuple[BranchLayer, ...]
             limits = dict(known.limits)
-            items = tuple[BranchLayer, ...]
-            inner[each.name] = (items, Field(default=(), strict=False, **limits))
-    return model_of(kind.__name__, kind, inner)
+            inner[each.name] = (
+                (items | None, Field(default=None, strict=False, **limits))
+                if is_partial
+                else (items, Field(default=(), strict=False, **limits))
+            )
+    name = f"Replaced{kind.__name__}" if is_partial else kind.__name__
+    return model_of(name, kind, inner, is_partial=is_partial)
+
+
+def given_fields(item: SpecModel) -> dict[str, dict[str, Any]]:
+    """Return the fields that a replacement says, by the keys of layers, as `ir` has them."""
+    found: dict[str, dict[str, Any]] = {}
+    for key, kind in LAYER_KINDS.items():
+        layer = getattr(item, key)
+        if layer is None:
+            continue
+        values = {each.name: _value(layer, each, key) for each in declared_fields(kind)}
+        found[key] = {name: value for name, value in values.items() if value is not None}
+    return found
 
 
 def _item_model(name: str, models: Mapping[str, type[SpecModel]]) -> type[SpecModel]:
@@ -94,6 +116,10 @@ LAYER_MODELS = {
 """The model of each kind, by the keys of items."""
 SequentialLayer = _item_model("SequentialLayer", LAYER_MODELS)
 """An item of `backbone.layers`."""
+ReplacedLayer = _item_model(
+    "ReplacedLayer", {key: _model(kind, is_partial=True) for key, kind in LAYER_KINDS.items()}
+)
+"""What takes the place of a layer, as far as it is said: fields that are not said are None."""
 ITEM_MODELS = (SequentialLayer, BranchLayer)
 """Items of any list of layers."""
 
@@ -171,13 +197,12 @@ def with_laws(item: SpecModel) -> SpecModel:
 
 def _layer(model: SpecModel, key: str, path: str) -> LayerKind:
     kind = LAYER_KINDS[key]
-    values: dict[str, Any] = {}
-    for each in declared_fields(kind):
-        value = getattr(model, each.name)
-        known = declaration_of(each)
-        if known.holds_items:
-            value = read_items(value, f"{path}.{each.name}")
-        elif known.kinds is INITIAL_LAWS:
-            value = read_law(value)
-        values[each.name] = value
-    return kind(**values)
+    return kind(**{each.name: _value(model, each, path) for each in declared_fields(kind)})
+
+
+def _value(model: SpecModel, each: Any, path: str) -> Any:
+    """Return a field of a layer as `ir` has it."""
+    value, known = getattr(model, each.name), declaration_of(each)
+    if known.holds_items and value is not None:
+        return read_items(value, f"{path}.{each.name}")
+    return read_law(value) if known.kinds is INITIAL_LAWS else value

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     WaveletPooling = str
     Downsampling = str
     LayerModel = SpecModel
+    ReplacedModel = SpecModel
     InitialField = object
 else:  # The rows' names, read when the schema is made: a type checker cannot follow.
     Architecture = Literal[tuple(ARCHITECTURES)]
@@ -31,6 +32,7 @@ else:  # The rows' names, read when the schema is made: a type checker cannot fo
     Downsampling = Literal[tuple(DOWNSAMPLINGS)]
     WaveletPoolSpec = model_of("WaveletPoolSpec", PooledBands)
     LayerModel = SequentialLayer
+    ReplacedModel = layers.ReplacedLayer
     InitialField = layers.InitialField
 ExcludeRule = Literal["lowpass", "edges", "diagonal"]
 
@@ -50,7 +52,7 @@ class BackboneSpec(SpecModel):
     """How the weights of `layers` begin that do not say it; absent: as torch's layers do."""
     layers: tuple[LayerModel, ...] = Field(default=(), max_length=1000, strict=False)
     """Layers after the stem and its pooling, or of the whole network; for `sequential` only."""
-    replace: Annotated[dict[str, LayerModel], LATER] = Field(default={}, max_length=1000)
+    replace: Annotated[dict[str, ReplacedModel], LATER] = Field(default={})
     """What takes the place of layers, by their names; null takes one away. Fields of the same kind of
     layer merge, and what follows it stays."""
 

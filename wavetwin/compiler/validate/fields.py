@@ -111,10 +111,11 @@ def sections_with(key: str) -> list[str]:
 
     A section that stands in several places is named by the shortest path.
     """
-    paths: dict[type[SpecModel], str] = {}
+    paths: dict[object, str] = {}
     for path, model in sections():
-        if key in model.model_fields and len(path) <= len(paths.get(model, path)):
-            paths[model] = path
+        what = model.declared or model
+        if key in model.model_fields and len(path) <= len(paths.get(what, path)):
+            paths[what] = path
     return list(paths.values())
 
 

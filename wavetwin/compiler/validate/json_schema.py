@@ -52,7 +52,7 @@ def spec_schema() -> dict[str, Any]:
     models = cast("dict[str, dict[str, Any]]", document.pop("$defs"))
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
         _complete(name, model, _descriptions(classes[name]))
-    _let_replacements_be_partial(models)
+    _let_nulls_take_away(models)
     for item in ITEM_MODELS:
         models[item.__name__]["minProperties"] = 1
     return {
@@ -63,23 +63,12 @@ def spec_schema() -> dict[str, Any]:
     }
 
 
-def _let_replacements_be_partial(models: dict[str, dict[str, Any]]) -> None:
-    """Let `backbone.replace` hold nulls and parts of items, which are laid on whole ones."""
-    whole = models[ITEM_MODELS[0].__name__]["properties"]
-    described = {
-        name: {"description": each["description"], "type": ["object", "string", "null"]}
-        for name, each in whole.items()
-    }
-    (form,) = (
-        each
-        for each in models[BackboneSpec.__name__]["properties"]["replace"]["anyOf"]
-        if each.get("type") == "object"
-    )
-    form["additionalProperties"] = {
-        "type": ["object", "null"],
-        "properties": described,
-        "additionalProperties": False,
-    }
+def _let_nulls_take_away(models: dict[str, dict[str, Any]]) -> None:
+    """Let values of `backbone.replace` be null, as fields may be."""
+    for form in models[BackboneSpec.__name__]["properties"]["replace"]["anyOf"]:
+        inner = form.get("additionalProperties")
+        if inner is not None:
+            form["additionalProperties"] = {"anyOf": [inner, {"type": "null"}]}
 
 
 def schema_text() -> str:

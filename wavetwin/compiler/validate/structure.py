@@ -139,7 +139,6 @@ PLACEHOLDERS: dict[str, Any] = {
     "backbone": {"arch": "alexnet"},
     "backbone.arch": "alexnet",
     **dict(_item_placeholders("backbone.layers")),
-    **dict(_item_placeholders(".".join(REPLACE))),
     "stem.initial_weights.checkpoint": "-",
     "stem.wavelet.levels": 2,
     "stem.wavelet.keep": [{"packets": [1], "channels": 1}],

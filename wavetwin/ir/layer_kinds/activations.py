@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
-from wavetwin.ir.operations import Gelu, LeakyRelu, Relu, Shape
+from wavetwin.ir.operations import Gelu, LeakyRelu, Operation, Relu, Shape
 from wavetwin.ir.section import declare
 
 __all__ = ["LAYER_KINDS"]
@@ -19,6 +20,11 @@ class ReluLayer(LayerKind):
 
     key = "relu"
     follows = _PLACE
+
+    @classmethod
+    def of(cls, operation: Operation) -> Self | None:
+        """Return the layer that a rectified linear unit of a named trunk is."""
+        return cls() if isinstance(operation, Relu) else None
 
     def operation(self, shape: Shape, options: LayerOptions) -> Relu:
         """Return the rectified linear unit."""

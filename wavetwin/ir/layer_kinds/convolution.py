@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from wavetwin.ir.initial_laws import INITIAL_LAWS, InitialLaw
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
-from wavetwin.ir.operations import Conv2d, Shape
+from wavetwin.ir.operations import Conv2d, Operation, Shape
 from wavetwin.ir.section import declare
 
 __all__ = ["LAYER_KINDS"]
@@ -40,6 +40,23 @@ class ConvLayer(LayerKind):
     """How the weights begin; default: as `backbone.initial` says."""
     frozen: bool = declare(False, later=True)
     """Whether the layer keeps its initial (or loaded) weights."""
+
+    @classmethod
+    def of(cls, operation: Operation) -> Self | None:
+        """Return the layer that a convolution of a named trunk is."""
+        if not isinstance(operation, Conv2d):
+            return None
+        default = (operation.kernel_size - 1) // 2  # which goes with another kernel, too
+        return cls(
+            channels=operation.channels,
+            kernel_size=operation.kernel_size,
+            stride=operation.stride,
+            padding=None if operation.padding == default else operation.padding,
+            groups=operation.groups,
+            bias=operation.bias,
+            initial=INITIAL_LAWS[operation.initial](),
+            frozen=operation.frozen,
+        )
 
     def operation(self, shape: Shape, options: LayerOptions) -> Conv2d:
         """Return the convolution."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
-from wavetwin.ir.operations import Dropout, Shape
+from wavetwin.ir.operations import Dropout, Operation, Shape
 from wavetwin.ir.section import declare
 
 __all__ = ["LAYER_KINDS"]
@@ -20,6 +21,13 @@ class DropoutLayer(LayerKind):
 
     probability: float = declare(0.5, ge=0.0, lt=1.0)
     """Probability that a value is set to zero in training."""
+
+    @classmethod
+    def of(cls, operation: Operation) -> Self | None:
+        """Return the layer that a dropout of a named trunk is."""
+        if not isinstance(operation, Dropout):
+            return None
+        return cls(probability=operation.probability)
 
     def operation(self, shape: Shape, options: LayerOptions) -> Dropout:
         """Return the dropout."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
 from wavetwin.ir.operations import BatchNorm, GroupNorm, Operation, Shape
@@ -27,6 +27,11 @@ class NormLayer(LayerKind):
     """Over a batch's images and positions, or over an image's positions and a group of channels."""
     groups: int | None = declare(None, ge=1, le=65536)
     """Groups of channels of `group`; default: 32."""
+
+    @classmethod
+    def of(cls, operation: Operation) -> Self | None:
+        """Return the layer that a batch norm of a named trunk is."""
+        return cls(kind="batch") if operation.is_batch_norm else None
 
     def operation(self, shape: Shape, options: LayerOptions) -> Operation:
         """Return the norm of as many channels as there are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
 from wavetwin.ir.operations import AdaptiveAveragePool, AveragePool, MaxPool, Operation, Shape
@@ -29,6 +29,18 @@ class PoolLayer(LayerKind):
     """Step in both directions; default: the window's size."""
     padding: int | None = declare(None, ge=0, le=31)
     """Margin on each side, at most half the window; default: 0."""
+
+    @classmethod
+    def of(cls, operation: Operation) -> Self | None:
+        """Return the layer that a pooling of a named trunk is."""
+        if not isinstance(operation, MaxPool):
+            return None
+        return cls(
+            kind="average" if isinstance(operation, AveragePool) else "max",
+            kernel_size=operation.kernel_size,
+            stride=operation.stride,
+            padding=operation.padding,
+        )
 
     def operation(self, shape: Shape, options: LayerOptions) -> Operation:
         """Return the maximum or the mean in a window, or the mean of everything."""

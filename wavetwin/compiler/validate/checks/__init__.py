@@ -6,6 +6,7 @@ from wavetwin.compiler.validate.checks.labels import LABEL_RULES
 from wavetwin.compiler.validate.checks.layers import LAYER_RULES
 from wavetwin.compiler.validate.checks.network import NETWORK_RULES
 from wavetwin.compiler.validate.checks.pooling import POOLING_RULES
+from wavetwin.compiler.validate.checks.replacements import REPLACEMENT_RULES
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule
 from wavetwin.compiler.validate.checks.training import TRAINING_RULES
 from wavetwin.compiler.validate.checks.wavelet import WAVELET_RULES
@@ -15,6 +16,7 @@ __all__ = ["RULES", "CheckContext", "Rule"]
 RULES: tuple[Rule, ...] = (
     *NETWORK_RULES,
     *LAYER_RULES,
+    *REPLACEMENT_RULES,
     *POOLING_RULES,
     *WAVELET_RULES,
     *TRAINING_RULES,

@@ -1,0 +1,83 @@
+"""Lay what a spec says of a layer of a named trunk on the layer that the trunk has.
+
+As in lists (`wavetwin.compiler.parse.replacement`): fields of the same kind merge, another kind takes the
+place and has of the one before what both say alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING
+from typing import Any
+
+from wavetwin.ir.layer_kind import LayerItem, LayerKind, arrange
+from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.operations import Operation
+from wavetwin.ir.section import declared_fields
+
+__all__ = ["NotReplacedError", "kind_of_operation", "replaced_item"]
+
+
+class NotReplacedError(ValueError):
+    """A replacement is no layer: the message says why."""
+
+    def __init__(self, code: str, message: str, field: str = "") -> None:
+        self.code = code
+        self.field = field
+        """Key path below the replacement of what is at fault."""
+        super().__init__(message)
+
+
+def kind_of_operation(operation: Operation) -> LayerKind | None:
+    """Return the layer of a list that an operation would be; None where no replaceable one is."""
+    found = (kind.of(operation) for kind in LAYER_KINDS.values())
+    return next((layer for layer in found if layer is not None), None)
+
+
+def replaced_item(
+    operation: Operation, given: Mapping[str, Mapping[str, Any]], field: str
+) -> LayerItem:
+    """Return what takes the place of an operation of a trunk.
+
+    Args:
+        operation: the trunk's.
+        given: the fields that the replacement says, by the keys of layers.
+        field: its key path in the spec.
+
+    Raises:
+        NotReplacedError: it is no layer with its followers, lacks a field, or the operation is none that
+            can be replaced.
+    """
+    before = kind_of_operation(operation)
+    if before is None:
+        raise NotReplacedError(
+            "layer-not-replaceable", f"nothing takes the place of the operation {operation.op}"
+        )
+    values = {key: dict(fields) for key, fields in given.items()}
+    main = [key for key in values if LAYER_KINDS[key].follows is None]
+    if before.follows is not None and not main:
+        main = [*values]
+    if len(main) > 1:
+        raise NotReplacedError(
+            "not-one-layer", f"one layer takes a layer's place, not {' and '.join(main)}"
+        )
+    if not main or main == [before.key]:
+        values[before.key] = {**before.values(), **values.get(before.key, {})}
+    else:
+        shared = {*before.hands_over} & {*LAYER_KINDS[main[0]].hands_over}
+        handed_over = {name: value for name, value in before.values().items() if name in shared}
+        values[main[0]] = {**handed_over, **values[main[0]]}
+    layers = arrange(_layer(key, fields) for key, fields in values.items())
+    if layers is None:
+        written = " and ".join(values)
+        raise NotReplacedError("not-one-layer", f"one layer takes a layer's place, not {written}")
+    return LayerItem(layers[0], layers[1:], None, field, ("backbone.arch",))
+
+
+def _layer(key: str, values: Mapping[str, Any]) -> LayerKind:
+    kind = LAYER_KINDS[key]
+    for each in declared_fields(kind):
+        if each.default is MISSING and each.name not in values:
+            message = f"{key} has no '{each.name}', which is required"
+            raise NotReplacedError("missing-field", message, key)
+    return kind(**values)
