@@ -7,7 +7,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 # Processes that run the tests, of one thread each.
 WORKERS ?= 2
 
-.PHONY: env demo test test-slow bench clean
+.PHONY: env demo test test-slow bench reproduce-mnist clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -49,6 +49,10 @@ bench: env
 	$(BIN)/python benchmarks/stem.py --memory
 	$(BIN)/python benchmarks/stem.py --batch 32 --specs alexnet/AwyI alexnet/AwyI_mod alexnet/Azh3wyI \
 		alexnet/Azh3wyI_mod resnet34/RwyI resnet34/RwyI_mod
+
+# Table 1.4 of seed 004: eight networks, three seeds, twenty epochs, by interruptible runs.
+reproduce-mnist: env
+	$(BIN)/python benchmarks/mnist_table.py
 
 clean:
 	rm -rf $(VENV) generated/*/ runs dist .pytest_cache .ruff_cache .hypothesis

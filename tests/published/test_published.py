@@ -97,6 +97,9 @@ def test_tables_of_the_seeds() -> None:
             assert all(value is None or 0 <= value < 1.1 for value in values)
             if model is None:
                 continue
+            if figures.find_published(model) is None:
+                assert spec_of(model).is_file()
+                continue
             # Printed with one digit after the point, of other trained instances in part.
             printed = table.row_of(model).get("top1_error")
             stored = model_of(model).error("one_crop", "test", "top1_error")

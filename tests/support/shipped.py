@@ -23,16 +23,19 @@ SPECS = tuple(
 SPEC_IDS = tuple(path.stem for path in SPECS)
 
 _DEEPER = ("R34", "R50", "R101")
-_SPARSE = ("alexnet_j2", "resnet34_j2")
+_SOME = (
+    "R34wyC_mod", "R50zo3wyC_mod", "R101zh3wyC", "mnist_inv", "mnist_random", "mnist_dct", "mnist_wide",
+    "cifar10_ref", "cifar10_invF_impulse", "cifar10_scatnetC",
+)  # fmt: skip
 KINDS = tuple(
     path
     for path in SPECS
-    if path.stem in _SPARSE
-    or (path.parent.name != "sparse" and not path.stem.startswith(_DEEPER))
-    or path.stem in ("R34wyC_mod", "R50zo3wyC_mod", "R101zh3wyC")
+    if path.stem in _SOME
+    or not (path.stem.startswith(_DEEPER) or "scatternet" in path.relative_to(ROOT).parts)
 )
-"""Specs without those that repeat a ResNet-18's first layer and pooling before a deeper trunk; each of
-these trunks is there once, and two of the sparse first layers. For what takes long and does not depend on how many blocks there are."""
+"""Specs without those that repeat a ResNet-18's first layer and pooling before a deeper trunk, and
+without those of seed 004 that differ in widths and places; each trunk of a ResNet and each kind of layer
+is there. For what takes long and does not depend on how many there are."""
 
 KIND_IDS = tuple(path.stem for path in KINDS)
 

@@ -101,10 +101,10 @@ class PublishedTable:
     note: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, str | None, tuple[float | None, ...]], ...]
-    """What it is of, the published model that it names (if it is one of the 35), the figures."""
+    """What it is of, the shipped spec of it (where there is one), the figures."""
 
     def row_of(self, model: str) -> dict[str, float]:
-        """Return the figures of a published model by column; empty where it has none."""
+        """Return the figures of a shipped spec by column; empty where it has none."""
         for _, name, values in self.rows:
             if name == model:
                 found = zip(self.columns, values, strict=True)

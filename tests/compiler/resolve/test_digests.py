@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import wavetwin
-from tests.support.shipped import ROOT, SPEC_IDS, SPECS, spec_of
+from tests.support.shipped import KIND_IDS, KINDS, ROOT, SPEC_IDS, SPECS, spec_of
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.resolve.spec import canonical_json, resolve
 from wavetwin.compiler.schema import ExperimentSpec
@@ -40,7 +40,7 @@ def test_digests_are_the_recorded_ones(path: Path) -> None:
     assert digests(wavetwin.compile(path)) == DIGESTS[path.stem]
 
 
-@pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_the_resolved_document_is_a_spec_with_the_same_digests(path: Path) -> None:
     compiled = wavetwin.compile(path)
     again = resolve(ExperimentSpec.model_validate_json(json.dumps(compiled.resolved)), path.stem)
