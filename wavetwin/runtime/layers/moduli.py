@@ -102,13 +102,13 @@ def plain_moduli(x: Tensor, filters: Tensor, level: Level1) -> Tensor:
     for dim in (2, 3):
         x = extend(x, dim, margin, margin, level.mode)
     batch, channels = x.shape[:2]
-    maps = F.conv2d(x.flatten(0, 1).unsqueeze(1), _kernels(filters), stride=2)
+    maps = F.conv2d(x.flatten(0, 1).unsqueeze(1), level1_kernels(filters), stride=2)
     maps = maps.reshape(batch, channels, 13, *maps.shape[2:]).transpose(1, 2)
     low, real, imaginary = maps[:, :1], maps[:, 1:7], maps[:, 7:]
     return torch.cat((low, modulus(real, imaginary, level.bias)), 1)
 
 
-def _kernels(filters: Tensor) -> Tensor:
+def level1_kernels(filters: Tensor) -> Tensor:
     """Return the kernels of the smoothed map, of six real parts and of six imaginary parts."""
     taps = filters.flip(1)
     even, odd = F.pad(taps, (0, 1)), F.pad(taps, (1, 0))
