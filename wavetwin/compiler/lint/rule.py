@@ -14,7 +14,7 @@ from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.graph import ModuleGraph
-from wavetwin.ir.layer_kind import labels_of
+from wavetwin.ir.layer_kind import LayerItem, labels_of
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
 
@@ -69,19 +69,36 @@ class LintContext:
             return [kind, *settings]
         if self.architecture.lists_layers:
             return [self._layer_paths[parts[1]]]
-        name = node.id.removeprefix("trunk.")
-        for replaced in self.spec.backbone.replace:
-            if name == replaced or name.startswith(f"{replaced}."):
-                return [f"backbone.replace.{replaced}", "backbone.arch"]
+        replaced = self._replaced_name(node)
+        if replaced is not None:
+            return [f"backbone.replace.{replaced}", "backbone.arch"]
         if settings:
             return ["backbone.downsampling", *settings]
         return ["backbone.arch"]
 
+    def name_in_replace(self, node: Node) -> str | None:
+        """Return by what name `backbone.replace` takes the layer of a trunk's node; None where it has none."""
+        if not self.architecture.lists_layers:
+            return self._replaced_name(node) or node.id.removeprefix("trunk.")
+        label = node.id.split(".")[1]
+        names = {item.name for item in self._items}
+        return label if label in names else None
+
+    def _replaced_name(self, node: Node) -> str | None:
+        """Return the name of what replaced a layer of a named trunk, of a node of that."""
+        name = node.id.removeprefix("trunk.")
+        replaced = self.spec.backbone.replace
+        return next((each for each in replaced if f"{name}.".startswith(f"{each}.")), None)
+
+    @cached_property
+    def _items(self) -> tuple[LayerItem, ...]:
+        return read_items(self.spec.backbone.layers, "backbone.layers")
+
     @cached_property
     def _layer_paths(self) -> dict[str, str]:
         """The key paths of listed layers, by what their nodes are called."""
-        items = read_items(self.spec.backbone.layers, "backbone.layers")
-        return {label: item.field for label, item in zip(labels_of(items), items, strict=True)}
+        labels = labels_of(self._items)
+        return {label: item.field for label, item in zip(labels, self._items, strict=True)}
 
     def _value(self, path: str) -> object:
         """Return the value of a field that nothing sets."""

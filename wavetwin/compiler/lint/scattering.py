@@ -27,8 +27,17 @@ def invariant_upsampled_before_pool(context: LintContext) -> Iterator[Diagnostic
             f"{node.id}: an invariant layer makes maps of half the size and up-samples them, and {pool.id} "
             "halves them again",
             [*context.fields_of(node), *context.fields_of(pool)],
-            help="set its stride to 2 and leave out the pooling, as the published networks do",
+            help="set its stride to 2 and leave out the pooling, as the published networks do"
+            + _as_replacement(context, node, pool),
         )
+
+
+def _as_replacement(context: LintContext, node: Node, pool: Node) -> str:
+    """Return what to write in `backbone.replace`, where both layers have names there."""
+    names = context.name_in_replace(node), context.name_in_replace(pool)
+    if None in names:
+        return ""
+    return f": replace: {{{names[0]}: {{invariant: {{stride: 2}}}}, {names[1]}: null}}"
 
 
 def _pooling_after(graph: ModuleGraph, node: Node) -> Node | None:
