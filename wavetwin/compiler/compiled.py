@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wavetwin.compiler.graph.build import build_graph
+from wavetwin.compiler.graph.chosen_parameters import check_chosen_parameters
 from wavetwin.compiler.lint import lint
 from wavetwin.compiler.parse.compose import LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.parse.project import checked_project, find_project
@@ -109,6 +110,9 @@ def compile_spec(
     lonely = _norm_of_one_value(graph, plan)
     if lonely is not None:
         raise CompileError([*diagnostics, _batch_of_one(loaded, resolved, lonely, plan)])
+    faults = list(check_chosen_parameters(loaded, graph, plan))
+    if faults:
+        raise CompileError([*diagnostics, *faults])
     optimised, records = run_passes(graph, PASSES if optimise else ())
     return Compiled(
         loaded,

@@ -123,6 +123,8 @@ CHECK_CODES: dict[str, str] = {
     "milestones-missing": "The schedule milestones has no milestones.",
     "milestones-do-not-increase": "Milestones are not in increasing order.",
     "class-weights-wrong": "There are not as many class weights as classes.",
+    "no-such-parameters": "A name of the training's chooses no trainable parameter.",
+    "nothing-to-train": "The training freezes every parameter.",
     "warmup-too-long": "The warm-up does not end within the training.",
     "max-step-too-large": "max_step is larger than the shifts that are made.",
     # lint: warnings

@@ -9,6 +9,9 @@ from wavetwin.ir.optimizers import OPTIMIZERS, Optimizer, Sgd
 from wavetwin.ir.schedules import SCHEDULES, Schedule, Step
 from wavetwin.ir.section import Section, declare
 
+PATH_PATTERN = r"^[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){0,15}$"
+"""Of the id of a node, of what holds nodes, or of a choice of parameters."""
+
 __all__ = ["Training"]
 
 
@@ -71,6 +74,26 @@ class Training(Section):
     """Factor of each class's part of the loss, in the order of the classes. The loss is divided by the
     number of images, not by the sum of their weights: weights of mean 1 keep the learning rate's
     scale."""
+    freeze: tuple[str, ...] = declare(
+        (),
+        label="frozen parts",
+        later=True,
+        note="frozen parts keep the weights that they begin with; the gradient is not computed for them",
+        max_length=64,
+        items={"pattern": PATH_PATTERN},
+    )
+    """Parts that keep their first weights: `stem`, `trunk.layer1`, `stem.free` or any node's id,
+    `classifier`, `norms`, `biases`. The network is the same: its digest stays, and counts of its
+    parameters, too."""
+    frozen_norms: Literal["evaluation", "training"] = declare(
+        "evaluation",
+        label="batch norms of frozen parts",
+        later=True,
+        note="batch norms of frozen parts use their running statistics in evaluation mode, and those of "
+        "the batch in training mode",
+    )
+    """Mode of the batch norms that are wholly frozen by `freeze`: with their running statistics, which
+    stay, or with the batch's, which the running ones follow."""
     mixup: float | None = declare(
         None,
         label="mixup's alpha",

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from wavetwin.runtime.process.torchvision_compat import import_torchvision
     from wavetwin.runtime.training.free_channels import load_free_channels
+    from wavetwin.runtime.training.frozen_parts import FrozenParts
     from wavetwin.runtime.training.losses import (
         l1_linf_penalty,
         regularisation,
@@ -74,6 +75,7 @@ __all__ = [
     "DualTreePacketMaps",
     "DualTreePackets",
     "EnergyNorm",
+    "FrozenParts",
     "Invariant",
     "KeepPackets",
     "LearningRate",
@@ -122,6 +124,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "FrozenParts": "wavetwin.runtime.training.frozen_parts",
     "LearningRate": "wavetwin.runtime.training.schedule",
     "Processes": "wavetwin.runtime.process.processes",
     "ResultingKernel": "wavetwin.runtime.network.kernels",

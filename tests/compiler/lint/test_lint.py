@@ -490,6 +490,10 @@ def test_invariant_layers_are_not_up_sampled_for_a_pooling(tmp_path: Path) -> No
             "with early_stopping 8 no training of 9 epochs ends early",
         ),
         (
+            "freeze: [stem], frozen_norms: training",
+            "frozen_norms is of the batch norms that training.freeze holds fixed, and it holds none",
+        ),
+        (
             "epochs: 2, batch_size: 1, mixup: 0.2",
             "mixup mixes the images of a batch, and a batch is one image",
         ),

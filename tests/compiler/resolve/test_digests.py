@@ -171,6 +171,8 @@ RECIPE = {
     "label_smoothing=0.1": "label_smoothing=0",
     "class_weights=[1, 2, 1, 1, 1, 1, 1, 1, 1, 1]": "class_weights=null",
     "clip_norm=1": "clip_norm=null",
+    "freeze=[stem]": "freeze=[]",
+    "frozen_norms=training": "frozen_norms=evaluation",
     "mixup=0.2": "mixup=null",
     "cutmix=0.2": "cutmix=null",
     "average_decay=0.9": "average_decay=null",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.support.plans import SGD, make_plan
-from tests.support.scripted import MODEL, build_folder, only_run, run_here, tiny_graph
+from tests.support.scripted import MODEL, PENALTY, build_folder, only_run, run_here, tiny_graph
 from wavetwin.ir.optimizers import Adam, AdamW, RmsProp
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Constant
 from wavetwin.runtime import WeightAverage, import_torchvision, initialise, weighted_cross_entropy
 from wavetwin.runtime.data import ExperimentData, load_data
 from wavetwin.runtime.process.random_streams import seed_step
+from wavetwin.runtime.training.checkpoint import load_state
 from wavetwin.runtime.training.mixed_images import cutmix, mix_images, mixup
 from wavetwin.runtime.training.training_batches import TrainingBatch
 
@@ -214,3 +216,34 @@ def test_mixing_is_torchvisions():
             torch.testing.assert_close(found.images, mixup(images, share)[0])
     assert kinds == {True, False}
     assert len({mix_images(batch, plan, 1, step).targets[0, 0].item() for step in range(8)}) == 8
+
+
+@pytest.mark.parametrize("mode", ["evaluation", "training"])
+def test_frozen_parts_stay(mode: Any, tmp_path: Path):
+    plan = make_plan(epochs=1, freeze=("stem.free", "pool"), frozen_norms=mode)
+    first, found = model_of(plan).state_dict(), script_weights(tmp_path, plan)
+    fixed = ["stem.free.weight", "stem.free.bias", "pool.norm.weight", "pool.norm.bias"]
+    statistics = [
+        "pool.norm.running_mean",
+        "pool.norm.running_var",
+        "pool.norm.num_batches_tracked",
+    ]
+    for name, value in found.items():
+        stays = name in fixed or (mode == "evaluation" and name in statistics)
+        assert torch.equal(value, first[name]) == stays, name
+    run = only_run(tmp_path)
+    assert json.loads((run / "manifest.json").read_text())["parameters"]["frozen"] == 60 + 12
+    state = load_state(run / "checkpoints")
+    assert state is not None
+    assert len(state["optimizer"]["state"]) == len(first) - len(fixed) - len(statistics)
+
+
+def test_a_frozen_penalty_has_no_gradient(tmp_path: Path):
+    """And only part of a norm frozen leaves it in training mode."""
+    plan = make_plan(epochs=1, freeze=("stem.mixing", "biases"), regularisation=PENALTY)
+    found = script_weights(tmp_path, plan)
+    first = model_of(plan).state_dict()
+    assert not torch.equal(found["pool.norm.running_mean"], first["pool.norm.running_mean"])
+    assert not torch.equal(found["pool.norm.weight"], first["pool.norm.weight"])
+    for name in ("pool.norm.bias", "stem.free.bias", "trunk.linear1.bias", "stem.mixing.0.weight"):
+        assert torch.equal(found[name], first[name]), name

@@ -198,7 +198,12 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
             "cutmix": 1.0,
             "average_decay": 0.8,
         },
-        {"schedule": Plateau(patience=0), "augmentation": "none", "early_stopping": 3},
+        {
+            "schedule": Plateau(patience=0),
+            "augmentation": "none",
+            "early_stopping": 3,
+            "freeze": ("stem.free", "pool"),
+        },
         pytest.param(
             {"precision": "bfloat16", "schedule": Milestones(milestones=(1, 2), gamma=0.3)},
             marks=pytest.mark.slow,

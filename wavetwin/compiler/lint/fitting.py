@@ -8,6 +8,7 @@ from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.augmentations import AUGMENTATIONS
+from wavetwin.ir.parameters import held_fixed
 
 MOST_PARAMETERS_PER_IMAGE = 50
 """The design's threshold (WT019); with fewer, the rule has nothing to say."""
@@ -89,6 +90,13 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
             [f"training.schedule.{field}", "training.epochs"],
             help=f"lower {field}, or train longer",
         )
+    if context.loaded.has("training.frozen_norms") and not _has_frozen_norm(context):
+        yield context.warn(
+            "setting-without-effect",
+            "frozen_norms is of the batch norms that training.freeze holds fixed, and it holds none",
+            ["training.frozen_norms", "training.freeze"],
+            help="remove frozen_norms, or freeze a part with a batch norm",
+        )
     for field in ("mixup", "cutmix"):
         if getattr(plan, field) is not None and plan.batch_size == 1:
             yield context.warn(
@@ -124,6 +132,11 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
             ["training.class_weights"],
             help="remove class_weights, or give the classes that shall count more a larger one",
         )
+
+
+def _has_frozen_norm(context: LintContext) -> bool:
+    fixed = held_fixed(context.graph, context.plan.freeze)
+    return any(each.node.operation.is_batch_norm for each in fixed)
 
 
 FITTING_RULES: tuple[LintRule, ...] = (

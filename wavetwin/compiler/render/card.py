@@ -111,12 +111,25 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "steps an epoch", str(plan.iterations_per_epoch)
     yield "optimiser", f"{optimizer.describe()}, lr {optimizer.lr:g}"
     yield "schedule", schedule.describe(plan.epochs)
+    yield from _recipe_rows(plan)
+    if plan.regularisation is not None:
+        lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
+        yield "L1/Linf penalty", f"lambda {lambdas} on the bands of {plan.regularisation.node}"
+    yield "precision", plan.precision
+    yield "seed", str(plan.seed)
+
+
+def _recipe_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
+    """Yield what of a recipe is in use."""
     if plan.early_stopping is not None:
         yield "stops early", f"after {plan.early_stopping} epochs without a better validation loss"
     if plan.label_smoothing:
         yield "label smoothing", f"{plan.label_smoothing:g}"
     if plan.class_weights is not None:
         yield "class weights", value_text(plan.class_weights)
+    if plan.freeze:
+        norms = f", batch norms in {plan.frozen_norms} mode"
+        yield "frozen in training", ", ".join(plan.freeze) + norms
     if plan.mixup is not None:
         yield "mixup", f"shares of Beta({plan.mixup:g}, {plan.mixup:g})"
     if plan.cutmix is not None:
@@ -125,8 +138,3 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "weights averaged", f"decay {plan.average_decay:g} a step"
     if plan.clip_norm is not None:
         yield "gradients clipped", f"above a norm of {plan.clip_norm:g}"
-    if plan.regularisation is not None:
-        lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
-        yield "L1/Linf penalty", f"lambda {lambdas} on the bands of {plan.regularisation.node}"
-    yield "precision", plan.precision
-    yield "seed", str(plan.seed)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from wavetwin.compiler.render.model_text import WIDTH
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.parameters import find_parameters, held_fixed
 from wavetwin.ir.plan import TrainingPlan
 
 __all__ = ["Constant", "ScriptSource", "import_lines", "write_scripts"]
@@ -68,7 +69,11 @@ def write_scripts(plan: TrainingPlan, graph: ModuleGraph) -> ScriptSource:
     """Return what is special in the scripts of a plan: no branch that it never takes."""
     penalty: Literal["none", "value", "gradient"] = "none"
     if plan.regularisation is not None:
-        is_trained = graph.node(plan.regularisation.node).parameters.trainable > 0
+        fixed = {each.name for each in held_fixed(graph, plan.freeze)}
+        is_trained = any(
+            each.node.id == plan.regularisation.node and each.name not in fixed
+            for each in find_parameters(graph)
+        )
         penalty = "gradient" if is_trained and any(plan.regularisation.lambdas) else "value"
     validation: Literal["always", "never", "where there are images"] = "always"
     if not plan.data.validation:
@@ -114,6 +119,9 @@ def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str
     yield "changed by", f"augmentation {data.augmentation}, normalisation {data.normalise}"
     frozen = f", {counts.frozen:,} frozen" if counts.frozen else ""
     yield "network", f"{counts.trainable:,} parameters{frozen}; {graph.macs:,} MACs an image"
+    if plan.freeze:
+        number = sum(each.count for each in held_fixed(graph, plan.freeze))
+        yield "frozen", f"{', '.join(plan.freeze)}: {number:,} of the parameters"
     yield "optimiser", plan.optimizer.name
     yield "schedule", plan.schedule.name
     if plan.regularisation is not None:
@@ -132,6 +140,8 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
     yield from ("prepare_device", "read_graph", "read_plan")
     if plan.initial_weights is not None:
         yield from ("load_free_channels", "project_of")
+    if plan.freeze:
+        yield "FrozenParts"
     if plan.class_weights is not None:
         yield "weighted_cross_entropy"
     if plan.mixup is not None or plan.cutmix is not None:

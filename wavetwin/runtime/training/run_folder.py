@@ -16,6 +16,7 @@ import torch
 
 from wavetwin.files.atomic import write_file
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.parameters import held_fixed
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.provenance.edits import (
     EDIT_DIFFERENCE,
@@ -350,6 +351,7 @@ def _new_manifest(
     sources: list[dict[str, Any]] = provenance.manifest.get("sources", [])
     spec = next((source for source in sources if source.get("role") == "spec"), {})
     counts = graph.parameters
+    held = sum(parameter.count for parameter in held_fixed(graph, plan.freeze))
     return {
         "wavetwin_run": 1,
         "name": plan.name,
@@ -367,7 +369,7 @@ def _new_manifest(
         "bad_images": {},
         "build_manifest_sha256": provenance.manifest_sha256,
         "sources": sources,
-        "parameters": {"trainable": counts.trainable, "frozen": counts.frozen},
+        "parameters": {"trainable": counts.trainable - held, "frozen": counts.frozen + held},
         "macs": graph.macs,
         "training_seconds": None,
         "lives": [],

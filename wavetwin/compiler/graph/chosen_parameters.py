@@ -1,0 +1,50 @@
+"""Hold the parameters that a training chooses by name against the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wavetwin.compiler.parse.compose import LoadedSpec
+from wavetwin.compiler.parse.suggest import suggest
+from wavetwin.compiler.validate.conflict import conflict
+from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.parameters import CHOICES, find_parameters, held_fixed, matches
+from wavetwin.ir.plan import TrainingPlan
+
+__all__ = ["check_chosen_parameters"]
+
+
+def check_chosen_parameters(
+    loaded: LoadedSpec, graph: ModuleGraph, plan: TrainingPlan
+) -> Iterator[Diagnostic]:
+    """Yield an error for each name that chooses no parameter, and one where all are frozen."""
+    parameters = list(find_parameters(graph))
+    lists = [("training.freeze", plan.freeze)]
+    for path, names in lists:
+        for number, name in enumerate(names):
+            if not any(matches(graph, each, [name]) for each in parameters):
+                yield conflict(
+                    loaded,
+                    "no-such-parameters",
+                    f"no trainable parameter is of {name}",
+                    [f"{path}.{number}"],
+                    help=suggest(name, [*CHOICES, *_parts(graph)]),
+                )
+    if plan.freeze and len(held_fixed(graph, plan.freeze)) == len(parameters):
+        yield conflict(
+            loaded,
+            "nothing-to-train",
+            f"all {len(parameters)} trainable parameters are frozen",
+            ["training.freeze"],
+            help="freeze less: something has to be trained",
+        )
+
+
+def _parts(graph: ModuleGraph) -> list[str]:
+    """Return the ids of nodes with trainable parameters, and of what holds such nodes."""
+    found: dict[str, None] = {}
+    for parameter in find_parameters(graph):
+        steps = parameter.node.id.split(".")
+        found |= {".".join(steps[:depth]): None for depth in range(1, len(steps) + 1)}
+    return list(found)
