@@ -12,6 +12,7 @@ from tests.support.diff_pairs import compiled, differ
 from wavetwin.diagnostics import CompileError
 from wavetwin.importing.reference_names import reference_to_graph_names
 from wavetwin.ir.architecture import NoForeignNamesError
+from wavetwin.ir.layer_kinds import LAYER_KINDS
 from wavetwin.ir.operations import BAND_MAPS, MaxPool, UnfitError, WaveletPool
 from wavetwin.ir.section import declared_fields
 from wavetwin.ir.wavelet_bank import PooledBands
@@ -122,7 +123,23 @@ def test_a_learned_and_a_mixed_bank_are_told_from_others():
 def test_every_setting_of_the_language_has_a_sentence():
     from wavetwin.explain.diff.wavelet_pool_effects import SENTENCES
 
-    assert set(SENTENCES) == {each.name for each in declared_fields(PooledBands)}
+    layer = declared_fields(LAYER_KINDS["wavelet_pool"])
+    assert set(SENTENCES) == {each.name for each in (*declared_fields(PooledBands), *layer)}
+
+
+def test_listed_poolings_have_the_same_sentences():
+    layers = "backbone.layers=[{{wavelet_pool: {{{}}}}}, {{flatten: {{}}}}, {{linear: {{}}}}]"
+    plain, other, none = (
+        compiled("cnn", "pooling.free=none", layers.format(text))
+        if text is not None
+        else compiled("cnn", "pooling.free=none", "backbone.layers=[{flatten: {}}, {linear: {}}]")
+        for text in ("normalise: orthonormal", "bands: energy, levels: 2", None)
+    )
+    kinds = [each.kind for each in differ(plain, other).effects]
+    for kind in ("bands ll -> energy", "levels 1 -> 2", "normalise orthonormal -> dc"):
+        assert f"wavelet pooling: {kind}" in kinds
+    (effect,) = [each for each in differ(none, plain).effects if each.kind == "wavelet poolings"]
+    assert effect.numbers == "0 -> 1 wavelet pooling among the listed layers."
 
 
 LISTED = (

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.explain.diff.effects import Effect, Pair, Rule
 from wavetwin.explain.diff.wording import change, plural
+from wavetwin.ir.blurring import WAVELET_STATEMENT
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import WaveletPool
 from wavetwin.ir.wavelets import filter_length
 
 _FIELD = "pooling.wavelet_pool"
+_LAYERS = "backbone.layers"
 Sides = tuple[WaveletPool, WaveletPool]
 
 
@@ -21,21 +23,59 @@ def _settings(pair: Pair) -> Iterator[Effect]:
     nodes = _poolings(pair.before), _poolings(pair.after)
     if not all(nodes):
         return  # one of them has none: explained by what gives the other some
-    before, after = (_operation(some[0]) for some in nodes)
+    sides = _operation(nodes[0][0]), _operation(nodes[1][0])
+    for name, sentence in _differences(sides):
+        text = sentence(sides)
+        yield _effect(sides, nodes, name, text, f"{_FIELD}.{name}")
+
+
+def _listed(pair: Pair) -> Iterator[Effect]:
+    """Yield what differs between the wavelet poolings that both specs list, in their order."""
+    if not pair.differs(_LAYERS):
+        return
+    nodes = _listed_poolings(pair.before), _listed_poolings(pair.after)
+    if len(nodes[0]) != len(nodes[1]):
+        yield Effect(
+            "wavelet poolings",
+            _sentence(WAVELET_STATEMENT),
+            f"{len(nodes[0])} -> {plural(len(nodes[1]), 'wavelet pooling')} among the listed layers.",
+            "",
+            (_LAYERS,),
+        )
+        return
+    told: set[tuple[str, str]] = set()
+    for first, second in zip(*nodes, strict=True):
+        sides = _operation(first), _operation(second)
+        for name, sentence in _differences(sides):
+            text = sentence(sides)
+            if (name, text) not in told:
+                told.add((name, text))
+                yield _effect(sides, nodes, name, text, _LAYERS)
+
+
+def _differences(sides: Sides) -> Iterator[tuple[str, Callable[[Sides], str]]]:
+    """Yield the settings that differ, and what says what they do."""
+    before, after = sides
+    for name, sentence in SENTENCES.items():
+        is_other = getattr(before, name) != getattr(after, name)
+        if is_other and not (name == "mixing" and before.bands != after.bands):
+            yield name, sentence
+
+
+def _effect(
+    sides: Sides, nodes: tuple[list[Node], list[Node]], name: str, text: str, field: str
+) -> Effect:
+    old, new = (getattr(side, name) for side in sides)
     counts = [sum(node.parameters.total for node in some) for some in nodes]
     costs = [sum(node.macs for node in some) for some in nodes]
-    for name, sentence in SENTENCES.items():
-        old, new = getattr(before, name), getattr(after, name)
-        if old == new or (name == "mixing" and before.bands != after.bands):
-            continue
-        yield Effect(
-            f"wavelet pooling: {name} {_text(old)} -> {_text(new)}",
-            sentence((before, after)),
-            f"{len(nodes[0])} -> {plural(len(nodes[1]), 'wavelet pooling')} with {change(*counts)} "
-            f"parameters, {change(*costs)} MACs.",
-            "",
-            (f"{_FIELD}.{name}",),
-        )
+    return Effect(
+        f"wavelet pooling: {name} {_text(old)} -> {_text(new)}",
+        text,
+        f"{len(nodes[0])} -> {plural(len(nodes[1]), 'wavelet pooling')} with "
+        f"{change(counts[0], counts[1])} parameters, {change(costs[0], costs[1])} MACs.",
+        "",
+        (field,),
+    )
 
 
 def _wavelet(sides: Sides) -> str:
@@ -48,12 +88,24 @@ def _wavelet(sides: Sides) -> str:
     )
 
 
+def _levels(sides: Sides) -> str:
+    return (
+        "A pooling of more levels keeps fewer positions and lower frequencies; details of the levels "
+        "before its last are dropped."
+    )
+
+
+def _smoothing(sides: Sides) -> str:
+    return "A larger b makes the roots of the details smoother at 0, and smaller."
+
+
 def _bands(sides: Sides) -> str:
     return (
         "A mix begins as the approximation alone; what it keeps of the detail bands later, and with it "
         "what aliases, is left to training."
         if "mix" in (side.bands for side in sides)
-        else "Other bands are kept."
+        else "Details that are kept, or their moduli, hold what the approximation has lost; signed ones "
+        "oscillate under shifts, moduli less."
     )
 
 
@@ -101,14 +153,26 @@ SENTENCES: dict[str, Callable[[Sides], str]] = {
     "mode": _mode,
     "size": _size,
     "learn": _learn,
+    "levels": _levels,
+    "smoothing": _smoothing,
 }
-"""What each setting of `pooling.wavelet_pool` does."""
+"""What each setting of a wavelet pooling does."""
 
 
 def _poolings(compiled: Compiled) -> list[Node]:
     if compiled.spec.pooling.wavelet_pool is None:
         return []
     return [found.node for found in compiled.graph.all_of(WaveletPool)]
+
+
+def _listed_poolings(compiled: Compiled) -> list[Node]:
+    if compiled.spec.pooling.wavelet_pool is not None:
+        return []
+    return [found.node for found in compiled.graph.all_of(WaveletPool)]
+
+
+def _sentence(statement: str) -> str:
+    return f"{statement[0].upper()}{statement[1:]}."
 
 
 def _operation(node: Node) -> WaveletPool:
@@ -120,4 +184,4 @@ def _text(value: object) -> str:
     return "false" if value is None else str(value)
 
 
-WAVELET_POOL_RULES: tuple[Rule, ...] = (_settings,)
+WAVELET_POOL_RULES: tuple[Rule, ...] = (_settings, _listed)
