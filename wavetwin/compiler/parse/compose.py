@@ -8,7 +8,6 @@ over all. A null stays in the merged tree, so that what it removed can be named.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,8 +16,8 @@ from wavetwin.compiler.parse.override import parse_override
 from wavetwin.compiler.parse.project import real_path, spec_not_found
 from wavetwin.compiler.parse.replacement import REPLACE, Laid, lay_on_list, merge
 from wavetwin.compiler.parse.source import report
-from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.compiler.parse.tree import MAX_BYTES, ParsedSource, SpecNode, parse_bytes
+from wavetwin.compiler.parse.unreadable import is_folder, suggest_file, why_not_readable
 from wavetwin.diagnostics import CompileError, Diagnostic, Location, Origin
 
 MAX_PARENTS = 64
@@ -155,7 +154,7 @@ class SourceCache:
         except FileNotFoundError as error:
             raise CompileError([spec_not_found(resolved, shown)]) from error
         except IsADirectoryError as error:
-            raise CompileError([_is_folder(shown)]) from error
+            raise CompileError([is_folder(shown)]) from error
         except OSError as error:
             reason = error.strerror or "it cannot be read"
             help_text = "make it readable, or name another file"
@@ -305,9 +304,9 @@ class _Composer:
                 "copy the file into the project",
             )
             return None
-        reason = _why_not_readable(candidate)
+        reason = why_not_readable(candidate)
         if reason is not None:
-            refuse("extends-not-found", f"'{text}' {reason}", _suggest_file(candidate))
+            refuse("extends-not-found", f"'{text}' {reason}", suggest_file(candidate))
             return None
         open_paths = [path for path, _ in self.open_files]
         if resolved in open_paths:
@@ -368,38 +367,4 @@ def _without_extends(tree: SpecNode) -> SpecNode:
         {key: node for key, node in fields.items() if key != "extends"},
         tree.location,
         tree.key_location,
-    )
-
-
-def _why_not_readable(path: Path) -> str | None:
-    """Return what keeps a file from being read; None where nothing does."""
-    try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            return "is a folder" if stat.S_ISDIR(mode) else "is not a file"
-        with path.open("rb"):
-            return None
-    except FileNotFoundError:
-        return "does not exist"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-
-
-def _suggest_file(path: Path) -> str | None:
-    try:
-        names = sorted(each.name for each in path.parent.iterdir() if each.suffix == ".yaml")
-    except (FileNotFoundError, NotADirectoryError):
-        return f"there is no folder '{path.parent.name}' there"
-    except OSError:
-        return None  # what keeps the folder from being read keeps the file, and is reported there
-    name = nearest(path.name, names)
-    return None if name is None else f"did you mean '{name}'?"
-
-
-def _is_folder(shown: str) -> Diagnostic:
-    return Diagnostic(
-        "file-unreadable",
-        "this is a folder, and one spec is needed",
-        subject=shown,
-        help="name a .yaml file in it",
     )

@@ -23,6 +23,7 @@ from wavetwin.compiler.render.model_text import (
     assign,
     choose_variable,
     class_doc,
+    class_title,
     shapes_text,
     wrap_numbers,
 )
@@ -47,16 +48,6 @@ from wavetwin.ir.operations import (
     Source,
 )
 from wavetwin.ir.plan import TrainingPlan
-
-_TITLES = {
-    "stem": ("Stem", "The first layer"),
-    "stem.wavelet": ("WaveletChannels", "The wavelet channels of the first layer"),
-    "pool": ("Pool", "Norm, activation and pooling up to the next convolution"),
-    "pool.free": ("FreePool", "The free channels' first pooling"),
-    "pool.wavelet": ("WaveletPool", "The wavelet channels' first pooling"),
-    "trunk": ("Trunk", "The layers after the first pooling"),
-}
-_WITHOUT_STEM = {"trunk": "The layers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +106,7 @@ class _Writer:
     def write_class(self, prefix: str, freeze: bool = True) -> str:
         """Add the class of a container, its parts' classes first; return its name."""
         nodes = [node for node in self.graph if node.id.startswith(f"{prefix}.")]
-        name, title = _title(prefix)
-        title = title if self.graph.has_stem else _WITHOUT_STEM.get(prefix, title)
+        name, title = class_title(prefix, self.graph.has_stem)
         sources = self._in_order(_outer_inputs(nodes))
         results = self._results(nodes)
         takes_classes = prefix == "trunk" and self.classifier is not None
@@ -395,10 +385,3 @@ def _owners(nodes: Sequence[Node]) -> list[Node]:
 
 def _is_frozen(node: Node) -> bool:
     return node.operation.is_frozen
-
-
-def _title(path: str) -> tuple[str, str]:
-    """Return the name of a container's class and what its docstring begins with."""
-    known = _TITLES.get(path)
-    name = "_".join(part.capitalize() for part in path.split("."))
-    return known or (name, f"The part `{path}`")

@@ -16,6 +16,25 @@ VARIABLES = ("x", "y", "z", "u", "v", "w")
 """Names of values that are read later, in the order in which they are taken."""
 
 
+_TITLES = {
+    "stem": ("Stem", "The first layer"),
+    "stem.wavelet": ("WaveletChannels", "The wavelet channels of the first layer"),
+    "pool": ("Pool", "Norm, activation and pooling up to the next convolution"),
+    "pool.free": ("FreePool", "The free channels' first pooling"),
+    "pool.wavelet": ("WaveletPool", "The wavelet channels' first pooling"),
+    "trunk": ("Trunk", "The layers after the first pooling"),
+}
+_WITHOUT_STEM = {"trunk": "The layers"}
+
+
+def class_title(path: str, has_stem: bool) -> tuple[str, str]:
+    """Return the name of a container's class and what its docstring begins with."""
+    known = _TITLES.get(path)
+    name = "_".join(part.capitalize() for part in path.split("."))
+    name, title = known or (name, f"The part `{path}`")
+    return name, title if has_stem else _WITHOUT_STEM.get(path, title)
+
+
 def class_doc(title: str, shapes: str) -> str:
     """Return a docstring's text, on one line where it fits."""
     line = f"{title}: {shapes}"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from wavetwin.ir.operations.activations import Gelu, LeakyRelu, Relu
 from wavetwin.ir.operations.blurs import AdaptiveBlur, Blur, BlurPool, MaxBlurPool
 from wavetwin.ir.operations.networks import (
     KAIMING,
@@ -13,21 +14,16 @@ from wavetwin.ir.operations.networks import (
     AdaptiveAveragePool,
     Add,
     AveragePool,
-    BatchNorm,
     Bias,
     Conv2d,
     Dropout,
-    EnergyNorm,
     Flatten,
-    Gelu,
-    GroupNorm,
     Input,
-    LeakyRelu,
     Linear,
     MaxPool,
-    Relu,
     SlidingWindow,
 )
+from wavetwin.ir.operations.norms import BatchNorm, EnergyNorm, GroupNorm
 from wavetwin.ir.operations.operation import (
     OPERATIONS,
     Attribute,
