@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from wavetwin.ir.builder import GraphBuilder
-from wavetwin.ir.initial_laws import DefaultLaw, InitialLaw
+from wavetwin.ir.initial_laws import INITIAL_LAWS, DefaultLaw, InitialLaw
 from wavetwin.ir.node import ShapeError
 from wavetwin.ir.operations import Operation, Shape
 from wavetwin.ir.section import Section
@@ -73,6 +73,8 @@ class LayerKind(Section):
     """Whether it has nodes of its own below its item's id, beside its followers."""
     hands_over: ClassVar[tuple[str, ...]] = ()
     """Fields that a layer has of the one that it replaces, where both have them."""
+    laws: ClassVar[tuple[type[InitialLaw], ...]] = tuple(INITIAL_LAWS.values())
+    """Those by which its weights can begin, where it has an `initial`."""
     gives: ClassVar[str | None] = None
     """The field that says how many values it gives of an image, where one does."""
 

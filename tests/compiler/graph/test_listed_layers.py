@@ -138,3 +138,17 @@ def test_names_of_attributes_of_modules_are_reserved():
     holders = (nn.Module(), nn.Sequential(), Container({}, [], ["x"]))
     names = {name for holder in holders for name in dir(holder) if name[0] != "_"}
     assert names <= RESERVED_NAMES
+
+
+def test_a_law_of_all_layers_fits_each_that_has_none_of_its_own(tmp_path: Path):
+    text = LAYERS.replace("conv: {channels: 2}", "invariant: {channels: 2INITIAL}")
+    law = "backbone.initial=kaiming_normal_fan_out"
+    with pytest.raises(CompileError) as refused:
+        compiled(tmp_path, text.replace("INITIAL", ""), law)
+    (fault,) = refused.value.diagnostics
+    assert fault.code == "field-does-not-apply"
+    assert [each.label.split()[0] for each in fault.origins] == [
+        "backbone.layers.4.invariant",
+        "backbone.initial",
+    ]
+    compiled(tmp_path, text.replace("INITIAL", ", initial: default"), law)

@@ -52,6 +52,7 @@ class InvariantLayer(LayerKind):
     takes_followers = True
     is_normalised = True
     hands_over = ("channels", "stride")
+    laws = (DefaultLaw, XavierLaw)
 
     channels: int = declare(ge=1, le=65536)
     """Output channels."""
@@ -76,7 +77,7 @@ class InvariantLayer(LayerKind):
     def faults(self) -> Iterator[FieldFault]:
         """Yield a law that has no form for these weights."""
         law = self.initial
-        if law is not None and not isinstance(law, DefaultLaw | XavierLaw):
+        if law is not None and not isinstance(law, self.laws):
             yield FieldFault(
                 "field-does-not-apply",
                 f"the weights of an invariant layer do not begin as {law.name} says",

@@ -11,6 +11,7 @@ from wavetwin.compiler.schema import (
     layers_of,
     name_of,
     read_items,
+    read_law,
 )
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
@@ -157,6 +158,27 @@ def check_input(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnos
             )
 
 
+@reads(*LAYERS, "backbone.initial")
+def check_law_of_all(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """Every layer that does not say how its weights begin can begin as `backbone.initial` says."""
+    law = read_law(spec.backbone.initial)
+    if law is None:
+        return
+    for path, items in items_below(spec.backbone.layers, "backbone.layers"):
+        for position, item in enumerate(items):
+            for key, layer in layers_of(item).items():
+                has_own = "initial" not in layer.values() or layer.values()["initial"] is not None
+                if has_own or isinstance(law, layer.laws):
+                    continue
+                own = f"{path}.{position}.{key}"
+                yield context.conflict(
+                    "field-does-not-apply",
+                    f"the weights of {key} do not begin as {law.name} says",
+                    [own, "backbone.initial"],
+                    help="give it an initial of its own: default, or {gain: 1.5}",
+                )
+
+
 @reads("backbone.arch", "backbone.initial", "backbone.norm")
 def check_for_all_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """What is said of all listed layers needs some."""
@@ -178,4 +200,5 @@ LAYER_RULES: tuple[Rule, ...] = (
     check_last_layer,
     check_input,
     check_for_all_layers,
+    check_law_of_all,
 )
