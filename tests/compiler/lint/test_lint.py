@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wavetwin
-from tests.support.shipped import ROOT, SPEC_IDS, SPECS, compiled_once, spec_of
+from tests.support.shipped import KIND_IDS, KINDS, ROOT, compiled_once, spec_of
 from wavetwin.commands import cli
 from wavetwin.compiler.lint import LINT_RULES, LintContext
 from wavetwin.compiler.schema import LintRuleName
@@ -50,7 +50,7 @@ def test_each_rule_has_a_name_a_code_and_a_paragraph() -> None:
         assert f"`{rule.name}` ({rule.source})" in document
 
 
-@pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
+@pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_shipped_specs_have_no_warning_and_no_needless_suppression(path: Path) -> None:
     compiled = compiled_once(path)
     assert not compiled.warnings

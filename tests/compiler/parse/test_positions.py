@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.shipped import KINDS
 from wavetwin.compiler.parse.compose import SourceCache, load_spec
 from wavetwin.compiler.parse.nodes import to_plain
 from wavetwin.compiler.parse.project import is_fragment
@@ -20,7 +21,7 @@ from wavetwin.compiler.validate.fields import form_at
 from wavetwin.compiler.validate.spec import validate, validate_fragment
 from wavetwin.diagnostics import Diagnostic, Location, render_text
 
-FILES = sorted((ROOT / "specs").rglob("*.yaml"))
+FILES = sorted({*KINDS, *(ROOT / "specs/base").rglob("*.yaml")})
 CHILDREN = [path for path in FILES if not is_fragment(path, ROOT)]
 
 SHIPPED = SourceCache(ROOT)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shipped import ROOT, SPECS
+from tests.support.shipped import KINDS, ROOT
 
 WHO = {
     "GIT_AUTHOR_NAME": "a",
@@ -35,10 +35,11 @@ def copy_checkout(folder: Path) -> None:
 
 
 def build(folder: Path, current: Path, **environment: str) -> dict[str, str]:
-    """Build all of specs/ with the copy's own wavetwin; SHA-256 by path of what was written."""
+    """Build specs with the copy's own wavetwin; SHA-256 by path of what was written."""
+    specs = [str(folder / path.relative_to(ROOT)) for path in KINDS]
     code = "import sys; from wavetwin.commands.cli import main; sys.exit(main(sys.argv[1:]))"
     subprocess.run(
-        [sys.executable, "-c", code, "build", str(folder / "specs")],
+        [sys.executable, "-c", code, "build", *specs],
         cwd=current,
         env=os.environ | {"PYTHONPATH": str(folder)} | environment,
         check=True,
@@ -58,7 +59,7 @@ def test_two_clones_build_the_same_bytes(tmp_path: Path) -> None:
     copy_checkout(second)
     one = build(first, first, PYTHONHASHSEED="1", LC_ALL="C", TZ="UTC")
     two = build(second, tmp_path, PYTHONHASHSEED="2", LC_ALL="C.UTF-8", TZ="Asia/Tokyo")
-    assert len({path.split("/")[0] for path in one}) == len(SPECS)
+    assert len({path.split("/")[0] for path in one}) == len(KINDS)
     assert one == two
 
 

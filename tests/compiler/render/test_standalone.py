@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.support.built import build, write_images, write_spec
-from tests.support.shipped import ROOT, SPECS
+from tests.support.shipped import KINDS, ROOT
 from wavetwin.commands.cli import main
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.render.files import render
@@ -108,7 +108,7 @@ def test_what_is_copied_needs_four_packages(spec: Path) -> None:
 
 def test_shipped_specs_can_be_standalone() -> None:
     package = imported_package()
-    for path in SPECS[::10]:
+    for path in KINDS[::10]:
         compiled = compile_spec(path)
         provenance = collect_provenance(compiled.files, compiled.project, GitState(), no_git=True)
         files = render(compiled, provenance, standalone=package)

@@ -4,14 +4,14 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.support.shipped import ROOT
+from tests.support.shipped import KINDS, ROOT
 from wavetwin.commands import cli
 from wavetwin.compiler.parse.compose import SourceCache
 from wavetwin.compiler.parse.nodes import to_plain
 from wavetwin.compiler.validate import json_schema
 from wavetwin.compiler.validate.json_schema import schema_text, shipped_schema, spec_schema
 
-ALL = tuple(sorted((ROOT / "specs").glob("**/*.yaml")))
+ALL = tuple(sorted({*KINDS, *(ROOT / "specs/base").glob("*.yaml")}))
 VALIDATOR = jsonschema.Draft202012Validator(spec_schema())
 
 
