@@ -108,8 +108,9 @@ class LoadedSpec:
         parts = path.split(".")
         for length in range(len(parts), 0, -1):
             name = find_node(self.tree, [*parts[:length], "name"])
-            if name is not None and name.value in self.replaced:
-                return ".".join((*REPLACE, str(name.value)))
+            label = None if name is None else name.value
+            if isinstance(label, str) and label in self.replaced:
+                return ".".join((*REPLACE, label))
         return None
 
     def has(self, path: str) -> bool:

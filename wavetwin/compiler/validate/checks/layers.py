@@ -31,7 +31,7 @@ def check_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
         for position, item in enumerate(items):
             own = f"{path}.{position}"
             layers = layers_of(item)
-            if arrange(layers.values()) is None:
+            if arrange(layers.values()) is None and context.is_whole(own):
                 yield _not_one_layer(context, own, layers)
             for key, layer in layers.items():
                 for fault in layer.faults():
@@ -65,6 +65,8 @@ def check_names(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnos
     for path, items in items_below(spec.backbone.layers, "backbone.layers"):
         if not all(arrange(layers_of(item).values()) for item in items):
             continue
+        if not all(context.is_whole(f"{path}.{at}.name") for at in range(len(items))):
+            continue  # without its name an item is called as another one may be
         labels = labels_of(read_items(items, path))
         yield from _check_list(context, path, items, labels)
 

@@ -27,6 +27,13 @@ class CheckContext:
             _holds(path, pattern.split(".")) for pattern in patterns for path in self.unreliable
         )
 
+    def is_whole(self, path: str) -> bool:
+        """Return whether nothing below a key path is wrong, or unknown."""
+        parts = path.split(".")
+        return not any(
+            [str(part) for part in each[: len(parts)]] == parts for each in self.unreliable
+        )
+
     def conflict(
         self,
         code: str,
