@@ -105,6 +105,33 @@ def test_a_sentence_tells_every_pair_apart(
         assert re.fullmatch(rf"{first} .+; {second} .+", note)
 
 
+@pytest.mark.parametrize(
+    ("change", "row"),
+    {
+        "label_smoothing=0.1": ("label smoothing", "0", "0.1"),
+        "clip_norm=2": ("largest gradient norm", "none", "2"),
+        "early_stopping=3": ("epochs without progress that end the training", "none", "3"),
+        "mixup=0.2": ("mixup's alpha", "none", "0.2"),
+        "average_decay=0.9": ("decay of the averaged weights", "none", "0.9"),
+        "freeze=[stem]": ("frozen parts", "none", "[stem]"),
+        "groups=[{match: [norms, biases], lr_factor: 0.5, weight_decay: 0}]": (
+            "parameter groups",
+            "none",
+            "norms, biases: learning rate x 0.5, weight decay 0",
+        ),
+    }.items(),
+)
+def test_a_sentence_is_said_of_a_recipe(
+    folder: Path, change: str, row: tuple[str, str, str]
+) -> None:
+    sides = [compiled(folder), compiled(folder, f"training.{change}")]
+    pair = Pair(*sides, compare_declarations(sides[0].resolved, sides[1].resolved))
+    changes = compare_plans(pair)
+    assert [(each.label, each.before, each.after) for each in changes.rows] == [row]
+    assert not changes.same_training
+    assert len(changes.notes) == 1
+
+
 @pytest.mark.parametrize(("path", "kinds"), TABLES.items())
 def test_a_field_of_another_kind_is_refused(folder: Path, path: str, kinds: Kinds[Any]) -> None:
     told: set[str] = set()

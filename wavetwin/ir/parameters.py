@@ -10,7 +10,10 @@ from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations.operation import Shape
 
-__all__ = ["CHOICES", "Parameter", "find_parameters", "held_fixed", "matches"]
+__all__ = ["CHOICES", "MAX_LENGTH", "Parameter", "find_parameters", "held_fixed", "matches"]
+
+MAX_LENGTH = 1000
+"""Of a choice of parameters, in characters."""
 
 
 @dataclass(frozen=True, slots=True)

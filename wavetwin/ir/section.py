@@ -58,7 +58,7 @@ class Declared:
     kinds: Kinds[Any] | None
     """Of a section of several kinds, or of a list of such."""
     section: type[Section] | None
-    """Of a section of one kind."""
+    """Of a section of one kind, or of a list of such."""
     holds_items: bool = False
     """Whether it is a list of layers (`wavetwin.ir.layer_kind.LayerItem`)."""
 
@@ -256,8 +256,10 @@ def _read(each: Field[Any], value: Any, hint: Any, at: str) -> Any:
     if known.section is not None:
         if value is None:
             return None
-        check_form(value, dict[str, Any], at)
-        return read_section(known.section, value, at=at)
+        if isinstance(value, list):
+            items = enumerate(cast("list[Any]", value))
+            return tuple(_one(known.section, item, f"{at}[{number}]") for number, item in items)
+        return _one(known.section, value, at)
     if known.kinds is None:
         check_form(value, hint, at)
         return _frozen(value)
@@ -265,6 +267,11 @@ def _read(each: Field[Any], value: Any, hint: Any, at: str) -> Any:
         items = enumerate(cast("list[Any]", value))
         return tuple(known.kinds.read(item, at=f"{at}[{number}]") for number, item in items)
     return known.kinds.read(value, at=at)
+
+
+def _one(section: type[Section], value: Any, at: str) -> Section:
+    check_form(value, dict[str, Any], at)
+    return read_section(section, value, at=at)
 
 
 def _frozen(value: Any) -> Any:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wavetwin.ir.optimizers import OPTIMIZERS, Optimizer, Sgd
+from wavetwin.ir.parameter_groups import ParameterGroup
+from wavetwin.ir.parameters import MAX_LENGTH
 from wavetwin.ir.schedules import SCHEDULES, Schedule, Step
 from wavetwin.ir.section import Section, declare
-
-PATH_PATTERN = r"^[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){0,15}$"
-"""Of the id of a node, of what holds nodes, or of a choice of parameters."""
 
 __all__ = ["Training"]
 
@@ -80,7 +79,7 @@ class Training(Section):
         later=True,
         note="frozen parts keep the weights that they begin with; the gradient is not computed for them",
         max_length=64,
-        items={"pattern": PATH_PATTERN},
+        items={"max_length": MAX_LENGTH},
     )
     """Parts that keep their first weights: `stem`, `trunk.layer1`, `stem.free` or any node's id,
     `classifier`, `norms`, `biases`. The network is the same: its digest stays, and counts of its
@@ -94,6 +93,14 @@ class Training(Section):
     )
     """Mode of the batch norms that are wholly frozen by `freeze`: with their running statistics, which
     stay, or with the batch's, which the running ones follow."""
+    groups: tuple[ParameterGroup, ...] = declare(
+        (),
+        label="parameter groups",
+        later=True,
+        note="parameter groups are trained at other rates, or with another weight decay, than the rest",
+        section=ParameterGroup,
+    )
+    """Parameters with a learning rate or a weight decay of their own."""
     mixup: float | None = declare(
         None,
         label="mixup's alpha",

@@ -494,6 +494,15 @@ def test_invariant_layers_are_not_up_sampled_for_a_pooling(tmp_path: Path) -> No
             "frozen_norms is of the batch norms that training.freeze holds fixed, and it holds none",
         ),
         (
+            "groups: [{match: [trunk], lr_factor: 2}, {match: [classifier], weight_decay: 0}]",
+            "all parameters that group 2 matches are frozen, or in groups before it",
+        ),
+        (
+            "groups: [{match: [biases], weight_decay: 0.0001}]",
+            "group 1 has the rate and the weight decay of the rest",
+        ),
+        ("groups: [{match: [biases], weight_decay: 0}]", None),
+        (
             "epochs: 2, batch_size: 1, mixup: 0.2",
             "mixup mixes the images of a batch, and a batch is one image",
         ),

@@ -142,6 +142,10 @@ BRANCHES = {
     "weights": (WEIGHTS, "weighted_cross_entropy(logits, batch.labels, class_weights)"),
     "clipping": ("training.clip_norm=1", "clip_grad_norm_(model.parameters(), plan.clip_norm)"),
     "freeze": ("training.freeze=[stem]", "frozen = FrozenParts(model, graph, plan)"),
+    "groups": (
+        "training.groups=[{match: [norms, biases], weight_decay: 0}]",
+        "build_optimizer(plan.optimizer, model, graph, plan.groups)",
+    ),
     "mixup": ("training.mixup=0.2", "batch = mix_images(batch, plan, epoch, training.step)"),
     "cutmix": ("training.cutmix=1", "functional.cross_entropy(logits, batch.targets)"),
     "average": ("training.average_decay=0.9", "training.finish_epoch(scores, averaged)"),

@@ -173,6 +173,8 @@ RECIPE = {
     "clip_norm=1": "clip_norm=null",
     "freeze=[stem]": "freeze=[]",
     "frozen_norms=training": "frozen_norms=evaluation",
+    "groups=[{match: [norms], weight_decay: 0}]": "groups=[]",
+    "groups=[{match: [norms], lr_factor: 0.5}]": "",
     "mixup=0.2": "mixup=null",
     "cutmix=0.2": "cutmix=null",
     "average_decay=0.9": "average_decay=null",

@@ -27,6 +27,7 @@ from tests.support.scripted import (
 )
 from wavetwin.explain.start_command import training_commands
 from wavetwin.ir.optimizers import Adam
+from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.schedules import OneCycle
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.machine import launch_info
@@ -198,6 +199,8 @@ def test_a_recipe_resumes_in_two_processes(tmp_path: Path):
         average_decay=0.8,
         clip_norm=0.5,
         early_stopping=2,
+        freeze=("stem.mixing",),
+        groups=(ParameterGroup(match=("norms", "biases"), lr_factor=0.5, weight_decay=0.0),),
     )
     whole = build_folder(tmp_path / "whole", plan)
     finish(torchrun(whole / "train.py"))

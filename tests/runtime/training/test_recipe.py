@@ -17,9 +17,17 @@ from torch.nn import functional
 from tests.support.plans import SGD, make_plan
 from tests.support.scripted import MODEL, PENALTY, build_folder, only_run, run_here, tiny_graph
 from wavetwin.ir.optimizers import Adam, AdamW, RmsProp
+from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Constant
-from wavetwin.runtime import WeightAverage, import_torchvision, initialise, weighted_cross_entropy
+from wavetwin.runtime import (
+    FrozenParts,
+    WeightAverage,
+    build_optimizer,
+    import_torchvision,
+    initialise,
+    weighted_cross_entropy,
+)
 from wavetwin.runtime.data import ExperimentData, load_data
 from wavetwin.runtime.process.random_streams import seed_step
 from wavetwin.runtime.training.checkpoint import load_state
@@ -247,3 +255,33 @@ def test_a_frozen_penalty_has_no_gradient(tmp_path: Path):
     assert not torch.equal(found["pool.norm.weight"], first["pool.norm.weight"])
     for name in ("pool.norm.bias", "stem.free.bias", "trunk.linear1.bias", "stem.mixing.0.weight"):
         assert torch.equal(found[name], first[name]), name
+
+
+def test_groups_are_torchs(tmp_path: Path):
+    """A parameter is in the first group that matches it; the frozen ones are in none."""
+    groups = (
+        ParameterGroup(match=("stem.free",), lr_factor=0.1),
+        ParameterGroup(match=("norms", "biases"), weight_decay=0.0, lr_factor=2.0),
+    )
+    plan = make_plan(epochs=1, schedule=Constant(), groups=groups, optimizer=SGD)
+    names = [name for name, _ in model_of(plan).named_parameters()]
+
+    def made(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        own = dict(zip(names, parameters, strict=True))
+        free = [own.pop(f"stem.free.{each}") for each in ("weight", "bias")]
+        plain = [own.pop(name) for name in ("pool.norm.weight", "pool.norm.bias")]
+        plain.append(own.pop("trunk.linear1.bias"))
+        groups = [
+            {"params": list(own.values())},
+            {"params": free, "lr": SGD.lr * 0.1},
+            {"params": plain, "lr": SGD.lr * 2, "weight_decay": 0},
+        ]
+        return torch.optim.SGD(groups, lr=SGD.lr, momentum=0.9, weight_decay=1e-4)
+
+    assert_equal(script_weights(tmp_path, plan), by_hand(plan, tmp_path, made))
+    plan = make_plan(freeze=("stem",), groups=groups)
+    model = model_of(plan)
+    FrozenParts(model, tiny_graph(plan.name), plan)
+    optimizer = build_optimizer(plan.optimizer, model, tiny_graph(plan.name), plan.groups)
+    sizes = [len(group["params"]) for group in optimizer.param_groups]
+    assert sizes == [1, 3]

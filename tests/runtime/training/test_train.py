@@ -21,6 +21,7 @@ from torch.optim import lr_scheduler as scheduler
 from tests.support.paths import ROOT
 from tests.support.plans import ADAMW, SGD, STEP, make_plan, version_1
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
+from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import (
     Constant,
@@ -194,6 +195,7 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
             "label_smoothing": 0.1,
             "class_weights": (2.0, *[1.0] * 9),
             "clip_norm": 0.5,
+            "groups": (ParameterGroup(match=("stem", "biases"), lr_factor=3.0, weight_decay=0.0),),
             "mixup": 0.4,
             "cutmix": 1.0,
             "average_decay": 0.8,

@@ -21,6 +21,7 @@ def check_chosen_parameters(
     """Yield an error for each name that chooses no parameter, and one where all are frozen."""
     parameters = list(find_parameters(graph))
     lists = [("training.freeze", plan.freeze)]
+    lists += [(f"training.groups.{n}.match", each.match) for n, each in enumerate(plan.groups)]
     for path, names in lists:
         for number, name in enumerate(names):
             if not any(matches(graph, each, [name]) for each in parameters):

@@ -8,6 +8,7 @@ from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.augmentations import AUGMENTATIONS
+from wavetwin.ir.parameter_groups import group_numbers
 from wavetwin.ir.parameters import held_fixed
 
 MOST_PARAMETERS_PER_IMAGE = 50
@@ -90,6 +91,7 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
             [f"training.schedule.{field}", "training.epochs"],
             help=f"lower {field}, or train longer",
         )
+    yield from _idle_groups(context)
     if context.loaded.has("training.frozen_norms") and not _has_frozen_norm(context):
         yield context.warn(
             "setting-without-effect",
@@ -132,6 +134,30 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
             ["training.class_weights"],
             help="remove class_weights, or give the classes that shall count more a larger one",
         )
+
+
+def _idle_groups(context: LintContext) -> Iterator[Diagnostic]:
+    """Warn of groups that nothing is in, or whose parameters are trained as the others."""
+    plan, graph = context.plan, context.graph
+    fixed = {each.name for each in held_fixed(graph, plan.freeze)}
+    numbers = group_numbers(graph, plan.groups)
+    used = {number for name, number in numbers.items() if name not in fixed}
+    for number, group in enumerate(plan.groups):
+        path = f"training.groups.{number}"
+        if number not in used:
+            yield context.warn(
+                "setting-without-effect",
+                f"all parameters that group {number + 1} matches are frozen, or in groups before it",
+                [f"{path}.match"],
+                help="put this group before the others, or remove it",
+            )
+        elif group.lr_factor == 1 and group.weight_decay in (None, plan.optimizer.weight_decay):
+            yield context.warn(
+                "setting-without-effect",
+                f"group {number + 1} has the rate and the weight decay of the rest",
+                [f"{path}.match"],
+                help="give it an lr_factor or a weight_decay of its own, or remove it",
+            )
 
 
 def _has_frozen_norm(context: LintContext) -> bool:

@@ -127,6 +127,8 @@ def _recipe_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "label smoothing", f"{plan.label_smoothing:g}"
     if plan.class_weights is not None:
         yield "class weights", value_text(plan.class_weights)
+    for group in plan.groups:
+        yield "parameter group", group.describe()
     if plan.freeze:
         norms = f", batch norms in {plan.frozen_norms} mode"
         yield "frozen in training", ", ".join(plan.freeze) + norms

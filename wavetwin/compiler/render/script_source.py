@@ -123,6 +123,8 @@ def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str
         number = sum(each.count for each in held_fixed(graph, plan.freeze))
         yield "frozen", f"{', '.join(plan.freeze)}: {number:,} of the parameters"
     yield "optimiser", plan.optimizer.name
+    for group in plan.groups:
+        yield "group", group.describe()
     yield "schedule", plan.schedule.name
     if plan.regularisation is not None:
         lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)

@@ -34,6 +34,7 @@ WHOLE = frozenset(
         "KeepSpec",
         "EvaluationSpec",
         "LintAllowSpec",
+        "ParameterGroupSpec",
         *(item.__name__ for item in ITEM_MODELS),
         *(model.__name__ for model in LAYER_MODELS.values()),
     }

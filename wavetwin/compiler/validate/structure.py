@@ -146,6 +146,8 @@ PLACEHOLDERS: dict[str, Any] = {
     "stem.wavelet.keep.*.channels": 1,
     "data": {"dataset": "imagenet"},
     "data.dataset": "imagenet",
+    "training.groups.*": {"match": ["norms"]},
+    "training.groups.*.match": ["norms"],
     "evaluation.*": {"mode": "one_crop"},
     "evaluation.*.mode": "one_crop",
     "published.source": "-",

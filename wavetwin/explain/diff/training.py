@@ -153,6 +153,10 @@ def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
             yield label_of(each), optimizer.describe()
         elif value is plan.schedule:
             yield "learning rate", f"{optimizer.lr:g}, {plan.schedule.describe(plan.epochs)}"
+        elif value == ():
+            yield label_of(each), "none"
+        elif declaration_of(each).section is not None:
+            yield label_of(each), "; ".join(group.describe() for group in plan.groups)
         else:
             yield label_of(each), value_text(value)
     yield "images a pass", f"{-(-plan.batch_size // plan.accumulate):,}"

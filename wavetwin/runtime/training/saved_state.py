@@ -286,7 +286,8 @@ def _group_faults(found: Mapping[str, Any], expected: Expected) -> Iterator[str]
         for name in sorted(wanted.keys() & group.keys() - {"lr"}):
             if group[name] != wanted[name]:
                 yield f"{name} of the optimiser is {group[name]!r}, and {wanted[name]!r} by the plan"
-        if not _is_within(group.get("lr"), expected.plan.optimizer.lr):
+        most = expected.plan.optimizer.lr * wanted.get("lr_factor", 1.0)
+        if not _is_within(group.get("lr"), most):
             yield f"lr of the optimiser is {group.get('lr')!r}"
 
 

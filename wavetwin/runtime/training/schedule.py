@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pkgutil import resolve_name
 from typing import Any
@@ -9,16 +10,39 @@ from typing import Any
 import torch
 from torch import nn
 
+from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.optimizers import Optimizer
+from wavetwin.ir.parameter_groups import ParameterGroup, group_numbers
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Losses, Moment
 
 __all__ = ["LearningRate", "build_optimizer"]
 
 
-def build_optimizer(plan: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimiser over all trainable parameters, weight decay on each."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def build_optimizer(
+    plan: Optimizer,
+    model: nn.Module,
+    graph: ModuleGraph | None = None,
+    groups: Sequence[ParameterGroup] = (),
+) -> torch.optim.Optimizer:
+    """Return the optimiser over all trainable parameters, its weight decay on each that has no other.
+
+    Args:
+        plan: its kind and numbers.
+        model: whose parameters are trained.
+        graph: as written, where there are groups.
+        groups: of parameters with a rate or a weight decay of their own, behind those without.
+    """
+    numbers = {} if graph is None else group_numbers(graph, groups)
+    found: list[dict[str, Any]] = [{"params": []}]
+    for group in groups:
+        decay = plan.weight_decay if group.weight_decay is None else group.weight_decay
+        options = {"lr_factor": group.lr_factor, "weight_decay": decay}
+        found.append({"params": [], "lr": plan.lr * group.lr_factor, **options})
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            found[numbers.get(name, -1) + 1]["params"].append(parameter)
+    parameters = [each for each in found if each["params"]]
     return resolve_name(plan.torch_class)(parameters, **plan.values())
 
 
@@ -48,7 +72,7 @@ class LearningRate:
             done = epoch * self._steps_per_epoch + step + 1
             self.value *= done / (warmup * self._steps_per_epoch)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.value
+            group["lr"] = self.value * group.get("lr_factor", 1.0)
 
     def follow(self, loss: float) -> None:
         """Tell the schedule the epoch's loss: of validation, or of training where there is none."""
