@@ -128,12 +128,19 @@ def test_derivatives(mixing: str) -> None:
     assert torch.autograd.gradgradcheck(function, leaves, fast_mode=True)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 1e-2])
+@pytest.mark.parametrize("smoothing", [0.0, 1e-2, 0.49, 0.71])
 def test_a_black_image_has_a_finite_gradient(smoothing: float) -> None:
     black = torch.zeros(1, 2, 6, 5, requires_grad=True)
-    Invariant(2, 3, smoothing=smoothing)(black).sum().backward()
+    output = Invariant(2, 3, smoothing=smoothing)(black)
+    output.sum().backward()
+    assert not output.any()
     assert black.grad is not None
     assert black.grad.isfinite().all()
+    taps = dual_tree.level1_filters("near_sym_a")[0].float()
+    for scale in (1e-8, 1e-4):
+        small = image(2, 2, 18, 17, dtype=torch.float32) * scale
+        moduli = split_moduli(small, taps, Level1("near_sym_a", "symmetric", smoothing))[:, 1:]
+        assert (moduli >= 0).all()
 
 
 @pytest.mark.parametrize("height", [7, 35, 131])

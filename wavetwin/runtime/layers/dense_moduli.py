@@ -109,13 +109,16 @@ class _Dense(torch.autograd.Function):
         ctx.bank, ctx.plain = bank, plain
         maps = x.new_empty(len(x), 7, x.shape[1], *bank.size)
         kept: list[Tensor] = []
+        square = x.new_tensor(bias * bias)
+        # Its root as the maps' roots are rounded: 0 comes out as 0, and nothing below it.
+        offset = square.sqrt()
         for piece in _pieces(x):
             parts = bank.split(x[piece], maps[piece, 0])
             real, imaginary = parts.unbind(1)
             # bias^2 + real^2 + imaginary^2, in as few passes as there are.
-            root = torch.addcmul(x.new_tensor(bias * bias), real, real)
+            root = torch.addcmul(square, real, real)
             root = root.addcmul_(imaginary, imaginary).sqrt_()
-            torch.sub(root, bias, out=maps[piece, 1:])
+            torch.sub(root, offset, out=maps[piece, 1:])
             if ctx.needs_input_grad[0]:
                 kept.append(parts.div_(root.unsqueeze(1)))
         if kept:
