@@ -181,3 +181,20 @@ def test_settings_that_have_no_meaning_are_refused(changes: tuple[str, ...], cod
     assert fault.code == code
     if code == "unknown-choice":
         assert fault.help == "choose false or lattice"
+
+
+def test_seed_002s_network_is_eight_times_an_average_pooling():
+    """Logits of the same initial values: LL at dc gain, a mix and an average pooling are one."""
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    logits: dict[str, torch.Tensor] = {}
+    for name in ("posted", "posted_dc", "posted_average", "posted_mix"):
+        graph = compiled(name).graph
+        network = build_module(graph).eval()
+        initialise(network, graph, seed=5)
+        with torch.no_grad():
+            logits[name] = network(images)
+    assert compiled("posted").graph.parameters.trainable == 3_509_331
+    tolerance = 1e-5 * float(logits["posted_dc"].abs().max())
+    for name in ("posted_average", "posted_mix"):
+        torch.testing.assert_close(logits[name], logits["posted_dc"], rtol=0, atol=tolerance)
+    torch.testing.assert_close(logits["posted"] / 8, logits["posted_dc"], rtol=0, atol=tolerance)

@@ -25,17 +25,19 @@ SPEC_IDS = tuple(path.stem for path in SPECS)
 _DEEPER = ("R34", "R50", "R101")
 _SOME = (
     "R34wyC_mod", "R50zo3wyC_mod", "R101zh3wyC", "mnist_inv", "mnist_random", "mnist_dct", "mnist_wide",
-    "cifar10_ref", "cifar10_invF_impulse", "cifar10_scatnetC",
+    "cifar10_ref", "cifar10_invF_impulse", "cifar10_scatnetC", "alexnet_j2", "resnet34_j2", "posted",
+    "posted_mix",
 )  # fmt: skip
+_MANY = frozenset({"scatternet", "sparse", "wavelet_pooling"})
 KINDS = tuple(
     path
     for path in SPECS
     if path.stem in _SOME
-    or not (path.stem.startswith(_DEEPER) or "scatternet" in path.relative_to(ROOT).parts)
+    or not (path.stem.startswith(_DEEPER) or not _MANY.isdisjoint(path.relative_to(ROOT).parts))
 )
 """Specs without those that repeat a ResNet-18's first layer and pooling before a deeper trunk, and
-without those of seed 004 that differ in widths and places; each trunk of a ResNet and each kind of layer
-is there. For what takes long and does not depend on how many there are."""
+without those of seeds 001, 002 and 004 that differ in widths and places; each trunk of a ResNet and
+each kind of layer is there. For what takes long and does not depend on how many there are."""
 
 KIND_IDS = tuple(path.stem for path in KINDS)
 

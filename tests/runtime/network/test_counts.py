@@ -14,7 +14,10 @@ from wavetwin.runtime.network.build import build_module
 COMPARED: set[object] = set()
 """Trunks that this process has compared: many specs have the same."""
 
-COUNTED = ("conv2d", "linear", "colour_mixing", "packets", "packet_mixing", "colour_mixing_after")
+COUNTED = (
+    "conv2d", "linear", "colour_mixing", "packets", "packet_mixing", "colour_mixing_after",
+    "wavelet_pool",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
