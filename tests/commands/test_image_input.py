@@ -79,6 +79,15 @@ def test_diff_says_that_one_side_has_a_first_layer(
     assert "blur size" not in text
 
 
+def test_diff_tells_how_weights_begin(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "begun.yaml").write_text(
+        "extends: listed.yaml\nbackbone: {initial: {gain: 2}}\n", encoding="utf-8"
+    )
+    cli.main(["diff", "listed.yaml", "begun.yaml"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "torch's own law -> xavier_uniform times 2" in text
+
+
 def test_weights_are_imported_by_the_layers_names(folder: Path, capsys: pytest.CaptureFixture[str]):
     state = wavetwin.build_model(wavetwin.compile(folder / "listed.yaml")).state_dict()
     save_file({name: torch.ones_like(value) for name, value in state.items()}, "in.safetensors")

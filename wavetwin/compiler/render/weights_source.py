@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wavetwin.compiler.render.model_text import WIDTH
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import KAIMING, NORMAL, XAVIER, Conv2d, Linear, literal
 
@@ -40,7 +41,15 @@ def single_draws(graph: ModuleGraph) -> tuple[str, ...]:
             lines.append(f"nn.init.kaiming_normal_({module}.weight, {options})")
         if operation.initial in _DRAWN and operation.bias:
             lines.append(f"nn.init.zeros_({module}.bias)")
-    return tuple(lines)
+    return tuple(each for line in lines for each in _wrapped(line))
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a call as the formatter breaks it within a method."""
+    if len(line) + 8 <= WIDTH:
+        return [line]
+    start, _, arguments = line.partition("(")
+    return [f"{start}(", f"    {arguments.removesuffix(')')}", ")"]
 
 
 def _module(node_id: str) -> str:

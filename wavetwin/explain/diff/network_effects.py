@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.schema import InitialWeightsSpec
+from wavetwin.compiler.schema import InitialWeightsSpec, read_law
 from wavetwin.explain.diff.effects import (
     Effect,
     Pair,
@@ -92,7 +92,7 @@ def _backbone(pair: Pair) -> Iterator[Effect]:
             "",
             ("backbone.arch", "backbone.layers", "stem.norm"),
         )
-    elif pair.differs("backbone.layers"):
+    elif pair.differs(*_LAYERS):
         steps = [sum(map(_subsamples, nodes_below(each.graph, "trunk"))) for each in pair.sides]
         yield Effect(
             "layers",
@@ -100,8 +100,28 @@ def _backbone(pair: Pair) -> Iterator[Effect]:
             "the others.",
             f"{steps[0]} -> {steps[1]} of the trunk's layers subsample. {costs}",
             "",
-            ("backbone.layers",),
+            _LAYERS,
         )
+    if pair.differs("backbone.initial"):
+        laws = [_law(each) for each in pair.sides]
+        yield Effect(
+            "initial weights of the layers",
+            "Listed layers that do not say how their weights begin begin otherwise: training sets out "
+            "from other values, of another scale.",
+            f"{laws[0]} -> {laws[1]}; this changes no number of parameters and no cost.",
+            "",
+            ("backbone.initial",),
+        )
+
+
+_LAYERS = ("backbone.layers", "backbone.replace", "backbone.norm")
+
+
+def _law(compiled: Compiled) -> str:
+    law = read_law(compiled.spec.backbone.initial)
+    if law is None:
+        return "torch's own law"
+    return law.name if law.scale == 1.0 else f"{law.name} times {law.scale:g}"
 
 
 def _subsamples(node: Node) -> bool:
