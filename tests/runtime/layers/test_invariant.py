@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.transforms.reference import golden, image, relative_error
 from wavetwin.ir.builder import GraphBuilder
@@ -18,7 +20,7 @@ from wavetwin.ir.operations import Input
 from wavetwin.ir.operations import Invariant as InvariantOperation
 from wavetwin.ir.operations import Scattering as ScatteringOperation
 from wavetwin.ir.wavelets import BOUNDARY_MODES
-from wavetwin.runtime.layers import Invariant, Scattering2d, dense_moduli, moduli
+from wavetwin.runtime.layers import Invariant, Scattering2d, dense_moduli, moduli, upsampling
 from wavetwin.runtime.layers.moduli import Level1, smooth_maps, split_moduli
 from wavetwin.runtime.network.build import build_module, initialise
 from wavetwin.runtime.wavelets import dual_tree
@@ -176,6 +178,19 @@ def test_types_layouts_and_vmap(monkeypatch: pytest.MonkeyPatch) -> None:
         assert relative_error(narrow.double(), expected) < 2e-2
     with torch.inference_mode():
         assert torch.equal(exact(x), expected)
+
+
+def test_constants_of_a_first_call_in_a_mode_are_of_use_afterwards() -> None:
+    for cached in (dense_moduli._bank, upsampling._matrix):
+        cached.cache_clear()
+    layer = Invariant(1, 3, stride=1)
+    x = torch.randn(2, 1, 40, 40)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        assert layer(mode.from_tensor(x)).shape == (2, 3, 40, 40)
+    with FlopCounterMode(display=False), torch.inference_mode():
+        layer(x)
+    layer(x).sum().backward()
+    assert layer.weight.grad is not None
 
 
 @pytest.mark.parametrize("channels", [3, 16])

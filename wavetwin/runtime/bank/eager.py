@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.utils._python_dispatch import _disable_current_modes
 
-__all__ = ["is_eager", "plain_shape", "tracing_paused"]
+__all__ = ["is_eager", "is_plain_tensor", "outside_modes", "plain_shape", "tracing_paused"]
 
 
 def is_eager() -> bool:
@@ -25,6 +26,29 @@ def is_eager() -> bool:
         and not torch._C._are_functorch_transforms_active()
         and forward_ad._current_level < 0
     )
+
+
+def is_plain_tensor(x: Tensor) -> bool:
+    """Return whether `x` holds its values itself: a fake or a distributed tensor is of another kind."""
+    return type(x) in (Tensor, torch.nn.Parameter)
+
+
+@contextlib.contextmanager
+def outside_modes() -> Iterator[None]:
+    """Compute constants: tensors on the CPU, of use for training.
+
+    Constants of a trace must be tensors, and so must cached ones, whatever the mode, trace or
+    transformation of the first call.
+    """
+    with (
+        tracing_paused(),
+        _disable_current_modes(),
+        torch._C._DisableFuncTorch(),
+        torch.device("cpu"),
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):
+        yield
 
 
 def plain_shape(x: Tensor) -> tuple[Any, ...]:

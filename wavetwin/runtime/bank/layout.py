@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
 from wavetwin.runtime.bank.blocks import AxisBlocks, axis_blocks
-from wavetwin.runtime.bank.eager import tracing_paused
+from wavetwin.runtime.bank.eager import outside_modes
 from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.slots import make_slots
 
@@ -126,16 +125,7 @@ def build_layout(
     Raises:
         ValueError: all that the info would read lies outside the image.
     """
-    # Constants of a trace must be tensors, and cached ones of use for training, whatever the mode,
-    # trace or transformation of the first call.
-    with (
-        tracing_paused(),
-        _disable_current_modes(),
-        torch._C._DisableFuncTorch(),
-        torch.device("cpu"),
-        torch.inference_mode(False),
-        torch.no_grad(),
-    ):
+    with outside_modes():
         slots = make_slots(info)
         lanes, trees, taps = slots.rows.shape
         per_row, per_column = max(1, ROW_BLOCK // info.step), trees * min(2, len(slots.tiles))

@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from wavetwin.runtime.bank.eager import outside_modes
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.pieces import differentiable_gradient
 from wavetwin.runtime.wavelets import dual_tree
@@ -47,7 +48,8 @@ def dense_moduli(
         x: float32 or float64, on the CPU, outside of compilers and function transforms.
         filters: a name of `wavetwin.ir.level1_taps.LEVEL1_FILTERS`.
         mode: of the border.
-        bias: of the modulus; its square is a normal number of the type.
+        bias: of the modulus; its square is a normal number of the type. So must be the squares of the
+            parts: float32 has none above 1e19.
         plain: what is differentiated instead where second derivatives are wanted.
     """
     return _Dense.apply(x, _bank(x.shape[2], x.shape[3], filters, mode, x.dtype), bias, plain)
@@ -148,7 +150,7 @@ def _pieces(x: Tensor) -> list[slice]:
 @functools.lru_cache(maxsize=64)
 def _bank(height: int, width: int, filters: str, mode: str, dtype: torch.dtype) -> _Bank:
     """Return what splits maps of this size, on the CPU."""
-    with torch.inference_mode(False), torch.no_grad():
+    with outside_modes():
         down, across = (_axis_matrix(n, filters, mode) for n in (height, width))
         size = (down.shape[1], across.shape[1])
         if height * width <= LARGEST_FLAT:
@@ -159,7 +161,7 @@ def _bank(height: int, width: int, filters: str, mode: str, dtype: torch.dtype) 
 @functools.lru_cache(maxsize=64)
 def _smoothing(size: int, filters: str, mode: str, dtype: torch.dtype) -> Tensor:
     """Return (half, size)."""
-    with torch.inference_mode(False), torch.no_grad():
+    with outside_modes():
         return _axis_matrix(size, filters, mode)[0].to(dtype)
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.runtime.bank.eager import is_eager
+from wavetwin.runtime.bank.eager import is_eager, is_plain_tensor
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.dense_moduli import dense_moduli, dense_smoothing
 from wavetwin.runtime.layers.modulus import modulus
@@ -89,6 +89,7 @@ def _is_dense(x: Tensor, level: Level1) -> bool:
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and is_eager()
+        and is_plain_tensor(x)
         and max(x.shape[2:]) <= LARGEST_DENSE
         and x.numel() > 0
         and level.bias >= SMALLEST_BIAS

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.runtime.bank.eager import is_eager
+from wavetwin.runtime.bank.eager import is_eager, is_plain_tensor, outside_modes
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.dense_moduli import multiply_maps
 
@@ -28,8 +28,8 @@ def double(
 
     As `torch.nn.functional.interpolate` by a factor of 2 without aligned corners, then cropped.
     """
-    is_dense = x.device.type == "cpu" and is_eager() and max(height, width) <= LARGEST_DENSE
-    if is_dense and x.numel():
+    is_dense = x.device.type == "cpu" and is_eager() and is_plain_tensor(x)
+    if is_dense and max(height, width) <= LARGEST_DENSE and x.numel():
         return _multiply(x, height, width)
     y = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False).to(x.dtype)
     return _crop(_crop(y, 2, height), 3, width)
@@ -45,7 +45,7 @@ def _multiply(x: Tensor, height: int, width: int) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def _matrix(size: int, dtype: torch.dtype) -> Tensor:
     """Return (size, ceil(size / 2)): a quarter of the farther and three of the nearer neighbour."""
-    with torch.inference_mode(False), torch.no_grad():
+    with outside_modes():
         half = (size + 1) // 2
         at = (torch.arange(size, dtype=torch.float64, device="cpu") - 0.5) / 2
         distance = (at.clamp(0, half - 1).unsqueeze(1) - torch.arange(half, device="cpu")).abs()
@@ -55,7 +55,7 @@ def _matrix(size: int, dtype: torch.dtype) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def _map_matrix(height: int, width: int, dtype: torch.dtype) -> Tensor:
     """Return (half_height * half_width, height * width)."""
-    with torch.inference_mode(False), torch.no_grad():
+    with outside_modes():
         return torch.kron(_matrix(height, dtype), _matrix(width, dtype)).t().contiguous()
 
 
