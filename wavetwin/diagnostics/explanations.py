@@ -43,14 +43,16 @@ EXPLANATIONS: dict[str, Explanation] = {
         "doubles at each level; without a norm on the way the logits are as much larger.",
         cure="normalise: dc in a wavelet_pool, packets without the low-pass, or a norm.",
         number="Three poolings make 8: logits exactly 8 times as large, and on crops of photographs a first "
-        "loss of 6.7 where dc gain gives 2.1 and ln(7) is 1.9. It narrows the rates that train; it makes no "
-        "gap between training and validation (docs/wavelet-pooling.md).",
+        "loss of 6.7 where dc gain gives 2.1 and ln(7) is 1.9. It narrows the rates that train: by SGD at .01 an "
+        "eighth as wide a net stays at 23 %, and reaches 71 % at dc gain. It makes no gap between training "
+        "and validation (docs/wavelet-pooling.md).",
     ),
     "no-regularisation": Explanation(
         cause="Many parameters for each image, and no norm, dropout, weight decay or augmentation.",
         cure="Augmentation, weight decay, norms; more images.",
-        number="The rule speaks above 50 parameters for each training image. Another pooling is no cure: the "
-        "gaps of seed 002's net under different poolings and remedies stand in docs/wavelet-pooling.md.",
+        number="The rule speaks above 50 parameters for each training image. Seed 002's net, an eighth as wide, on "
+        "crops of photographs: a gap of 38 to 49 points under five poolings, 30 with augmentation "
+        "(docs/wavelet-pooling.md).",
     ),
     "schedule-without-effect": Explanation(
         cause="The schedule changes the rate only after the training has ended.",
