@@ -251,6 +251,7 @@ def test_paths_without_a_norm_are_found() -> None:
     [
         ("weight_decay: 0.0", "weight_decay: 0.001"),
         ("augmentation: none", "augmentation: pad_crop"),
+        ("  optimizer:", "  mixup: 0.2\n  optimizer:"),
         ("{relu: {}}", "{dropout: {}}"),
         ("{relu: {}}", "{norm: {}}"),
         ("norm: none", "norm: batch"),

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from tests.support.plans import SGD, make_plan
 from tests.support.scripted import MODEL, PENALTY, build_folder, only_run, run_here, tiny_graph
-from wavetwin.ir.optimizers import Adam, AdamW, RmsProp
+from wavetwin.ir.optimizers import Adam, RmsProp
 from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Constant
@@ -29,10 +29,17 @@ from wavetwin.runtime import (
     weighted_cross_entropy,
 )
 from wavetwin.runtime.data import ExperimentData, load_data
+from wavetwin.runtime.evaluation.scores_file import find_weights
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.processes import ALONE
 from wavetwin.runtime.process.random_streams import seed_step
 from wavetwin.runtime.training.checkpoint import load_state
+from wavetwin.runtime.training.failed_batch import save_failed_batch
 from wavetwin.runtime.training.mixed_images import cutmix, mix_images, mixup
-from wavetwin.runtime.training.training_batches import TrainingBatch
+from wavetwin.runtime.training.running import NotFinite
+from wavetwin.runtime.training.saved_state import load_last_weights
+from wavetwin.runtime.training.schedule import LearningRate
+from wavetwin.runtime.training.training_batches import TrainingBatch, prepare_batch
 
 WEIGHTS = (2.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.25, 1.25)
 
@@ -93,10 +100,6 @@ OPTIMIZERS: dict[str, tuple[Any, Callable[[Any], torch.optim.Optimizer]]] = {
     "adam": (
         Adam(lr=0.01, eps=1e-6, betas=(0.8, 0.9), weight_decay=0.02),
         lambda p: torch.optim.Adam(p, lr=0.01, eps=1e-6, betas=(0.8, 0.9), weight_decay=0.02),
-    ),
-    "adamw": (
-        AdamW(lr=0.01, eps=1e-3, weight_decay=0.02),
-        lambda p: torch.optim.AdamW(p, lr=0.01, eps=1e-3, weight_decay=0.02),
     ),
     "rmsprop": (
         RmsProp(lr=0.01, alpha=0.8, momentum=0.5, centered=True, weight_decay=0.02),
@@ -178,9 +181,20 @@ def test_weights_are_averaged_by_the_formula(tmp_path: Path):
 
     by_hand(plan, tmp_path, lambda p: Averaging(p, lr=SGD.lr, momentum=0.9, weight_decay=1e-4))
     script_weights(tmp_path, plan)
-    found = load_file(only_run(tmp_path) / "checkpoints/last/average.safetensors")
+    file, epochs = find_weights(only_run(tmp_path), "average")
+    found = load_file(file)
     for name, value in averages.items():
         torch.testing.assert_close(found[name].double(), value, rtol=0, atol=1e-6)
+    assert epochs == 1
+    # A run whose averaged weights were changed is not taken up.
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    state, model = load_state(file.parents[1]), model_of(plan)
+    assert state is not None
+    with pytest.raises(RunError, match=r"average.safetensors is not the file that the run saved"):
+        load_last_weights(model, file.parent, state, file.name, "average_sha256")
+    file.unlink()
+    with pytest.raises(RunError, match="has no weights 'average'"):
+        find_weights(only_run(tmp_path), "average")
 
 
 def test_running_statistics_are_averaged_and_counts_copied():
@@ -285,3 +299,18 @@ def test_groups_are_torchs(tmp_path: Path):
     optimizer = build_optimizer(plan.optimizer, model, tiny_graph(plan.name), plan.groups)
     sizes = [len(group["params"]) for group in optimizer.param_groups]
     assert sizes == [1, 3]
+
+
+def test_a_failed_batch_is_kept_as_it_was_mixed(tmp_path: Path):
+    plan = make_plan(mixup=0.3)
+    data, rate = (
+        images_of(plan, tmp_path),
+        LearningRate(plan, build_optimizer(SGD, model_of(plan)), 5),
+    )
+    file = save_failed_batch(tmp_path, data, NotFinite("loss", 7), rate, ALONE)
+    images, labels, _ = next(iter(data.training_batches(1, 1)))
+    batch = prepare_batch(images, labels, 8, data, torch.device("cpu"), 1)
+    kept = load_file(file)
+    assert torch.equal(kept["images"], mix_images(batch, plan, 1, 1).images)
+    assert not torch.equal(kept["images"], batch.images)
+    assert torch.equal(kept["labels"], labels)
