@@ -263,13 +263,14 @@ BLOCKS: tuple[Block, ...] = (
     ),
     Block("`WaveletUnpool2d`", lambda: WaveletUnpool2d("db2"), ((4, 0),), size=4),
     Block("`Scattering2d`", lambda: Scattering2d(2, 2), ((1, 0),), size=5),
-    Block("`Invariant`", lambda: Invariant(2, 3), ((2, 0),), size=5),
+    Block("`Invariant`", lambda: Invariant(1, 3), ((1, 0),), size=5),
     *(
         Block(
             f"`Invariant`, {mixing}, up-sampled",
             lambda mixing=mixing: Invariant(2, 3, mixing, stride=1),
             ((2, 0),),
             size=4,
+            whole_jacobian=False,
         )
         for mixing in ("shifted_gaussian", "learned", "dct")
     ),

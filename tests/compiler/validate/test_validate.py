@@ -271,8 +271,11 @@ def test_every_required_field_has_a_stand_in():
 def test_every_field_that_a_rule_reads_exists():
     for rule in RULES:
         for pattern in rule.reads:
-            path = [0 if part == "*" else part for part in pattern.split(".")]
-            assert form_at(path) is not None, pattern
+            paths = [
+                [each if part == "*" else part for part in pattern.split(".")]
+                for each in (0, "name")
+            ]
+            assert any(form_at(path) is not None for path in paths), pattern
 
 
 def test_forms_are_read_from_the_schema():
@@ -489,12 +492,14 @@ def test_a_text_on_the_line_below_its_section_is_a_field_without_a_colon(tmp_pat
         ("training.num_epochs", "3", "did you mean 'epochs'?"),
         ("training.epoch", "3", "did you mean 'epochs'?"),
         ("training.patience", "3", "'patience' is a field of training.schedule"),
-        ("training.weight_decy", "0", "did you mean 'weight_decay' of training.optimizer?"),
-        ("training.workers", "3", "choose epochs, batch_size, accumulate, seed, threads or checkpoint_every"),
+        ("training.weight_decy", "0", "did you mean 'weight_decay' of training.optimizer or training.groups.*?"),
+        ("training.workers", "3",
+            "choose epochs, batch_size, accumulate, early_stopping, mixup, cutmix, clip_norm, seed, "
+            "threads or checkpoint_every"),
         ("training.amp", "true", "choose record_gradients"),
         ("training.loss", "{name: hinge}", "choose optimizer or schedule"),
         ("training.optimizer.decay", "1", "did you mean 'weight_decay'?"),
-        ("training.optimizer.rho", "1", "choose name, lr, momentum, nesterov, betas or weight_decay"),
+        ("training.optimizer.rho", "1", "choose lr, eps or weight_decay"),
     ],
 )  # fmt: skip
 def test_an_unknown_field_gets_its_neighbours(tmp_path: Path, key: str, value: str, help: str):

@@ -299,7 +299,7 @@ def test_published_model_is_known_by_the_model_digest(tmp_path: Path) -> None:
     text = report([other], ReportOptions(published=True))
     assert "no published model: own (00000007-s7)" in text
     rows = table_rows(text, "Published: Tables 1.3 and 1.4: MNIST")
-    assert ["convolutional", "2.70%", "0.29%"] in rows
+    assert ["convolutional (mnist_conv)", "2.70%", "0.29%"] in rows
 
 
 def predictions(run: Path, name: str, table: dict[str, Any]) -> None:

@@ -121,7 +121,7 @@ def lay_on_list(tree: SpecNode) -> Laid:
     if layers is None or layers.value == []:
         left = {name: _left_out(node) for name, node in given.value.items()}
         named = replace(backbone, value={**fields, REPLACE[1]: replace(given, value=left)})
-        return Laid(replace(tree, value={**tree.value, REPLACE[0]: named}), {}, ())
+        return Laid(replace(tree, value={**tree.value, REPLACE[0]: named}), given.value, ())
     if not isinstance(layers.value, list):
         return Laid(tree, {}, ())
     places = _names(layers)

@@ -114,15 +114,13 @@ def neighbours(section: Sequence[PathPart], key: str, node: SpecNode) -> str:
     if elsewhere:
         found.append(f"'{key}' is a field of {join_texts(elsewhere, 'and')}")
     else:
-        inner = {
-            name: at
-            for at, other in sections()
-            if at.startswith(below)
-            for name in field_forms(other)
-        }
+        inner: dict[str, list[str]] = {}
+        for at, other in sections():
+            for name in field_forms(other) if at.startswith(below) else ():
+                inner.setdefault(name, []).append(at)
         meant = nearest(key, inner)
         if meant is not None:
-            found.append(f"did you mean '{meant}' of {inner[meant]}?")
+            found.append(f"did you mean '{meant}' of {join_texts(inner[meant], 'or')}?")
     fitting = names
     if len(names) > MAX_CHOICES:
         value = to_plain(node)
