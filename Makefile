@@ -27,14 +27,16 @@ $(STAMP): constraints.txt pyproject.toml
 demo: env
 	$(BIN)/python benchmarks/demo.py
 
+# Types are checked beside the tests, one core's work for a minute; what is wrong is printed at the end.
 test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/wavetwin check specs
 	$(BIN)/python -W error -c 'import sys; sys.modules["torch"] = None; import wavetwin.compiler.compiled'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
+	$(BIN)/basedpyright > $(VENV)/types.txt & types=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS); tests=$$?; \
+	wait $$types || { cat $(VENV)/types.txt; exit 1; }; exit $$tests
 
 test-slow: env
 	$(BIN)/python -m pytest -q -m slow

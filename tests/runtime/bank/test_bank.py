@@ -568,6 +568,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow  # starts torch's compiler
 def test_compiled_in_one_graph(compiling: subprocess.Popen[str]):
     output, errors = compiling.communicate()
     assert output.splitlines()[-1:] == ["equal"], errors[-3000:]

@@ -128,5 +128,6 @@ assert not any("hypot" in str(node.target) for node in program.graph.nodes)
 """
 
 
+@pytest.mark.slow  # starts torch's compiler
 def test_compiled_and_exported_the_range_is_the_same():
     subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=300)

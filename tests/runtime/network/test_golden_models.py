@@ -64,6 +64,12 @@ LOGITS = [
 ]
 """File, folder of the spec, and the entry's name, which is the spec's."""
 
+EACH_TIME = (
+    "AI", "AwyI", "AwyI_mod", "Azh3wyI_mod", "RI", "RwyI_mod", "Rzh3wyI_mod", "Rzo3wyI", "Rzo3wyI_abl",
+    "R18C", "R18wyC_mod", "R18zh3wyC", "R18zo3wyC_mod",
+)  # fmt: skip
+"""Every kind of pooling and downsampling in each architecture; the others take as long again."""
+
 TRAIN_STEPS = {
     "AwyI": ("alexnet/AwyI", 1e-5),
     "R18wyC_mod": ("cifar10/R18wyC_mod", 0.01),
@@ -148,7 +154,13 @@ def test_stems(entry: str, optimise: bool):
     "optimise",
     [pytest.param(False, id="written", marks=pytest.mark.slow), pytest.param(True, id="optimised")],
 )
-@pytest.mark.parametrize(("file", "folder", "entry"), LOGITS, ids=[entry for *_, entry in LOGITS])
+@pytest.mark.parametrize(
+    ("file", "folder", "entry"),
+    [
+        pytest.param(*each, id=each[2], marks=[] if each[2] in EACH_TIME else pytest.mark.slow)
+        for each in LOGITS
+    ],
+)
 def test_logits(file: str, folder: str, entry: str, optimise: bool):
     arrays = golden_arrays(file)
     network = _network(f"{folder}/{entry}", file, entry, optimise=optimise)
