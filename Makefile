@@ -32,7 +32,7 @@ test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/wavetwin check specs
+	$(BIN)/wavetwin check --strict specs
 	$(BIN)/python -W error -c 'import sys; sys.modules["torch"] = None; import wavetwin.compiler.compiled'
 	$(BIN)/basedpyright > $(VENV)/types.txt & types=$$!; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS); tests=$$?; \

@@ -28,9 +28,10 @@ def command(*arguments: str) -> None:
 def run_folder(spec: str) -> str:
     """The run that training a shipped spec makes (decisions.md 3)."""
     import wavetwin
+    from wavetwin.runtime.training.run_names import run_stem
 
     compiled = wavetwin.compile(ROOT / spec)
-    return f"runs/{compiled.name}/{compiled.training_digest[:8]}-s{compiled.plan.seed}"
+    return f"runs/{compiled.name}/{run_stem(compiled.plan, None)}"
 
 
 def main() -> None:

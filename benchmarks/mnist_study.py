@@ -31,9 +31,10 @@ def command(*arguments: str) -> None:
 def run_folder(name: str, seed: int) -> str:
     """The run of a spec and a seed as they are now, whatever else lies beside it."""
     import wavetwin
+    from wavetwin.runtime.training.run_names import run_stem
 
     compiled = wavetwin.compile(spec_of(name), [f"training.seed={seed}"])
-    return f"runs/{compiled.name}/{compiled.training_digest[:8]}-s{seed}"
+    return f"runs/{compiled.name}/{run_stem(compiled.plan, None)}"
 
 
 def spec_of(name: str) -> Path:

@@ -45,9 +45,10 @@ class Trial:
     def run_folder(self) -> Path:
         """The run of the spec and the seed as they are now."""
         import wavetwin
+        from wavetwin.runtime.training.run_names import run_stem
 
         compiled = wavetwin.compile(self.spec, [self.override])
-        return ROOT / f"runs/{compiled.name}/{compiled.training_digest[:8]}-s{self.seed}"
+        return ROOT / f"runs/{compiled.name}/{run_stem(compiled.plan, None)}"
 
 
 def published() -> dict[str, tuple[float, float]]:

@@ -161,3 +161,8 @@ class Training(Section):
         note="which snapshots are kept changes no computed number",
     )
     """Epochs between kept snapshots; the last state is always kept."""
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether each step trains on mixtures of its images."""
+        return self.mixup is not None or self.cutmix is not None

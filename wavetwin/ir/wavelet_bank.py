@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from wavetwin.ir.lattice import why_no_lattice
 from wavetwin.ir.layer_kind import FieldFault
 from wavetwin.ir.operations import WaveletPool
 from wavetwin.ir.section import Section, declare
-from wavetwin.ir.wavelets import known_filters
+from wavetwin.ir.wavelets import BOUNDARY_MODES, known_filters
 
 __all__ = ["PooledBands", "WaveletBank"]
+
+if TYPE_CHECKING:
+    BoundaryMode = str
+else:  # The table's names, which a type checker cannot follow.
+    BoundaryMode = Literal[BOUNDARY_MODES]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,17 +29,7 @@ class WaveletBank(Section):
     normalise: Literal["dc", "orthonormal", "unit_variance"] = "dc"
     """How bands are scaled: `dc`, a constant stays as it is; `orthonormal`, PyWavelets' own, doubles it
     a level; `unit_variance`, white noise keeps its variance in every band."""
-    mode: Literal[
-        "zero",
-        "constant",
-        "symmetric",
-        "periodic",
-        "smooth",
-        "periodization",
-        "reflect",
-        "antisymmetric",
-        "antireflect",
-    ] = "periodization"
+    mode: BoundaryMode = "periodization"
     """How maps go on beyond their borders, by PyWavelets' names."""
     size: Literal["half", "full"] = "half"
     """`half`: ceil(n / 2) samples of n; `full`: as many as PyWavelets gives."""

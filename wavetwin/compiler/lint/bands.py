@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from wavetwin.compiler.lint.rule import LintContext, LintRule, and_more, lint_rule
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Conv2d, Dropout, Relu, WaveletPool
 from wavetwin.ir.wavelets import filter_length
@@ -69,12 +70,8 @@ def bands_discarded(context: LintContext) -> Iterator[Diagnostic]:
 @lint_rule("details-into-relu", "WT014")
 def details_into_relu(context: LintContext) -> Iterator[Diagnostic]:
     """Signed detail bands are read by a ReLU, which drops the negative half."""
-    readers: dict[str, list[Node]] = {}
-    for node in context.graph:
-        for source in node.inputs:
-            readers.setdefault(source, []).append(node)
     for each in context.graph.all_of(WaveletPool):
-        relu = None if each.operation.bands != "all" else _first_relu(each.node, readers)
+        relu = None if each.operation.bands != "all" else _first_relu(each.node, context.graph)
         if relu is not None:
             yield context.warn(
                 "details-into-relu",
@@ -85,13 +82,13 @@ def details_into_relu(context: LintContext) -> Iterator[Diagnostic]:
             )
 
 
-def _first_relu(node: Node, readers: dict[str, list[Node]]) -> Node | None:
+def _first_relu(node: Node, graph: ModuleGraph) -> Node | None:
     """Return a ReLU that reads a node's output as it is, or but for a norm or a dropout."""
-    for reader in readers.get(node.id, []):
+    for reader in graph.users[node.id]:
         if isinstance(reader.operation, Relu):
             return reader
         if reader.operation.is_norm or isinstance(reader.operation, Dropout):
-            found = _first_relu(reader, readers)
+            found = _first_relu(reader, graph)
             if found is not None:
                 return found
     return None

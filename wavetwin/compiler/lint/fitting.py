@@ -50,8 +50,7 @@ def _is_held_back(context: LintContext) -> bool:
         plan.optimizer.weight_decay > 0
         or AUGMENTATIONS[plan.data.augmentation].is_random
         or penalty
-        or plan.mixup is not None
-        or plan.cutmix is not None
+        or plan.mixes_images
         or any(node.operation.regularises for node in context.graph)
     )
 

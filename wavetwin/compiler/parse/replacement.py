@@ -16,6 +16,7 @@ from wavetwin.compiler.parse.nodes import SpecNode
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.diagnostics import Diagnostic, Origin
 from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds.identity import IdentityLayer
 
 __all__ = ["REPLACE", "Laid", "lay_on_item", "lay_on_list", "merge"]
 
@@ -23,9 +24,6 @@ REPLACE = ("backbone", "replace")
 """The key path of replacements, by the names of layers."""
 
 Path = tuple[str | int, ...]
-
-_NOTHING = "identity"
-"""The layer that computes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ def _left_out(node: SpecNode) -> SpecNode:
     """Return a replacement in a named trunk, whose layers are left out by an identity in their place."""
     if node.value is not None:
         return node
-    return replace(node, value={_NOTHING: SpecNode({}, node.location)}, left_out="")
+    return replace(node, value={IdentityLayer.key: SpecNode({}, node.location)}, left_out="")
 
 
 def _lay(layers: SpecNode, known: Mapping[str, SpecNode]) -> SpecNode:

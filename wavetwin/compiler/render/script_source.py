@@ -146,7 +146,7 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
         yield "FrozenParts"
     if plan.class_weights is not None:
         yield "weighted_cross_entropy"
-    if plan.mixup is not None or plan.cutmix is not None:
+    if plan.mixes_images:
         yield "mix_images"
     if plan.average_decay is not None:
         yield "WeightAverage"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 
-__all__ = ["LAYER_KINDS"]
+__all__ = ["LAYER_KINDS", "IdentityLayer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from wavetwin.ir.initial_laws import INITIAL_LAWS, DefaultLaw, InitialLaw, XavierLaw
 from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
+from wavetwin.ir.level1_taps import LEVEL1_FILTERS
+from wavetwin.ir.mixings import MIXINGS
 from wavetwin.ir.operations import NUM_BANDS, Invariant, Scattering, Shape
 from wavetwin.ir.section import declare
 
 __all__ = ["LAYER_KINDS"]
+
+if TYPE_CHECKING:
+    Level1 = str
+    MixingName = str
+else:  # The tables' names, which a type checker cannot follow.
+    Level1 = Literal[LEVEL1_FILTERS]
+    MixingName = Literal[tuple(MIXINGS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +37,7 @@ class ScatteringLayer(LayerKind):
     """How many moduli a path may have."""
     smoothing: float = declare(0.01, ge=0.0, le=1e6)
     """b of the modulus sqrt(|z|^2 + b^2) - b."""
-    level1: Literal["near_sym_a", "near_sym_b", "legall", "antonini"] = "near_sym_a"
+    level1: Level1 = "near_sym_a"
     """Filters of the dual tree's first level."""
     mode: Literal["symmetric", "zero"] = "symmetric"
     """How maps go on beyond their border."""
@@ -56,9 +65,7 @@ class InvariantLayer(LayerKind):
 
     channels: int = declare(ge=1, le=65536)
     """Output channels."""
-    mixing: Literal[
-        "pointwise", "shifted_impulse", "shifted_gaussian", "random", "learned", "dct"
-    ] = "pointwise"
+    mixing: MixingName = "pointwise"
     """How the moduli are mixed: by 1x1 weights, times fixed 3x3 kernels, or by learned 3x3 ones."""
     stride: Literal[1, 2] = 1
     """2 gives maps of half the size; 1 up-samples them after the mixing."""
@@ -66,7 +73,7 @@ class InvariantLayer(LayerKind):
     """Whether each output channel has a bias."""
     smoothing: float = declare(0.01, ge=0.0, le=1e6)
     """b of the modulus sqrt(|z|^2 + b^2) - b."""
-    level1: Literal["near_sym_a", "near_sym_b", "legall", "antonini"] = "near_sym_a"
+    level1: Level1 = "near_sym_a"
     """Filters of the dual tree's first level."""
     mode: Literal["symmetric", "zero"] = "symmetric"
     """How maps go on beyond their border."""

@@ -14,7 +14,7 @@ import torch
 
 from wavetwin.ir.plan import stream_seed
 
-__all__ = ["epoch_order", "image_random", "named_generator", "seed_step"]
+__all__ = ["epoch_order", "image_random", "mixing_random", "named_generator", "seed_step"]
 
 
 def named_generator(seed: int, stream: str, epoch: int = 0) -> torch.Generator:
@@ -33,8 +33,12 @@ def image_random(seed: int, epoch: int, index: int) -> Random:
     Python documents that `Random.random` gives the same numbers in every version, and setting one
     up costs microseconds; so it can be done for each image, whichever worker reads it.
     """
-    text = f"{stream_seed(seed, 'augmentation', epoch)},{index}"
-    return Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+    return Random(_number(stream_seed(seed, "augmentation", epoch), index))
+
+
+def mixing_random(seed: int, epoch: int, step: int) -> Random:
+    """Return the source of one step's mixing of images, the same in every process."""
+    return Random(_number(stream_seed(seed, "mixing", epoch), step))
 
 
 def seed_step(device: torch.device, seed: int, epoch: int, step: int, rank: int = 0) -> None:
@@ -43,9 +47,13 @@ def seed_step(device: torch.device, seed: int, epoch: int, step: int, rank: int 
     Dropout draws from them. `torch.manual_seed` would seed the devices that are not in use, too: each
     keeps the call, with a traceback, until it is used, so that a run on the CPU slows down and grows.
     """
-    text = f"{stream_seed(seed, 'dropout', epoch, rank)},{step}"
-    value = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    value = _number(stream_seed(seed, "dropout", epoch, rank), step)
     torch.default_generator.manual_seed(value)
     if device.type != "cpu":
         module = torch.get_device_module(device)
         getattr(module, "manual_seed_all", module.manual_seed)(value)
+
+
+def _number(stream: int, position: int) -> int:
+    """Return the seed of one position of a stream: an image's, or a step's."""
+    return int.from_bytes(hashlib.sha256(f"{stream},{position}".encode()).digest()[:8], "big")

@@ -37,7 +37,7 @@ def save_failed_batch(
     folder = run / "failed"
     folder.mkdir(exist_ok=True)
     images = data.normalise(images)
-    if data.plan.mixup is not None or data.plan.cutmix is not None:
+    if data.plan.mixes_images:
         whole = TrainingBatch(images, labels, labels, 1.0, len(labels), is_placeholder=False)
         images = mix_images(whole, data.plan, epoch, step).images
     file = folder / f"step-{fault.step:06d}-rank{processes.rank}.safetensors"

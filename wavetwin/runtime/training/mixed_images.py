@@ -6,16 +6,15 @@ random. Under several processes, each mixes within its share of the batch, all b
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
-from random import Random
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wavetwin.ir.plan import TrainingPlan, stream_seed
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.runtime.process.random_streams import mixing_random
 from wavetwin.runtime.training.training_batches import TrainingBatch
 
 __all__ = ["cutmix", "mix_images", "mixup"]
@@ -27,8 +26,7 @@ def mix_images(batch: TrainingBatch, plan: TrainingPlan, epoch: int, step: int) 
     `targets` has the classes' shares of each image, `labels` the class of the larger one. The draw
     depends on the plan's seed and the position alone.
     """
-    text = f"{stream_seed(plan.seed, 'mixing', epoch)},{step}"
-    draw = Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+    draw = mixing_random(plan.seed, epoch, step)
     if plan.cutmix is None or (plan.mixup is not None and draw.random() < 0.5):
         assert plan.mixup is not None
         images, share = mixup(batch.images, draw.betavariate(plan.mixup, plan.mixup))

@@ -337,7 +337,8 @@ class TrainingRun:
             **self._kept.state_dict(),
             **self._records.state(),
         }
-        written = save_state(self.run.checkpoints, self.model, state, self._expected().average)
+        average = self._average and self._average.model
+        written = save_state(self.run.checkpoints, self.model, state, average)
         self.run.note_weights(written)
         self._save_clock.restart()
 
@@ -349,7 +350,7 @@ class TrainingRun:
             self._records.files,
             self.optimizer,
             self._stopping,
-            None if self._average is None else self._average.model,
+            self._average and self._average.model,
         )
 
     def _restore(self) -> None:
