@@ -6,6 +6,7 @@ import importlib.util
 import json
 import marshal
 import os
+import shlex
 import struct
 import subprocess
 import sys
@@ -58,7 +59,14 @@ def test_modules_beside_a_script_are_not_imported(
     planted = SHADOWS if standalone else (*SHADOWS, "wavetwin/__init__.py")
     plant(folder, planted, tmp_path)
     program = "bash" if script.endswith(".sh") else sys.executable
-    result = start(folder, program, script, PYTHON=sys.executable, PREFLIGHT="no")
+    sbatch = tmp_path / "bin/sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text(
+        f"#!/bin/sh\ntouch {shlex.quote(str(tmp_path / 'RAN-sbatch'))}\n", encoding="utf-8"
+    )
+    sbatch.chmod(0o755)
+    search = f"{sbatch.parent}{os.pathsep}{os.environ['PATH']}"
+    result = start(folder, program, script, PYTHON=sys.executable, PREFLIGHT="no", PATH=search)
     assert [path.name for path in tmp_path.glob("RAN-*")] == []
     assert result.returncode == 2
     assert "error: script-modified: files of its folder are not as they were built" in result.stderr
