@@ -1,4 +1,4 @@
-"""The wheel holds the templates, and is the same package as the checkout it was built from."""
+"""The wheel holds the templates and the starter specs, and is the same package as the checkout it was built from."""
 
 import json
 import os
@@ -13,14 +13,13 @@ import pytest
 from tests.support.shipped import ROOT
 from wavetwin.diagnostics import CompileError
 from wavetwin.provenance.git_state import GitState
-from wavetwin.provenance.package import Package, load_package
+from wavetwin.provenance.package import Package, load_package, sha256_of
 from wavetwin.provenance.record import collect_provenance
 
 SPEC = """
-wavetwin: 1
-backbone: {arch: sequential, layers: [{flatten: {}}, {linear: {}}]}
-stem: {free_channels: 4, kernel_size: 3, stride: 2}
-data: {dataset: digits}
+extends: wavetwin:digits/cnn.yaml
+stem: {free_channels: 4, kernel_size: 3, stride: 2, norm: null}
+backbone: {layers: [{flatten: {}}, {linear: {}}]}
 """
 
 
@@ -30,7 +29,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "checkout"
     # A copy, so that a file which appears meanwhile in the work tree changes nothing.
-    for name in ("wavetwin", "templates"):
+    for name in ("wavetwin", "templates", "specs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "constraints.txt"):
         shutil.copy(ROOT / name, source / name)
@@ -96,6 +95,29 @@ def test_a_wheel_in_a_repository_of_specs(installed: Path, tmp_path: Path) -> No
     assert "Both have the digest" in page
     manifest = json.loads((tmp_path / "generated" / "a" / "manifest.json").read_bytes())
     assert manifest["sources"] == [source.to_json() for source in provenance.sources]
+    # Starters are inputs by their own names, wherever the wheel lies: inside the project here.
+    assert manifest["inputs"]["spec"] == {
+        "a.yaml": sha256_of(spec.read_bytes()),
+        **{
+            f"wavetwin:{name}": sha256_of((ROOT / "specs" / name).read_bytes())
+            for name in ("base/digits.yaml", "digits/cnn.yaml")
+        },
+    }
+
+    starter = site / "wavetwin" / "specs" / "digits" / "cnn.yaml"
+    text = starter.read_text(encoding="utf-8")
+    starter.write_text(text + "# edited\n", encoding="utf-8")
+    code = "import sys; from wavetwin.commands.cli import main; sys.exit(main(['build', 'a.yaml']))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert b"modified: wavetwin:digits/cnn.yaml\n" in result.stderr
+    starter.write_text(text, encoding="utf-8")
 
     with (site / "wavetwin" / "provenance" / "package.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")

@@ -24,11 +24,10 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         CompileError: a path means nothing.
     """
-    from pathlib import Path
-
     from wavetwin.commands.specs import check_specs
+    from wavetwin.compiler.parse.parents import spec_path
 
-    paths = [Path(spec) for spec in options.specs]
+    paths = [spec_path(spec) for spec in options.specs]
     checked = check_specs(paths, options.overrides, project_of(options))
     wanted = bool(checked.diagnostics) or options.format != "text"
     code = report(options, checked.diagnostics) if wanted else FINE

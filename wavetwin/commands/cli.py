@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "check": ("check", "Check specs and report every fault at its location."),
     "build": ("build", "Build run scripts from specs into generated/."),
+    "specs": ("starters", "List the specs that come with wavetwin, or print one."),
     "show": ("show", "Show a spec's layers: shapes, parameters, cost, where they come from."),
     "diff": ("diff", "Say what differs between experiments, and what it does."),
     "run": ("run", "Build one spec, train it and evaluate it."),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wavetwin.compiler.parse.parents import spec_path
 from wavetwin.diagnostics.terminal import as_json, printable
 from wavetwin.explain.diff.difference import Difference, Experiment, compare
 from wavetwin.explain.diff.find import SourceReader, is_foreign
@@ -93,7 +94,7 @@ def diff_fragment(first: Path, second: Path, level: int = 2) -> Markup:
 def _read_sources(options: argparse.Namespace) -> list[SourceRequest]:
     project = None if options.project is None else Path(options.project).absolute()
     reader = SourceReader(project, options.values, options.trials)
-    paths = [Path(text) for text in options.sources if text not in _skipped(options)]
+    paths = [spec_path(text) for text in options.sources if text not in _skipped(options)]
     overrides: Sequence[str] = options.overrides
     if options.at:
         if len(paths) != 1:

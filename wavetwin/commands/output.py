@@ -42,11 +42,11 @@ def compile_one(
     Raises:
         CompileError: the spec is at fault.
     """
-    from pathlib import Path
-
     from wavetwin.compiler.compiled import compile_spec
+    from wavetwin.compiler.parse.parents import spec_path
 
-    compiled = compile_spec(Path(spec), options.overrides, project_of(options), optimise=optimise)
+    path = spec_path(spec)
+    compiled = compile_spec(path, options.overrides, project_of(options), optimise=optimise)
     return compiled, report(options, compiled.warnings) if compiled.warnings else FINE
 
 

@@ -23,6 +23,8 @@ from wavetwin.files.json_text import parse_json
 _MODULES = (".py", *EXTENSION_SUFFIXES)
 
 TEMPLATES_MARKER = "wavetwin-templates.txt"
+STARTERS = "wavetwin/specs/"
+"""Where a wheel has its starter specs."""
 RECORDED_PACKAGES = ("torch", "numpy", "safetensors")
 """Packages whose versions decide numbers; recorded at build, compared when a run starts."""
 
@@ -44,6 +46,8 @@ class Package:
     """Of a wheel: files that are not as its RECORD has them."""
     installed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Of a wheel: the SHA-256 of its files as its RECORD has them."""
+    installed_starters: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of a wheel: the SHA-256 of its starter specs, by path in the package, as its RECORD has them."""
     is_standalone: bool = False
     """A copy beside the scripts of a built folder: the modules that they need, no templates."""
 
@@ -90,11 +94,12 @@ def load_package(root: Path) -> Package:
     files = {name: found[name] for name in sorted(found)}
     sha256 = {name: sha256_of(path.read_bytes()) for name, path in files.items()}
     record = _wheel_record(root)
-    installed = {} if record is None else _recorded_digests(record)
+    recorded = {} if record is None else _recorded_digests(record)
+    installed = {name: digest for name, digest in recorded.items() if is_package_file(name)}
     changed = [
         name
         for name in sorted(sha256.keys() | installed.keys())
-        if is_package_file(name) and sha256.get(name) != installed.get(name)
+        if sha256.get(name) != installed.get(name)
     ]
     return Package(
         root=root,
@@ -105,6 +110,9 @@ def load_package(root: Path) -> Package:
         is_wheel=record is not None,
         changed_since_install=tuple(changed) if record is not None else (),
         installed=installed,
+        installed_starters={
+            name: digest for name, digest in recorded.items() if name.startswith(STARTERS)
+        },
         is_standalone=is_standalone,
     )
 
@@ -214,7 +222,7 @@ def _recorded_digests(record: Path) -> dict[str, str]:
     digests: dict[str, str] = {}
     for line in record.read_text(encoding="utf-8").splitlines():
         path, digest, _ = line.rsplit(",", 2)
-        if digest.startswith("sha256=") and is_package_file(path):
+        if digest.startswith("sha256="):
             padded = digest.removeprefix("sha256=") + "=="
             digests[path] = base64.urlsafe_b64decode(padded).hex()
     return digests

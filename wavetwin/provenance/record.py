@@ -25,6 +25,8 @@ from wavetwin.provenance.package import (
     sha256_of,
 )
 from wavetwin.provenance.package_changes import package_changes
+from wavetwin.provenance.starter_changes import changed_starters
+from wavetwin.provenance.starters import starter_name
 
 Role = Literal["spec", "wavetwin"]
 Kind = Literal["git", "wheel", "folder"]
@@ -149,15 +151,21 @@ def collect_provenance(
         inputs: dict[Role, Mapping[str, str]] = {"spec": specs, "wavetwin": wavetwin}
         return Provenance(sources, inputs, versions, uses_git=False)
 
-    look_ahead(git, spec_files, package)
-    found = git.repository(spec_files[-1])
+    # Starter specs belong to the package: its commit or its wheel answers for them.
+    starters = {
+        name: file for file in spec_files if (name := starter_name(file, project)) is not None
+    }
+    own_files = [file for file in spec_files if file not in starters.values()]
+    look_ahead(git, own_files or [project], package)
+    found = git.repository(own_files[-1] if own_files else project)
     if found is None:
         raise CompileError([not_a_repository(_name(spec_files[-1], project))])
-    spec_differences = _spec_differences(found, git, spec_files, project)
+    spec_differences = _spec_differences(found, git, own_files, project)
     home = None if package.is_wheel else git.repository(package.root)
-    package_differences = git.once(
-        ("package", package.root), lambda: _package_differences(package, home)
-    )
+    package_differences = [
+        *git.once(("package", package.root), lambda: _package_differences(package, home)),
+        *changed_starters(starters, package, home),
+    ]
     if home is not None and _constraints(package).is_file():
         wavetwin["constraints.txt"] = sha256_of(_constraints(package).read_bytes())
     differences = [*spec_differences, *package_differences]
@@ -316,7 +324,13 @@ def _constraints(package: Package) -> Path:
 
 
 def _name(file: Path, project: Path) -> str:
-    """Return how an input is called: relative to the project, whatever the current folder."""
+    """Return how an input is called: relative to the project, whatever the current folder.
+
+    A starter spec of wavetwin's has its own name, `wavetwin:resnet34/RwyI.yaml`.
+    """
+    starter = starter_name(file, project)
+    if starter is not None:
+        return starter
     resolved, root = file.resolve(), project.resolve()
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else file.name
 

@@ -11,6 +11,7 @@ from tests.support.shipped import ROOT
 from wavetwin.commands import cli
 from wavetwin.compiler.parse.compose import MAX_PARENTS, LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.parse.nodes import to_plain
+from wavetwin.compiler.parse.parents import suggest_starter
 from wavetwin.compiler.parse.project import expand_specs, find_project, is_fragment
 from wavetwin.diagnostics import CompileError
 
@@ -149,6 +150,40 @@ def test_parents_that_cannot_be_read(project: Path, parent: str, code: str):
     os.mkfifo(project / "pipe")
     write(project, spec=f"extends: {parent}\n")
     assert codes(load(project)) == [code]
+
+
+def test_a_starter_is_a_parent_in_any_project_by_its_own_name(project: Path):
+    write(project, spec="extends: [wavetwin:digits/twin.yaml, own.yaml]\n", own="tags: [a]\n")
+    loaded = load(project)
+    assert codes(loaded) == []
+    assert loaded.origin("stem.free_channels") == "wavetwin:digits/twin.yaml:6"
+    assert loaded.origin("training.epochs") == "wavetwin:base/digits.yaml:29"
+    assert loaded.origin("tags") == "own.yaml:1"
+    assert loaded.files == (
+        ROOT / "specs/base/digits.yaml",
+        ROOT / "specs/digits/twin.yaml",
+        project / "own.yaml",
+        project / "spec.yaml",
+    )
+
+
+def test_in_wavetwins_own_repository_a_starter_is_a_file_of_the_project():
+    cache = SourceCache(ROOT)
+    assert cache.display(ROOT / "specs/digits/twin.yaml") == "specs/digits/twin.yaml"
+    nested = SourceCache(ROOT.parent)  # a project that the checkout lies in
+    assert nested.display(ROOT / "specs/digits/twin.yaml") == "wavetwin:digits/twin.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("wavetwin:resnet34/RwyI", "wavetwin:resnet34/RwyI.yaml"),
+        ("wavetwin:alexnet/RwyI.yaml", "wavetwin:resnet34/RwyI.yaml"),
+        ("wavetwin:alexnet/AwyI_mdo.yaml", "wavetwin:alexnet/AwyI_mod.yaml"),
+    ],
+)
+def test_a_starter_that_was_meant_is_named(text: str, meant: str):
+    assert suggest_starter(text) == f"did you mean '{meant}'?"
 
 
 def test_faults_of_parents_are_found_once_and_before_the_files_own(project: Path):

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wavetwin.compiler.parse.override import parse_override
+from wavetwin.compiler.parse.parents import Refusal, find_parent
 from wavetwin.compiler.parse.project import real_path, spec_not_found
 from wavetwin.compiler.parse.replacement import REPLACE, Laid, lay_on_list, merge
 from wavetwin.compiler.parse.source import report
 from wavetwin.compiler.parse.tree import MAX_BYTES, ParsedSource, SpecNode, parse_bytes
-from wavetwin.compiler.parse.unreadable import is_folder, suggest_file, why_not_readable
+from wavetwin.compiler.parse.unreadable import is_folder
 from wavetwin.diagnostics import CompileError, Diagnostic, Location, Origin
+from wavetwin.provenance.starters import starter_name
 
 MAX_PARENTS = 64
 """Files of one spec's inheritance."""
@@ -167,7 +169,10 @@ class SourceCache:
         return parsed
 
     def display(self, path: Path) -> str:
-        """Return how a path is shown: relative to the project, with slashes."""
+        """Return how a path is shown: relative to the project, with slashes; a starter by its name."""
+        starter = starter_name(path, self.project)
+        if starter is not None:
+            return starter
         absolute = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow links
         for candidate in (absolute, real_path(path)):
             if candidate.is_relative_to(self.project):
@@ -286,29 +291,11 @@ class _Composer:
         def refuse(code: str, headline: str, help: str | None = None) -> None:
             faults.append(report(parsed.source, code, headline, entry.location, help=help))
 
-        if Path(text).is_absolute():
-            refuse(
-                "extends-absolute-path",
-                f"'{text}' is an absolute path",
-                "name a parent relative to this file, so that the project can be moved",
-            )
+        candidate = find_parent(child, text, self.project)
+        if isinstance(candidate, Refusal):
+            refuse(candidate.code, candidate.headline, candidate.help)
             return None
-        if not text.isprintable():
-            refuse("extends-not-found", f"there is no file {text!r}")
-            return None
-        candidate = child.parent / text
         resolved = real_path(candidate)
-        if not resolved.is_relative_to(real_path(self.project)):
-            refuse(
-                "extends-leaves-project",
-                f"'{text}' is outside the project",
-                "copy the file into the project",
-            )
-            return None
-        reason = why_not_readable(candidate)
-        if reason is not None:
-            refuse("extends-not-found", f"'{text}' {reason}", suggest_file(candidate))
-            return None
         open_paths = [path for path, _ in self.open_files]
         if resolved in open_paths:
             first = open_paths.index(resolved)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.provenance.starters import PREFIX
 
 OUTPUT_FOLDERS = frozenset({"generated", "runs"})
 """What builds and runs write into a project's root; it holds no specs to compile."""
@@ -170,6 +171,11 @@ def _names_wavetwin(pyproject: Path) -> bool:
 
 def spec_not_found(path: Path, shown: str) -> Diagnostic:
     """Return that a spec is missing, with the one beside it that was probably meant."""
+    if shown.startswith(PREFIX):
+        help_text = (
+            "a starter is built by a spec that extends it: wavetwin new NAME --from " + shown
+        )
+        return Diagnostic("file-not-found", "this is no file", subject=shown, help=help_text)
     try:
         beside = sorted(file.name for file in path.parent.iterdir() if file.suffix == ".yaml")
     except OSError:

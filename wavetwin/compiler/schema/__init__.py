@@ -113,7 +113,8 @@ class ExperimentSpec(SpecModel):
         ],
         Discriminator(scalar_or_list),
     ] = ()
-    """Parents: paths relative to this file, inside the project; later ones win."""
+    """Parents: paths relative to this file, inside the project, or starter specs of the installed
+    wavetwin, such as `wavetwin:resnet34/RwyI.yaml`; later ones win."""
     name: str | None = Field(default=None, pattern=NAME_PATTERN)
     """Label of the experiment and of what is built; default: the file's stem."""
     summary: str | None = Field(default=None, max_length=500)
