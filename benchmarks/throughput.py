@@ -134,7 +134,7 @@ def shift_batteries(folder: Path) -> dict[str, Callable[[], int]]:
     images = replace(plan.data, dataset="folder", num_classes=2, validation=0, training_images=None)
     plan = replace(plan, batch_size=32, data=images)
     data = load_data(plan, data_root=folder, workers=0)
-    size, shift = plan.data.image_size, 8
+    (size, _), shift = plan.data.sides, 8
     # A light network: what is compared is how its images come to be.
     network = nn.Sequential(
         nn.AvgPool2d(16), nn.Flatten(), nn.Linear(3 * (size // 16) ** 2, 2)

@@ -108,6 +108,8 @@ class Block:
     adapt: Callable[..., tuple[Any, ...]] = _as_they_are
     size: int = 8
     """Height and width of the images that derivatives are checked with, as small as they go."""
+    wider: int = 0
+    """Pixels by which all images are wider."""
     whole_jacobian: bool = True
     """Whether derivatives are checked entry by entry; else along random directions."""
     of_layers: bool = False
@@ -123,7 +125,7 @@ class Block:
         generator = torch.Generator().manual_seed(1)
         return tuple(
             torch.randn(
-                batch, channels, height + more, width + more, generator=generator,
+                batch, channels, height + more, width + self.wider + more, generator=generator,
                 dtype=torch.float64,
             )
             for channels, more in self.inputs
@@ -152,12 +154,17 @@ def first_layer(spec: str, *overrides: str) -> nn.Module:
     return first
 
 
-def _stem(name: str, spec: str, *overrides: str, size: int = 8) -> Block:
-    colours = 1 if spec.startswith("digits") else 3
+def _stem(
+    name: str, spec: str, *overrides: str, size: int = 8, wider: int = 0, is_grey: bool = False
+) -> Block:
+    colours = 1 if is_grey or spec.startswith("digits") else 3
     return Block(
-        name, lambda: first_layer(spec, *overrides), ((colours, 0),), size=size,
+        name, lambda: first_layer(spec, *overrides), ((colours, 0),), size=size, wider=wider,
         whole_jacobian=False, of_layers=True,
     )  # fmt: skip
+
+
+WIDE = ("data={dataset: mnist, image_size: [48, 80]}", "stem.wavelet.color_mixing=null")
 
 
 WPT = (
@@ -313,6 +320,23 @@ BLOCKS: tuple[Block, ...] = (
     _stem("AlexNet twin, CMod", "alexnet/AwyI_mod", size=32),
     _stem("AlexNet twin, RMax and blur", "alexnet/Azh3wyI", size=32),
     _stem("AlexNet twin, CMod beside blur", "alexnet/Azh3wyI_mod", size=32),
+    _stem(
+        "AlexNet twin, CMod, 1 channel, 48 x 80",
+        "alexnet/AwyI_mod",
+        *WIDE,
+        "stem.stride=2",
+        size=48,
+        wider=32,
+        is_grey=True,
+    ),
+    _stem(
+        "ResNet twin, CMod, 1 channel, 48 x 80",
+        "resnet34/RwyI_mod",
+        *WIDE,
+        size=48,
+        wider=32,
+        is_grey=True,
+    ),
     _stem("VGG twin, CMod", "vgg/V11bwC_mod"),
     _stem("VGG twin, CMod without a pooling", "vgg/V16bwI_mod"),
 )

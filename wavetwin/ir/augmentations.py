@@ -15,9 +15,10 @@ class Crop:
     """How a random part of an image is taken."""
 
     image: str
-    """Dotted name of what crops one image: (image, size, source of random numbers) to the crop."""
+    """Dotted name of what crops one image: (image, height and width, source of random
+    numbers) to the crop."""
     batch: str
-    """The same of a batch: (images, size, uniform numbers) to the crops."""
+    """The same of a batch: (images, height and width, uniform numbers) to the crops."""
     num_uniform: int
     """Numbers between 0 and 1 that the crop of one image of a batch takes."""
     resizes: bool

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Linear, Shape, UnfitError
+from wavetwin.ir.sides import ImageSize, image_size
 
 __all__ = ["ImageSizes", "find_image_sizes"]
 
@@ -16,28 +17,39 @@ ANY_SIZE = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class ImageSizes:
-    """Pixels along one side, the same bounds for height and width."""
+    """Bounds of height and width: one number where both sides have the same."""
 
-    smallest: int
-    largest: int | None
+    smallest: ImageSize
+    largest: ImageSize | None
     """None: there is no bound; else a linear layer counts the positions of the maps before it."""
 
 
 def find_image_sizes(graph: ModuleGraph) -> ImageSizes:
     """Return the sizes at which every map has a position and every linear layer its inputs.
 
-    Maps grow with the image, so that the sizes are a range, and the graph's own is in it.
+    Maps grow with the image, along each side by itself, so that the sizes are a range of heights and
+    one of widths, and the graph's own are in them.
     """
     _, height, width = graph.input.output_shape
-    planned = min(height, width)
-    vectors = _vectors(graph, planned)
+    rows = _range(graph, height, lambda side: (side, width))
+    columns = rows if height == width else _range(graph, width, lambda side: (height, side))
+    largest = None
+    if rows[1] is not None and columns[1] is not None:
+        largest = image_size(rows[1], columns[1])
+    return ImageSizes(image_size(rows[0], columns[0]), largest)
 
-    def fits(size: int) -> bool:
-        return _vectors(graph, size) == vectors
+
+def _range(
+    graph: ModuleGraph, planned: int, sides: Callable[[int], tuple[int, int]]
+) -> tuple[int, int | None]:
+    """Return the bounds of one side; None: there is no upper one."""
+    vectors = _vectors(graph, *sides(planned))
+
+    def fits(side: int) -> bool:
+        return _vectors(graph, *sides(side)) == vectors
 
     smallest = _last_that_fits(fits, planned, 0)
-    largest = None if fits(ANY_SIZE) else _last_that_fits(fits, planned, ANY_SIZE)
-    return ImageSizes(smallest, largest)
+    return smallest, None if fits(ANY_SIZE) else _last_that_fits(fits, planned, ANY_SIZE)
 
 
 def _last_that_fits(fits: Callable[[int], bool], inside: int, outside: int) -> int:
@@ -51,9 +63,9 @@ def _last_that_fits(fits: Callable[[int], bool], inside: int, outside: int) -> i
     return inside
 
 
-def _vectors(graph: ModuleGraph, size: int) -> list[Shape] | None:
-    """Return what the linear layers take of a square image; None where some map is empty."""
-    shapes: dict[str, Shape] = {graph.input.id: (graph.input.output_shape[0], size, size)}
+def _vectors(graph: ModuleGraph, height: int, width: int) -> list[Shape] | None:
+    """Return what the linear layers take of such an image; None where some map is empty."""
+    shapes: dict[str, Shape] = {graph.input.id: (graph.input.output_shape[0], height, width)}
     vectors: list[Shape] = []
     for node in graph.nodes[1:]:
         inputs = [shapes[source] for source in node.inputs]

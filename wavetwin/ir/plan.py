@@ -15,6 +15,7 @@ from typing import Any
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
 from wavetwin.ir.section import Section, declare, read_section
+from wavetwin.ir.sides import ImageSize, height_and_width
 from wavetwin.ir.training import Training
 
 PLAN_VERSION = 2
@@ -30,7 +31,8 @@ class DataPlan(Section):
     dataset: str
     channels: int
     num_classes: int
-    image_size: int
+    image_size: ImageSize
+    """What the network sees, in pixels."""
     augmentation: str
     """A name of `ir.augmentations`."""
     normalise: str
@@ -44,6 +46,11 @@ class DataPlan(Section):
     validation_per_class: bool
     training_images: int | None
     """Without the validation images; None where only the disk knows."""
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of what the network sees."""
+        return height_and_width(self.image_size)
 
 
 @dataclass(frozen=True, slots=True)

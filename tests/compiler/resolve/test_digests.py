@@ -92,6 +92,8 @@ def test_each_digest_covers_what_decisions_say(tmp_path: Path) -> None:
         "data.validation=7": {"training", "digest"},
         "evaluation=[{mode: ten_crops}]": {"digest"},
         "data.image_size=40": {"model", "training", "digest"},
+        "data.image_size=[32, 32]": set(),
+        "data.image_size=[32, 40]": {"model", "training", "digest"},
         "summary=other": set(),
         "lint={allow: [{rule: static-gain, reason: a label}]}": set(),
     }
@@ -110,6 +112,19 @@ def numbers(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
             yield from numbers(item, (*path, index))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield path
+
+
+def test_a_square_has_one_form_and_its_sides_their_order(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    sizes = {
+        text: wavetwin.compile(path, [f"data.image_size={text}"])
+        for text in ("40", "[40, 40]", "[32, 40]", "[40, 32]")
+    }
+    assert sizes["40"].resolved["data"]["image_size"] == 40
+    assert sizes["[40, 40]"].resolved == sizes["40"].resolved
+    assert sizes["[32, 40]"].resolved["data"]["image_size"] == [32, 40]
+    assert len({each.digest for each in sizes.values()}) == 3
+    assert sizes["[32, 40]"].graph.input.output_shape == (3, 32, 40)
 
 
 @pytest.mark.parametrize("name", ["Azh3wyI_mod", "Rwy0I", "R18zo3wyC_mod", "twin_mod"])

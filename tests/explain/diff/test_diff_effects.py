@@ -107,6 +107,7 @@ CASES = (
     ("RI", (), ("stem.kernel_size=11",), "first kernel", "first kernel"),
     ("RI", (), ("backbone.arch=resnet18",), "resnet34 -> resnet18", "resnet18 -> resnet34"),
     ("RI", (), ("data.image_size=192",), "image size", "image size"),
+    ("RI", (), ("data.image_size=[192, 256]",), "image size", "image size"),
     ("R18C", (), ("data.dataset=cifar100",), "classes", "classes"),
     ("RI", (), ("data.dataset=folder", "data.num_classes=1000"), "data set", "data set"),
     ("cnn", (), ("stem.norm=none",), "first norm", "first norm"),

@@ -12,6 +12,7 @@ from wavetwin.ir.builder import GraphBuilder, Origins
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Input
+from wavetwin.ir.sides import height_and_width
 
 
 def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -> ModuleGraph:
@@ -24,11 +25,10 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
     spec = resolved.spec
     architecture = ARCHITECTURES[spec.backbone.arch]
     builder = GraphBuilder(resolved.name, origins, find_replacements(spec))
-    size = spec.data.image_size or 0
     channels = DATASETS[spec.data.dataset].channels
     image = builder.add(
         "input",
-        Input(shape=(channels, size, size)),
+        Input(shape=(channels, *height_and_width(spec.data.image_size or 0))),
         fields=("data.dataset", "data.image_size"),
     )
     source = image

@@ -59,10 +59,10 @@ def packets_above_kernel(context: LintContext) -> Iterator[Diagnostic]:
 def _larger_map(context: LintContext, node_id: str, taps: int) -> str:
     """Say what makes the map as large as its filter: exactly, where it is the image itself."""
     height, width = context.graph.inputs_of(context.graph.node(node_id))[0].output_shape[1:]
-    image = context.spec.data.image_size
     others = "a shorter filter"
-    if height == width == image:
-        return f"set data.image_size to {taps} or more, or choose {others}"
+    if (height, width) == context.graph.input.output_shape[1:]:
+        sides = "" if height == width else "both sides of "
+        return f"set {sides}data.image_size to {taps} or more, or choose {others}"
     return f"choose a larger data.image_size, {others}, or less subsampling before it"
 
 

@@ -10,6 +10,7 @@ from wavetwin.compiler.validate.conflict import value_text as written_text
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.section import value_text
+from wavetwin.ir.sides import size_text
 from wavetwin.provenance.record import Provenance
 
 _LABELS = ("wavetwin", "name", "summary", "tags", "published", "lint")
@@ -101,7 +102,7 @@ def _value_text(value: Any) -> str:
 
 def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     data, optimizer, schedule = plan.data, plan.optimizer, plan.schedule
-    yield "data", f"{data.dataset}, {data.image_size} px, {data.num_classes} classes"
+    yield "data", f"{data.dataset}, {size_text(data.image_size)} px, {data.num_classes} classes"
     yield "augmentation", data.augmentation
     yield "normalised by", data.normalise
     yield "validation images", f"{data.validation}{' per class' * data.validation_per_class}"

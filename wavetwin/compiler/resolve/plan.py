@@ -58,8 +58,11 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
     training_images = metadata.training_images
     if training_images is not None and metadata.train_per_class is None:
         training_images -= data.validation * (data.num_classes if metadata.per_class else 1)
+    assert data.image_size
+    values = {name: each for name, each in document.items() if name != "image_size"}
     return DataPlan(
-        **document,
+        **values,
+        image_size=data.image_size,
         channels=metadata.channels,
         mean=mean,
         std=std,

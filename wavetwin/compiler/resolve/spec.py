@@ -34,6 +34,7 @@ from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.poolings import POOLINGS
 from wavetwin.ir.section import Kind
+from wavetwin.ir.sides import height_and_width, image_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _digests(spec: ExperimentSpec, channels: int) -> tuple[str, str, str]:
     model = {
         "backbone": _counted(spec.backbone),
         **(first if spec.backbone.has_stem else {}),
-        "input_shape": [channels, data.image_size, data.image_size],
+        "input_shape": [channels, *height_and_width(data.image_size or 0)],
         "num_classes": data.num_classes,
     }
     training = {"model": model, "data": _counted(data), "training": _counted(spec.training)}
@@ -248,7 +249,7 @@ def _resolve_data(data: DataSpec) -> DataSpec:
     return data.model_copy(
         update={
             "num_classes": data.num_classes or metadata.num_classes,
-            "image_size": data.image_size or metadata.image_size,
+            "image_size": image_size(*height_and_width(data.image_size or metadata.image_size)),
             "augmentation": data.augmentation or metadata.augmentation,
             "normalise": data.normalise or ("imagenet" if metadata.channels == 3 else "dataset"),
             "validation": metadata.validation if data.validation is None else data.validation,

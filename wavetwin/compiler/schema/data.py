@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from wavetwin.compiler.schema.declared import choice_of
-from wavetwin.compiler.schema.model import SpecModel
+from wavetwin.compiler.schema.model import SpecModel, scalar_or_list
 from wavetwin.ir.augmentations import AUGMENTATIONS
 from wavetwin.ir.datasets import DATASETS
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 else:
     AugmentationName = choice_of(AUGMENTATIONS)
     DatasetName = choice_of(DATASETS)
+Side = Annotated[int, Field(ge=4, le=4096)]
 
 
 class DataSpec(SpecModel):
@@ -26,8 +27,16 @@ class DataSpec(SpecModel):
     """Data set."""
     num_classes: int | None = Field(default=None, ge=2, le=1000000)
     """Number of classes; known for named sets, required for `folder`."""
-    image_size: int | None = Field(default=None, ge=4, le=4096)
-    """Height and width of what the network sees, in pixels; default: the data set's usual one."""
+    image_size: (
+        Annotated[
+            Annotated[Side, Tag("scalar")]
+            | Annotated[tuple[Side, Side], Field(strict=False), Tag("list")],
+            Discriminator(scalar_or_list),
+        ]
+        | None
+    ) = None
+    """What the network sees, in pixels: the side of a square, or [height, width]; default: the data set's
+    usual one."""
     augmentation: AugmentationName | None = None
     """Random changes of training images; default: the data set's usual ones."""
     normalise: Literal["dataset", "imagenet", "none"] | None = None

@@ -225,6 +225,8 @@ def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
     assert isinstance(node.value, list), path
     length = len(node.value)
     if form.num_items is not None:
+        if length == form.num_items:
+            return None
         takes = str(form.num_items)
     else:
         # pydantic counts the valid items only; a list that is long enough is not at fault.

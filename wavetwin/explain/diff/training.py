@@ -17,6 +17,7 @@ from wavetwin.ir.optimizers import Optimizer
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Schedule
 from wavetwin.ir.section import declaration_of, declared_fields, label_of, value_text
+from wavetwin.ir.sides import size_text
 from wavetwin.ir.training import Training
 
 _Row = Optimizer | Schedule | Augmentation
@@ -141,7 +142,7 @@ def _rate(plan: TrainingPlan) -> tuple[float, Schedule, int]:
 def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     """Yield what a reader sees of a plan; a field of the training without a line of its own as it is."""
     data, optimizer = plan.data, plan.optimizer
-    yield "data", f"{data.dataset}, {data.image_size} px, {data.num_classes} classes"
+    yield "data", f"{data.dataset}, {size_text(data.image_size)} px, {data.num_classes} classes"
     if data.training_images is not None:
         yield "training images", f"{data.training_images:,}"
     yield "validation images", f"{data.validation:,}{' per class' * data.validation_per_class}"

@@ -16,6 +16,7 @@ from wavetwin.ir.optimizers import Sgd
 from wavetwin.ir.plan import DataPlan
 from wavetwin.ir.schedules import Step
 from wavetwin.ir.section import Kind, declared_fields, label_of
+from wavetwin.ir.sides import size_text
 from wavetwin.ir.training import Training
 from wavetwin.published import (
     PublishedModel,
@@ -96,7 +97,7 @@ def _differences(run: Run, model: PublishedModel) -> list[str]:
     plan, data = run.plan, run.plan.data
     triples = [
         ("data set", data.dataset, model.dataset),
-        ("image size", data.image_size, DATASETS[model.dataset].image_size),
+        ("image size", size_text(data.image_size), size_text(DATASETS[model.dataset].image_size)),
         ("augmentation", data.augmentation, DATASETS[model.dataset].augmentation),
         ("mean and std of normalisation", _statistics(data), (IMAGENET_MEAN, IMAGENET_STD)),
         *_training_triples(plan, _published_training(model)),

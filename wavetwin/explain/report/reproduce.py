@@ -18,6 +18,7 @@ from wavetwin.explain.start_command import (
     evaluation_command,
     training_commands,
 )
+from wavetwin.ir.sides import size_text
 
 __all__ = ["reproduce_part", "run_anchor"]
 
@@ -91,7 +92,7 @@ def _info(run: Run, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "scored": ", ".join(sorted({record.get("date", "") for record in run.scores})[-1:]),
     }
     if run.plan is not None:
-        values["data set"] = f"{run.dataset}, {run.plan.data.image_size} pixels"
+        values["data set"] = f"{run.dataset}, {size_text(run.plan.data.image_size)} pixels"
     for name, value in values.items():
         if value not in (None, ""):
             yield name, str(value)

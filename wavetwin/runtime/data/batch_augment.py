@@ -13,7 +13,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from wavetwin.ir.augmentations import AUGMENTATIONS, CROP_ATTEMPTS
-from wavetwin.runtime.data.transforms import CROP_RATIO, CROP_SCALE, fit, named_transform
+from wavetwin.ir.sides import ImageSize, height_and_width
+from wavetwin.runtime.data.transforms import (
+    CROP_RATIO,
+    CROP_SCALE,
+    Sides,
+    centred_window,
+    fit,
+    margins,
+    named_transform,
+)
 from wavetwin.runtime.process.random_streams import named_generator
 
 __all__ = ["BatchAugment", "random_windows", "resample_windows"]
@@ -22,22 +31,22 @@ __all__ = ["BatchAugment", "random_windows", "resample_windows"]
 class BatchAugment:
     """The augmentation of one epoch of one source of images."""
 
-    def __init__(self, name: str, size: int, seed: int, epoch: int, num_images: int) -> None:
+    def __init__(self, name: str, size: ImageSize, seed: int, epoch: int, num_images: int) -> None:
         """Draw the numbers of all images.
 
         Args:
             name: as in the plan.
-            size: height and width of the results.
+            size: of the results.
             seed: the plan's.
             epoch: counted from 0.
             num_images: of the source, whichever of them train.
         """
-        self._row, self.size = AUGMENTATIONS[name], size
+        self._row, self.sides = AUGMENTATIONS[name], height_and_width(size)
         generator = named_generator(seed, "augmentation", epoch)
         self._uniform = torch.rand(num_images, self._row.num_uniform, generator=generator)
 
     def __call__(self, images: Tensor, indices: Tensor, maximum: int) -> Tensor:
-        """Return float images in [0, 1] of (batch, channels, size, size).
+        """Return float images in [0, 1] of (batch, channels, height, width), of the size.
 
         Args:
             images: uint8 (batch, channels, height, width).
@@ -48,32 +57,34 @@ class BatchAugment:
         uniform = self._uniform[indices].double()
         if self._row.crop is not None and self._row.crop.resizes:
             return self._change(images.to(torch.float32) / maximum, uniform)
-        if images.shape[-2:] == (self.size, self.size):
+        if images.shape[-2:] == self.sides:
             # Moving bytes about is cheaper, and the result is the same to the last bit.
             return self._change(images, uniform).to(torch.float32) / maximum
-        return self._change(fit(images.to(torch.float32) / maximum, self.size), uniform)
+        return self._change(fit(images.to(torch.float32) / maximum, self.sides), uniform)
 
     def _change(self, images: Tensor, uniform: Tensor) -> Tensor:
         crop = self._row.crop
         if crop is not None:
             numbers = uniform[:, : crop.num_uniform]
-            images = named_transform(crop.batch)(images, self.size, numbers)
+            images = named_transform(crop.batch)(images, self.sides, numbers)
         return _flip(images, uniform[:, -1]) if self._row.flips else images
 
 
-def random_resized_crops(images: Tensor, size: int, uniform: Tensor) -> Tensor:
-    """Return a window of random area and ratio of each float image, at (size, size).
+def random_resized_crops(images: Tensor, sides: Sides, uniform: Tensor) -> Tensor:
+    """Return a window of random area and ratio of each float image, at this height and width.
 
     Args:
         images: float32 (batch, channels, height, width).
-        size: height and width of the results.
+        sides: height and width of the results.
         uniform: as of `random_windows`.
     """
-    windows = random_windows(images.shape[-2], images.shape[-1], uniform)
-    return resample_windows(images, windows, size)
+    windows = random_windows(
+        images.shape[-2], images.shape[-1], uniform, aspect=sides[1] / sides[0]
+    )
+    return resample_windows(images, windows, sides)
 
 
-def random_windows(height: int, width: int, uniform: Tensor) -> Tensor:
+def random_windows(height: int, width: int, uniform: Tensor, aspect: float = 1.0) -> Tensor:
     """Return random windows as torchvision's RandomResizedCrop draws them.
 
     Of ten attempts the first that fits is taken; where none does (a very long image), the largest
@@ -83,6 +94,7 @@ def random_windows(height: int, width: int, uniform: Tensor) -> Tensor:
         height: of the images.
         width: of the images.
         uniform: float64 (batch, 40): ten attempts of area, ratio, top and left, in [0, 1).
+        aspect: width over height of the results, which ratios are relative to.
 
     Returns:
         int64 (batch, 4): top, left, height, width.
@@ -90,7 +102,7 @@ def random_windows(height: int, width: int, uniform: Tensor) -> Tensor:
     area, ratio, top, left = uniform.reshape(len(uniform), CROP_ATTEMPTS, 4).unbind(-1)
     low, high = math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])
     area = height * width * (CROP_SCALE[0] + (CROP_SCALE[1] - CROP_SCALE[0]) * area)
-    ratio = (low + (high - low) * ratio).exp()
+    ratio = aspect * (low + (high - low) * ratio).exp()
     widths, heights = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
     fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
     tops, lefts = (top * (height - heights + 1)).floor(), (left * (width - widths + 1)).floor()
@@ -98,21 +110,12 @@ def random_windows(height: int, width: int, uniform: Tensor) -> Tensor:
     # argmax gives the first of several equal ones.
     first = fits.to(torch.int8).argmax(1)
     chosen = attempts[torch.arange(len(uniform)), first]
-    fallback = torch.tensor(_centred_window(height, width))
+    fallback = torch.tensor(centred_window(height, width, aspect))
     return torch.where(fits.any(1, keepdim=True), chosen, fallback)
 
 
-def _centred_window(height: int, width: int) -> tuple[int, int, int, int]:
-    crop_height, crop_width = height, width
-    if width / height < CROP_RATIO[0]:
-        crop_height = round(width / CROP_RATIO[0])
-    elif width / height > CROP_RATIO[1]:
-        crop_width = round(height * CROP_RATIO[1])
-    return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
-
-
-def resample_windows(images: Tensor, windows: Tensor, size: int) -> Tensor:
-    """Return each image's window at (size, size), by antialiased bilinear resizing.
+def resample_windows(images: Tensor, windows: Tensor, size: ImageSize) -> Tensor:
+    """Return each image's window at a size, by antialiased bilinear resizing.
 
     The same as torch's interpolate of every window by itself, up to rounding: both axes are a
     product with a small matrix of weights for each image.
@@ -120,18 +123,20 @@ def resample_windows(images: Tensor, windows: Tensor, size: int) -> Tensor:
     Args:
         images: float32 (batch, channels, height, width).
         windows: int64 (batch, 4): top, left, height, width.
-        size: height and width of the results.
+        size: of the results.
     """
     batch, channels, height, width = images.shape
+    new_height, new_width = height_and_width(size)
     if batch == 0:
-        return images.new_zeros(0, channels, size, size)
+        return images.new_zeros(0, channels, new_height, new_width)
     top, left, window_height, window_width = windows.to(images.device).unbind(1)
-    rows = _weights(top, window_height, height, size)
-    columns = _weights(left, window_width, width, size)
+    rows = _weights(top, window_height, height, new_height)
+    columns = _weights(left, window_width, width, new_width)
     flat = images.reshape(batch, channels * height, width)
-    narrow = torch.bmm(flat, columns.transpose(1, 2)).reshape(batch, channels, height, size)
-    tall = narrow.transpose(1, 2).reshape(batch, height, channels * size)
-    return torch.bmm(rows, tall).reshape(batch, size, channels, size).transpose(1, 2)
+    narrow = torch.bmm(flat, columns.transpose(1, 2)).reshape(batch, channels, height, new_width)
+    tall = narrow.transpose(1, 2).reshape(batch, height, channels * new_width)
+    whole = torch.bmm(rows, tall).reshape(batch, new_height, channels, new_width)
+    return whole.transpose(1, 2)
 
 
 def _weights(start: Tensor, length: Tensor, stored: int, size: int) -> Tensor:
@@ -149,20 +154,19 @@ def _weights(start: Tensor, length: Tensor, stored: int, size: int) -> Tensor:
     return weights / weights.sum(-1, keepdim=True)
 
 
-def pad_crops(images: Tensor, size: int, uniform: Tensor) -> Tensor:
-    """Return windows of the images' size, from images with a black margin of an eighth of it.
+def pad_crops(images: Tensor, sides: Sides, uniform: Tensor) -> Tensor:
+    """Return windows of the images' size, from images with a black margin of an eighth of each side.
 
     Args:
-        images: (batch, channels, size, size), of any type.
-        size: theirs.
+        images: (batch, channels, height, width), of any type.
+        sides: their height and width.
         uniform: float64 (batch, 2): where the windows begin, in [0, 1).
     """
     top, left = uniform.unbind(1)
-    margin = max(1, size // 8)
-    padded = functional.pad(images, (margin,) * 4)
-    every = padded.unfold(2, size, 1).unfold(3, size, 1)
-    positions = 2 * margin + 1
-    tops, lefts = (top * positions).long(), (left * positions).long()
+    down, right = margins(sides)
+    padded = functional.pad(images, (right, right, down, down))
+    every = padded.unfold(2, sides[0], 1).unfold(3, sides[1], 1)
+    tops, lefts = (top * (2 * down + 1)).long(), (left * (2 * right + 1)).long()
     batch = torch.arange(len(images), device=images.device)
     return every[batch, :, tops.to(images.device), lefts.to(images.device)]
 

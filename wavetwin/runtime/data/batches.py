@@ -36,7 +36,7 @@ def training_loader(
     images: ImageSet, batches: Sequence[Tensor], plan: TrainingPlan, epoch: int, loading: Loading
 ) -> Iterator[Batch]:
     """Yield augmented batches of these positions in a split."""
-    name, size, seed = plan.data.augmentation, plan.data.image_size, plan.seed
+    name, size, seed = plan.data.augmentation, plan.data.sides, plan.seed
     source = images.source
     if isinstance(source, TensorImages):
         change = BatchAugment(name, size, seed, epoch, len(source.labels))

@@ -211,12 +211,12 @@ def load_data(
     elif found.no_training is not None:
         mean, std = known_statistics(statistics_file, data.channels)
     else:
-        size = data.image_size
+        size = data.sides
         batches = torch.arange(len(train)).split(STATISTICS_BATCH)
         mean, std = measure_statistics(
             evaluation_loader(train, batches, lambda image: fit(image, size), loading),
             data.channels,
-            [fingerprint, len(train), size],
+            [fingerprint, len(train), data.to_json()["image_size"]],
             statistics_file,
         )
     return ExperimentData(

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wavetwin.ir.augmentations import AUGMENTATIONS, CROP_ATTEMPTS
+from wavetwin.ir.sides import ImageSize, height_and_width
 from wavetwin.runtime.data.eight_bits import resize_in_8_bits
 
 __all__ = ["augment", "fit", "five_crops", "resize"]
@@ -25,6 +26,11 @@ CROP_SCALE = (0.08, 1.0)
 """Share of the area that a random crop takes; with CROP_RATIO as torchvision's RandomResizedCrop
 and the published models."""
 CROP_RATIO = (3 / 4, 4 / 3)
+"""Width over height of a random crop, relative to that of the image size: it is stretched no more than
+on squares."""
+
+Sides = tuple[int, int]
+"""Along the height and along the width, in pixels: lengths or positions."""
 
 _WHOLE = 8
 """A resized image of so many crops is made whole; of a longer one the crop alone is computed."""
@@ -41,60 +47,71 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
     return result.reshape(*images.shape[:-2], height, width)
 
 
-def fit(images: Tensor, size: int, how: str = "float") -> Tensor:
-    """Return the one crop of evaluation: short side resized to `size`, then the middle.
+def fit(images: Tensor, size: ImageSize, how: str = "float") -> Tensor:
+    """Return the one crop of evaluation: resized until `size` is covered, then the middle.
 
-    Resizing is in floating point, or with `how="pil"` rounded to 8 bits as Pillow does.
+    Of a square the short side is resized to it. Resizing is in floating point, or with `how="pil"`
+    rounded to 8 bits as Pillow does.
     """
-    height, width = _short_side_at(images, size)
-    return _resized_crop(images, height, width, *_middle(height, width, size), size, how)
+    sides = height_and_width(size)
+    whole = _covering(images, sides)
+    return _resized_crop(images, whole, _middle(whole, sides), sides, how)
 
 
-def five_crops(images: Tensor, larger: int, size: int, how: str = "float") -> Tensor:
-    """Return corners and middle of the images with the short side resized to `larger`.
+def five_crops(images: Tensor, larger: ImageSize, size: ImageSize, how: str = "float") -> Tensor:
+    """Return corners and middle of the images, resized until `larger` is covered.
 
-    They are stacked before the channels: (..., 5, channels, size, size). `how` as of `fit`.
+    They are stacked before the channels: (..., 5, channels, height, width). `how` as of `fit`.
     """
-    height, width = _short_side_at(images, larger)
-    bottom, right = height - size, width - size
-    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), _middle(height, width, size)]
-    if _is_made_whole(height, width, larger):
-        images = (resize_in_8_bits if how == "pil" else resize)(images, height, width)
-    crops = [_resized_crop(images, height, width, *corner, size, how) for corner in corners]
+    sides, covered = height_and_width(size), height_and_width(larger)
+    whole = _covering(images, covered)
+    bottom, right = whole[0] - sides[0], whole[1] - sides[1]
+    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), _middle(whole, sides)]
+    if _is_made_whole(whole, covered):
+        images = (resize_in_8_bits if how == "pil" else resize)(images, *whole)
+    crops = [_resized_crop(images, whole, corner, sides, how) for corner in corners]
     return torch.stack(crops, dim=-4)
 
 
-def _short_side_at(images: Tensor, size: int) -> tuple[int, int]:
-    """Return height and width with the shorter one at `size`, the other one in proportion."""
+def _covering(images: Tensor, sides: Sides) -> Sides:
+    """Return height and width, in the images' proportion, of the least that covers these sides."""
     height, width = images.shape[-2:]
-    if height <= width:
-        return size, int(size * width / height)
-    return int(size * height / width), size
+    if height * sides[1] <= width * sides[0]:
+        return sides[0], int(sides[0] * width / height)
+    return int(sides[1] * height / width), sides[1]
 
 
-def _middle(height: int, width: int, size: int) -> tuple[int, int]:
-    return round((height - size) / 2), round((width - size) / 2)
+def _middle(whole: Sides, sides: Sides) -> Sides:
+    """Return top and left of the middle."""
+    return round((whole[0] - sides[0]) / 2), round((whole[1] - sides[1]) / 2)
 
 
-def _is_made_whole(height: int, width: int, side: int) -> bool:
-    return max(height, width) <= _WHOLE * side
+def _is_made_whole(whole: Sides, sides: Sides) -> bool:
+    return whole[0] <= _WHOLE * sides[0] and whole[1] <= _WHOLE * sides[1]
 
 
-def _resized_crop(
-    images: Tensor, height: int, width: int, top: int, left: int, size: int, how: str
-) -> Tensor:
-    """Return a square crop of what `resize` gives; a very thin image takes no more memory than it."""
-    if _is_made_whole(height, width, size) or images.shape[-2:] == (height, width):
+def _resized_crop(images: Tensor, whole: Sides, corner: Sides, sides: Sides, how: str) -> Tensor:
+    """Return a crop of what `resize` gives; a very thin image takes no more memory than it.
+
+    Args:
+        images: (..., channels, rows, columns).
+        whole: height and width of what is resized.
+        corner: top and left of the crop in it.
+        sides: height and width of the crop.
+        how: as of `fit`.
+    """
+    (height, width), (top, left), (rows, columns) = whole, corner, sides
+    if _is_made_whole(whole, sides) or images.shape[-2:] == whole:
         resized = (resize_in_8_bits if how == "pil" else resize)(images, height, width)
-        return resized[..., top : top + size, left : left + size]
+        return resized[..., top : top + rows, left : left + columns]
     if how == "pil":
         down, right = images.shape[-2] / height, images.shape[-1] / width
-        box = (left * right, top * down, (left + size) * right, (top + size) * down)
-        return resize_in_8_bits(images, size, size, box)
-    axes = [(-1, width, left), (-2, height, top)]
-    # The long one first: what lies between is then as small as can be.
-    for dim, resized, start in axes if width > height else reversed(axes):
-        images = _weighted(images, dim, resized, start, size)
+        box = (left * right, top * down, (left + columns) * right, (top + rows) * down)
+        return resize_in_8_bits(images, rows, columns, box)
+    axes = [(-1, width, left, columns), (-2, height, top, rows)]
+    # The longer one first: what lies between is then as small as can be.
+    for dim, resized, start, count in axes if width * rows > height * columns else reversed(axes):
+        images = _weighted(images, dim, resized, start, count)
     return images
 
 
@@ -121,17 +138,17 @@ def _weighted(images: Tensor, dim: int, resized: int, start: int, count: int) ->
     return result
 
 
-def augment(image: Tensor, name: str, size: int, random: Random) -> Tensor:
+def augment(image: Tensor, name: str, size: ImageSize, random: Random) -> Tensor:
     """Return one randomly changed training image; `name` as in the plan.
 
     Padded crops first fit the image to `size`, then cut `size` from it with a margin of an eighth
-    of `size` in black (4 pixels at 32).
+    of each side in black (4 pixels at 32).
     """
-    row = AUGMENTATIONS[name]
+    row, sides = AUGMENTATIONS[name], height_and_width(size)
     if row.crop is None or not row.crop.resizes:
-        image = fit(image, size)
+        image = fit(image, sides)
     if row.crop is not None:
-        image = named_transform(row.crop.image)(image, size, random)
+        image = named_transform(row.crop.image)(image, sides, random)
     return _flip(image, random) if row.flips else image
 
 
@@ -141,38 +158,54 @@ def named_transform(name: str) -> Callable[..., Tensor]:
     return resolve_name(name)
 
 
-def random_resized_crop(image: Tensor, size: int, random: Random) -> Tensor:
-    """Return a window of random area and ratio at (size, size)."""
-    top, left, height, width = _random_window(image.shape[-2], image.shape[-1], random)
-    return resize(image[..., top : top + height, left : left + width], size, size)
+def random_resized_crop(image: Tensor, sides: Sides, random: Random) -> Tensor:
+    """Return a window of random area and ratio at this height and width."""
+    rows, columns = image.shape[-2:]
+    top, left, height, width = _random_window(rows, columns, sides[1] / sides[0], random)
+    return resize(image[..., top : top + height, left : left + width], *sides)
 
 
-def _random_window(height: int, width: int, random: Random) -> tuple[int, int, int, int]:
+def _random_window(
+    height: int, width: int, aspect: float, random: Random
+) -> tuple[int, int, int, int]:
     low, high = math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])
     for _ in range(CROP_ATTEMPTS):
         area = height * width * _uniform(random, *CROP_SCALE)
-        ratio = math.exp(_uniform(random, low, high))
+        ratio = aspect * math.exp(_uniform(random, low, high))
         crop_width, crop_height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < crop_width <= width and 0 < crop_height <= height:
             top = _below(random, height - crop_height + 1)
             left = _below(random, width - crop_width + 1)
             return top, left, crop_height, crop_width
-    # No attempt fits (a very long image): the largest centred window of an allowed ratio.
-    if width / height < CROP_RATIO[0]:
-        crop_width, crop_height = width, round(width / CROP_RATIO[0])
-    elif width / height > CROP_RATIO[1]:
-        crop_width, crop_height = round(height * CROP_RATIO[1]), height
-    else:
-        crop_width, crop_height = width, height
+    return centred_window(height, width, aspect)
+
+
+def centred_window(height: int, width: int, aspect: float) -> tuple[int, int, int, int]:
+    """Return top, left, height and width of the largest centred window of an allowed ratio.
+
+    It is taken of very long images, which no random window fits.
+    """
+    least, most = aspect * CROP_RATIO[0], aspect * CROP_RATIO[1]
+    crop_height, crop_width = height, width
+    if width / height < least:
+        crop_height = round(width / least)
+    elif width / height > most:
+        crop_width = round(height * most)
     return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
 
 
-def pad_crop(image: Tensor, size: int, random: Random) -> Tensor:
-    """Return a window of (size, size) of an image of that size with a black margin of an eighth."""
-    margin = max(1, size // 8)
-    padded = functional.pad(image, (margin,) * 4)
-    top, left = _below(random, 2 * margin + 1), _below(random, 2 * margin + 1)
-    return padded[..., top : top + size, left : left + size]
+def pad_crop(image: Tensor, sides: Sides, random: Random) -> Tensor:
+    """Return a window of an image's size, of the image with a black margin of an eighth of each side."""
+    height, width = sides
+    down, right = margins(sides)
+    padded = functional.pad(image, (right, right, down, down))
+    top, left = _below(random, 2 * down + 1), _below(random, 2 * right + 1)
+    return padded[..., top : top + height, left : left + width]
+
+
+def margins(sides: Sides) -> Sides:
+    """Return how far padded crops move, down and to the right."""
+    return max(1, sides[0] // 8), max(1, sides[1] // 8)
 
 
 def _flip(image: Tensor, random: Random) -> Tensor:

@@ -30,7 +30,8 @@ def evaluate_ten_crops(run: Evaluation) -> Evaluated:
 
     The class probabilities are averaged.
     """
-    larger = run.size * 8 // 7
+    height, width = run.size
+    larger = height * 8 // 7, width * 8 // 7
 
     def crops(images: Tensor) -> Tensor:
         five = five_crops(images, larger, run.size, run.entry.resize)

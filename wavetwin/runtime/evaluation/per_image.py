@@ -86,9 +86,9 @@ class Evaluation:
     """Whether scores may be of logits that are not finite numbers."""
 
     @property
-    def size(self) -> int:
+    def size(self) -> tuple[int, int]:
         """Height and width of what the network sees."""
-        return self.data.plan.data.image_size
+        return self.data.plan.data.sides
 
     @property
     def batch_size(self) -> int:

@@ -25,7 +25,7 @@ Position = tuple[int, int]
 
 def evaluate_shifts(run: Evaluation) -> Evaluated:
     """Return flip rates at each step, or the Kullback-Leibler divergence at each shift."""
-    entry, size = run.entry, run.size
+    entry, (height, width) = run.entry, run.size
     assert isinstance(entry, Shifts), entry
     divide, moves = entry.pixel_divide, entry.num_steps
     grid = shift_positions(entry.direction, moves)
@@ -49,7 +49,7 @@ def evaluate_shifts(run: Evaluation) -> Evaluated:
         values = torch.cat(parts, dim=1).reshape(-1, len(grid), len(grid[0]))
         return {"kl": values.float()} if is_divergence else {"classes": values}
 
-    large = divide * (size + entry.max_shift)
+    large = divide * (height + entry.max_shift), divide * (width + entry.max_shift)
     # Enlarged images are divide ** 2 times as large: fewer of them are read at once, so that as
     # much memory is taken, and a forward pass is filled with several windows of each.
     few = max(1, run.batch_size // divide**2) if run.data.limit_batches is None else None
@@ -81,12 +81,13 @@ def _predict_windows(
     run: Evaluation, images: Tensor, positions: Sequence[Position], divide: int
 ) -> Tensor:
     """Return logits (images, positions, classes) of windows of enlarged images, in one pass."""
-    side = divide * run.size
+    height, width = run.size
+    rows, columns = divide * height, divide * width
     windows = torch.stack(
-        [images[..., top : top + side, left : left + side] for top, left in positions], dim=1
+        [images[..., top : top + rows, left : left + columns] for top, left in positions], dim=1
     )
     change = resize_in_8_bits if run.entry.rounds_to_8_bits else resize
-    logits = run.predict(change(windows.flatten(0, 1), run.size, run.size))
+    logits = run.predict(change(windows.flatten(0, 1), height, width))
     return logits.reshape(len(images), len(positions), -1)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wavetwin.ir.sides import ImageSize, height_and_width
 from wavetwin.runtime.bank.eager import plain_shape
 
 __all__ = ["check_images"]
 
 
 def check_images(
-    image: Tensor, shape: tuple[int, int, int], smallest: int = 1, largest: int | None = None
+    image: Tensor,
+    shape: tuple[int, int, int],
+    smallest: ImageSize = 1,
+    largest: ImageSize | None = None,
 ) -> None:
     """Say what is wrong with a network's input, what is needed, and how to come by it.
 
@@ -20,9 +24,10 @@ def check_images(
     Args:
         image: what the network was called with.
         shape: (channels, height, width) of the images that it is made for.
-        smallest: height and width from which on every map of the network has a position.
-        largest: height and width up to which a linear layer after `flatten` gets its number of
-            inputs; None where there is no such layer.
+        smallest: height and width, or one number for both, from which on every map of the network
+            has a position.
+        largest: the same, up to which a linear layer after `flatten` gets its number of inputs; None
+            where there is no such layer.
 
     Raises:
         ValueError: no batch of images, other channels, or a size outside of the bounds.
@@ -32,11 +37,13 @@ def check_images(
         return
     channels, height, width = shape
     received = plain_shape(image)
-    bounds = range(smallest, 1 << 62) if largest is None else range(smallest, largest + 1)
+    least, most = height_and_width(smallest), height_and_width(largest or 1 << 62)
     if len(received) == 4 and received[1] == channels:
-        if received[2] not in bounds or received[3] not in bounds:
+        too_small = any(given < side for given, side in zip(received[2:], least, strict=True))
+        too_large = any(given > side for given, side in zip(received[2:], most, strict=True))
+        if too_small or too_large:
             fault = "have a size that the network's layers cannot take"
-            if min(received[2:]) < smallest:
+            if too_small:
                 fault = "are too small for the network's layers"
             remedy = (
                 f"nn.functional.interpolate(images, ({height}, {width}), mode='bilinear', "
@@ -55,13 +62,20 @@ def check_images(
     raise ValueError(f"images of shape {received} {fault}: {needed}; {remedy}")
 
 
-def _sizes(shape: tuple[int, int, int], smallest: int, largest: int | None) -> str:
+def _sizes(shape: tuple[int, int, int], smallest: ImageSize, largest: ImageSize | None) -> str:
     made_for = f"made for {shape[1]} x {shape[2]}"
-    if largest is None:
-        return f"height and width {smallest} or more, {made_for}"
-    if smallest == largest:
-        return f"height and width {smallest}"
-    return f"height and width {smallest} to {largest}, {made_for}"
+    sides = zip(height_and_width(smallest), height_and_width(largest or 0), strict=True)
+    height, width = (_bounds(*each) for each in sides)
+    if height != width:
+        return f"height {height} and width {width}, {made_for}"
+    return f"height and width {height}" + ("" if smallest == largest else f", {made_for}")
+
+
+def _bounds(least: int, most: int) -> str:
+    """Return the bounds of one side as text; 0: there is no upper one."""
+    if least == most:
+        return str(least)
+    return f"{least} to {most}" if most else f"{least} or more"
 
 
 def _other_form(received: tuple[int, ...], channels: int) -> tuple[str, str]:

@@ -171,6 +171,6 @@ def check_lambdas(plan: TrainingPlan, model: nn.Module) -> None:
 
 def _placeholder_images(plan: TrainingPlan) -> tuple[Tensor, Tensor]:
     """Return black images and labels for a process that has none of a batch, some for each micro-batch."""
-    size, number = plan.data.image_size, _PLACEHOLDER_IMAGES * plan.accumulate
-    images = torch.zeros(number, plan.data.channels, size, size)
+    number = _PLACEHOLDER_IMAGES * plan.accumulate
+    images = torch.zeros(number, plan.data.channels, *plan.data.sides)
     return images, torch.zeros(number, dtype=torch.int64)
