@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wavetwin.diagnostics import Diagnostic
 
 COMMANDS = {
+    "init": ("init", "Begin a project: a CNN and its twin, as specs with comments."),
     "check": ("check", "Check specs and report every fault at its location."),
     "build": ("build", "Build run scripts from specs into generated/."),
     "specs": ("starters", "List the specs that come with wavetwin, or print one."),

@@ -117,6 +117,8 @@ class Architecture(ABC):
     """Whether the first convolution has a bias although a norm follows it."""
     first_layer_initial: str = "default"
     """How the first convolution begins in a network without wavelet channels."""
+    twin_starter: str = ""
+    """The starter part that makes a twin of the network, below wavetwin's specs; empty: there is none."""
     lists_layers: bool = False
     """Whether the spec lists the trunk's layers, and says what the first pooling begins with."""
 

@@ -3,7 +3,7 @@
 A repository may come from somebody else, as an archive or on a shared disk, with a configuration
 that names programs. Git finds it by itself, from the work tree's root, so that its own question who
 owns it (`safe.directory`) is asked: GIT_DIR would switch that off. Nothing is fetched, no hook,
-filter, converter or monitor is started, and nothing is written to the repository.
+filter, converter or monitor is started, and nothing is written to a repository that is there.
 
 Of the user's variables those that name their own configuration stay, since git's remedies are
 written there; those that lead to another repository, index or object store are dropped: a hook

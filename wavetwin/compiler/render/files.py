@@ -54,7 +54,7 @@ def render(
         templates: folder of the templates; default: the imported package's.
         standalone: the package whose modules are copied beside the scripts; default: none are.
     """
-    environment = _environment(templates or imported_package().templates)
+    environment = text_environment(templates or imported_package().templates)
     context = _context(compiled, provenance) | {"standalone": standalone is not None}
     files = {
         name: environment.get_template(f"{name}.j2").render(context).encode() for name in TEMPLATES
@@ -105,7 +105,8 @@ def _plain(char: str) -> str:
     return ascii(char)[1:-1]
 
 
-def _environment(templates: Path) -> Environment:
+def text_environment(templates: Path) -> Environment:
+    """Return what fills templates of plain text: nothing is escaped but by the filters."""
     if templates not in _environments:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

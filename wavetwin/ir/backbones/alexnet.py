@@ -89,6 +89,7 @@ ARCHITECTURES = (
         norm="none",
         colour_initial=(1.0036, 1.1630, 0.8334),
         pooling_padding=0,
+        twin_starter="base/alexnet_twin.yaml",
         splits_stride=True,
     ),
 )

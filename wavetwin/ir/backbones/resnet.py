@@ -147,6 +147,7 @@ def _row(depth: int, blocks: tuple[int, int, int, int], has_bottlenecks: bool = 
         norm="batch",
         colour_initial=(0.9802, 1.3060, 0.7138),
         pooling_padding=1,
+        twin_starter="base/resnet_twin.yaml",
         takes_smaller_window=True,
         first_layer_initial=KAIMING,
         blocks=blocks,

@@ -90,6 +90,7 @@ def _row(name: str, norm: Literal["batch", "none"], blocks: tuple[int, int, int,
         pooling="max" if blocks[0] == 1 else "none",
         pooling_kernel_size=2,
         pooling_padding=0,
+        twin_starter="base/vgg_twin.yaml",
         blocks=blocks,
     )
 
