@@ -42,7 +42,7 @@ COMMANDS = {
         "Take over what others trained: weights, or the commands of the published models.",
     ),
     "study": ("study", "Study the first layer: RMax and CMod, shifts, kernels, sparse layers."),
-    "explain": ("explain", "Say what a message's code means, what helps, and how much it matters."),
+    "explain": ("explain", "Say what a field of a spec is and may be, or what a message means."),
     "schema": ("schema", "Print the JSON Schema of specs, for editors."),
 }
 """Each command's module in this package, and what it does."""

@@ -1,4 +1,4 @@
-"""`wavetwin explain`: say what a diagnostic's code means, with cause, cure and a number of warnings."""
+"""`wavetwin explain`: say what a field of a spec is, or what a message's code means."""
 
 from __future__ import annotations
 
@@ -10,36 +10,71 @@ from wavetwin.diagnostics.terminal import say
 if TYPE_CHECKING:
     import argparse
 
+    from wavetwin.diagnostics import Diagnostic
+
+_MANY = 4
+"""Fields of one name that are explained all."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("codes", nargs="+", metavar="CODE", help="as in a message: static-gain")
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="a field: training.optimizer.lr, or the end of its path; or a message's code: static-gain",
+    )
     parser.set_defaults(execute=execute, strict=False)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print what each code means.
+    """Print what each name means.
 
     Raises:
-        DiagnosticError: there is no such code.
+        DiagnosticError: there is no such code and no such field, or there are many.
     """
-    from wavetwin.compiler.parse.suggest import suggest
-    from wavetwin.diagnostics import CompileError, Diagnostic
+    from wavetwin.diagnostics import CompileError
     from wavetwin.diagnostics.codes import DESCRIPTIONS
     from wavetwin.diagnostics.explanations import explanation_text
 
-    unknown = [code for code in options.codes if code not in DESCRIPTIONS]
-    if unknown:
-        raise CompileError(
-            [
-                Diagnostic(
-                    "unknown-name",
-                    f"no message has the code {code!r}",
-                    help=suggest(code, list(DESCRIPTIONS))
-                    or "a message has its code between two colons: `static-gain`",
-                )
-                for code in unknown
-            ]
-        )
-    say("\n".join(map(explanation_text, options.codes)))
+    texts: list[str] = []
+    faults: list[Diagnostic] = []
+    for name in options.names:
+        if name in DESCRIPTIONS:
+            texts.append(explanation_text(name))
+        else:
+            found, fault = _fields(name)
+            texts += found
+            faults += fault
+    if faults:
+        raise CompileError(faults)
+    say("\n".join(texts))
     return FINE
+
+
+def _fields(name: str) -> tuple[list[str], list[Diagnostic]]:
+    """Return the explanations of the fields of a name, or why there are none."""
+    from wavetwin.compiler.parse.suggest import suggest
+    from wavetwin.diagnostics import Diagnostic
+    from wavetwin.diagnostics.codes import DESCRIPTIONS
+    from wavetwin.diagnostics.listing import list_some
+    from wavetwin.explain.field_text import explain_field, fields_named, spec_fields
+
+    found = fields_named(name)
+    if 0 < len(found) <= _MANY:
+        return [explain_field(each) for each in found], []
+    if found:
+        headline = f"{len(found)} fields have this name"
+        help_text = f"name one by its path: {list_some([each.label for each in found])}"
+        return [], [Diagnostic("name-ambiguous", headline, subject=name, help=help_text)]
+    labels = [each.label for each in spec_fields()]
+    last = {label.rpartition(".")[2]: None for label in labels}
+    help_text = suggest(name, [*DESCRIPTIONS, *labels, *last])
+    return [], [
+        Diagnostic(
+            "unknown-name",
+            f"no field and no message's code is {name!r}",
+            help=help_text
+            or "a field has its path, training.optimizer.lr; a message its code between two colons, static-gain",
+        )
+    ]

@@ -102,6 +102,20 @@ def _canonical(value: Any) -> Any:
     return value
 
 
+DIGESTED: dict[str, str] = {
+    "backbone": "model",
+    "stem": "model",
+    "pooling": "model",
+    "data.dataset": "model",
+    "data.image_size": "model",
+    "data.num_classes": "model",
+    "data": "training",
+    "training": "training",
+    "evaluation": "evaluation",
+}
+"""The innermost digest that a section, or a field of it, changes; what is not here changes none."""
+
+
 def _digests(spec: ExperimentSpec, channels: int) -> tuple[str, str, str]:
     data = spec.data
     first = {"stem": _counted(spec.stem), "pooling": _counted(spec.pooling)}

@@ -52,7 +52,7 @@ def spec_schema() -> dict[str, Any]:
     classes = {model.__name__: model for _, model in sections()}
     models = cast("dict[str, dict[str, Any]]", document.pop("$defs"))
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
-        _complete(name, model, _descriptions(classes[name]))
+        _complete(name, model, field_descriptions(classes[name]))
     _let_nulls_take_away(models)
     for item in ITEM_MODELS:
         models[item.__name__]["minProperties"] = 1
@@ -103,7 +103,7 @@ def _complete(name: str, model: dict[str, Any], descriptions: dict[str, str]) ->
         properties[field] = {"description": descriptions[field], **value}
 
 
-def _descriptions(model: type[SpecModel]) -> dict[str, str]:
+def field_descriptions(model: type[SpecModel]) -> dict[str, str]:
     """Return what each field of a model is: its docstring, where it is written or declared."""
     if not model.declared:
         return {**_docstrings(model), **model.field_texts}

@@ -12,7 +12,7 @@ from wavetwin.explain.diff.declaration import ABSENT, Path, dotted
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.poolings import FREE_POOLINGS
 
-_DECIDED_BY: dict[str, tuple[str, ...]] = {
+DECIDED_BY: dict[str, tuple[str, ...]] = {
     "stem.free_channels": ("backbone.arch",),
     "stem.kernel_size": ("backbone.arch",),
     "stem.stride": ("pooling.free", "backbone.arch"),
@@ -128,7 +128,7 @@ def _plain(node: SpecNode) -> Any:
 
 
 def _default(loaded: LoadedSpec, name: str) -> FieldOrigin:
-    fields = _DECIDED_BY.get(name, ())
+    fields = DECIDED_BY.get(name, ())
     if name == "stem.stride" and not _pooling_decides_stride(loaded):
         fields = ("backbone.arch",)
     for field in fields:
