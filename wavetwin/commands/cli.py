@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "init": ("init", "Begin a project: a CNN and its twin, as specs with comments."),
+    "new": ("new", "Write a spec that extends another one and says only what differs."),
     "check": ("check", "Check specs and report every fault at its location."),
     "build": ("build", "Build run scripts from specs into generated/."),
     "specs": ("starters", "List the specs that come with wavetwin, or print one."),
