@@ -22,6 +22,7 @@ from wavetwin.explain.diff.effects import Pair
 from wavetwin.explain.diff.training import compare_plans
 from wavetwin.ir.augmentations import AUGMENTATIONS
 from wavetwin.ir.evaluations import EVALUATIONS
+from wavetwin.ir.image_transforms import TRANSFORMS
 from wavetwin.ir.optimizers import OPTIMIZERS
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import SCHEDULES, Cosine
@@ -103,6 +104,83 @@ def test_a_sentence_tells_every_pair_apart(
     (note,) = changes.notes
     if path != "evaluation":
         assert re.fullmatch(rf"{first} .+; {second} .+", note)
+
+
+LISTED_FIELDS = {
+    "gaussian_blur": "kernel_size: 3",
+    "random_adjust_sharpness": "sharpness_factor: 2",
+    "random_affine": "degrees: 10",
+    "random_posterize": "bits: 4",
+    "random_rotation": "degrees: 10",
+    "random_solarize": "threshold: 128",
+    "resize": "size: 40",
+}
+"""Fields of transforms that have no default."""
+COLOUR = "data={dataset: cifar10, image_size: 32}"
+
+
+def listed(*keys: str) -> str:
+    items = ", ".join(f"{{{key}: {{{LISTED_FIELDS.get(key, '')}}}}}" for key in keys)
+    return f"data.augmentation=[{items}]"
+
+
+@pytest.mark.parametrize("key", TRANSFORMS)
+def test_every_transform_is_documented_in_the_schema_and_told(folder: Path, key: str) -> None:
+    assert f"| `{key}`" in (ROOT / "docs/data.md").read_text("utf-8")
+    kind, models = TRANSFORMS[key], spec_schema()["$defs"]
+    assert {each.name for each in fields(kind)} == {*models[kind.__name__]["properties"]}
+    assert key in models["TransformItem"]["properties"]
+    leaves_sizes = kind.takes_any_size and not kind.gives_size
+    keys = (key, "random_crop") if leaves_sizes else (key,)
+    sides = [
+        compiled(folder, COLOUR, "data.augmentation=none"),
+        compiled(folder, COLOUR, listed(*keys)),
+    ]
+    pair = Pair(*sides, compare_declarations(sides[0].resolved, sides[1].resolved))
+    changes = compare_plans(pair)
+    (row,) = [each for each in changes.rows if each.label == "augmentation"]
+    assert (row.before, row.after.partition(" ")[0].strip(",")) == ("none", key)
+    (note,) = changes.notes
+    assert note.startswith("none leaves images as they are; ")
+    assert f"{kind.effect}" in note
+    assert not changes.same_training
+    # The network is the same.
+    assert sides[0].model_digest == sides[1].model_digest
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "note"),
+    [
+        (
+            "[{random_invert: {}}, {random_equalize: {}}]",
+            "[{random_equalize: {}}, {random_invert: {}}]",
+            "the same changes of training images in another order",
+        ),
+        (
+            "[{random_invert: {}}]",
+            "[{random_invert: {}}, {random_erasing: {p: 0.25}}]",
+            "in the second alone: random_erasing (p 0.25) covers a rectangle by one value",
+        ),
+        (
+            "[{random_invert: {}}]",
+            "[{random_invert: {p: 0.1}}]",
+            "random_invert makes negatives; random_invert (p 0.1) makes negatives",
+        ),
+    ],
+)
+def test_lists_are_told_apart(folder: Path, before: str, after: str, note: str) -> None:
+    sides = [compiled(folder, f"data.augmentation={each}") for each in (before, after)]
+    pair = Pair(*sides, compare_declarations(sides[0].resolved, sides[1].resolved))
+    assert compare_plans(pair).notes == (note,)
+    assert sides[0].training_digest != sides[1].training_digest
+
+
+def test_a_list_with_its_defaults_written_out_is_the_same(folder: Path) -> None:
+    sides = [
+        compiled(folder, f"data.augmentation=[{{random_resized_crop: {{{text}}}}}]")
+        for text in ("", "scale: [0.08, 1], interpolation: bilinear")
+    ]
+    assert sides[0].training_digest == sides[1].training_digest
 
 
 @pytest.mark.parametrize(

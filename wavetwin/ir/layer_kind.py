@@ -7,11 +7,12 @@ JSON Schema, the checks and the graph have it from there. An item is a layer and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from wavetwin.ir.builder import GraphBuilder
+from wavetwin.ir.field_fault import FieldFault
 from wavetwin.ir.initial_laws import INITIAL_LAWS, DefaultLaw, InitialLaw
 from wavetwin.ir.node import ShapeError
 from wavetwin.ir.operations import Operation, Shape
@@ -41,20 +42,6 @@ class LayerOptions:
     def law(self, own: InitialLaw | None) -> InitialLaw:
         """Return how a layer's weights begin."""
         return own or self.initial or DefaultLaw()
-
-
-@dataclass(frozen=True, slots=True)
-class FieldFault:
-    """Fields of a layer that do not go together."""
-
-    code: str
-    """Of the diagnostic."""
-    headline: str
-    fields: tuple[str, ...]
-    """Those that do not go together, the one at fault first."""
-    help: str | None = None
-    defaults: Mapping[str, object] = field(default_factory=dict[str, object])
-    """What fields that are not given are taken as."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wavetwin.files.json_text import parse_json
+from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
+from wavetwin.ir.image_transforms import TRANSFORMS, ImageTransform
 from wavetwin.ir.section import Section, declare, read_section
 from wavetwin.ir.sides import ImageSize, height_and_width
 from wavetwin.ir.training import Training
@@ -24,7 +26,7 @@ READABLE_VERSIONS = (1, 2)
 another kind's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataPlan(Section):
     """The images and what happens to them before the network sees them."""
 
@@ -33,8 +35,8 @@ class DataPlan(Section):
     num_classes: int
     image_size: ImageSize
     """What the network sees, in pixels."""
-    augmentation: str
-    """A name of `ir.augmentations`."""
+    augmentation: str | tuple[ImageTransform, ...] = declare(kinds=TRANSFORMS)
+    """A name of `ir.augmentations`, or a list of transforms."""
     normalise: str
     """Where mean and std come from: `dataset`, `imagenet`, or `none` (then mean 0, std 1)."""
     mean: tuple[float, ...] | None
@@ -51,6 +53,11 @@ class DataPlan(Section):
     def sides(self) -> tuple[int, int]:
         """Height and width of what the network sees."""
         return height_and_width(self.image_size)
+
+    @property
+    def augmentation_text(self) -> str:
+        """What is done to training images, as text: a short name, or the transforms of a list."""
+        return find_augmentation(self.augmentation).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,11 @@ class TrainingPlan(Training):
     """SHA-256 of training and evaluation (decisions.md 5)."""
     training_digest: str
     model_digest: str
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages whose versions decide this training's numbers, beside those that decide all."""
+        return find_augmentation(self.data.augmentation).packages
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as JSON values; `from_json` reads it back."""

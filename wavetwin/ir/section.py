@@ -260,7 +260,8 @@ def _read(each: Field[Any], value: Any, hint: Any, at: str) -> Any:
             items = enumerate(cast("list[Any]", value))
             return tuple(_one(known.section, item, f"{at}[{number}]") for number, item in items)
         return _one(known.section, value, at)
-    if known.kinds is None:
+    # Some sections have short names, too.
+    if known.kinds is None or isinstance(value, str):
         check_form(value, hint, at)
         return _frozen(value)
     if isinstance(value, list):

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
 from pathlib import Path, PurePosixPath
@@ -184,14 +184,14 @@ def version_difference(old: str, new: str) -> tuple[str, str] | None:
     return (old, new) if old_local and new_local and old_local != new_local else None
 
 
-def installed_versions() -> dict[str, str | None]:
-    """Return the versions of the packages that decide numbers; None where one is not there.
+def installed_versions(names: Sequence[str] = RECORDED_PACKAGES) -> dict[str, str | None]:
+    """Return the versions of packages, those that decide all numbers; None where one is not there.
 
     Reads the names of `dist-info` folders only: neither the packages nor importlib.metadata are
     imported.
     """
-    versions: dict[str, str | None] = dict.fromkeys(RECORDED_PACKAGES)
-    pattern = re.compile(rf"({'|'.join(RECORDED_PACKAGES)})-(.+)\.dist-info", re.IGNORECASE)
+    versions: dict[str, str | None] = dict.fromkeys(names)
+    pattern = re.compile(rf"({'|'.join(names)})-(.+)\.dist-info", re.IGNORECASE)
     for entry in reversed(sys.path):
         try:
             names = os.listdir(entry or ".")  # noqa: PTH208 - names only, of many files

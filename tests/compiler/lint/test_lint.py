@@ -251,6 +251,7 @@ def test_paths_without_a_norm_are_found() -> None:
     [
         ("weight_decay: 0.0", "weight_decay: 0.001"),
         ("augmentation: none", "augmentation: pad_crop"),
+        ("augmentation: none", "augmentation: [{random_crop: {padding: 1}}]"),
         ("  optimizer:", "  mixup: 0.2\n  optimizer:"),
         ("{relu: {}}", "{dropout: {}}"),
         ("{relu: {}}", "{norm: {}}"),
@@ -520,3 +521,37 @@ def test_settings_of_the_training_without_effect(
     found = warnings_of(tmp_path, SMALL + f"training: {{{training}}}\n")
     found = [each for each in found if each.code == "setting-without-effect"]
     assert [each.headline for each in found] == ([headline] if headline else [])
+
+
+@pytest.mark.parametrize(
+    ("transform", "reason"),
+    [
+        ("random_invert: {p: 0}", "with p 0 it never happens"),
+        ("random_erasing: {p: 0}", "with p 0 it never happens"),
+        ("color_jitter: {}", "it is asked for no change"),
+        ("random_rotation: {degrees: 0}", "with degrees 0 nothing is rotated"),
+        ("random_affine: {degrees: 0}", "it is asked for no motion"),
+        (
+            "random_adjust_sharpness: {sharpness_factor: 1}",
+            "with sharpness_factor 1 it changes nothing",
+        ),
+        ("gaussian_blur: {kernel_size: 1}", "with kernel_size 1 nothing is smoothed"),
+        ("gaussian_noise: {sigma: 0}", "the noise is 0 everywhere"),
+        ("color_jitter: {brightness: 0.1}", None),
+        ("random_affine: {degrees: 0, shear: 3}", None),
+        ("gaussian_noise: {}", None),
+    ],
+)
+def test_transforms_without_effect(tmp_path: Path, transform: str, reason: str | None) -> None:
+    found = warnings_of(tmp_path, SMALL, f"data.augmentation=[{{{transform}}}]")
+    found = [each for each in found if each.code == "setting-without-effect"]
+    key = transform.partition(":")[0]
+    assert [each.headline for each in found] == ([f"{key}: {reason}"] if reason else [])
+
+
+def test_a_list_that_draws_nothing_holds_nothing_back(tmp_path: Path) -> None:
+    text = (ROOT / "tests/bad_specs/no-regularisation/spec.yaml").read_text(encoding="utf-8")
+    for idle in ("{random_invert: {p: 0}}", "{resize: {size: 40}}, {random_crop: {}}"):
+        listed = text.replace("augmentation: none", f"augmentation: [{idle}]")
+        is_idle = "random_crop" not in idle
+        assert ("no-regularisation" in codes(warnings_of(tmp_path, listed))) == is_idle

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from tests.support.data_files import TINY, cut, jpeg, write_all
 from tests.support.paths import ROOT
 from tests.support.plans import make_plan
 from wavetwin.ir.augmentations import CROP_ATTEMPTS
+from wavetwin.ir.image_transforms import TRANSFORMS
 from wavetwin.runtime.data import Batch, ExperimentData, load_data
 from wavetwin.runtime.data.batch_augment import BatchAugment, random_windows, resample_windows
 from wavetwin.runtime.data.decode import BadImageError, decode_image
@@ -30,7 +32,11 @@ from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import STOP_SIGNALS
 
-AUGMENTATIONS = ["crop_flip", "pad_crop_flip", "pad_crop", "none"]
+LISTED = tuple(
+    TRANSFORMS[key]()
+    for key in ("random_resized_crop", "random_horizontal_flip", "rand_augment", "random_erasing")
+)
+AUGMENTATIONS = ["crop_flip", "pad_crop_flip", "pad_crop", "none", pytest.param(LISTED, id="list")]
 FOLDER = TINY | {
     "dataset": "folder",
     "num_classes": 3,
@@ -69,17 +75,17 @@ def by_position(batches: Iterable[Batch]) -> dict[int, Tensor]:
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
-def test_augmentation_depends_on_seed_epoch_and_image_alone(augmentation: str):
+def test_augmentation_depends_on_seed_epoch_and_image_alone(augmentation: Any):
     """Bit by bit the same, whatever the batch size, the first step and the processes."""
     plan = make_plan(augmentation=augmentation)
-    data = load_data(plan)
+    data = load_data(plan, workers=0)
     whole = list(data.training_batches(1))
     assert [len(batch.labels) for batch in whole] == [8, 8, 8, 8, 5]
     assert_equal(whole[2:], data.training_batches(1, first_step=2))
     images = by_position(whole)
     assert sorted(images) == list(range(37))
     for size, processes in ((3, 1), (37, 1), (8, 3)):
-        other = load_data(make_plan(augmentation=augmentation, batch_size=size))
+        other = load_data(make_plan(augmentation=augmentation, batch_size=size), workers=0)
         shares = [
             by_position(other.training_batches(1, rank=rank, processes=processes))
             for rank in range(processes)
@@ -205,7 +211,7 @@ def test_padded_crops_in_memory_move_and_mirror():
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
-def test_pools_give_the_same_batches(tmp_path: Path, augmentation: str):
+def test_pools_give_the_same_batches(tmp_path: Path, augmentation: Any):
     write_folder(tmp_path, 4)
     data = load(tmp_path, augmentation=augmentation)
     whole = list(data.training_batches(1))
@@ -216,6 +222,13 @@ def test_pools_give_the_same_batches(tmp_path: Path, augmentation: str):
         assert_equal(data.training_batches(1), whole)
         assert_equal(data.training_batches(1, first_step=1), whole[1:])
         assert_equal(data.evaluation_batches("test", lambda x: fit(x, 16)), tested)
+
+
+def test_pools_change_images_in_memory_by_a_list():
+    data = load_data(make_plan(augmentation=LISTED), workers=0)
+    whole = list(data.training_batches(1))
+    data.loading.workers = 2
+    assert_equal(data.training_batches(1), whole)
 
 
 def test_reading_draws_nothing_from_the_global_stream(tmp_path: Path):

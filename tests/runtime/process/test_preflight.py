@@ -79,13 +79,15 @@ def test_a_folder_that_is_not_whole(built: Built, tmp_path: Path) -> None:
 
 
 def test_packages(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "installed_versions", lambda: {"torch": "0.1"})
+    monkeypatch.setattr(preflight, "installed_versions", lambda names: {"torch": "0.1"})
     code, lines = built.ask()
     assert code == 0
     assert "torch 0.1 (built with " in lines["packages"]
     recorded = json.loads((built.folder / "manifest.json").read_bytes())["versions"]["torch"]
     monkeypatch.setattr(
-        preflight, "installed_versions", lambda: {"torch": recorded.partition("+")[0] + "+cu132"}
+        preflight,
+        "installed_versions",
+        lambda names: {"torch": recorded.partition("+")[0] + "+cu132"},
     )
     code, lines = built.ask()
     assert code == 0

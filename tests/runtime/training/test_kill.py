@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from PIL import Image
 from tests.support.paths import ROOT
 from tests.support.plans import make_plan
 from tests.support.scripted import PENALTY, build_folder, only_run
+from wavetwin.ir.image_transforms import TRANSFORMS
 from wavetwin.runtime.training.records import read_lines
 
 DRIVER = ROOT / "tests/support/killed.py"
@@ -124,6 +126,35 @@ def test_killed_and_resumed_equals_undisturbed(
     assert (only_run(tmp_path) / best).read_bytes() == (only_run(undisturbed) / best).read_bytes()
     sessions = json.loads((only_run(tmp_path) / "manifest.json").read_text())["lives"]
     assert [session["outcome"] for session in sessions][-1] == "finished"
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "listed transforms": {
+        "augmentation": (
+            TRANSFORMS["random_resized_crop"](),
+            TRANSFORMS["trivial_augment_wide"](),
+            TRANSFORMS["random_erasing"](),
+        )
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_killed_and_resumed_equals_undisturbed(name: str, images: Path, tmp_path: Path):
+    """Killed twice: while a state is written, and between two states."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    changes = RECIPES[name]
+    data = {key: value for key, value in changes.items() if hasattr(PLAN.data, key)}
+    rest = {key: value for key, value in changes.items() if key not in data}
+    plan = replace(PLAN, data=replace(PLAN.data, **data), **rest)
+    for project in (whole, parts):
+        build_folder(project, plan)
+    assert start(whole, images, 0, None) == 0
+    assert start(parts, images, 2, ("writing", 9)) == -signal.SIGKILL
+    assert start(parts, images, 0, ("step", 12)) == -signal.SIGKILL
+    assert start(parts, images, 2, None) == 0
+    assert outcome(parts) == outcome(whole)
 
 
 def test_the_moments_are_in_every_phase_with_and_without_workers():

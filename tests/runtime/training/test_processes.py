@@ -26,6 +26,7 @@ from tests.support.scripted import (
     run_here,
 )
 from wavetwin.explain.start_command import training_commands
+from wavetwin.ir.image_transforms import TRANSFORMS
 from wavetwin.ir.optimizers import Adam
 from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.schedules import OneCycle
@@ -199,6 +200,7 @@ def test_a_recipe_resumes_in_two_processes(tmp_path: Path):
         average_decay=0.8,
         clip_norm=0.5,
         early_stopping=2,
+        augmentation=(TRANSFORMS["random_crop"](padding=2), TRANSFORMS["rand_augment"]()),
         freeze=("stem.mixing",),
         groups=(ParameterGroup(match=("norms", "biases"), lr_factor=0.5, weight_decay=0.0),),
     )

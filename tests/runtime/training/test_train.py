@@ -21,6 +21,7 @@ from torch.optim import lr_scheduler as scheduler
 from tests.support.paths import ROOT
 from tests.support.plans import ADAMW, SGD, STEP, make_plan, version_1
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
+from wavetwin.ir.image_transforms import TRANSFORMS
 from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import (
@@ -206,6 +207,10 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
             "early_stopping": 3,
             "freeze": ("stem.free", "pool"),
         },
+        pytest.param(
+            {"augmentation": (TRANSFORMS["random_crop"](padding=2), TRANSFORMS["rand_augment"]())},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"precision": "bfloat16", "schedule": Milestones(milestones=(1, 2), gamma=0.3)},
             marks=pytest.mark.slow,

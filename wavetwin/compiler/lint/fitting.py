@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.ir.augmentations import AUGMENTATIONS
+from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.parameter_groups import group_numbers
 from wavetwin.ir.parameters import held_fixed
 
@@ -48,7 +48,7 @@ def _is_held_back(context: LintContext) -> bool:
     penalty = plan.regularisation is not None and any(plan.regularisation.lambdas)
     return (
         plan.optimizer.weight_decay > 0
-        or AUGMENTATIONS[plan.data.augmentation].is_random
+        or find_augmentation(plan.data.augmentation).is_random
         or penalty
         or plan.mixes_images
         or any(node.operation.regularises for node in context.graph)
@@ -93,6 +93,7 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
             help=f"lower {field}, or train longer",
         )
     yield from _idle_groups(context)
+    yield from _idle_transforms(context)
     if context.loaded.has("training.frozen_norms") and not _has_frozen_norm(context):
         yield context.warn(
             "setting-without-effect",
@@ -158,6 +159,20 @@ def _idle_groups(context: LintContext) -> Iterator[Diagnostic]:
                 f"group {number + 1} has the rate and the weight decay of the rest",
                 [f"{path}.match"],
                 help="give it an lr_factor or a weight_decay of its own, or remove it",
+            )
+
+
+def _idle_transforms(context: LintContext) -> Iterator[Diagnostic]:
+    """Warn of listed transforms that leave every image as it is."""
+    value = context.plan.data.augmentation
+    for position, each in enumerate(() if isinstance(value, str) else value):
+        reason = each.without_effect()
+        if reason is not None:
+            yield context.warn(
+                "setting-without-effect",
+                f"{each.transform}: {reason}",
+                [f"data.augmentation.{position}.{each.transform}"],
+                help=f"remove {each.transform}, or give it something to do",
             )
 
 

@@ -103,7 +103,7 @@ def _value_text(value: Any) -> str:
 def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     data, optimizer, schedule = plan.data, plan.optimizer, plan.schedule
     yield "data", f"{data.dataset}, {size_text(data.image_size)} px, {data.num_classes} classes"
-    yield "augmentation", data.augmentation
+    yield "augmentation", data.augmentation_text
     yield "normalised by", data.normalise
     yield "validation images", f"{data.validation}{' per class' * data.validation_per_class}"
     parts = f" in {plan.accumulate} parts" if plan.accumulate > 1 else ""

@@ -25,6 +25,7 @@ from wavetwin.provenance.package import (
     Package,
     digest_of,
     imported_package,
+    installed_versions,
     is_package_file,
     sha256_of,
 )
@@ -166,6 +167,7 @@ def _manifest(
 
 def manifest_head(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
     """Return what a manifest says besides its files: all that these follow from."""
+    own = [name for name in compiled.plan.packages if name not in provenance.versions]
     return {
         "wavetwin_manifest": MANIFEST_VERSION,
         "name": compiled.name,
@@ -179,7 +181,11 @@ def manifest_head(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
         "dirty": provenance.dirty,
         "passes": [record.name for record in compiled.optimised_graph.passes],
         "sources": [source.to_json() for source in provenance.sources],
-        "versions": {"wavetwin": provenance.source("wavetwin").version, **provenance.versions},
+        "versions": {
+            "wavetwin": provenance.source("wavetwin").version,
+            **provenance.versions,
+            **installed_versions(own),
+        },
         "inputs": {role: dict(paths) for role, paths in provenance.inputs.items()},
     }
 

@@ -116,7 +116,7 @@ def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str
     each = " per class" if data.validation_per_class else ""
     held_out = f"; {data.validation}{each} held out" if data.validation else ""
     yield "images", f"{data.dataset}: {size}, {data.num_classes:,} classes{held_out}"
-    yield "changed by", f"augmentation {data.augmentation}, normalisation {data.normalise}"
+    yield "changed by", f"augmentation {data.augmentation_text}, normalisation {data.normalise}"
     frozen = f", {counts.frozen:,} frozen" if counts.frozen else ""
     yield "network", f"{counts.trainable:,} parameters{frozen}; {graph.macs:,} MACs an image"
     if plan.freeze:

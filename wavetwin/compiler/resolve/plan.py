@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from wavetwin.compiler.resolve.spec import ResolvedSpec
-from wavetwin.compiler.schema import DataSpec, ExperimentSpec
+from wavetwin.compiler.schema import DataSpec, ExperimentSpec, read_transforms
 from wavetwin.ir.dataset import Dataset, luminance_statistics
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.datasets.imagenet import IMAGENET_MEAN, IMAGENET_STD
@@ -60,6 +60,10 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
         training_images -= data.validation * (data.num_classes if metadata.per_class else 1)
     assert data.image_size
     values = {name: each for name, each in document.items() if name != "image_size"}
+    listed = data.augmentation
+    assert listed
+    if not isinstance(listed, str):
+        values["augmentation"] = read_transforms(listed)
     return DataPlan(
         **values,
         image_size=data.image_size,

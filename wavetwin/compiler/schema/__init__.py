@@ -13,6 +13,12 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from wavetwin.compiler.schema.augmentation import (
+    TRANSFORM_MODELS,
+    TransformItem,
+    read_transforms,
+    transforms_of,
+)
 from wavetwin.compiler.schema.data import DatasetName, DataSpec
 from wavetwin.compiler.schema.evaluation import EvaluationSpec, default_entries
 from wavetwin.compiler.schema.labels import (
@@ -60,6 +66,7 @@ __all__ = [
     "LAYER_MODELS",
     "NAME_PATTERN",
     "NAME_RULE",
+    "TRANSFORM_MODELS",
     "Architecture",
     "BackboneSpec",
     "ColorMixingSpec",
@@ -85,6 +92,7 @@ __all__ = [
     "SpecModel",
     "StemSpec",
     "TrainingSpec",
+    "TransformItem",
     "WaveletPoolSpec",
     "WaveletPooling",
     "WaveletSpec",
@@ -95,6 +103,8 @@ __all__ = [
     "name_of",
     "read_items",
     "read_law",
+    "read_transforms",
+    "transforms_of",
     "with_laws",
 ]
 

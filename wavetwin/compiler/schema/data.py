@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from wavetwin.compiler.schema.augmentation import AugmentationField
 from wavetwin.compiler.schema.declared import choice_of
 from wavetwin.compiler.schema.model import SpecModel, scalar_or_list
-from wavetwin.ir.augmentations import AUGMENTATIONS
 from wavetwin.ir.datasets import DATASETS
 
 if TYPE_CHECKING:
-    AugmentationName = str
     DatasetName = str
 else:
-    AugmentationName = choice_of(AUGMENTATIONS)
     DatasetName = choice_of(DATASETS)
 Side = Annotated[int, Field(ge=4, le=4096)]
 
@@ -37,8 +35,9 @@ class DataSpec(SpecModel):
     ) = None
     """What the network sees, in pixels: the side of a square, or [height, width]; default: the data set's
     usual one."""
-    augmentation: AugmentationName | None = None
-    """Random changes of training images; default: the data set's usual ones."""
+    augmentation: AugmentationField | None = None
+    """Random changes of training images: a short name, or a list of transforms in order, each by its
+    name in `torchvision.transforms.v2`; default: the data set's usual ones."""
     normalise: Literal["dataset", "imagenet", "none"] | None = None
     """Whose mean and standard deviation images are normalised with; default: `imagenet` for colour
     images, `dataset` for images of one channel."""

@@ -131,7 +131,9 @@ def sections() -> tuple[tuple[str, type[SpecModel]], ...]:
             if inner is not None:
                 yield from walk(below + name, inner)
             else:
-                each = form.item or form.values
+                each = next(
+                    (i for _, b in form.branches if (i := b.item)), form.item or form.values
+                )
                 if each is not None and each.model is not None:
                     yield from walk(f"{below}{name}.*", each.model)
 

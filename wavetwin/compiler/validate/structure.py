@@ -27,6 +27,7 @@ from wavetwin.compiler.validate.faults import (
 )
 from wavetwin.compiler.validate.fields import INTEGER_CHOICES, field_forms, model_at, untagged_path
 from wavetwin.diagnostics import Location
+from wavetwin.ir.image_transforms import TRANSFORMS
 from wavetwin.ir.layer_kinds import LAYER_KINDS
 from wavetwin.ir.section import declaration_of, declared_fields
 
@@ -134,6 +135,14 @@ def _item_placeholders(path: str) -> Iterator[tuple[str, Any]]:
                 yield from _item_placeholders(f"{path}.*.{key}.{each.name}")
 
 
+def _transform_placeholders(path: str) -> Iterator[tuple[str, Any]]:
+    """Yield placeholders of what the transforms of a list require."""
+    for key, kind in TRANSFORMS.items():
+        for each in declared_fields(kind):
+            if each.default is MISSING:
+                yield f"{path}.*.{key}.{each.name}", declaration_of(each).limits["ge"]
+
+
 PLACEHOLDERS: dict[str, Any] = {
     "wavetwin": LANGUAGE_VERSION,
     "backbone": {"arch": "alexnet"},
@@ -146,6 +155,8 @@ PLACEHOLDERS: dict[str, Any] = {
     "stem.wavelet.keep.*.channels": 1,
     "data": {"dataset": "imagenet"},
     "data.dataset": "imagenet",
+    "data.augmentation.*": {"random_horizontal_flip": {}},
+    **dict(_transform_placeholders("data.augmentation")),
     "training.groups.*": {"match": ["norms"]},
     "training.groups.*.match": ["norms"],
     "evaluation.*": {"mode": "one_crop"},

@@ -11,7 +11,7 @@ from wavetwin.explain.diff.network_info import (
     count_layers,
     images_a_step,
 )
-from wavetwin.ir.augmentations import AUGMENTATIONS, Augmentation
+from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.operations import BatchNorm
 from wavetwin.ir.optimizers import Optimizer
 from wavetwin.ir.plan import TrainingPlan
@@ -20,16 +20,14 @@ from wavetwin.ir.section import declaration_of, declared_fields, label_of, value
 from wavetwin.ir.sides import size_text
 from wavetwin.ir.training import Training
 
-_Row = Optimizer | Schedule | Augmentation
+_Row = Optimizer | Schedule
 
 _NOTES: dict[str, Callable[[Pair], str | None]] = {
     "training.accumulate": lambda pair: _accumulate_note(pair),
     "training.batch_size": lambda pair: _batch_note(pair),
     "training.optimizer": lambda pair: _kinds_note(*(each.plan.optimizer for each in pair.sides)),
     "training.schedule": lambda pair: _kinds_note(*(each.plan.schedule for each in pair.sides)),
-    "data.augmentation": lambda pair: _kinds_note(
-        *(AUGMENTATIONS[each.plan.data.augmentation] for each in pair.sides)
-    ),
+    "data.augmentation": lambda pair: _augmentation_note(pair),
     "evaluation": lambda pair: _evaluation_note(pair),
 }
 """What a reader should know of fields that change, by key path, where it depends on the pair's graphs
@@ -114,6 +112,21 @@ def _kinds_note(before: _Row, after: _Row) -> str | None:
     return f"{before.name} {before.effect}; {after.name} {after.effect}"
 
 
+def _augmentation_note(pair: Pair) -> str:
+    """Say what is done to images on one side alone."""
+    first, second = (find_augmentation(each.plan.data.augmentation).parts for each in pair.sides)
+    sides = [
+        [f"{name} {effect}" for name, effect in ours if (name, effect) not in theirs]
+        for ours, theirs in ((first, second), (second, first))
+    ]
+    if not any(sides):
+        return "the same changes of training images in another order"
+    texts = [", ".join(side) for side in sides]
+    if all(texts):
+        return "; ".join(texts)
+    return f"in the {'first' if texts[0] else 'second'} alone: {texts[0] or texts[1]}"
+
+
 def _evaluation_note(pair: Pair) -> str:
     """Say whose scores can be compared, and which entries are the same but for the resizing."""
     note = "the evaluation suites differ: only entries of both have scores to compare"
@@ -146,7 +159,7 @@ def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     if data.training_images is not None:
         yield "training images", f"{data.training_images:,}"
     yield "validation images", f"{data.validation:,}{' per class' * data.validation_per_class}"
-    yield "augmentation", data.augmentation
+    yield "augmentation", data.augmentation_text
     yield "normalisation", _statistics(plan)
     for each in declared_fields(Training):
         value = getattr(plan, each.name)

@@ -98,7 +98,7 @@ def _differences(run: Run, model: PublishedModel) -> list[str]:
     triples = [
         ("data set", data.dataset, model.dataset),
         ("image size", size_text(data.image_size), size_text(DATASETS[model.dataset].image_size)),
-        ("augmentation", data.augmentation, DATASETS[model.dataset].augmentation),
+        ("augmentation", data.augmentation_text, DATASETS[model.dataset].augmentation),
         ("mean and std of normalisation", _statistics(data), (IMAGENET_MEAN, IMAGENET_STD)),
         *_training_triples(plan, _published_training(model)),
         ("weights to start from", plan.initial_weights and plan.initial_weights.checkpoint, None),

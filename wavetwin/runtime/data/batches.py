@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from wavetwin.ir.augmentations import ListedTransforms
+from wavetwin.ir.image_transforms import TransformedImages
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data.batch_augment import BatchAugment
 from wavetwin.runtime.data.file_workers import read_files
+from wavetwin.runtime.data.listed_transforms import ImageChange
 from wavetwin.runtime.data.sources import Batch, ImageSet, TensorImages
+from wavetwin.runtime.data.statistics import Statistics
 from wavetwin.runtime.data.transforms import augment
 from wavetwin.runtime.process.random_streams import image_random
 
@@ -33,11 +37,35 @@ class Loading:
 
 
 def training_loader(
-    images: ImageSet, batches: Sequence[Tensor], plan: TrainingPlan, epoch: int, loading: Loading
+    images: ImageSet,
+    batches: Sequence[Tensor],
+    plan: TrainingPlan,
+    epoch: int,
+    loading: Loading,
+    statistics: Statistics,
 ) -> Iterator[Batch]:
-    """Yield augmented batches of these positions in a split."""
+    """Yield augmented batches of these positions in a split.
+
+    Args:
+        images: the split.
+        batches: int64 positions in it.
+        plan: says what is done to an image.
+        epoch: counted from 0.
+        loading: how images are read.
+        statistics: mean and standard deviation of the normalisation that follows.
+
+    Raises:
+        RunError: an image is damaged, or a package that a transform needs is not installed.
+    """
     name, size, seed = plan.data.augmentation, plan.data.sides, plan.seed
     source = images.source
+    if not isinstance(name, str):
+        results = TransformedImages(size, source.channels, *statistics)
+        listed = ImageChange(ListedTransforms(name), results, seed, epoch)
+        yield from _read(
+            images, batches, lambda image, index: listed(image, source.maximum, index), loading
+        )
+        return
     if isinstance(source, TensorImages):
         change = BatchAugment(name, size, seed, epoch, len(source.labels))
         for positions in batches:
@@ -47,7 +75,8 @@ def training_loader(
         return
 
     def transform(image: Tensor, index: int) -> Tensor:
-        return augment(image, name, size, image_random(seed, epoch, index))
+        values = image.to(torch.float32) / source.maximum
+        return augment(values, name, size, image_random(seed, epoch, index))
 
     yield from _read(images, batches, transform, loading)
 
@@ -66,7 +95,11 @@ def evaluation_loader(
             values = source.load(indices.tolist()).to(torch.float32) / source.maximum
             yield Batch(transform(values), source.labels[indices], positions)
         return
-    yield from _read(images, batches, lambda image, index: transform(image), loading)
+
+    def of_values(image: Tensor, index: int) -> Tensor:
+        return transform(image.to(torch.float32) / source.maximum)
+
+    yield from _read(images, batches, of_values, loading)
 
 
 def _read(

@@ -114,7 +114,8 @@ class ExperimentData:
         order = epoch_order(self.plan.seed, epoch, len(self.train))
         batches = order.split(self.plan.batch_size)[first_step : self.steps_per_epoch]
         shares = [batch.tensor_split(processes)[rank] for batch in batches]
-        yield from training_loader(self.train, shares, self.plan, epoch, self.loading)
+        statistics = self.mean, self.std
+        yield from training_loader(self.train, shares, self.plan, epoch, self.loading, statistics)
 
     def evaluation_batches(
         self,
@@ -170,8 +171,8 @@ def load_data(
     Args:
         plan: what to read.
         data_root: from the command line; None: environment or the user's file.
-        workers: processes that read image files; 0: this one; None: as many as there are cores, at
-            most eight. Images in memory need none.
+        workers: processes that read image files, or change images in memory by listed transforms; 0:
+            this one; None: as many as there are cores, at most eight. Other images in memory need none.
         limit_batches: at most so many batches an epoch and a split.
         statistics_file: where measured mean and std are kept for the next start.
         on_bad_image: `stop` at a damaged image, or `skip` it and note it in `bad_images`.
@@ -193,7 +194,8 @@ def load_data(
     fingerprint = hashlib.sha256(" ".join(parts).encode()).hexdigest()
     train, validation, test = make_splits(sources, positions)
     on_cuda = device is not None and device.type == "cuda"
-    in_memory = _in_memory(sources)
+    # Listed transforms change an image at a time, on the CPU.
+    in_memory = _in_memory(sources) if isinstance(data.augmentation, str) else []
     num_bytes = sum(source.images.nbytes for source in in_memory)
     if device is not None and on_cuda and in_memory and num_bytes < DEVICE_BYTES:
         moved = {id(s): s.to(device) for s in _in_memory(sources)}

@@ -1,4 +1,4 @@
-"""Decode and augment batches of image files in worker processes.
+"""Load and augment batches in worker processes, an image at a time: those of files, mostly.
 
 The same tensors come whatever the number of processes and wherever a run starts: an image's random
 numbers depend on its epoch and position alone.
@@ -23,14 +23,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from wavetwin.diagnostics.terminal import complain
 from wavetwin.runtime.data.decode import BadImageError
-from wavetwin.runtime.data.sources import Batch, FileImages, ImageSet
+from wavetwin.runtime.data.sources import Batch, ImageSet, ImageSource
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import STOP_SIGNALS
 
 __all__ = ["FileTransform", "read_files"]
 
 FileTransform = Callable[[Tensor, int], Tensor]
-"""Of one float image (channels, height, width) in [0, 1] and its position in the source."""
+"""Of one stored image, uint8 (channels, height, width), and its position in the source."""
 
 _PREFETCH = 2
 """Batches that each process reads ahead."""
@@ -51,7 +51,7 @@ class _Fetcher(Dataset[_Fetched]):
     """What a DataLoader calls with the positions of one batch in the split."""
 
     images: ImageSet
-    source: FileImages
+    source: ImageSource
     transform: FileTransform
     skips_bad: bool
 
@@ -66,25 +66,23 @@ class _Fetcher(Dataset[_Fetched]):
                 (image,) = self.source.load([index])
             except BadImageError as damage:
                 if self.skips_bad:
-                    bad.append((str(self.source.files[index]), damage.headline))
+                    bad.append((self.source.label(index), damage.headline))
                     continue
                 error = damage
                 break
             except RunError as fault:
                 error = fault
                 break
-            values = image.to(torch.float32) / self.source.maximum
             try:
-                results.append(self.transform(values, index))
+                results.append(self.transform(image, index))
             except (RuntimeError, ValueError, MemoryError) as fault:
                 # A reading process would give a traceback without the file's name.
-                height, width = values.shape[-2:]
+                height, width = image.shape[-2:]
                 reason = str(fault).split("\n", 1)[0] or type(fault).__name__
-                file = self.source.files[index]
                 error = RunError(
                     "data-do-not-fit",
-                    f"({width} x {height} pixels) cannot be cropped: {reason}",
-                    subject=file,
+                    f"({width} x {height} pixels) cannot be changed: {reason}",
+                    subject=self.source.label(index),
                 )
                 break
             kept.append(offset)
@@ -97,7 +95,7 @@ class _Fetcher(Dataset[_Fetched]):
 
     def _nothing(self) -> Tensor:
         """Return no images, of the size that the transform gives."""
-        blank = torch.zeros(self.source.channels, 8, 8)
+        blank = torch.zeros(self.source.channels, 8, 8, dtype=torch.uint8)
         return self.transform(blank, 0).unsqueeze(0)[:0]
 
 
@@ -111,10 +109,10 @@ def read_files(
     bad_images: dict[str, str],
     pins: bool,
 ) -> Iterator[Batch]:
-    """Yield batches of these positions in a split of image files.
+    """Yield batches of these positions in a split, loaded image by image.
 
     Args:
-        images: the split; its source is `FileImages`.
+        images: the split; its source is on the CPU.
         batches: int64 positions in the split.
         transform: what happens to each image.
         workers: processes; 0: this one reads.
@@ -125,7 +123,6 @@ def read_files(
     Raises:
         RunError: an image is damaged, the disk does not give it, or a process was killed.
     """
-    assert isinstance(images.source, FileImages)
     loader = DataLoader(
         _Fetcher(images, images.source, transform, skips_bad),
         batch_sampler=[batch.tolist() for batch in batches],

@@ -48,8 +48,17 @@ class ImageSource(Protocol):
         """Names of the classes; None where they are numbers."""
         ...
 
+    @property
+    def channels(self) -> int:
+        """Of an image."""
+        ...
+
     def load(self, indices: Sequence[int]) -> Tensor | list[Tensor]:
         """Return the images as uint8 (channels, height, width); stacked where all are of a size."""
+        ...
+
+    def label(self, index: int) -> str:
+        """Return what messages call an image."""
         ...
 
 
@@ -71,6 +80,15 @@ class TensorImages:
         digest.update(self.images.cpu().contiguous().numpy().tobytes())
         digest.update(self.labels.cpu().to(torch.int64).contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    @property
+    def channels(self) -> int:
+        """Of an image."""
+        return self.images.shape[1]
+
+    def label(self, index: int) -> str:
+        """Return what messages call an image: its number."""
+        return f"image {index} of the data set"
 
     def load(self, indices: Sequence[int]) -> Tensor:
         """Return the images of these indices, stacked."""
@@ -95,6 +113,10 @@ class FileImages:
     def fingerprint(self) -> str:
         """SHA-256 over class names, file names, sizes and classes; the pixels are not read."""
         return self.files.fingerprint
+
+    def label(self, index: int) -> str:
+        """Return what messages call an image: its file."""
+        return str(self.files[index])
 
     def load(self, indices: Sequence[int]) -> list[Tensor]:
         """Return decoded images, each of its own size.

@@ -8,13 +8,22 @@ of any generator.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 
 import torch
 
 from wavetwin.ir.plan import stream_seed
 
-__all__ = ["epoch_order", "image_random", "mixing_random", "named_generator", "seed_step"]
+__all__ = [
+    "epoch_order",
+    "image_draws",
+    "image_random",
+    "mixing_random",
+    "named_generator",
+    "seed_step",
+]
 
 
 def named_generator(seed: int, stream: str, epoch: int = 0) -> torch.Generator:
@@ -34,6 +43,25 @@ def image_random(seed: int, epoch: int, index: int) -> Random:
     up costs microseconds; so it can be done for each image, whichever worker reads it.
     """
     return Random(_number(stream_seed(seed, "augmentation", epoch), index))
+
+
+@contextmanager
+def image_draws(seed: int, epoch: int, index: int) -> Iterator[None]:
+    """Let torch's global generator of the CPU give one image's draws in one epoch.
+
+    Afterwards it goes on as if nothing had been drawn. Within, one thread computes: sums over an image
+    then have the same bits in every process that may read it.
+    """
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.default_generator.manual_seed(_number(stream_seed(seed, "augmentation", epoch), index))
+    if threads > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+        if threads > 1:
+            torch.set_num_threads(threads)
 
 
 def mixing_random(seed: int, epoch: int, step: int) -> Random:

@@ -110,7 +110,7 @@ def _check_build(provenance: RunProvenance, arguments: ScriptArguments) -> Findi
 
 
 def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[Finding]:
-    needed = [*RECORDED_PACKAGES, "pillow"]
+    needed = [*RECORDED_PACKAGES, *plan.packages, "pillow"]
     dataset = DATASETS.get(plan.data.dataset)
     if dataset is not None and dataset.package is not None:
         needed.append(dataset.package.module)
@@ -124,7 +124,7 @@ def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[F
     recorded: dict[str, Any] = provenance.manifest.get("versions", {})
     changed = [
         f"{name} {differs[1]} (built with {differs[0]})"
-        for name, version in installed_versions().items()
+        for name, version in installed_versions((*RECORDED_PACKAGES, *plan.packages)).items()
         if recorded.get(name) is not None and version is not None
         if (differs := version_difference(recorded[name], version)) is not None
     ]

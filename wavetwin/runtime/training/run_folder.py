@@ -26,7 +26,7 @@ from wavetwin.provenance.edits import (
     find_originals,
     write_difference,
 )
-from wavetwin.provenance.package import version_difference
+from wavetwin.provenance.package import installed_versions, version_difference
 from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data.class_record import CLASS_NAMES, recorded_names
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError, is_full, write_code
@@ -111,21 +111,37 @@ class RunFolder:
         path, manifest = processes.run_first(open_first)
         return own[0] if own else RunFolder(path, manifest, None, arguments, provenance)
 
-    def begin_life(self, step: int, device: torch.device, processes: int = 1) -> list[str]:
-        """Record that the script starts after `step` steps; return warnings for the user."""
+    def begin_life(
+        self,
+        step: int,
+        device: torch.device,
+        processes: int = 1,
+        packages: Sequence[str] = (),
+    ) -> list[str]:
+        """Record that the script starts; return warnings for the user.
+
+        Args:
+            step: steps that are done.
+            device: what it computes on.
+            processes: all of them.
+            packages: those whose versions decide its numbers beside torch's.
+        """
         if self._lock is None:
             return []
         sessions: list[dict[str, Any]] = self.manifest["lives"]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *self.provenance.drift})
         machine = machine_info(device) | launch_info(processes)
+        machine |= installed_versions(packages) if packages else {}
         warnings = list(self.edited_numbers)
-        built_with = self.provenance.manifest.get("versions", {}).get("torch")
-        differs = built_with and version_difference(built_with, str(torch.__version__))
-        if differs:
-            warnings.append(f"built with torch {differs[0]}, this is {differs[1]}")
+        versions = self.provenance.manifest.get("versions", {})
+        for name in ("torch", *packages):
+            built_with = versions.get(name)
+            differs = built_with and version_difference(built_with, str(machine[name]))
+            if differs:
+                warnings.append(f"built with {name} {differs[0]}, this is {differs[1]}")
         if sessions:
             self._close_session(sessions[-1])
-            for key in ("torch", "device", "threads"):
+            for key in ("torch", "device", "threads", *packages):
                 old, new = str(sessions[-1]["machine"].get(key)), str(machine[key])
                 if version_difference(old, new):
                     warnings.append(

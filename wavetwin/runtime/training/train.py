@@ -124,7 +124,9 @@ class TrainingRun:
         )
         self.progress.__enter__()
         self.run.note_data(self.data.data_notes, self.data.class_names)
-        warnings = self.run.begin_life(self.total_steps, self.device, self.processes.count)
+        warnings = self.run.begin_life(
+            self.total_steps, self.device, self.processes.count, self.plan.packages
+        )
         for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
         self._records.start_events(self.total_steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wavetwin.compiler.validate.checks.augmentation import AUGMENTATION_RULES
 from wavetwin.compiler.validate.checks.labels import LABEL_RULES
 from wavetwin.compiler.validate.checks.layers import LAYER_RULES
 from wavetwin.compiler.validate.checks.network import NETWORK_RULES
@@ -19,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     *REPLACEMENT_RULES,
     *POOLING_RULES,
     *WAVELET_RULES,
+    *AUGMENTATION_RULES,
     *TRAINING_RULES,
     *LABEL_RULES,
 )
