@@ -113,11 +113,10 @@ class TrainingRun:
     def __enter__(self) -> TrainingRun:
         self._started = time.monotonic()
         self._save_clock.restart()
-        total = self.plan.epochs * self.data.steps_per_epoch
         self._stop_request.install()
         self.progress = ProgressReport(
             f"training {self.plan.name}",
-            total,
+            self.plan.epochs * self.data.steps_per_epoch,
             self.total_steps,
             self.processes.is_first,
             outlives_output=True,
