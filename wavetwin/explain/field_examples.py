@@ -23,6 +23,19 @@ _VALUES: dict[str, Any] = {
     "free_channels": 40,
     "num_classes": 10,
     "image_size": 224,
+    "data.augmentation": [
+        {"random_resized_crop": {"scale": [0.2, 1.0]}},
+        {"random_horizontal_flip": {}},
+        {"random_erasing": {"p": 0.25}},
+    ],
+    "degrees": 10.0,
+    "translate": [0.1, 0.1],
+    "random_affine.scale": [0.9, 1.1],
+    "shear": 5.0,
+    "bits": 4,
+    "threshold": 128,
+    "sharpness_factor": 2.0,
+    "fill": 128,
     "validation": 50,
     "checkpoint": "weights/RI.safetensors",
     "initial_weights.channels": [0, 1, 2],
@@ -190,7 +203,7 @@ def _from_form(path: tuple[str, ...], form: Form) -> Any:
     if isinstance(default, bool) or form == Form("true or false"):
         return not default
     if default is not None:
-        return default
+        return list(default) if isinstance(default, tuple) else default
     raise LookupError(".".join(path))
 
 
