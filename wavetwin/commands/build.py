@@ -46,7 +46,7 @@ def build_and_print(options: argparse.Namespace) -> tuple[int, list[Built]]:
 
     from wavetwin.commands.specs import build_specs
 
-    built = build_specs([Path(spec) for spec in options.specs], _build_options(options))
+    built = build_specs([Path(spec) for spec in options.specs], build_options(options))
     warnings = [warning for result in built for warning in result.compiled.warnings]
     code = report(options, warnings) if warnings or options.format != "text" else FINE
     if options.format == "text":
@@ -62,14 +62,15 @@ def _compare_builds(options: argparse.Namespace) -> int:
     from wavetwin.commands.specs import check_builds
     from wavetwin.explain.text_table import shown
 
-    checks = check_builds([Path(spec) for spec in options.specs], _build_options(options))
+    checks = check_builds([Path(spec) for spec in options.specs], build_options(options))
     for check in checks:
         folder = shown(check.folder, Path.cwd())
         say("".join(f"{folder}: {line}\n" for line in check.lines))
     return FINE if all(check.up_to_date for check in checks) else DIFFERS
 
 
-def _build_options(options: argparse.Namespace) -> BuildOptions:
+def build_options(options: argparse.Namespace) -> BuildOptions:
+    """Return the options of a build as the command line has them."""
     from pathlib import Path
 
     from wavetwin.commands.specs import BuildOptions

@@ -1,17 +1,23 @@
-"""`wavetwin run`: build one spec, train it and evaluate it."""
+"""`wavetwin run`: build one spec, train it and evaluate it, with one seed or several."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_build_options, add_specs
 from wavetwin.commands.output import FINE
+from wavetwin.commands.seeds import read_seeds
 from wavetwin.diagnostics.terminal import complain
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
+
+    from wavetwin.commands.seeds import Scripts
+    from wavetwin.diagnostics import Diagnostic
 
 SHARED_VALUES = (
     "--device",
@@ -30,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_specs(parser, several=False)
     add_build_options(parser)
+    parser.add_argument(
+        "--seeds",
+        type=read_seeds,
+        metavar="LIST",
+        help="train with each of these seeds, one after another: 0-4,7; finished ones are skipped",
+    )
     parser.epilog = "What follows -- is passed on to train.py: wavetwin run SPEC -- --device cuda"
     parser.set_defaults(execute=execute, takes_script_arguments=True)
 
@@ -37,26 +49,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Build, then start train.py and evaluate.py; return the first exit code that is not 0.
 
+    With several seeds all are built before the first one trains.
+
     Raises:
         CompileError: the spec cannot be built.
     """
     from wavetwin.commands.build import build_and_print
     from wavetwin.commands.child import run_child
 
-    code, built = build_and_print(options)
-    if code != FINE:
-        return code
-    folder = built[0].folder
     extra: list[str] = options.script_arguments
     if options.format != "text":
         extra = ["--format", options.format, *extra]
+
+    def scripts(folder: Path) -> list[list[str]]:
+        each = (("train.py", extra), ("evaluate.py", _shared(extra)))
+        return [[sys.executable, str(folder / name), *arguments] for name, arguments in each]
+
+    if options.seeds is not None:
+        return _run_seeds(options, scripts)
+    code, built = build_and_print(options)
+    if code != FINE:
+        return code
     sys.stdout.flush()
-    for script, arguments in (("train.py", extra), ("evaluate.py", _shared(extra))):
-        code = run_child([sys.executable, str(folder / script), *arguments])
+    for command in scripts(built[0].folder):
+        code = run_child(command)
         if code != FINE:
-            complain(f"{folder / script} ended with exit code {code}\n")
+            complain(f"{command[1]} ended with exit code {code}\n")
             return code
     return FINE
+
+
+def _run_seeds(options: argparse.Namespace, scripts: Scripts) -> int:
+    """Build each seed, the spec's own one as without --seeds, and run them.
+
+    Raises:
+        CompileError: the spec cannot be built.
+    """
+    from pathlib import Path
+
+    from wavetwin.commands.build import build_options
+    from wavetwin.commands.output import report
+    from wavetwin.commands.seeds import run_seeds
+    from wavetwin.commands.specs import build_specs, compile_specs
+
+    spec = [Path(options.specs[0])]
+    base = build_options(options)
+    own = compile_specs(spec, base.overrides, base.project, base.out, base.optimise)[0].plan.seed
+    folders: dict[int, Path] = {}
+    warnings: dict[Diagnostic, None] = {}
+    for seed in options.seeds:
+        more = () if seed == own else (f"training.seed={seed}",)
+        (built,) = build_specs(spec, replace(base, overrides=(*base.overrides, *more)))
+        folders[seed] = built.folder
+        warnings |= dict.fromkeys(built.compiled.warnings)
+    code = report(options, list(warnings)) if warnings else FINE
+    return code if code != FINE else run_seeds(folders, scripts)
 
 
 def _shared(arguments: Sequence[str]) -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from wavetwin.ir.build_names import build_name
+
 __all__ = ["Launch", "built_folder", "evaluation_command", "training_commands"]
 
 _PORT = 29500
@@ -47,7 +49,7 @@ class Launch:
 
 def built_folder(name: str, digest: str, overrides: Sequence[object]) -> str:
     """Return where `wavetwin build` puts an experiment, from the project's root."""
-    return f"generated/{name}@{digest[:8]}" if overrides else f"generated/{name}"
+    return f"generated/{build_name(name, digest, overrides)}"
 
 
 def training_commands(folder: str, sessions: Sequence[Any]) -> tuple[list[str], Launch]:

@@ -70,7 +70,7 @@ def test_overrides_have_a_folder_of_their_own(spec: Path) -> None:
     build(spec)
     compiled = compile_spec(spec, ["training.seed=3"])
     folder = build(spec, "training.seed=3").folder
-    assert folder.name == f"small@{compiled.digest[:8]}"
+    assert folder.name == f"small@seed=3-{compiled.digest[:8]}"
     assert check(spec, "training.seed=3").up_to_date
     assert check(spec).up_to_date
     assert json.loads((folder / "manifest.json").read_bytes())["overrides"] == ["training.seed=3"]

@@ -264,8 +264,8 @@ def test_everything_to_reproduce_is_there(tmp_path: Path, twin: Compiled) -> Non
         "git worktree add ../at-cccccccc " + "c" * 40,
         "git apply --index inputs.patch",
         "wavetwin build --allow-dirty --set training.epochs=2 'specs/digits/my twin.yaml'",
-        f"python generated/twin_mod@{digest[:8]}/train.py --device cpu",
-        f"python generated/twin_mod@{digest[:8]}/evaluate.py",
+        f"python generated/twin_mod@epochs=2-{digest[:8]}/train.py --device cpu",
+        f"python generated/twin_mod@epochs=2-{digest[:8]}/evaluate.py",
         "name: twin_mod",
         "built from uncommitted changes",
     ):

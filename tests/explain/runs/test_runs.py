@@ -179,7 +179,7 @@ def test_show(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         f"git worktree add ../at-cccccccc {commit} && cd ../at-cccccccc",
         "git apply PATCH # inputs.patch of the folder that the run was built in",
         "wavetwin build specs/digits/cnn.yaml --set training.seed=1 --allow-dirty",
-        f"python generated/cnn@{digest[:8]}/train.py --device cpu",
+        f"python generated/cnn@seed=1-{digest[:8]}/train.py --device cpu",
     ]
     assert cli.main(["runs", "show", str(folder), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

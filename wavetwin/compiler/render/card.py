@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.validate.conflict import value_text as written_text
+from wavetwin.ir.build_names import build_name
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.section import value_text
@@ -42,7 +43,7 @@ def card_info(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
 
 def folder_name(compiled: Compiled) -> str:
     """Return the name of the folder that the experiment is built to (decisions.md 4)."""
-    return f"{compiled.name}@{compiled.digest[:8]}" if compiled.overrides else compiled.name
+    return build_name(compiled.name, compiled.digest, compiled.overrides)
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

@@ -234,7 +234,7 @@ def _reproduce(run: RunInfo, build: dict[str, Any], manifest: dict[str, Any]) ->
         overrides = [word for text in build.get("overrides", []) for word in ("--set", str(text))]
         dirty = ["--allow-dirty"] if "dirty" in run.marks else []
         lines.append(shlex.join(["wavetwin", "build", spec, *overrides, *dirty]))
-        folder = built_folder(run.name, run.digest, overrides)
+        folder = built_folder(run.name, run.digest, build.get("overrides", []))
         lines += training_commands(folder, manifest.get("lives") or [])[0]
     return lines
 

@@ -80,6 +80,8 @@ class ScriptArguments:
     on_bad_image: str = "stop"
     allow_other_data: bool = False
     preflight: bool = False
+    seeds: str | None = None
+    """A list of seeds to train with, one after another; None: the plan's own."""
     weights: str = "last"
     again: bool = False
 
@@ -149,6 +151,11 @@ def parse_arguments(
             "--checkpoint-steps", type=_positive, metavar="N", help="save it every N steps as well"
         )
         parser.add_argument(
+            "--seeds",
+            metavar="LIST",
+            help="train with each of these seeds, one after another: 0-4,7; finished ones are skipped",
+        )
+        parser.add_argument(
             "--preflight",
             action="store_true",
             help="only check, in seconds, that the run could start here",
@@ -185,6 +192,7 @@ def parse_arguments(
         on_bad_image=values.on_bad_image,
         allow_other_data=values.allow_other_data,
         preflight=getattr(values, "preflight", False),
+        seeds=getattr(values, "seeds", None),
         weights=getattr(values, "weights", "last"),
         again=getattr(values, "again", False),
     )

@@ -14,6 +14,7 @@ from wavetwin.runtime.process.progress import say
 from wavetwin.runtime.process.scripts import ScriptArguments, parse_arguments
 from wavetwin.runtime.training.preflight import run_preflight
 from wavetwin.runtime.training.run_names import find_finished
+from wavetwin.runtime.training.seed_list import train_seeds
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,8 @@ def start_training(
 ) -> int:
     """Check what was built, join the processes, and train; return the exit code.
 
-    `--preflight` only says whether the run could start; of a finished run nothing is left to do.
+    `--preflight` only says whether the run could start; of a finished run nothing is left to do; with
+    `--seeds` another process trains them, each by its own built folder.
 
     Args:
         train: the script's own function.
@@ -43,6 +45,8 @@ def start_training(
     file = Path(script)
     provenance = check_before_run(file, allow_drift=arguments.allow_drift)
     folder = file.resolve().parent
+    if arguments.seeds is not None:
+        train_seeds(folder, arguments.seeds, arguments.command[1:])
     if arguments.preflight:
         return run_preflight(folder, arguments)
     finished = find_finished(folder, arguments)
