@@ -146,27 +146,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiling() -> Iterator[subprocess.Popen[str]]:
-    """Start what needs a process without the annotations that the tests execute, beside the others.
-
-    They cannot be traced.
-    """
-    command = [sys.executable, "-W", "error", "-c", COMPILED]
-    path = f"{ROOT}{os.pathsep}{ROOT / 'tests/support'}"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        yield process
-        process.kill()
-
-
 # The function.
 
 
@@ -569,9 +548,18 @@ print("equal")
 
 
 @pytest.mark.slow  # starts torch's compiler
-def test_compiled_in_one_graph(compiling: subprocess.Popen[str]):
-    output, errors = compiling.communicate()
-    assert output.splitlines()[-1:] == ["equal"], errors[-3000:]
+def test_compiled_in_one_graph():
+    """In a process without the annotations that the tests execute: they cannot be traced."""
+    path = f"{ROOT}{os.pathsep}{ROOT / 'tests/support'}"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", COMPILED],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == ["equal"], done.stderr[-3000:]
 
 
 @pytest.mark.slow  # seconds of tracing
