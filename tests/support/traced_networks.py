@@ -24,7 +24,7 @@ from torch.export import Dim
 from torch.utils.tensorboard import SummaryWriter
 
 import wavetwin
-from tests.compiler.render.test_model_py import load_model_py
+from tests.compiler.render.test_model_py import load_compiled
 from tests.support.paths import ROOT
 from tests.support.shipped import compiled_once
 from wavetwin.runtime import import_torchvision, leaf_modules
@@ -138,7 +138,7 @@ data: {dataset: digits}
 def test_model_py_is_traced_exported_and_compiled(tmp_path: Path):
     """The check of its input is a part of no trace; sizes stay free."""
     (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
-    model = load_model_py(wavetwin.compile(tmp_path / "small.yaml")).build_model().eval()
+    model = load_compiled(wavetwin.compile(tmp_path / "small.yaml")).build_model().eval()
     x, other = torch.randn(2, 1, 32, 32), torch.randn(3, 1, 41, 36)
     free = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     exported = torch.export.export(model, (x,), dynamic_shapes=(free,)).module()
@@ -154,7 +154,7 @@ def test_model_py_is_traced_exported_and_compiled(tmp_path: Path):
 
 
 def test_a_networks_graph_is_written_for_tensorboard(tmp_path: Path):
-    model = load_model_py(compiled_once(ROOT / "specs/digits/twin_mod.yaml")).build_model()
+    model = load_compiled(compiled_once(ROOT / "specs/digits/twin_mod.yaml")).build_model()
     with warnings.catch_warnings(), SummaryWriter(str(tmp_path)) as writer:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)

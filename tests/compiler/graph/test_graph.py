@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-import wavetwin
 from tests.support.shipped import KIND_IDS, KINDS, compiled_once, published, spec_of
 from wavetwin.compiler.passes.invariants import check_invariants
 from wavetwin.explain.text_table import pass_table, show_document
@@ -50,7 +49,7 @@ def test_macs_of_the_plain_networks() -> None:
 
 @pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_documents_survive_json(path: Path) -> None:
-    compiled = wavetwin.compile(path)
+    compiled = compiled_once(path)
     for graph in (compiled.graph, compiled.optimised_graph):
         assert ModuleGraph.from_text(json.dumps(graph.to_json())) == graph
     assert TrainingPlan.from_text(json.dumps(compiled.plan.to_json())) == compiled.plan
@@ -66,7 +65,7 @@ def test_documents_of_another_version_are_refused() -> None:
 
 @pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_graphs_keep_their_invariants(path: Path) -> None:
-    compiled = wavetwin.compile(path)
+    compiled = compiled_once(path)
     check_invariants(compiled.optimised_graph, compiled.graph)
     assert compiled.optimised_graph.macs <= compiled.graph.macs
 

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.shipped import KINDS
+from tests.support.shipped import KINDS, SPECS
 from wavetwin.compiler.parse.compose import SourceCache, load_spec
 from wavetwin.compiler.parse.nodes import to_plain
 from wavetwin.compiler.parse.project import is_fragment
@@ -120,7 +120,7 @@ def find(file: Path, text: str, through: Path) -> tuple[Diagnostic, ...]:
 
 
 def child_of(file: Path) -> Path:
-    for child in CHILDREN:
+    for child in (*CHILDREN, *SPECS):
         if file.resolve() in load_spec(child, ROOT, (), SHIPPED).files:
             return child
     raise AssertionError(f"nothing extends {file}")

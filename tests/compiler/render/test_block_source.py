@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.compiler.render.test_model_py import fill, load_model_py
+from tests.compiler.render.test_model_py import fill, load_compiled
 from tests.support.shipped import compiled_once, spec_of
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.render.block_source import write_stages
@@ -60,7 +60,7 @@ def test_model_py_computes_what_the_edges_say(
     compiled = with_blocks(add, sizes)
     stages = write_stages("trunk", compiled.graph.section("trunk"), compiled.graph)
     assert name == (None if stages is None else stages.block.name)
-    model, reference = load_model_py(compiled).build_model(), build_module(compiled.graph)
+    model, reference = load_compiled(compiled).build_model(), build_module(compiled.graph)
     fill(reference)
     model.load_state_dict(reference.state_dict())
     images = torch.rand(2, 1, 32, 32)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.shipped import KIND_IDS, KINDS
+from tests.support.shipped import KIND_IDS, KINDS, compiled_once, rendered_once
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.render.files import render
 from wavetwin.provenance.git_state import GitState
@@ -122,11 +122,18 @@ def model_source(compiled: Compiled) -> str:
     return render(compiled, provenance)["model.py"].decode()
 
 
-def load_model_py(compiled: Compiled) -> types.ModuleType:
-    source = model_source(compiled)
+def load_model_py(source: str) -> types.ModuleType:
     module = types.ModuleType("built_model")
     exec(compile(source, "model.py", "exec"), module.__dict__)
     return module
+
+
+def load_compiled(compiled: Compiled) -> types.ModuleType:
+    return load_model_py(model_source(compiled))
+
+
+def load_variant(name: str, folder: Path) -> types.ModuleType:
+    return load_compiled(compile_variant(name, folder))
 
 
 def describe(model: nn.Module) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
@@ -152,9 +159,9 @@ def fill(model: nn.Module) -> None:
                 value.uniform_(-bound, bound)
 
 
-def compare_names(compiled: Compiled) -> None:
+def compare_names(compiled: Compiled, source: str) -> None:
     with torch.device("meta"):
-        model = load_model_py(compiled).build_model()
+        model = load_model_py(source).build_model()
         reference = build_module(compiled.graph, plan=compiled.plan)
     assert sorted(describe(model)) == sorted(describe(reference))
     assert trained(model) == trained(reference)
@@ -164,17 +171,16 @@ COMPARED: set[str] = set()
 """Texts of trunks, shapes in their comments, whose outputs this process has compared."""
 
 
-def compare_outputs(compiled: Compiled) -> None:
+def compare_outputs(compiled: Compiled, source: str) -> None:
     """Compare with two classes instead of all, which are the largest part.
 
     A trunk that is written as another was is not run again.
     """
-    text = model_source(compiled)
-    trunk = re.split(r"^class Pool\(.*?(?=^class )", text, flags=re.MULTILINE | re.DOTALL)[-1]
+    trunk = re.split(r"^class Pool\(.*?(?=^class )", source, flags=re.MULTILINE | re.DOTALL)[-1]
     assert "class Trunk(" in trunk
     trunk = trunk.split("\nclass Model(")[0]
     with torch.device("meta"):
-        model = load_model_py(compiled).build_model(num_classes=2)
+        model = load_model_py(source).build_model(num_classes=2)
         # What the passes keep is shown in float64, where no rounding grows through a trunk.
         reference = build_module(compiled.optimised_graph, num_classes=2, plan=compiled.plan)
     if trunk in COMPARED:
@@ -210,53 +216,54 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_names_and_shapes_of_the_shipped_specs(path: Path) -> None:
-    compare_names(compile_spec(path))
+    compare_names(compiled_once(path), rendered_once(path)["model.py"].decode())
 
 
-# ResNet-101 has ResNet-50's blocks, only more of them; a VGG has more than 100 million parameters.
+def is_dear(path: Path) -> bool:
+    """Whether a network takes seconds: a VGG's weights, a ResNet-101's blocks, of a ResNet-50's layers."""
+    graph = compiled_once(path).graph
+    return graph.parameters.trainable > 100_000_000 or len(graph.nodes) > 300
+
+
 @pytest.mark.parametrize(
     "path",
-    [
-        pytest.param(path, marks=pytest.mark.slow) if path.stem.startswith(("R101", "V1")) else path
-        for path in KINDS
-    ],
-    ids=lambda path: path.stem,
+    [pytest.param(path, marks=pytest.mark.slow) if is_dear(path) else path for path in KINDS],
+    ids=KIND_IDS,
 )
 def test_outputs_of_the_shipped_specs(path: Path) -> None:
     # Small images: what model.py does with them does not depend on their size.
-    is_large = compile_spec(path).graph.input.output_shape[1] > 96
-    compare_outputs(compile_spec(path, ["data.image_size=96"] if is_large else []))
+    is_large = compiled_once(path).graph.input.output_shape[1] > 96
+    compiled = compiled_once(path, *["data.image_size=96"] * is_large)
+    compare_outputs(compiled, model_source(compiled))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants(name: str, tmp_path: Path) -> None:
     compiled = compile_variant(name, tmp_path)
-    compare_names(compiled)
-    compare_outputs(compiled)
+    source = model_source(compiled)
+    compare_names(compiled, source)
+    compare_outputs(compiled, source)
 
 
 def test_fresh_weights_are_drawn_as_the_architecture_wants(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = load_model_py(compile_variant("resnet, max kernel 2", tmp_path)).build_model()
+    model = load_variant("resnet, max kernel 2", tmp_path).build_model()
     for name, fan_out in (("stem.free", 64 * 49), ("trunk.layer2.0.conv1", 128 * 9)):
         deviation = model.get_parameter(f"{name}.weight").std().item()
         assert deviation == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
-    twin = load_model_py(compile_variant("resnet, one channel", tmp_path)).build_model()
+    twin = load_variant("resnet, one channel", tmp_path).build_model()
     bound = twin.get_parameter("stem.free.weight").abs().max().item()
     assert bound <= (1 / 49) ** 0.5  # PyTorch's default: uniform
 
 
 def test_the_penalty_is_the_plans(tmp_path: Path) -> None:
-    compiled = compile_variant("resnet, filters frozen", tmp_path)
-    model = load_model_py(compiled).build_model()
+    model = load_variant("resnet, filters frozen", tmp_path).build_model()
     assert model.stem.wavelet.mixing.lambdas == (0.001, 0.001)
 
 
 @pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_nothing_is_unused(path: Path) -> None:
-    compiled = compile_spec(path)
-    provenance = collect_provenance(compiled.files, compiled.project, GitState(), no_git=True)
-    tree = ast.parse(render(compiled, provenance)["model.py"])
+    tree = ast.parse(rendered_once(path)["model.py"])
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     imported = {
         alias.name
@@ -270,7 +277,7 @@ def test_nothing_is_unused(path: Path) -> None:
 
 def test_fresh_weights_of_listed_layers_begin_as_each_says(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = load_model_py(compile_variant("listed layers", tmp_path)).build_model()
+    model = load_variant("listed layers", tmp_path).build_model()
     weight = model.get_parameter("trunk.begin.conv.weight")
     assert weight.std().item() == pytest.approx((2 / (8 * 9)) ** 0.5, rel=0.1)
     assert not model.get_parameter("trunk.begin.conv.bias").any()

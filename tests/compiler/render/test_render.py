@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shipped import KIND_IDS, KINDS, ROOT, spec_of
+from tests.support.shipped import KIND_IDS, KINDS, ROOT, compiled_once, rendered_once, spec_of
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.render.files import comment, render, shell_word, table_cell
 from wavetwin.compiler.render.spec_yaml import dump_spec
@@ -75,7 +75,7 @@ def write_small(folder: Path, name: str = "small", summary: str = "s") -> Path:
 
 @pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_every_spec_renders_twice_the_same(path: Path) -> None:
-    files = render_spec(path)
+    files = rendered_once(path)
     assert tuple(files) == NAMES
     assert files == render_spec(path)
     manifest = json.loads(files["manifest.json"])
@@ -194,8 +194,8 @@ LOOP = """\
 
 
 def test_documents_read_back() -> None:
-    compiled = compile_spec(spec_of("AwyI_mod"))
-    files = render(compiled, no_git(compiled))
+    path = spec_of("AwyI_mod")
+    compiled, files = compiled_once(path), rendered_once(path)
     assert ModuleGraph.from_text(files["graph.json"].decode()) == compiled.graph
     assert TrainingPlan.from_text(files["plan.json"].decode()) == compiled.plan
 
@@ -203,8 +203,13 @@ def test_documents_read_back() -> None:
 SCRIPT = """
 import hashlib, sys
 from pathlib import Path
-from tests.compiler.render.test_render import render_spec
-for name, content in render_spec(Path(sys.argv[1])).items():
+from wavetwin.compiler.compiled import compile_spec
+from wavetwin.compiler.render.files import render
+from wavetwin.provenance.git_state import GitState
+from wavetwin.provenance.record import collect_provenance
+compiled = compile_spec(Path(sys.argv[1]))
+provenance = collect_provenance(compiled.files, compiled.project, GitState(), no_git=True)
+for name, content in render(compiled, provenance).items():
     print(name, hashlib.sha256(content).hexdigest())
 """
 
@@ -258,7 +263,7 @@ def test_ruff_has_nothing_to_say(tmp_path: Path) -> None:
     for path in KINDS:
         folder = tmp_path / path.stem
         folder.mkdir()
-        for name, content in render_spec(path).items():
+        for name, content in rendered_once(path).items():
             if name.endswith(".py"):
                 (folder / name).write_bytes(content)
     # Where a checkout builds, wavetwin is first-party.
@@ -287,8 +292,7 @@ def test_ruff_has_nothing_to_say(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_the_lock_is_a_spec_of_the_same_digests(path: Path, tmp_path: Path) -> None:
-    compiled = compile_spec(path)
-    files = render(compiled, no_git(compiled))
+    compiled, files = compiled_once(path), rendered_once(path)
     lock = tmp_path / "spec.lock.yaml"
     lock.write_bytes(files["spec.lock.yaml"])
     again = compile_spec(lock)

@@ -8,7 +8,16 @@ import pytest
 from pydantic import ValidationError
 
 import wavetwin
-from tests.support.shipped import KIND_IDS, KINDS, ROOT, SPEC_IDS, SPECS, spec_of
+from tests.support.shipped import (
+    KIND_IDS,
+    KINDS,
+    ROOT,
+    SPEC_IDS,
+    SPECS,
+    compiled_once,
+    contents,
+    spec_of,
+)
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.resolve.spec import canonical_json, resolve
 from wavetwin.compiler.schema import ExperimentSpec
@@ -37,12 +46,22 @@ def test_every_shipped_spec_has_a_recorded_digest() -> None:
 
 @pytest.mark.parametrize("path", SPECS, ids=SPEC_IDS)
 def test_digests_are_the_recorded_ones(path: Path) -> None:
-    assert digests(wavetwin.compile(path)) == DIGESTS[path.stem]
+    compiled = compiled_once(path)
+    assert digests(compiled) == DIGESTS[path.stem]
+    assert not compiled.warnings
+
+
+def test_the_specs_of_the_longer_tests_contain_what_any_shipped_spec_contains() -> None:
+    there = {line for path in KINDS for line in contents(compiled_once(path))}
+    missing = {
+        path.stem: found for path in SPECS if (found := contents(compiled_once(path)) - there)
+    }
+    assert not missing
 
 
 @pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)
 def test_the_resolved_document_is_a_spec_with_the_same_digests(path: Path) -> None:
-    compiled = wavetwin.compile(path)
+    compiled = compiled_once(path)
     again = resolve(ExperimentSpec.model_validate_json(json.dumps(compiled.resolved)), path.stem)
     assert again.document == compiled.resolved
     assert again.digest == compiled.digest

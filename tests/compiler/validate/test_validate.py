@@ -314,17 +314,11 @@ def test_choices_are_listed_where_they_are_few():
     assert distance("", "abc") == 3
 
 
-def test_each_shipped_spec_is_valid():
-    project = ROOT
-    cache = SourceCache(project)
-    for path in (project / "specs").rglob("*.yaml"):
-        loaded = load_spec(path, project, (), cache)
-        if "base" in path.parts:
-            assert validate_fragment(loaded, cache) == (), path
-        else:
-            spec, diagnostics = validate(loaded, cache)
-            assert diagnostics == (), path
-            assert spec is not None
+def test_each_shipped_base_is_valid():
+    """Whole specs are compiled, and nothing is said of them, where their digests are compared."""
+    cache = SourceCache(ROOT)
+    for path in (ROOT / "specs/base").rglob("*.yaml"):
+        assert validate_fragment(load_spec(path, ROOT, (), cache), cache) == (), path
 
 
 def test_the_validation_of_a_subset_comes_beside_its_training_images() -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import wavetwin
-from tests.compiler.render.test_model_py import load_model_py
+from tests.compiler.render.test_model_py import load_compiled
 from tests.support.paths import ROOT
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
@@ -47,7 +47,7 @@ def networks(kind: str) -> tuple[Compiled, tuple[nn.Module, ...]]:
         of = wavetwin.compile(path)
         with torch.device("meta"):
             models = [build_module(of.graph, 2), build_module(of.optimised_graph, 2)]
-            models.append(load_model_py(of).build_model(2))
+            models.append(load_compiled(of).build_model(2))
     return of, tuple(model.eval() for model in models)
 
 
