@@ -48,8 +48,9 @@ class Validation:
         return watched
 
 
-def main() -> None:
-    script, phase, number, *arguments = sys.argv[1:]
+def main(words: list[str]) -> None:
+    """Run the script with a signal at its place."""
+    script, phase, number, *arguments = words
     phase, _, sent = phase.partition(":")
     from wavetwin.runtime.data import ExperimentData
     from wavetwin.runtime.training import checkpoint
@@ -72,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

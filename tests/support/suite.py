@@ -1,10 +1,9 @@
-"""A whole evaluation suite on one process or several; run under torchrun, it writes what it found."""
+"""A whole evaluation suite on one process or several, of which each writes what it found."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,3 @@ def main(root: Path, out: Path) -> None:
         except RunError as error:
             report["diverged"] = error.headline
         (out / f"{processes.rank}.json").write_text(json.dumps(report), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -331,8 +331,11 @@ def test_a_process_that_fails_does_not_wait_for_its_workers(tmp_path: Path):
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from tests.runtime.data.test_data_batches import load
-batches = load(Path({str(tmp_path)!r}), workers=1, batch_size=2).training_batches(0)
+from tests.support.plans import make_plan
+from wavetwin.runtime.data import load_data
+plan = make_plan(**{FOLDER | {"batch_size": 2}!r})
+data = load_data(plan, data_root=Path({str(tmp_path)!r}), workers=1)
+batches = data.training_batches(0)
 next(batches)
 raise SystemError("a fault of the run's")
 """

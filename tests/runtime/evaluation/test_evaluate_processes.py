@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
-from tests.support.paths import ROOT
-from tests.support.suite import ENTRIES, evaluate_all, write_images
+from tests.support.forked import run_together
+from tests.support.suite import ENTRIES, evaluate_all, main, write_images
 
 
 def test_two_processes_score_as_one(tmp_path: Path):
@@ -24,18 +21,8 @@ def test_two_processes_score_as_one(tmp_path: Path):
         alone = evaluate_all(root)
     finally:
         torch.set_num_threads(threads)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(ROOT / "tests/support/suite.py")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    finished = subprocess.run(
-        [*command, str(root), str(out)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
+    for code, _, errors in run_together(2, lambda: main(root, out)):
+        assert code == 0, errors
     for rank in range(2):
         report = json.loads((out / f"{rank}.json").read_text(encoding="utf-8"))
         # As text: floats keep all their bits.

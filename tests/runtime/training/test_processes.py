@@ -1,4 +1,7 @@
-"""Several processes: the generated scripts under torchrun, two processes over gloo."""
+"""Several processes: the generated scripts in two processes over gloo.
+
+The slow tests start them by torchrun itself, and find the same bits.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.support.forked import run_together
 from tests.support.plans import ONE_CROP, make_plan, shifts
 from tests.support.scripted import (
     MODEL_WITHOUT_RANDOMNESS,
@@ -86,8 +90,10 @@ def records(project: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("two processes")
     folder = build_folder(project, PLAN, MODEL_WITHOUT_RANDOMNESS)
-    output = finish(torchrun(folder / "train.py"))
-    assert output.count("epoch 3:") == 1
+    words = ("--device", "cpu", "--allow-drift")
+    ended = run_together(2, lambda: run_here(folder / "train.py", *words))
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert [output.count("epoch 3:") for _, output, _ in ended] == [1, 0]
     return project
 
 

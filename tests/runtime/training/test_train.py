@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -18,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 from torch.optim import lr_scheduler as scheduler
 
-from tests.support.paths import ROOT
+from tests.support import killed
+from tests.support.forked import run_copy
 from tests.support.plans import ADAMW, SGD, STEP, make_plan, version_1
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
 from wavetwin.ir.image_transforms import TRANSFORMS
@@ -297,10 +296,10 @@ def test_signal_saves_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_kill_and_resume(tmp_path: Path):
     plan = make_plan(epochs=12, checkpoint_every=100)
     folder = build_folder(tmp_path, plan)
-    killed = [sys.executable, str(ROOT / "tests/support/killed.py"), str(folder / "train.py")]
     options = ["--allow-drift", "--device", "cpu", "--checkpoint-steps", "1"]
-    done = subprocess.run([*killed, "step", "5", *options], stdout=subprocess.DEVNULL, check=False)
-    assert done.returncode == -signal.SIGKILL
+    words = [str(folder / "train.py"), "step", "5", *options]
+    code, _, errors = run_copy(lambda: killed.main(words))
+    assert code == -signal.SIGKILL, errors
     assert train(tmp_path, plan) == 0
     assert sessions(tmp_path)[0]["outcome"] == "killed"
     steps = [session["last_step"] - session["first_step"] + 1 for session in sessions(tmp_path)]
