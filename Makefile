@@ -27,16 +27,16 @@ $(STAMP): constraints.txt pyproject.toml
 demo: env
 	$(BIN)/python benchmarks/demo.py
 
-# Types are checked beside the tests, one core's work for a minute; what is wrong is printed at the end.
+# What needs no test runner is checked beside the tests, one core's work for a minute; what is wrong is
+# printed at the end. A file's tests run in one process: they share what they compile.
 test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports --no-cache
-	$(BIN)/wavetwin check --strict specs
-	$(BIN)/python -W error -c 'import sys; sys.modules["torch"] = None; import wavetwin.compiler.compiled'
-	$(BIN)/basedpyright > $(VENV)/types.txt & types=$$!; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS); tests=$$?; \
-	wait $$types || { cat $(VENV)/types.txt; exit 1; }; exit $$tests
+	{ $(BIN)/lint-imports --no-cache && $(BIN)/wavetwin check --strict specs && \
+	$(BIN)/python -W error -c 'import sys; sys.modules["torch"] = None; import wavetwin.compiler.compiled' && \
+	$(BIN)/basedpyright; } > $(VENV)/checks.txt 2>&1 & checks=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile; tests=$$?; \
+	wait $$checks || { cat $(VENV)/checks.txt; exit 1; }; exit $$tests
 
 test-slow: env
 	$(BIN)/python -m pytest -q -m slow

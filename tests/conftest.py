@@ -1,8 +1,16 @@
 """Tests run with the layers' shape annotations executed (jaxtyping and beartype)."""
 
+import gc
+
 from jaxtyping import install_import_hook
 
 install_import_hook(
     ["wavetwin.runtime.layers", "wavetwin.runtime.bank", "wavetwin.runtime.wavelets"],
     "beartype.beartype",
 )
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave out what all tests stand on: torch alone is a million objects."""
+    gc.collect()
+    gc.freeze()

@@ -113,7 +113,7 @@ def test_modulus_of_localised_gratings_hardly_moves() -> None:
     frequencies = torch.tensor([*GRATINGS, (0, 0.5), (0, 1)], dtype=torch.float64) * math.pi
     bank = GratingBank(frequencies, 12.0, stride=2)
     found = measure_stability(
-        bank, (), batches(), label="g", direction="horizontal", shifts=[1], border=bank.border
+        bank, (), batches(4), label="g", direction="horizontal", shifts=[1], border=bank.border
     )
     cmod, rmax = found.mean("cmod", 1), found.mean("rmax", 1)
     assert float(cmod.max()) < 0.06

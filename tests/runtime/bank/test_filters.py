@@ -159,8 +159,19 @@ def test_the_compilers_packet_facts_are_the_filters(name: str, levels: int):
     assert (frequencies[:, 1] - horizontal).abs().max() < 0.5
 
 
-@pytest.mark.parametrize("levels", LEVELS)
-@pytest.mark.parametrize("name", f.QSHIFT_FILTERS)
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        # A gigabyte of kernels; each filter's own frequencies are compared above.
+        pytest.param(
+            name,
+            levels,
+            marks=[pytest.mark.slow] if levels == LEVELS[-1] and name != "qshift_a" else [],
+        )
+        for name in f.QSHIFT_FILTERS
+        for levels in LEVELS
+    ],
+)
 def test_kernels_keep_positive_horizontal_frequencies(name: str, levels: int):
     kernels = f.packet_kernels(levels, name)[:: {3: 5, 4: 37}.get(levels, 1)]
     spectrum = torch.fft.fft(kernels, n=512).abs().square().sum(1)
