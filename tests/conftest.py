@@ -1,8 +1,12 @@
 """Tests run with the layers' shape annotations executed (jaxtyping and beartype)."""
 
 import gc
+import os
 
 from jaxtyping import install_import_hook
+
+# Loggers have tests of their own; elsewhere nobody reads TensorBoard's files.
+os.environ["WAVETWIN_LOGGERS"] = ""
 
 install_import_hook(
     ["wavetwin.runtime.layers", "wavetwin.runtime.bank", "wavetwin.runtime.wavelets"],

@@ -18,7 +18,6 @@ from tests.support.shipped import compiled_once
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.explain.show.kernel_picture import draw_kernels
-from wavetwin.explain.show.kernel_tiles import energy_window
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Relu
 from wavetwin.runtime import resulting_kernel
@@ -219,7 +218,7 @@ def test_pictures_show_the_energy(variant: str):
     graph = _compiled(variant).graph
     with torch.no_grad():
         kernel = resulting_kernel(_stem(graph), graph)
-    top, left, side = energy_window(kernel)
+    top, left, side = kernel.energy_window()
     energy = kernel.weight.detach().abs().square().sum(1)
     inside = energy[:, top : top + side, left : left + side].sum((1, 2))
     assert (inside >= 0.995 * energy.sum((1, 2))).all()

@@ -1,19 +1,16 @@
-"""Progress and events: bars on a terminal, plain lines elsewhere, and what is missing is said."""
+"""Progress: bars on a terminal, plain lines elsewhere, and what is missing is said."""
 
 import importlib.util
 import os
 import pty
 import select
 import sys
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from wavetwin.runtime.process import progress
 from wavetwin.runtime.process.progress import ProgressReport
-from wavetwin.runtime.training.records import EventWriter
 
 
 @pytest.fixture(autouse=True)
@@ -93,35 +90,6 @@ def test_without_rich_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-def test_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    writer = EventWriter(tmp_path, 0)
-    writer.add("step", 1, {"loss": 0.5, "name": "x"})
-    writer.flush()
-    writer.close()
-    assert [path.name.split(".")[0] for path in tmp_path.iterdir()] == ["events"]
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("done", [10, 7, 0])
-def test_a_resumed_run_keeps_the_last_step_and_replaces_what_follows(
-    tmp_path: Path, done: int
-) -> None:
-    """`done` of 10 steps were saved; 0: the first attempt was killed before its first checkpoint."""
-    for first, last, value in ((1, 10, 1.0), (done + 1, 12, 2.0)):
-        writer = EventWriter(tmp_path, first - 1)
-        for step in range(first, last + 1):
-            writer.add("step", step, {"loss": value})
-        writer.close()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-        events = EventAccumulator(str(tmp_path)).Reload().Scalars("step/loss")
-    assert [(event.step, event.value) for event in events] == [
-        (step, 1.0 if step <= done else 2.0) for step in range(1, 13)
-    ]
-
-
 def test_output_that_is_lost_is_noted_by_who_outlives_it(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -133,17 +101,3 @@ def test_output_that_is_lost_is_noted_by_who_outlives_it(monkeypatch: pytest.Mon
             shown.say("a")
             assert isinstance(shown.lost, BrokenPipeError)
             shown.say("b")
-
-
-def test_without_tensorboard_it_is_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without(monkeypatch, "tensorboard")
-    writer = EventWriter(tmp_path, 0)
-    writer.add("step", 1, {"loss": 0.5})
-    writer.flush()
-    writer.close()
-    assert list(tmp_path.iterdir()) == []
-    assert capsys.readouterr().out == (
-        "tensorboard is not installed: no events are written; metrics.jsonl has it all\n"
-    )

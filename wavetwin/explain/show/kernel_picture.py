@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from wavetwin.explain.no_stem import require_stem
 from wavetwin.explain.show.kernel_tiles import (
-    ENERGY,
     FRAME,
     INK,
     PAPER,
@@ -25,6 +24,7 @@ from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.network.build import Network, build_module
 from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
+from wavetwin.runtime.network.resulting_kernel import ENERGY
 from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.training.checkpoint import load_weights
 from wavetwin.runtime.training.initial_stem import initial_stem

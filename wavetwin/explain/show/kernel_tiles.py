@@ -17,14 +17,12 @@ from PIL import Image, ImageDraw
 from wavetwin.runtime.network.kernels import ResultingKernel
 
 __all__ = [
-    "ENERGY",
     "FRAME",
     "INK",
     "PAPER",
     "KernelTile",
     "draw_panels",
     "draw_tile",
-    "energy_window",
     "kernel_tiles",
     "tile_side",
 ]
@@ -32,8 +30,6 @@ __all__ = [
 _PANEL = 72
 """Pixels of a panel, about: a whole multiple of the kernel's size, three times it or more, so that
 each colour alone has a pixel a weight."""
-ENERGY = 0.995
-"""Share of each kernel's energy that is shown at least."""
 PAPER, INK, FRAME = (255, 255, 255), (0, 0, 0), (150, 150, 150)
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -55,9 +51,9 @@ class KernelTile:
 def kernel_tiles(kernel: ResultingKernel) -> list[tuple[str, list[KernelTile]]]:
     """Return what is drawn of every channel, by band, in the channels' order; bands count from 1.
 
-    Kernels are cut to the window of `energy_window` and scaled to their largest weight.
+    Kernels are cut to the window of `ResultingKernel.energy_window` and scaled to their largest weight.
     """
-    top, left, side = energy_window(kernel)
+    top, left, side = kernel.energy_window()
     shown = kernel.weight.detach().cpu()[..., top : top + side, left : left + side]
     spectrum = kernel.spectrum().detach().cpu()
     frequencies = kernel.centre_frequencies().tolist()
@@ -66,25 +62,6 @@ def kernel_tiles(kernel: ResultingKernel) -> list[tuple[str, list[KernelTile]]]:
         for channel in range(len(shown))
     ]
     return _sections(kernel, tiles)
-
-
-def energy_window(kernel: ResultingKernel) -> tuple[int, int, int]:
-    """Return top, left and side of a square that holds nearly all energy of every channel."""
-    energy = kernel.weight.detach().abs().square().sum(1).double().cpu()
-    energy = energy / energy.sum((1, 2), keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-    is_zero = energy.sum((1, 2)) == 0
-    height, width = energy.shape[1:]
-    rows = torch.arange(height, dtype=torch.float64)
-    columns = torch.arange(width, dtype=torch.float64)
-    mean = energy.mean(0) / energy.mean(0).sum().clamp_min(torch.finfo(torch.float64).tiny)
-    centre = float((mean.sum(1) * rows).sum()), float((mean.sum(0) * columns).sum())
-    for side in range(1, max(height, width) + 1):
-        top = min(max(0, round(centre[0] - (side - 1) / 2)), max(0, height - side))
-        left = min(max(0, round(centre[1] - (side - 1) / 2)), max(0, width - side))
-        inside = energy[:, top : top + side, left : left + side].sum((1, 2))
-        if bool(((inside >= ENERGY) | is_zero).all()):
-            return top, left, side
-    return 0, 0, max(height, width)
 
 
 def _tile(

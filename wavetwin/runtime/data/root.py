@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.user_config import config_file, read_user_config
 
 __all__ = ["ROOT_REMEDY", "RootLocation", "find_data_root", "need_root", "root_locations"]
 
@@ -42,15 +42,13 @@ def root_locations(
     line = None if argument is None else argument.expanduser()
     given = variables.get("WAVETWIN_DATA")
     variable = Path(given).expanduser() if given else None
-    base = variables.get("XDG_CONFIG_HOME")
-    folder = Path(base) if base else Path("~/.config").expanduser()
-    file = folder / "wavetwin" / "config.toml"
     is_asked = line is None and variable is None
-    in_file = _read_config(file) if is_asked else None
+    told = read_user_config(variables).text("data_root") if is_asked else None
+    in_file = None if told is None else Path(told).expanduser()
     return [
         RootLocation("--data-root", line),
         RootLocation("WAVETWIN_DATA", variable),
-        RootLocation(str(file), in_file, is_asked),
+        RootLocation(str(config_file(variables)), in_file, is_asked),
     ]
 
 
@@ -79,19 +77,3 @@ def need_root(dataset: str, root: Path | None) -> Path:
             ROOT_REMEDY,
         )
     return root
-
-
-def _read_config(file: Path) -> Path | None:
-    if not file.is_file():
-        return None
-    try:
-        value = tomllib.loads(file.read_text(encoding="utf-8")).get("data_root")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RunError("bad-config", f"cannot be read: {error}", subject=file) from error
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise RunError(
-            "bad-config", f"says that data_root is {value!r}, not a path in quotes", subject=file
-        )
-    return Path(value).expanduser()

@@ -9,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["ResultingKernel"]
+__all__ = ["ENERGY", "ResultingKernel"]
+
+ENERGY = 0.995
+"""Share of each kernel's energy that pictures show at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,25 @@ class ResultingKernel:
         weights = [self._part(self.weight, channel, part) for channel, part in rows]
         biases = [self._part(self.bias, channel, part) for channel, part in rows]
         return torch.stack(weights), torch.stack(biases)
+
+    def energy_window(self) -> tuple[int, int, int]:
+        """Return top, left and side of a square that holds nearly all energy of every channel."""
+        tiny = torch.finfo(torch.float64).tiny
+        energy = self.weight.detach().abs().square().sum(1).double().cpu()
+        energy = energy / energy.sum((1, 2), keepdim=True).clamp_min(tiny)
+        is_zero = energy.sum((1, 2)) == 0
+        height, width = energy.shape[1:]
+        rows = torch.arange(height, dtype=torch.float64)
+        columns = torch.arange(width, dtype=torch.float64)
+        mean = energy.mean(0) / energy.mean(0).sum().clamp_min(tiny)
+        centre = float((mean.sum(1) * rows).sum()), float((mean.sum(0) * columns).sum())
+        for side in range(1, max(height, width) + 1):
+            top = min(max(0, round(centre[0] - (side - 1) / 2)), max(0, height - side))
+            left = min(max(0, round(centre[1] - (side - 1) / 2)), max(0, width - side))
+            inside = energy[:, top : top + side, left : left + side].sum((1, 2))
+            if bool(((inside >= ENERGY) | is_zero).all()):
+                return top, left, side
+        return 0, 0, max(height, width)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return what the stem gives for images of `image_size`."""

@@ -1,4 +1,4 @@
-"""Write the records of a run: JSON lines that can be cut back to a checkpoint, TensorBoard events.
+"""Write the records of a run: JSON lines that can be cut back to a checkpoint.
 
 `gradients.jsonl` (where `training.record_gradients` is set) has a line a step, that of batch number
 `step` from 1: `{"step": 1, "linf": {"stem.wavelet.mixing.0.weight": [0.012, ...], ...}}`. Each list
@@ -9,24 +9,19 @@ gradient: of the cross-entropy of the whole batch, before weight decay and penal
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-import math
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavetwin.files.json_text import parse_json
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
-from wavetwin.runtime.process.progress import say
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["EventWriter", "JsonLines", "read_gradients", "read_lines"]
+__all__ = ["JsonLines", "read_gradients", "read_lines"]
 
 _AT_ONCE = 1 << 20
 """Bytes that are read at once."""
@@ -153,43 +148,3 @@ def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype
         name.removesuffix(".weight"): np.array([line["linf"][name] for line in lines])
         for name in names
     }
-
-
-class EventWriter:
-    """TensorBoard events of one session; a resumed run replaces the events after its checkpoint.
-
-    Where tensorboard is not installed it says so and writes nothing; metrics.jsonl has the numbers.
-    """
-
-    def __init__(self, folder: Path, steps_done: int) -> None:
-        self._writer: SummaryWriter | None = None
-        if importlib.util.find_spec("tensorboard") is None:
-            say("tensorboard is not installed: no events are written; metrics.jsonl has it all")
-            return
-        with warnings.catch_warnings():
-            # Deprecations inside tensorboard are not this program's to mend.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            from torch.utils.tensorboard import SummaryWriter
-
-            # Steps are counted from 1: what has the number of the next one or more is replaced, also
-            # where an attempt was killed before its first checkpoint.
-            self._writer = SummaryWriter(str(folder), purge_step=steps_done + 1)
-
-    def add(self, section: str, step: int, values: Mapping[str, Any]) -> None:
-        """Write the finite numbers of a record."""
-        if self._writer is None:
-            return
-        for name, value in values.items():
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if is_number and math.isfinite(value):
-                self._writer.add_scalar(f"{section}/{name}", value, step)
-
-    def flush(self) -> None:
-        """Hand everything to the file."""
-        if self._writer is not None:
-            self._writer.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._writer is not None:
-            self._writer.close()

@@ -8,6 +8,7 @@ each time that the script was started.
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,15 @@ class RunFolder:
         self.manifest[CLASS_NAMES] = recorded_names(class_names)
         found = [f"data-changed: {note}" for note in notes]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *found})
+
+    def note_identity(self) -> None:
+        """Give the run a text of its own, by which services know its sessions as one run."""
+        self.manifest.setdefault("identity", uuid.uuid4().hex)
+
+    @property
+    def identity(self) -> str:
+        """The text of `note_identity`."""
+        return str(self.manifest["identity"])
 
     def note_weights(self, sha256: str) -> None:
         """Record the SHA-256 of the last weights; it reaches the disk when the session ends."""

@@ -1,4 +1,4 @@
-"""Write what a run records while it trains: running means, the lines of its JSON files, TensorBoard events."""
+"""Write what a run records while it trains: running means, the lines of its JSON files, loggers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from wavetwin.runtime.loggers import Loggers
 from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.training.losses import row_gradients
-from wavetwin.runtime.training.records import EventWriter, JsonLines
+from wavetwin.runtime.training.records import JsonLines
 from wavetwin.runtime.training.running import NotFinite, RunningMetrics
 
 __all__ = ["RunRecords", "describe_epoch"]
@@ -26,23 +27,21 @@ class RunRecords:
         self, folder: Path, has_penalty: bool, has_gradients: bool, processes: Processes
     ) -> None:
         self.means = RunningMetrics(has_penalty, processes)
-        self._folder, self._is_first = folder, processes.is_first
         self._files: dict[str, JsonLines] = {}
         if processes.is_first:
             names = (METRICS, GRADIENTS) if has_gradients else (METRICS,)
             self._files = {name: JsonLines(folder / name) for name in names}
         self._gradients: list[tuple[int, dict[str, Tensor]]] = []
-        self._events: EventWriter | None = None
+        self._loggers = Loggers()
 
     @property
     def files(self) -> tuple[str, ...]:
         """Names of the files that are written."""
         return tuple(self._files)
 
-    def start_events(self, steps_before: int) -> None:
-        """Begin a file of TensorBoard events after so many steps."""
-        if self._is_first:
-            self._events = EventWriter(self._folder / "events", steps_before)
+    def log_with(self, loggers: Loggers) -> None:
+        """Hand what is written to loggers, too."""
+        self._loggers = loggers
 
     def add_gradients(self, step: int, model: nn.Module) -> None:
         """Note the l-infinity norm of each mixing row's gradient in a step, counted from 1."""
@@ -73,8 +72,7 @@ class RunRecords:
             | values
             | {"time": {"seconds": round(seconds, 3), "images_per_second": speed}},
         )
-        if self._events is not None:
-            self._events.add("step", step, values | {"images_per_second": speed})
+        self._loggers.add("step", step, values | {"images_per_second": speed})
 
     def write_epoch(
         self,
@@ -100,16 +98,14 @@ class RunRecords:
             | values
             | {"time": {"seconds": round(seconds, 3)}},
         )
-        if self._events is not None:
-            self._events.add("epoch/train", epoch, means)
-            self._events.add("epoch/validation", epoch, validation or {})
-            self._events.add("epoch/average", epoch, averaged or {})
+        self._loggers.add("epoch/train", epoch, means)
+        self._loggers.add("epoch/validation", epoch, validation or {})
+        self._loggers.add("epoch/average", epoch, averaged or {})
         return means
 
     def state(self) -> dict[str, Any]:
         """Return what a saved state has of the records: sums, and how long the files are."""
-        if self._events is not None:
-            self._events.flush()
+        self._loggers.flush()
         return {
             "metrics": self.means.state_dict(),
             "files": {name: file.position() for name, file in self._files.items()},
@@ -133,11 +129,6 @@ class RunRecords:
         """Close the files."""
         for file in self._files.values():
             file.close()
-
-    def close_events(self) -> None:
-        """Close the file of events, if there is one."""
-        if self._events is not None:
-            self._events.close()
 
     def _append(self, name: str, record: Mapping[str, Any]) -> None:
         if name in self._files:

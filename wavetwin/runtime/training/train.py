@@ -50,6 +50,7 @@ from wavetwin.runtime.training.saved_state import (
     take_up_state,
 )
 from wavetwin.runtime.training.schedule import LearningRate
+from wavetwin.runtime.training.session_log import SessionLog
 from wavetwin.runtime.training.stop_request import StopRequest
 from wavetwin.runtime.training.training_batches import (
     KeptBuffers,
@@ -98,6 +99,7 @@ class TrainingRun:
         self._stop_request = StopRequest()
         self._kept_buffers = KeptBuffers(model)
         try:
+            self._log = SessionLog(run, plan, graph, model, processes)
             check_lambdas(plan, model)
             check_micro_batches(plan, graph, len(data.train), processes.count)
             self._restore()
@@ -123,12 +125,14 @@ class TrainingRun:
         )
         self.progress.__enter__()
         self.run.note_data(self.data.data_notes, self.data.class_names)
+        self.run.note_identity()
         warnings = self.run.begin_life(
             self.total_steps, self.device, self.processes.count, self.plan.packages
         )
         for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
-        self._records.start_events(self.total_steps)
+        self._log.begin(self.total_steps, self.epoch)
+        self._records.log_with(self._log.loggers)
         if self.total_steps > 0:
             self.progress.say(f"resumed after {self.epoch} epochs and {self.step} steps")
         return self
@@ -144,10 +148,11 @@ class TrainingRun:
         try:
             if kind is None and find_last(self.run.checkpoints) is None:
                 self.save()  # a plan of no epochs still has weights to evaluate
-            self._records.close_events()
-            self._records.close()
             outcome = "finished" if kind is None else "failed"
-            self.run.end_life("stopped" if kind is SystemExit else outcome, self.seconds)
+            outcome = "stopped" if kind is SystemExit else outcome
+            self._log.loggers.close(outcome)
+            self._records.close()
+            self.run.end_life(outcome, self.seconds)
         except OSError as late:
             # On a full disk the first error is the one to report.
             if error is None and not is_full(late):
@@ -305,6 +310,7 @@ class TrainingRun:
             self.seconds,
             averaged,
         )
+        self._log.add_first_layer(self.epoch)
         self.progress.say(describe_epoch(self.epoch, means, validation, averaged))
         self._stopping.follow(validation)
         self._kept.after_epoch(self.epoch, self.model, validation)
