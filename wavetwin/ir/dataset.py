@@ -29,6 +29,8 @@ class Dataset:
 
     reader: ClassVar[str]
     """`module:function`, loaded when images are read: it needs NumPy, and the compiler does not."""
+    takes_channels: ClassVar[bool] = False
+    """Whether a spec may say of how many channels its images are read."""
     packing: ClassVar[str] = ""
     """What the names of files end in where they lie packed; empty where they do not."""
 

@@ -9,7 +9,6 @@ from wavetwin.compiler.graph.stem import add_stem
 from wavetwin.compiler.resolve.spec import ResolvedSpec
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.builder import GraphBuilder, Origins
-from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Input
 from wavetwin.ir.sides import height_and_width
@@ -25,11 +24,10 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
     spec = resolved.spec
     architecture = ARCHITECTURES[spec.backbone.arch]
     builder = GraphBuilder(resolved.name, origins, find_replacements(spec))
-    channels = DATASETS[spec.data.dataset].channels
     image = builder.add(
         "input",
-        Input(shape=(channels, *height_and_width(spec.data.image_size or 0))),
-        fields=("data.dataset", "data.image_size"),
+        Input(shape=(spec.data.num_channels, *height_and_width(spec.data.image_size or 0))),
+        fields=("data.dataset", "data.channels", "data.image_size"),
     )
     source = image
     if spec.backbone.has_stem:

@@ -54,12 +54,13 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
     assert data.num_classes
     assert data.normalise
     assert data.validation is not None
-    mean, std = _statistics(data.normalise, metadata)
+    mean, std = _statistics(data.normalise, metadata, data.num_channels)
     training_images = metadata.training_images
     if training_images is not None and metadata.train_per_class is None:
         training_images -= data.validation * (data.num_classes if metadata.per_class else 1)
     assert data.image_size
-    values = {name: each for name, each in document.items() if name != "image_size"}
+    own = ("channels", "image_size")
+    values = {name: each for name, each in document.items() if name not in own}
     listed = data.augmentation
     assert listed
     if not isinstance(listed, str):
@@ -67,7 +68,7 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
     return DataPlan(
         **values,
         image_size=data.image_size,
-        channels=metadata.channels,
+        channels=data.num_channels,
         mean=mean,
         std=std,
         validation_per_class=metadata.per_class,
@@ -76,13 +77,13 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
 
 
 def _statistics(
-    normalise: str, metadata: Dataset
+    normalise: str, metadata: Dataset, channels: int
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
     if normalise == "none":
-        return (0.0,) * metadata.channels, (1.0,) * metadata.channels
+        return (0.0,) * channels, (1.0,) * channels
     if normalise == "dataset":
         return metadata.mean, metadata.std
-    if metadata.channels == 1:
+    if channels == 1:
         return luminance_statistics(IMAGENET_MEAN, IMAGENET_STD)
     return IMAGENET_MEAN, IMAGENET_STD
 

@@ -72,7 +72,7 @@ def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
         del document[section]
     if not spec.backbone.replace:
         del document["backbone"]["replace"]
-    model, training, complete = _digests(filled, DATASETS[data.dataset].channels)
+    model, training, complete = _digests(filled)
     return ResolvedSpec(name, filled, document, model, training, complete)
 
 
@@ -107,6 +107,7 @@ DIGESTED: dict[str, str] = {
     "stem": "model",
     "pooling": "model",
     "data.dataset": "model",
+    "data.channels": "model",
     "data.image_size": "model",
     "data.num_classes": "model",
     "data": "training",
@@ -116,13 +117,13 @@ DIGESTED: dict[str, str] = {
 """The innermost digest that a section, or a field of it, changes; what is not here changes none."""
 
 
-def _digests(spec: ExperimentSpec, channels: int) -> tuple[str, str, str]:
+def _digests(spec: ExperimentSpec) -> tuple[str, str, str]:
     data = spec.data
     first = {"stem": _counted(spec.stem), "pooling": _counted(spec.pooling)}
     model = {
         "backbone": _counted(spec.backbone),
         **(first if spec.backbone.has_stem else {}),
-        "input_shape": [channels, *height_and_width(data.image_size or 0)],
+        "input_shape": [data.num_channels, *height_and_width(data.image_size or 0)],
         "num_classes": data.num_classes,
     }
     training = {"model": model, "data": _counted(data), "training": _counted(spec.training)}
@@ -202,7 +203,7 @@ def _resolve_stem(spec: ExperimentSpec, architecture: Architecture) -> StemSpec:
             "initial_weights": initial,
             "wavelet": None
             if stem.wavelet is None
-            else _resolve_wavelet(stem.wavelet, architecture, DATASETS[spec.data.dataset].channels),
+            else _resolve_wavelet(stem.wavelet, architecture, spec.data.num_channels),
         }
     )
 
@@ -259,13 +260,15 @@ def _resolve_wavelet_pool(
 
 
 def _resolve_data(data: DataSpec) -> DataSpec:
-    metadata = DATASETS[data.dataset]
+    metadata, channels = DATASETS[data.dataset], data.num_channels
     return data.model_copy(
         update={
+            # Absent where they are the data set's own: specs of before the field have it so.
+            "channels": None if channels == metadata.channels else channels,
             "num_classes": data.num_classes or metadata.num_classes,
             "image_size": image_size(*height_and_width(data.image_size or metadata.image_size)),
             "augmentation": data.augmentation or metadata.augmentation,
-            "normalise": data.normalise or ("imagenet" if metadata.channels == 3 else "dataset"),
+            "normalise": data.normalise or ("imagenet" if channels == 3 else "dataset"),
             "validation": metadata.validation if data.validation is None else data.validation,
         }
     )

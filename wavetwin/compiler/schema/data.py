@@ -35,6 +35,9 @@ class DataSpec(SpecModel):
     ) = None
     """What the network sees, in pixels: the side of a square, or [height, width]; default: the data set's
     usual one."""
+    channels: Literal[1, 3] | None = None
+    """1: images are read as grey, colours by their luminance; 3: as colours, grey ones three times the
+    same; for images of your own only, default: 3."""
     augmentation: AugmentationField | None = None
     """Random changes of training images: a short name, or a list of transforms in order, each by its
     name in `torchvision.transforms.v2`; default: the data set's usual ones."""
@@ -43,3 +46,8 @@ class DataSpec(SpecModel):
     images, `dataset` for images of one channel."""
     validation: int | None = Field(default=None, ge=0, le=10000000)
     """Training images held out (per class for folders of images); default: the data set's."""
+
+    @property
+    def num_channels(self) -> int:
+        """The channels of what the network sees."""
+        return self.channels or DATASETS[self.dataset].channels

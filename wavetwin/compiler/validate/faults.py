@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from wavetwin.compiler.parse.compose import find_node
 from wavetwin.compiler.parse.nodes import SpecNode
-from wavetwin.compiler.parse.suggest import MAX_CHOICES, nearest, suggest
+from wavetwin.compiler.parse.suggest import MAX_CHOICES, join_texts, nearest, suggest
 from wavetwin.compiler.schema import LANGUAGE_VERSION, NAME_PATTERN, NAME_RULE
 from wavetwin.compiler.validate.advice import advise, advise_comma, neighbours, raw_text
 from wavetwin.compiler.validate.fields import (
@@ -215,7 +215,10 @@ def _unknown_choice(path: Path, node: SpecNode, line: str | None) -> Fault:
     if not isinstance(value, tuple({type(choice) for choice in choices})):
         return wrong_type(path, node, line)
     # Among numbers the nearest is not the one that was meant: all are listed.
-    help_text = suggest(value if isinstance(value, str) else "", _choice_texts(choices))
+    texts = _choice_texts(choices)
+    help_text = (
+        suggest(value, texts) if isinstance(value, str) else f"choose {join_texts(texts, 'or')}"
+    )
     headline = f"{path_text(path)} cannot be {describe(value)}"
     return Fault(path, Diagnostic("unknown-choice", headline, node.location, help=help_text))
 

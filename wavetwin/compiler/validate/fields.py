@@ -20,7 +20,11 @@ from wavetwin.compiler.schema import ExperimentSpec, SpecModel
 
 PathPart = str | int
 
-INTEGER_CHOICES: tuple[tuple[PathPart, ...], ...] = (("wavetwin",), ("pooling", "max_kernel"))
+INTEGER_CHOICES: tuple[tuple[PathPart, ...], ...] = (
+    ("wavetwin",),
+    ("pooling", "max_kernel"),
+    ("data", "channels"),
+)
 """Enumerations of numbers: pydantic takes `true` for 1 and 3.0 for 3 there."""
 
 

@@ -52,7 +52,7 @@ def _images(pair: Pair) -> Iterator[Effect]:
             "Images of one channel have no colours to mix.",
             numbers,
             "",
-            ("data.dataset", "stem.wavelet.color_mixing"),
+            ("data.dataset", "data.channels", "stem.wavelet.color_mixing"),
         )
     if before.output.output_shape != after.output.output_shape:
         classes = before.output.output_shape[0], after.output.output_shape[0]

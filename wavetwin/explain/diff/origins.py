@@ -25,7 +25,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "data.num_classes": ("data.dataset",),
     "data.image_size": ("data.dataset",),
     "data.augmentation": ("data.dataset",),
-    "data.normalise": ("data.dataset",),
+    "data.normalise": ("data.channels", "data.dataset"),
     "data.validation": ("data.dataset",),
 }
 """Fields whose default `resolve` takes from another field, and which."""

@@ -15,6 +15,7 @@ class Folder(Dataset):
     """Class folders in `train`, and in `test`, `val` or both."""
 
     reader: ClassVar[str] = "wavetwin.runtime.data.folder:read_folder"
+    takes_channels: ClassVar[bool] = True
 
     @property
     def locations(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wavetwin.compiler.validate.checks.augmentation import AUGMENTATION_RULES
+from wavetwin.compiler.validate.checks.images import IMAGE_RULES
 from wavetwin.compiler.validate.checks.labels import LABEL_RULES
 from wavetwin.compiler.validate.checks.layers import LAYER_RULES
 from wavetwin.compiler.validate.checks.network import NETWORK_RULES
@@ -21,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     *POOLING_RULES,
     *WAVELET_RULES,
     *AUGMENTATION_RULES,
+    *IMAGE_RULES,
     *TRAINING_RULES,
     *LABEL_RULES,
 )

@@ -1,4 +1,4 @@
-"""Check the data, the training and the evaluation."""
+"""Check the training and the evaluation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, cast
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.schema.declared import KindModel, given, kind_of
+from wavetwin.compiler.validate.checks.images import num_validation_images
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.datasets import DATASETS
@@ -37,53 +38,6 @@ def _inapplicable(context: CheckContext, path: str, section: Kind) -> Iterator[D
 
 def _reads_kinds(path: str, kinds: Kinds[Any]) -> tuple[str, ...]:
     return tuple(f"{path}.{name}" for name in (kinds.tag, *kinds.all_fields()))
-
-
-def num_validation_images(spec: ExperimentSpec) -> int:
-    """Return the images held out (per class for folders), filled in as `resolve` does."""
-    context = DATASETS[spec.data.dataset]
-    return context.validation if spec.data.validation is None else spec.data.validation
-
-
-@reads("data.dataset", "data.num_classes")
-def check_num_classes(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """The number of classes is given where it is unknown, and right where it is known."""
-    known, given = DATASETS[spec.data.dataset].num_classes, spec.data.num_classes
-    if known is None and given is None:
-        yield context.conflict(
-            "num-classes-missing",
-            f"the number of classes of {spec.data.dataset} is not known",
-            ["data.num_classes", "data.dataset"],
-            help="add data.num_classes",
-        )
-    elif known is not None and given not in (None, known):
-        yield context.conflict(
-            "num-classes-wrong",
-            f"{spec.data.dataset} has {known} classes, not {given}",
-            ["data.num_classes", "data.dataset"],
-            help=f"write num_classes: {known}, or leave it out; other classes are a folder of your own: "
-            "dataset: folder",
-        )
-
-
-@reads("data.dataset", "data.num_classes", "data.validation")
-def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """Some images are left to train on."""
-    dataset = DATASETS[spec.data.dataset]
-    if spec.data.validation is None or dataset.training_images is None:
-        return
-    if dataset.train_per_class is not None:
-        return
-    classes = (dataset.num_classes or 1) if dataset.per_class else 1
-    if spec.data.validation * classes >= dataset.training_images:
-        per_class = f" in each of {classes} classes" if dataset.per_class else ""
-        yield context.conflict(
-            "no-training-images",
-            f"validation sets aside {spec.data.validation} images{per_class}, and"
-            f" {spec.data.dataset} has {dataset.training_images} training images",
-            ["data.validation", "data.dataset"],
-            help=f"leave out data.validation for {dataset.validation}",
-        )
 
 
 @reads("data.dataset", "data.validation", "training.early_stopping")
@@ -267,8 +221,6 @@ def check_max_step(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diag
 
 
 TRAINING_RULES: tuple[Rule, ...] = (
-    check_num_classes,
-    check_validation,
     check_early_stopping,
     check_plateau,
     check_validation_split,

@@ -17,7 +17,6 @@ from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.compiler.validate.keep import exclude_rules
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
-from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.packets import dyadic_band, excluded, num_packets
 from wavetwin.ir.poolings import POOLINGS
 from wavetwin.ir.wavelets import known_filters
@@ -288,18 +287,19 @@ def check_stride(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
         )
 
 
-@reads("stem.wavelet", "stem.wavelet.color_mixing", "data.dataset")
+@reads("stem.wavelet", "stem.wavelet.color_mixing", "data.dataset", "data.channels")
 def check_color_mixing(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Colours are mixed where there are colours; initial weights are those of one map."""
     wavelet = spec.stem.wavelet
     if wavelet is None or wavelet.color_mixing is None:
         return
-    if DATASETS[spec.data.dataset].channels == 1:
+    if spec.data.num_channels == 1:
+        is_chosen = spec.data.channels is not None
         yield context.conflict(
             "color-mixing-without-color",
             f"the images of {spec.data.dataset} have one channel, there is no colour to mix",
-            ["stem.wavelet.color_mixing", "data.dataset"],
-            help="set stem.wavelet.color_mixing to null",
+            ["stem.wavelet.color_mixing", "data.channels" if is_chosen else "data.dataset"],
+            help="set stem.wavelet.color_mixing to null" + ", or data.channels to 3" * is_chosen,
         )
     mixing = wavelet.color_mixing
     if isinstance(mixing, ColorMixingSpec) and mixing.position == "after" and mixing.initial:
