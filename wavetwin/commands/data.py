@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_format, add_overrides
-from wavetwin.commands.output import DIFFERS, FINE, compile_one, path_or_none
+from wavetwin.commands.output import DIFFERS, FINE, compile_one, path_or_none, project_of
 from wavetwin.diagnostics.terminal import say
 
 if TYPE_CHECKING:
@@ -29,13 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_format(check)
     check.set_defaults(execute=_check)
-    text = "Lay a data set out below the data root, as the readers want it."
+    text = (
+        "Lay a data set out below the data root, as the readers want it; or, of a spec with images of "
+        "your own, write down which classes and how many images there are."
+    )
     prepare = kinds.add_parser("prepare", help=text, description=text)
     names = sorted(row.name for row in prepared)
-    prepare.add_argument("dataset", metavar="NAME", choices=names)
+    prepare.add_argument(
+        "subject", metavar="NAME|SPEC", help=f"{', '.join(names)}, or a spec file (.yaml)"
+    )
+    add_overrides(prepare, "override a field of the spec")
     prepare.add_argument("--data-root", metavar="DIR", help="where to write")
     prepare.add_argument(
         "--from", metavar="DIR", dest="archives", help=f"of {unpacked}: the official archives"
+    )
+    prepare.add_argument(
+        "--out", metavar="FILE", help="of a spec: the lock's file; default: one beside the spec"
     )
     add_format(prepare)
     prepare.set_defaults(execute=_prepare)
@@ -55,5 +64,12 @@ def _prepare(options: argparse.Namespace) -> int:
     from wavetwin.commands.data_check import prepare_data
 
     root, archives = path_or_none(options.data_root), path_or_none(options.archives)
-    say(prepare_data(options.dataset, root, archives))
+    if options.subject.endswith((".yaml", ".yml")):
+        from wavetwin.commands.data_lock import lock_images
+        from wavetwin.compiler.parse.parents import spec_path
+
+        spec, out = spec_path(options.subject), path_or_none(options.out)
+        say(lock_images(spec, options.overrides, project_of(options), root, out))
+        return FINE
+    say(prepare_data(options.subject, root, archives))
     return FINE

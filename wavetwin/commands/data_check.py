@@ -14,6 +14,7 @@ from wavetwin.ir.evaluations import FilesEvaluation
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data.availability import Availability, look_for
 from wavetwin.runtime.data.class_order import number_classes
+from wavetwin.runtime.data.data_lock import LOCK_REMEDY
 from wavetwin.runtime.data.image_walk import is_folder, subfolders, visible
 from wavetwin.runtime.data.npy_images import list_npy_sets
 from wavetwin.runtime.data.root import ROOT_REMEDY, RootLocation, root_locations
@@ -69,8 +70,14 @@ def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) ->
         raise RunError(
             "data-root-unknown", "no data root is known: there is nowhere to write to", ROOT_REMEDY
         )
-    row = DATASETS[dataset]
-    assert row.preparer is not None
+    row = DATASETS.get(dataset)
+    if row is None or row.preparer is None:
+        names = [each.name for each in DATASETS.values() if each.preparer is not None]
+        raise RunError(
+            "unknown-name",
+            f"'{dataset}' is neither a data set that is laid out nor a spec",
+            f"name {' or '.join(names)}, or a spec file (.yaml) with images of your own",
+        )
     prepare: Preparer = resolve_name(row.preparer)
     return "\n".join(prepare(row, root, archives)) + "\n"
 
@@ -94,7 +101,8 @@ def _shown_availability(
     for text in availability.found:
         yield f"  found: {text}"
     yield from _listed("missing", availability.missing)
-    yield from _listed("not official", availability.differences)
+    is_own = DATASETS[dataset].is_own
+    yield from _listed("not as locked" if is_own else "not official", availability.differences)
     yield from _listed("damaged", availability.damaged)
     if availability.counts:
         yield "images: " + ", ".join(f"{n} {split}" for split, n in availability.counts.items())
@@ -103,7 +111,9 @@ def _shown_availability(
         yield from (f"  {pair}" for pair in availability.pairs)
     if verified and availability.is_complete:
         yield "every checksum that is known was compared, and every image file decoded"
-    if availability.missing and availability.remedy is not None:
+    if availability.differences and is_own:
+        yield f"help: {LOCK_REMEDY}"
+    elif availability.missing and availability.remedy is not None:
         yield f"help: {availability.remedy}"
     elif not availability.is_complete:
         yield f"how to get it: {DATASETS[dataset].how_to_get}"

@@ -121,6 +121,7 @@ CHECK_CODES: dict[str, str] = {
     "transform-out-of-order": "A transform of bytes comes after one of normalised values.",
     "transforms-miss-size": "Listed transforms do not lead to images of image_size.",
     "transform-needs-colour": "A transform of colours is to change images of one channel.",
+    "data-lock-wrong": "The lock of a spec's images does not add up.",
     "no-training-images": "validation leaves no images to train on.",
     "no-validation-images": "Validation images are needed and none are held out.",
     "batch-does-not-divide": "A batch does not split into equal parts.",
@@ -170,6 +171,11 @@ RUN_CODES: dict[str, str] = {
     "again.",
     "data-set-not-official": "Checksums or counts are not the official data set's. Fetch it again; "
     "--allow-other-data takes what is there, and marks the run.",
+    "data-lock-differs": "The images of your own are not those of the spec's lock. Bring them back, or "
+    "let `wavetwin data prepare SPEC` write the lock anew; --allow-other-data takes other numbers of "
+    "images as they are, and marks the run.",
+    "data-list-wrong": "A line of the list that divides images names no file, an unknown label or split, "
+    "or an image that another line has. Correct the line.",
     "data-do-not-fit": "The classes of the images, their order or their channels are not the "
     "model's, or differ between training and test. Bring the folders into agreement, or change "
     "the spec.",

@@ -29,8 +29,10 @@ class Dataset:
 
     reader: ClassVar[str]
     """`module:function`, loaded when images are read: it needs NumPy, and the compiler does not."""
-    takes_channels: ClassVar[bool] = False
-    """Whether a spec may say of how many channels its images are read."""
+    is_own: ClassVar[bool] = False
+    """Whether its images are the user's own: a spec says where they lie, and how they are read."""
+    lister: ClassVar[str] = ""
+    """`module:function` that lists a user's own images for their lock; empty for others."""
     packing: ClassVar[str] = ""
     """What the names of files end in where they lie packed; empty where they do not."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.augmentations import find_augmentation
+from wavetwin.ir.data_lock import DataLock
 from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
 from wavetwin.ir.image_transforms import TRANSFORMS, ImageTransform
 from wavetwin.ir.section import Section, declare, read_section
@@ -48,6 +49,12 @@ class DataPlan(Section):
     validation_per_class: bool
     training_images: int | None
     """Without the validation images; None where only the disk knows."""
+    folder: str | None = declare(None, later=True)
+    """Below the data root, of a user's own images; None: the data root."""
+    split_list: str | None = declare(None, later=True)
+    """Name of the list that divides a user's own images; None: folders do."""
+    lock: DataLock | None = declare(None, later=True, section=DataLock)
+    """What the disk had of a user's own images when the spec was locked."""
 
     @property
     def sides(self) -> tuple[int, int]:

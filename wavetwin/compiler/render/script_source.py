@@ -78,7 +78,7 @@ def write_scripts(plan: TrainingPlan, graph: ModuleGraph) -> ScriptSource:
     validation: Literal["always", "never", "where there are images"] = "always"
     if not plan.data.validation:
         # Only a set whose size the disk alone knows may bring its own.
-        is_known = plan.data.training_images is not None
+        is_known = plan.data.training_images is not None and plan.data.lock is None
         validation = "never" if is_known else "where there are images"
     return ScriptSource(
         comments=tuple(_comments(plan, graph)),

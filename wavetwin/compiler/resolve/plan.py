@@ -55,11 +55,12 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
     assert data.normalise
     assert data.validation is not None
     mean, std = _statistics(data.normalise, metadata, data.num_channels)
-    training_images = metadata.training_images
+    lock = None if data.lock is None else data.locked
+    training_images = metadata.training_images if lock is None else sum(lock.train) or None
     if training_images is not None and metadata.train_per_class is None:
         training_images -= data.validation * (data.num_classes if metadata.per_class else 1)
     assert data.image_size
-    own = ("channels", "image_size")
+    own = ("channels", "image_size", "lock")
     values = {name: each for name, each in document.items() if name not in own}
     listed = data.augmentation
     assert listed
@@ -68,6 +69,7 @@ def _plan_data(data: DataSpec, document: dict[str, Any]) -> DataPlan:
     return DataPlan(
         **values,
         image_size=data.image_size,
+        lock=lock,
         channels=data.num_channels,
         mean=mean,
         std=std,

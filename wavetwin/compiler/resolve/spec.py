@@ -265,10 +265,10 @@ def _resolve_data(data: DataSpec) -> DataSpec:
         update={
             # Absent where they are the data set's own: specs of before the field have it so.
             "channels": None if channels == metadata.channels else channels,
-            "num_classes": data.num_classes or metadata.num_classes,
+            "num_classes": data.class_count,
             "image_size": image_size(*height_and_width(data.image_size or metadata.image_size)),
             "augmentation": data.augmentation or metadata.augmentation,
             "normalise": data.normalise or ("imagenet" if channels == 3 else "dataset"),
-            "validation": metadata.validation if data.validation is None else data.validation,
+            "validation": data.num_held_out,
         }
     )

@@ -20,7 +20,7 @@ from wavetwin.compiler.validate.faults import Path, path_text
 from wavetwin.compiler.validate.structure import check_structure, find_left_empty, prune
 from wavetwin.diagnostics import Diagnostic, Origin
 
-__all__ = ["conflict", "validate", "validate_fragment"]
+__all__ = ["conflict", "validate", "validate_form", "validate_fragment"]
 
 _HARMLESS = frozenset(
     {
@@ -54,6 +54,18 @@ def validate(
     ordered = _in_file_order(loaded, diagnostics)
     is_valid = all(each.severity != "error" for each in ordered)
     return (spec if is_valid else None), ordered
+
+
+def validate_form(loaded: LoadedSpec) -> tuple[ExperimentSpec | None, tuple[Diagnostic, ...]]:
+    """Return the spec whose values are of the right forms, whatever does not go together; else why not."""
+    found = [*loaded.diagnostics, *_found_in(_check_layers(loaded, None))]
+    structure = check_structure(loaded.tree, loaded.line_text)
+    found += [
+        each.diagnostic for each in structure.faults if each.is_missing and not each.is_silent
+    ]
+    ordered = _in_file_order(loaded, found)
+    is_valid = all(each.severity != "error" for each in ordered)
+    return (structure.spec if is_valid else None), ordered
 
 
 def validate_fragment(

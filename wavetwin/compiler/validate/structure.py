@@ -157,6 +157,8 @@ PLACEHOLDERS: dict[str, Any] = {
     "data.dataset": "imagenet",
     "data.augmentation.*": {"random_horizontal_flip": {}},
     **dict(_transform_placeholders("data.augmentation")),
+    "data.lock.classes": ["a", "b"],
+    "data.lock.sha256": "0" * 64,
     "training.groups.*": {"match": ["norms"]},
     "training.groups.*.match": ["norms"],
     "evaluation.*": {"mode": "one_crop"},

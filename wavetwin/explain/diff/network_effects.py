@@ -66,16 +66,28 @@ def _images(pair: Pair) -> Iterator[Effect]:
             f"{classes[0]:,} -> {classes[1]:,} classes; the last layer has {change(*counts)} "
             "parameters.",
             "",
-            ("data.num_classes", "data.dataset"),
+            ("data.num_classes", *_IMAGES),
         )
-    elif pair.differs("data.dataset"):
+    elif pair.differs(*_IMAGES):
         yield Effect(
             "data set",
             "The network sees other images: scores of the two answer different questions.",
-            f"{pair.before.spec.data.dataset} -> {pair.after.spec.data.dataset}, of as many classes.",
+            f"{_images_of(pair.before)} -> {_images_of(pair.after)}, of as many classes.",
             "",
-            ("data.dataset",),
+            _IMAGES,
         )
+
+
+_IMAGES = ("data.dataset", "data.folder", "data.split_list", "data.lock")
+
+
+def _images_of(compiled: Compiled) -> str:
+    """Return which images a spec is about."""
+    data = compiled.spec.data
+    parts = [data.dataset if data.folder is None else f"{data.dataset} {data.folder}"]
+    parts += [] if data.split_list is None else [f"by {data.split_list}"]
+    parts += [] if data.lock is None else [f"locked as {data.locked.sha256[:8]}"]
+    return " ".join(parts)
 
 
 def _backbone(pair: Pair) -> Iterator[Effect]:

@@ -22,11 +22,11 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "stem.wavelet.color_mixing.initial": ("backbone.arch",),
     "pooling.free": ("backbone.arch",),
     "pooling.wavelet": ("pooling.free",),
-    "data.num_classes": ("data.dataset",),
+    "data.num_classes": ("data.lock.classes", "data.dataset"),
     "data.image_size": ("data.dataset",),
     "data.augmentation": ("data.dataset",),
     "data.normalise": ("data.channels", "data.dataset"),
-    "data.validation": ("data.dataset",),
+    "data.validation": ("data.lock.sha256", "data.dataset"),
 }
 """Fields whose default `resolve` takes from another field, and which."""
 

@@ -12,10 +12,11 @@ __all__ = ["DATASETS"]
 
 @dataclass(frozen=True, kw_only=True)
 class Folder(Dataset):
-    """Class folders in `train`, and in `test`, `val` or both."""
+    """Class folders in `train`, and in `test`, `val` or both; or a list that divides images."""
 
     reader: ClassVar[str] = "wavetwin.runtime.data.folder:read_folder"
-    takes_channels: ClassVar[bool] = True
+    lister: ClassVar[str] = "wavetwin.runtime.data.folder:list_own_folder"
+    is_own: ClassVar[bool] = True
 
     @property
     def locations(self) -> tuple[str, ...]:

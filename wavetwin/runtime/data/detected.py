@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,21 @@ class FoundArrays:
     """int64 (images)."""
     maximum: int = 255
     """The stored value that means 1.0."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def without_images(self) -> FoundArrays:
+        """Return none of the images."""
+        return replace(self, images=self.images[:0], labels=self.labels[:0])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over sizes, images and classes."""
+        digest = hashlib.sha256(f"{self.images.shape},{self.maximum}".encode())
+        digest.update(np.ascontiguousarray(self.images).tobytes())
+        digest.update(self.labels.astype("<i8").tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,10 @@ class FileList:
     def __len__(self) -> int:
         return len(self.names)
 
+    def without_images(self) -> FileList:
+        """Return none of the images, of the same classes."""
+        return replace(self, names=self.names[:0], sizes=self.sizes[:0], labels=self.labels[:0])
+
     def __getitem__(self, index: int) -> Path:
         """Return the path of one image."""
         return self.folder / os.fsdecode(bytes(self.names[index]))
@@ -67,7 +86,7 @@ class Found:
 
     train: FoundArrays | FileList
     test: FoundArrays | FileList
-    validation: FileList | None = None
+    validation: FoundArrays | FileList | None = None
     """Only where the disk has validation images of its own."""
     train_per_class: int | None = None
     """How many images of each class train, after those that are held out; None: all."""

@@ -16,7 +16,7 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data.batches import Loading, evaluation_loader, training_loader
 from wavetwin.runtime.data.held_out import set_aside
 from wavetwin.runtime.data.official import Official
-from wavetwin.runtime.data.readers import find_images
+from wavetwin.runtime.data.readers import find_images, known_dataset
 from wavetwin.runtime.data.root import find_data_root
 from wavetwin.runtime.data.sources import (
     Batch,
@@ -85,6 +85,20 @@ class ExperimentData:
             raise self.no_training
         steps = math.ceil(len(self.train) / self.plan.batch_size)
         return steps if self.limit_batches is None else min(steps, self.limit_batches)
+
+    @property
+    def validation_note(self) -> str | None:
+        """What validates, of a user's own images; None of others, whose data set says it."""
+        held_out = self.plan.data.validation
+        if not known_dataset(self.plan.data).is_own:
+            return None
+        if held_out:
+            return f"validation: {held_out} of each class, held out of the training images"
+        if len(self.validation):
+            return f"validation: the {len(self.validation)} images of val"
+        return (
+            "validation: none, no images are held out (data.validation) and val is not beside test"
+        )
 
     def split(self, name: str) -> ImageSet:
         """Return `train`, `validation` or `test`.

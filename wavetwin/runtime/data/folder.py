@@ -1,19 +1,22 @@
-"""Read images of one's own: `train/<class>/*`, and `test/<class>/*` or `val/<class>/*`."""
+"""Read images of one's own: class folders in `train`, `val` and `test`, or a list that divides them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from wavetwin.ir.data_lock import SPLITS
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.class_order import check_same_classes
 from wavetwin.runtime.data.detected import FileList, Found
 from wavetwin.runtime.data.image_walk import is_folder, subfolders
-from wavetwin.runtime.data.listing import list_classes, no_training_images
+from wavetwin.runtime.data.listing import list_classes
 from wavetwin.runtime.data.official import Official
-from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
+from wavetwin.runtime.data.own_images import OwnImages, arrange
+from wavetwin.runtime.data.root import ROOT_REMEDY, own_folder
+from wavetwin.runtime.data.split_list import read_split_list
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["list_folder", "read_folder"]
+__all__ = ["list_folder", "list_own_folder", "read_folder"]
 
 
 def list_folder(folder: Path) -> FileList:
@@ -35,44 +38,49 @@ def list_folder(folder: Path) -> FileList:
 
 
 def read_folder(data: DataPlan, root: Path | None, official: Official) -> Found:
-    """Return the images below the data root.
-
-    `test` is the test set; without it `val` is. Where both are there and the plan sets no training
-    images aside, `val` is the validation set. Without `train` the test set can still be evaluated.
+    """Return the images of the plan's folder, as `arrange` divides them.
 
     Raises:
         RunError: a folder is missing, or the classes differ from the plan's or among the sets.
     """
-    root = need_root(data.dataset, root)
-    names = [name for name in ("train", "test", "val") if is_folder(root / name)]
+    known = None if data.lock is None else data.lock.classes
+    return arrange(list_own_folder(data, root, known), data, official)
+
+
+def list_own_folder(
+    data: DataPlan, root: Path | None, known: tuple[str, ...] | None = None
+) -> OwnImages:
+    """Return the images of each split that the disk has; any number of classes will do.
+
+    Args:
+        data: says the folder and, where there is one, the list.
+        root: the data root.
+        known: the classes in the order of their numbers, of a list's labels; None: the disk says.
+
+    Raises:
+        RunError: a folder or the list is missing or wrong, or the classes differ among the sets.
+    """
+    folder = own_folder(data, root)
+    if data.split_list is not None:
+        file = folder / data.split_list
+        sets = read_split_list(file, folder, known)
+        return OwnImages(folder, next(iter(sets.values())).class_names, sets, file)
+    names = [name for name in SPLITS if is_folder(folder / name)]
     if not names or names == ["train"]:
         raise RunError(
             "data-set-missing",
             "needs train/<class>/* and test/<class>/* or val/<class>/*",
-            ROOT_REMEDY,
-            subject=root,
+            f"lay the images out so, or {ROOT_REMEDY}",
+            subject=folder,
         )
-    sets = {name: list_folder(root / name) for name in names}
+    sets = {name: list_folder(folder / name) for name in names}
     first = sets[names[0]]
     for name in names[1:]:
         check_same_classes(
             first.folder,
             first.class_names,
-            root / name,
+            folder / name,
             sets[name].class_names,
             data.num_classes,
         )
-    found = len(first.class_names)
-    if found != data.num_classes:
-        raise RunError(
-            "data-do-not-fit",
-            f"has {found} classes, the spec says {data.num_classes}",
-            f"write `data: {{num_classes: {found}}}` in the spec, or point --data-root at another "
-            "folder",
-            subject=first.folder,
-        )
-    test = sets["test"] if "test" in sets else sets["val"]
-    if "train" not in sets:
-        return no_training_images(root / "train", test)
-    validation = sets.get("val") if "test" in sets and data.validation == 0 else None
-    return Found(first, test, validation)
+    return OwnImages(folder, first.class_names, sets)

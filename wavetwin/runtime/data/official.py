@@ -23,19 +23,27 @@ class Official:
     """Whether checksums are compared, which reads every byte once more."""
     notes: list[str] = field(default_factory=list)
 
-    def differs(self, text: str, remedy: str, subject: Path | str | None = None) -> None:
+    def differs(
+        self,
+        text: str,
+        remedy: str,
+        subject: Path | str | None = None,
+        *,
+        code: str = "data-set-not-official",
+    ) -> None:
         """Raise, or note, one difference.
 
         Args:
             text: what differs, as of `RunError`.
             remedy: beside taking it as it is.
             subject: the file or folder that the sentence is about.
+            code: of the error.
 
         Raises:
             RunError: other data are not allowed.
         """
         error = RunError(
-            "data-set-not-official",
+            code,
             text,
             f"{remedy}; --allow-other-data takes it as it is",
             subject=subject,

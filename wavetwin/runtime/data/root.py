@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.user_config import config_file, read_user_config
 
-__all__ = ["ROOT_REMEDY", "RootLocation", "find_data_root", "need_root", "root_locations"]
+__all__ = [
+    "ROOT_REMEDY",
+    "RootLocation",
+    "find_data_root",
+    "need_root",
+    "own_folder",
+    "root_locations",
+]
 
 ROOT_REMEDY = (
     "say where the data lie with --data-root, the environment variable WAVETWIN_DATA, or "
@@ -77,3 +85,16 @@ def need_root(dataset: str, root: Path | None) -> Path:
             ROOT_REMEDY,
         )
     return root
+
+
+def own_folder(data: DataPlan, root: Path | None) -> Path:
+    """Return the folder of a user's own images.
+
+    Raises:
+        RunError: no data root is known, or the folder is not in it.
+    """
+    top = need_root(data.dataset, root)
+    folder = top if data.folder is None else top / data.folder
+    if not folder.is_dir():
+        raise RunError("data-set-missing", "is not there", ROOT_REMEDY, subject=folder)
+    return folder

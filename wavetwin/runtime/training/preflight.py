@@ -153,6 +153,10 @@ def _check_data(plan: TrainingPlan, arguments: ScriptArguments) -> Iterator[Find
         return
     # The readers look closer when a run starts.
     locations = dataset.locations
+    if dataset.is_own and plan.data.folder is not None:
+        root = root / plan.data.folder
+    if dataset.is_own and plan.data.split_list is not None:
+        locations = (plan.data.split_list,)
     found = next((root / each for each in locations if (root / each).exists()), None)
     if found is None:
         text = (

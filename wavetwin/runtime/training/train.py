@@ -131,6 +131,8 @@ class TrainingRun:
         )
         for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
+        if self.data.validation_note is not None:
+            self.progress.say(self.data.validation_note)
         self._log.begin(self.total_steps, self.epoch)
         self._records.log_with(self._log.loggers)
         if self.total_steps > 0:

@@ -8,65 +8,127 @@ from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.data_lock import SPLITS
 from wavetwin.ir.datasets import DATASETS
 
-
-def num_validation_images(spec: ExperimentSpec) -> int:
-    """Return the images held out (per class for folders), filled in as `resolve` does."""
-    context = DATASETS[spec.data.dataset]
-    return context.validation if spec.data.validation is None else spec.data.validation
+_OWN = ("folder", "split_list", "lock", "channels")
+"""Fields of images of one's own."""
 
 
-@reads("data.dataset", "data.num_classes")
+def has_validation_images(spec: ExperimentSpec) -> bool:
+    """Return whether images validate: held out, filled in as `resolve` does, or those of `val`."""
+    data = spec.data
+    return data.num_held_out > 0 or (data.lock is not None and data.locked.has_own_validation)
+
+
+@reads("data.dataset", "data.num_classes", "data.lock", "data.lock.classes")
 def check_num_classes(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The number of classes is given where it is unknown, and right where it is known."""
-    known, given = DATASETS[spec.data.dataset].num_classes, spec.data.num_classes
+    dataset, given = DATASETS[spec.data.dataset], spec.data.num_classes
+    locked = None if spec.data.lock is None else len(spec.data.lock.classes)
+    known = dataset.num_classes or locked
     if known is None and given is None:
         yield context.conflict(
             "num-classes-missing",
-            f"the number of classes of {spec.data.dataset} is not known",
+            f"the number of classes of {dataset.name} is not known",
             ["data.num_classes", "data.dataset"],
-            help="add data.num_classes",
+            help="add data.num_classes, or extend the lock that `wavetwin data prepare "
+            f"{context.loaded.display_path}` writes",
         )
     elif known is not None and given not in (None, known):
+        of_lock = dataset.num_classes is None
         yield context.conflict(
             "num-classes-wrong",
-            f"{spec.data.dataset} has {known} classes, not {given}",
-            ["data.num_classes", "data.dataset"],
-            help=f"write num_classes: {known}, or leave it out; other classes are a folder of your own: "
+            f"the lock of the images has {known} classes, not {given}"
+            if of_lock
+            else f"{dataset.name} has {known} classes, not {given}",
+            ["data.num_classes", "data.lock.classes" if of_lock else "data.dataset"],
+            help="leave num_classes out; `wavetwin data prepare` writes the lock anew"
+            if of_lock
+            else f"write num_classes: {known}, or leave it out; other classes are a folder of your own: "
             "dataset: folder",
         )
 
 
-@reads("data.dataset", "data.channels")
-def check_image_channels(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
-    """Only of images of one's own may the channels be chosen."""
-    dataset, channels = DATASETS[spec.data.dataset], spec.data.channels
-    if channels is not None and not dataset.takes_channels:
-        own = [row.name for row in DATASETS.values() if row.takes_channels]
+@reads("data.dataset", *(f"data.{name}" for name in _OWN))
+def check_own_images(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """Only of images of one's own a spec says where they lie and how they are read."""
+    dataset = DATASETS[spec.data.dataset]
+    if dataset.is_own:
+        return
+    own = join_texts([row.name for row in DATASETS.values() if row.is_own], "and")
+    for name in _OWN:
+        if getattr(spec.data, name) is not None:
+            reason = f"{name} is a field of {own}, not of {dataset.name}"
+            if name == "channels":
+                many = "s" * (dataset.channels > 1)
+                reason += f", whose images have {dataset.channels} channel{many}"
+            yield context.conflict(
+                "field-does-not-apply",
+                reason,
+                [f"data.{name}", "data.dataset"],
+                help=f"remove {name}",
+            )
+
+
+@reads("data.lock", *(f"data.lock.{name}" for name in ("classes", *SPLITS)))
+def check_lock(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """A lock has each class once, and a number of images of each."""
+    if spec.data.lock is None:
+        return
+    lock = spec.data.locked
+    help_text = f"let `wavetwin data prepare {context.loaded.display_path}` write it anew"
+    twice = [name for number, name in enumerate(lock.classes) if name in lock.classes[:number]]
+    if twice:
         yield context.conflict(
-            "field-does-not-apply",
-            f"the images of {dataset.name} have {dataset.channels} channel"
-            f"{'s' * (dataset.channels > 1)}: channels is a field of {join_texts(own, 'and')}",
-            ["data.channels", "data.dataset"],
-            help="remove channels",
+            "data-lock-wrong",
+            f"the lock of the images has the class '{twice[0]}' twice",
+            ["data.lock.classes"],
+            help=help_text,
+        )
+    for split, counts in lock.counts.items():
+        if counts and len(counts) != len(lock.classes):
+            yield context.conflict(
+                "data-lock-wrong",
+                f"the lock of the images has {len(lock.classes)} classes, and numbers of "
+                f"{len(counts)} in {split}",
+                [f"data.lock.{split}", "data.lock.classes"],
+                help=help_text,
+            )
+    if not lock.test and not lock.val:
+        yield context.conflict(
+            "data-lock-wrong",
+            "the lock of the images has neither test nor val, so that there is no test set",
+            ["data.lock"],
+            help=f"add images to test or val, and {help_text}",
         )
 
 
-@reads("data.dataset", "data.num_classes", "data.validation")
+@reads("data.dataset", "data.num_classes", "data.validation", "data.lock", "data.lock.train")
 def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Some images are left to train on."""
-    dataset = DATASETS[spec.data.dataset]
-    if spec.data.validation is None or dataset.training_images is None:
+    dataset, validation = DATASETS[spec.data.dataset], spec.data.validation
+    if validation is None:
         return
-    if dataset.train_per_class is not None:
+    if spec.data.lock is not None:
+        smallest = min((count for count in spec.data.locked.train if count), default=None)
+        if smallest is not None and validation >= smallest:
+            yield context.conflict(
+                "no-training-images",
+                f"validation sets aside {validation} images of each class, and the smallest class has "
+                f"{smallest} training images",
+                ["data.validation", "data.lock.train"],
+                help=f"leave out data.validation for {spec.data.locked.usual_validation}",
+            )
+        return
+    if dataset.training_images is None or dataset.train_per_class is not None:
         return
     classes = (dataset.num_classes or 1) if dataset.per_class else 1
-    if spec.data.validation * classes >= dataset.training_images:
+    if validation * classes >= dataset.training_images:
         per_class = f" in each of {classes} classes" if dataset.per_class else ""
         yield context.conflict(
             "no-training-images",
-            f"validation sets aside {spec.data.validation} images{per_class}, and"
+            f"validation sets aside {validation} images{per_class}, and"
             f" {spec.data.dataset} has {dataset.training_images} training images",
             ["data.validation", "data.dataset"],
             help=f"leave out data.validation for {dataset.validation}",
@@ -75,6 +137,7 @@ def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
 
 IMAGE_RULES: tuple[Rule, ...] = (
     check_num_classes,
-    check_image_channels,
+    check_own_images,
+    check_lock,
     check_validation,
 )

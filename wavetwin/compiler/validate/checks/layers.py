@@ -16,7 +16,6 @@ from wavetwin.compiler.schema import (
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
-from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions, arrange, labels_of
 from wavetwin.ir.layer_kinds import LAYER_KINDS
 from wavetwin.ir.layer_names import LAYER_NAME, RESERVED_NAMES
@@ -114,7 +113,7 @@ def check_last_layer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
     if not ARCHITECTURES[spec.backbone.arch].lists_layers or not spec.backbone.layers:
         return
     position = len(spec.backbone.layers) - 1
-    classes = spec.data.num_classes or DATASETS[spec.data.dataset].num_classes
+    classes = spec.data.class_count
     layers = arrange(layers_of(spec.backbone.layers[position]).values())
     last = None if layers is None else layers[-1]
     values = None if last is None else last.num_values(LayerOptions(classes or 0))

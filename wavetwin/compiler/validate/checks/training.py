@@ -9,10 +9,9 @@ from typing import Any, cast
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.schema.declared import KindModel, given, kind_of
-from wavetwin.compiler.validate.checks.images import num_validation_images
+from wavetwin.compiler.validate.checks.images import has_validation_images
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.evaluations import SHIFT_METRICS, Shifts
 from wavetwin.ir.optimizers import OPTIMIZERS, Sgd
 from wavetwin.ir.schedules import SCHEDULES, Milestones, Schedule
@@ -40,10 +39,10 @@ def _reads_kinds(path: str, kinds: Kinds[Any]) -> tuple[str, ...]:
     return tuple(f"{path}.{name}" for name in (kinds.tag, *kinds.all_fields()))
 
 
-@reads("data.dataset", "data.validation", "training.early_stopping")
+@reads("data.dataset", "data.validation", "data.lock", "training.early_stopping")
 def check_early_stopping(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A training stops early by the validation loss."""
-    if spec.training.early_stopping is not None and num_validation_images(spec) == 0:
+    if spec.training.early_stopping is not None and not has_validation_images(spec):
         yield context.conflict(
             "no-validation-images",
             "early stopping follows the validation loss, and no images are held out",
@@ -53,11 +52,11 @@ def check_early_stopping(spec: ExperimentSpec, context: CheckContext) -> Iterato
         )
 
 
-@reads("data.dataset", "data.validation", "training.schedule.name")
+@reads("data.dataset", "data.validation", "data.lock", "training.schedule.name")
 def check_plateau(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A plateau is one of the validation loss."""
     schedule = cast("type[Schedule]", kind_of(spec.training.schedule))
-    if schedule.follows_loss and num_validation_images(spec) == 0:
+    if schedule.follows_loss and not has_validation_images(spec):
         yield context.conflict(
             "no-validation-images",
             f"the schedule {schedule.name} follows the validation loss, and no images are held out",
@@ -67,10 +66,10 @@ def check_plateau(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagn
         )
 
 
-@reads("data.dataset", "data.validation", "evaluation", "evaluation.*.split")
+@reads("data.dataset", "data.validation", "data.lock", "evaluation", "evaluation.*.split")
 def check_validation_split(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """A split that is evaluated has images."""
-    if num_validation_images(spec):
+    if has_validation_images(spec):
         return
     for position, entry in enumerate(spec.evaluation):
         if given(entry).get("split") == "validation":
@@ -102,7 +101,7 @@ def check_accumulate(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
 def check_class_weights(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Every class has a weight."""
     weights = spec.training.class_weights
-    classes = spec.data.num_classes or DATASETS[spec.data.dataset].num_classes
+    classes = spec.data.class_count
     if weights is not None and classes is not None and len(weights) != classes:
         yield context.conflict(
             "class-weights-wrong",
