@@ -30,14 +30,15 @@ backbone:
   arch: sequential
   layers: [{{pool: {{kind: global_average}}}}, {{flatten: {{}}}}, {{linear: {{}}}}]
 stem: {{free_channels: 8}}
-data: {{dataset: {name}{classes}}}
+data: {{dataset: {name}{classes}{needs}}}
 """
 
 
 def write_spec(folder: Path, row: Dataset, num_classes: int | None) -> Path:
     path = folder / f"{row.name}_{num_classes}.yaml"
     classes = "" if num_classes is None else f", num_classes: {num_classes}"
-    path.write_text(SPEC.format(name=row.name, classes=classes), encoding="utf-8")
+    needs = "".join(f", {field}: images.npz" for field in row.needs)
+    path.write_text(SPEC.format(name=row.name, classes=classes, needs=needs), encoding="utf-8")
     return path
 
 

@@ -50,8 +50,12 @@ def lock_images(
         RunError: the images are not there or wrong, or the file cannot be written.
     """
     images = read_own_images(spec, overrides, project)
-    lister: Lister = resolve_name(DATASETS[images.plan.dataset].lister)
-    own = lister(images.plan, find_data_root(data_root))
+    row, root = DATASETS[images.plan.dataset], find_data_root(data_root)
+    written: list[str] = []
+    if row.indexer:
+        written.append(resolve_name(row.indexer)(images.plan, root))
+    lister: Lister = resolve_name(row.lister)
+    own = lister(images.plan, root)
     if "test" not in own.sets and "val" not in own.sets:
         raise RunError(
             "data-set-incomplete",
@@ -76,7 +80,8 @@ def lock_images(
             raise RunError(
                 write_code(error), f"cannot be written: {error.strerror}", subject=file
             ) from error
-    return "\n".join(_account(images, own.lock, file, spec, is_new=old != content)) + "\n"
+    account = _account(images, own.lock, file, spec, is_new=old != content)
+    return "\n".join([*written, *account]) + "\n"
 
 
 def _lock_file(images: SpecImages, spec: Path) -> Path:
@@ -90,7 +95,7 @@ def _lock_file(images: SpecImages, spec: Path) -> Path:
 
 def _lock_text(images: SpecImages, lock: DataLock) -> str:
     data: dict[str, Any] = {"dataset": images.plan.dataset}
-    for name in ("folder", "split_list"):
+    for name in ("folder", "file", "split_list"):
         value = getattr(images.plan, name)
         data |= {} if value is None else {name: value}
     values = {name: value for name, value in lock.to_json().items() if value not in (None, [])}

@@ -29,8 +29,13 @@ class Dataset:
 
     reader: ClassVar[str]
     """`module:function`, loaded when images are read: it needs NumPy, and the compiler does not."""
-    is_own: ClassVar[bool] = False
-    """Whether its images are the user's own: a spec says where they lie, and how they are read."""
+    own_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields of `data` by which a spec says where a user's own images lie, and how they are read; none
+    of a data set that everybody has alike."""
+    indexer: ClassVar[str] = ""
+    """`module:function` that writes what the reader needs beside a user's own images; empty: nothing."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Those of them that a spec has to have."""
     lister: ClassVar[str] = ""
     """`module:function` that lists a user's own images for their lock; empty for others."""
     packing: ClassVar[str] = ""
@@ -70,6 +75,11 @@ class Dataset:
     """`module:function` that lays it out for `wavetwin data prepare`; None where nothing does."""
     archives: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     """Names and MD5 of the official archives that the preparer unpacks, by their part."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its images are the user's own."""
+        return bool(self.own_fields)
 
     @property
     def locations(self) -> tuple[str, ...]:

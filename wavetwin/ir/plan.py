@@ -53,6 +53,8 @@ class DataPlan(Section):
     """Below the data root, of a user's own images; None: the data root."""
     split_list: str | None = declare(None, later=True)
     """Name of the list that divides a user's own images; None: folders do."""
+    file: str | None = declare(None, later=True)
+    """Name of the file of a user's own arrays."""
     lock: DataLock | None = declare(None, later=True, section=DataLock)
     """What the disk had of a user's own images when the spec was locked."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wavetwin.compiler.parse.compose import LoadedSpec, load_spec
 from wavetwin.compiler.parse.project import checked_project, find_project
+from wavetwin.compiler.validate.checks.images import needs_field
 from wavetwin.compiler.validate.spec import conflict, validate_form
 from wavetwin.diagnostics import CompileError
 from wavetwin.ir.datasets import DATASETS
@@ -29,8 +30,10 @@ class SpecImages:
     @property
     def lock_name(self) -> str:
         """What the file of a lock is called: it is a part of specs, and begins with '_'."""
-        names = [self.plan.folder or self.plan.dataset]
-        names += [Path(self.plan.split_list).stem] if self.plan.split_list else []
+        plan = self.plan
+        names = [plan.folder] if plan.folder else []
+        names += [Path(each).stem for each in (plan.file, plan.split_list) if each]
+        names = names or [plan.dataset]
         return f"_{'.'.join(names)}.yaml"
 
 
@@ -49,6 +52,9 @@ def read_own_images(
         raise CompileError(diagnostics)
     data = spec.data
     dataset = DATASETS[data.dataset]
+    missing = [name for name in dataset.needs if getattr(data, name) is None]
+    if missing:
+        raise CompileError([needs_field(loaded, dataset, missing[0])])
     if not dataset.is_own:
         prepared = f": `wavetwin data prepare {dataset.name}` lays them out"
         raise CompileError(
@@ -79,6 +85,7 @@ def read_own_images(
             training_images=None,
             folder=data.folder,
             split_list=data.split_list,
+            file=data.file,
         ),
         None if location is None else location.location.path,
     )

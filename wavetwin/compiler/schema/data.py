@@ -36,6 +36,8 @@ class DataSpec(SpecModel):
     split_list: str | None = Field(default=None, pattern=NAME_PATTERN)
     """Of images of your own: a CSV in their folder with the columns path, label and split (train, val or
     test), in the place of folders."""
+    file: str | None = Field(default=None, pattern=NAME_PATTERN)
+    """Of `arrays`: the .npz file, in the folder."""
     lock: DataLockSpec | None = None
     """Of images of your own: what `wavetwin data prepare` found of them; it writes a file to extend."""
     num_classes: int | None = Field(default=None, ge=2, le=1000000)

@@ -78,13 +78,13 @@ def _images(pair: Pair) -> Iterator[Effect]:
         )
 
 
-_IMAGES = ("data.dataset", "data.folder", "data.split_list", "data.lock")
+_IMAGES = ("data.dataset", "data.folder", "data.file", "data.split_list", "data.lock")
 
 
 def _images_of(compiled: Compiled) -> str:
     """Return which images a spec is about."""
     data = compiled.spec.data
-    parts = [data.dataset if data.folder is None else f"{data.dataset} {data.folder}"]
+    parts = [each for each in (data.dataset, data.folder, data.file) if each is not None]
     parts += [] if data.split_list is None else [f"by {data.split_list}"]
     parts += [] if data.lock is None else [f"locked as {data.locked.sha256[:8]}"]
     return " ".join(parts)

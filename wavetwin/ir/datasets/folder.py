@@ -16,7 +16,7 @@ class Folder(Dataset):
 
     reader: ClassVar[str] = "wavetwin.runtime.data.folder:read_folder"
     lister: ClassVar[str] = "wavetwin.runtime.data.folder:list_own_folder"
-    is_own: ClassVar[bool] = True
+    own_fields: ClassVar[tuple[str, ...]] = ("folder", "split_list", "lock", "channels")
 
     @property
     def locations(self) -> tuple[str, ...]:

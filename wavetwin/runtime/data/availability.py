@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,9 @@ from wavetwin.diagnostics.terminal import printable
 from wavetwin.ir.dataset import Dataset
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.plan import DataPlan
+from wavetwin.runtime.data.array_file import damaged_member
 from wavetwin.runtime.data.decode import BadImageError, decode_image
-from wavetwin.runtime.data.detected import FileList, Found
+from wavetwin.runtime.data.detected import FileList, Found, FoundArrays
 from wavetwin.runtime.data.held_out import set_aside
 from wavetwin.runtime.data.idx import find_file
 from wavetwin.runtime.data.official import Official
@@ -92,9 +92,7 @@ def look_for(data: DataPlan, root: Path | None, *, verify: bool = False) -> Avai
     if found.no_training is not None:
         availability.missing.append(found.no_training.headline)
         availability.remedy = found.no_training.remedy
-    for part in (found.train, found.test, found.validation):
-        if isinstance(part, FileList):
-            availability.found.append(str(part.folder))
+    availability.found += _locations(found)
     availability.differences += official.notes
     if isinstance(found.train, FileList):
         availability.class_names = found.train.class_names
@@ -107,7 +105,16 @@ def look_for(data: DataPlan, root: Path | None, *, verify: bool = False) -> Avai
     }
     if verify:
         availability.damaged += _decode_all(found, data.channels)
+        availability.damaged += _damaged_arrays(found)
     return availability
+
+
+def _locations(found: Found) -> list[str]:
+    """Return the folders and files that the images lie in."""
+    locations: list[Path | None] = []
+    for part in (found.train, found.test, found.validation):
+        locations.append(part.folder if isinstance(part, FileList) else part and part.location)
+    return list(dict.fromkeys(str(each) for each in locations if each is not None))
 
 
 def _pairs(found: Found, data: DataPlan, names: Sequence[str] | None) -> Iterator[str]:
@@ -150,17 +157,35 @@ def _decode_all(found: Found, channels: int) -> Iterator[str]:
     cores = os.cpu_count() or 1
     # A fresh process for each core: a copy of this one could inherit a lock that is held.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=context) as pool:
-        for part in (found.train, found.test, found.validation):
-            if isinstance(part, FileList):
-                files = (part[index] for index in range(len(part)))
-                check = partial(_fault_of, channels=channels)
-                yield from filter(None, pool.map(check, files, chunksize=_CHUNK))
+    for part in (found.train, found.test, found.validation):
+        if isinstance(part, FileList):
+            # The names go to each process once, and not with every image.
+            with ProcessPoolExecutor(cores, context, _keep, (part, channels)) as pool:
+                yield from filter(None, pool.map(_fault_of, range(len(part)), chunksize=_CHUNK))
 
 
-def _fault_of(file: Path, channels: int) -> str | None:
+def _damaged_arrays(found: Found) -> Iterator[str]:
+    """Yield each file of arrays that has bytes of other checksums than its own."""
+    parts = (found.train, found.test)
+    files = {part.location for part in parts if isinstance(part, FoundArrays)} - {None}
+    for file in sorted(filter(None, files)):
+        member = damaged_member(file)
+        if member is not None:
+            yield f"{file} has other bytes in {member} than its checksum says"
+
+
+_kept: list[tuple[FileList, int]] = []
+"""In a process that decodes: the images, and their channels."""
+
+
+def _keep(images: FileList, channels: int) -> None:
+    _kept[:] = [(images, channels)]
+
+
+def _fault_of(index: int) -> str | None:
+    ((images, channels),) = _kept
     try:
-        decode_image(file, channels)
+        decode_image(images[index], channels, images.content(index))
     except BadImageError as error:
         return error.headline
     return None

@@ -12,7 +12,7 @@ from wavetwin.diagnostics.listing import list_some
 from wavetwin.ir.data_lock import DataLock
 from wavetwin.runtime.data.class_record import recorded_names
 from wavetwin.runtime.data.detected import FileList, FoundArrays
-from wavetwin.runtime.data.official import Official
+from wavetwin.runtime.data.official import TAKE_IT_ALL_THE_SAME, Official
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["LOCK_REMEDY", "compare_with_lock", "make_lock"]
@@ -71,20 +71,17 @@ def compare_with_lock(lock: DataLock, found: DataLock, official: Official, subje
     for split, planned in lock.counts.items():
         there = found.counts[split]
         if there != planned:
-            official.differs(
-                f"has {sum(there)} images in {split}, the spec's lock says {sum(planned)}"
-                + _by_class(lock.classes, there, planned),
-                LOCK_REMEDY,
-                subject,
-                code="data-lock-differs",
-            )
+            text = f"has {sum(there)} images in {split}, the spec's lock says {sum(planned)}"
+            official.refuse(_differs(text + _by_class(lock.classes, there, planned), subject))
     if found.counts == lock.counts and found.sha256 != lock.sha256:
-        official.differs(
-            "has as many images as the spec's lock says, and their names, sizes or order are others",
-            LOCK_REMEDY,
-            subject,
-            code="data-lock-differs",
+        text = (
+            "has as many images as the spec's lock says, and their names, sizes or order are others"
         )
+        official.refuse(_differs(text, subject))
+
+
+def _differs(text: str, subject: Path) -> RunError:
+    return RunError("data-lock-differs", text, LOCK_REMEDY + TAKE_IT_ALL_THE_SAME, subject=subject)
 
 
 def _by_class(names: tuple[str, ...], there: tuple[int, ...], planned: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ Orientation tags are ignored, as in the published training; transparency is drop
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -43,15 +44,20 @@ class _UnknownRangeError(ValueError):
     """Nothing says which value of the image is white."""
 
 
-def decode_image(file: Path, channels: int) -> np.ndarray:
+def decode_image(file: Path, channels: int, content: bytes | None = None) -> np.ndarray:
     """Return an image as uint8 (channels, height, width); `channels` is 1 (grey) or 3.
+
+    Args:
+        file: the image.
+        channels: of the result.
+        content: its bytes, where they lie in another file; None: they are read.
 
     Raises:
         BadImageError: the file is damaged or of an unknown kind.
         RunError: the disk does not give it.
     """
     try:
-        with Image.open(file) as image:
+        with Image.open(file if content is None else io.BytesIO(content)) as image:
             pixels = _pixels(image, "L" if channels == 1 else "RGB")
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -65,7 +71,8 @@ def decode_image(file: Path, channels: int) -> np.ndarray:
         reason = "of no known kind" if isinstance(error, UnidentifiedImageError) else str(error)
         is_range = isinstance(error, _UnknownRangeError)
         remedy = "store it with 8 or 16 bits" if is_range else "fetch the file again"
-        found = recognise_file(file) if isinstance(error, UnidentifiedImageError) else None
+        is_unknown = isinstance(error, UnidentifiedImageError) and content is None
+        found = recognise_file(file) if is_unknown else None
         if found is not None:
             reason, remedy = f"it is {found.description}", found.remedy or remedy
         raise BadImageError(

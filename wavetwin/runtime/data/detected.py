@@ -24,6 +24,12 @@ class FoundArrays:
     """int64 (images)."""
     maximum: int = 255
     """The stored value that means 1.0."""
+    is_mapped: bool = False
+    """Whether the images lie in a file, and are read when they are asked for."""
+    known_fingerprint: str | None = None
+    """SHA-256 that changes with images and classes, where the file gives one; None: of all pixels."""
+    location: Path | None = None
+    """Their file; None where there are several, or none."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -35,6 +41,8 @@ class FoundArrays:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over sizes, images and classes."""
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint
         digest = hashlib.sha256(f"{self.images.shape},{self.maximum}".encode())
         digest.update(np.ascontiguousarray(self.images).tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
@@ -68,6 +76,10 @@ class FileList:
     def __getitem__(self, index: int) -> Path:
         """Return the path of one image."""
         return self.folder / os.fsdecode(bytes(self.names[index]))
+
+    def content(self, index: int) -> bytes | None:
+        """Return one image's bytes, where they lie in another file; None: in its own."""
+        return None
 
     @property
     def fingerprint(self) -> str:

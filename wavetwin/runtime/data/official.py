@@ -8,7 +8,10 @@ from pathlib import Path
 
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["Official"]
+__all__ = ["TAKE_IT_ALL_THE_SAME", "Official"]
+
+TAKE_IT_ALL_THE_SAME = "; --allow-other-data takes it as it is"
+"""The end of a remedy."""
 
 
 @dataclass
@@ -23,31 +26,29 @@ class Official:
     """Whether checksums are compared, which reads every byte once more."""
     notes: list[str] = field(default_factory=list)
 
-    def differs(
-        self,
-        text: str,
-        remedy: str,
-        subject: Path | str | None = None,
-        *,
-        code: str = "data-set-not-official",
-    ) -> None:
+    def differs(self, text: str, remedy: str, subject: Path | str | None = None) -> None:
         """Raise, or note, one difference.
 
         Args:
             text: what differs, as of `RunError`.
             remedy: beside taking it as it is.
             subject: the file or folder that the sentence is about.
-            code: of the error.
 
         Raises:
             RunError: other data are not allowed.
         """
-        error = RunError(
-            code,
-            text,
-            f"{remedy}; --allow-other-data takes it as it is",
-            subject=subject,
+        self.refuse(
+            RunError(
+                "data-set-not-official", text, f"{remedy}{TAKE_IT_ALL_THE_SAME}", subject=subject
+            )
         )
+
+    def refuse(self, error: RunError) -> None:
+        """Raise, or note, a difference whose remedy names the option.
+
+        Raises:
+            RunError: other data are not allowed.
+        """
         if not self.allow_other:
             raise error
         if error.headline not in self.notes:

@@ -95,6 +95,6 @@ def own_folder(data: DataPlan, root: Path | None) -> Path:
     """
     top = need_root(data.dataset, root)
     folder = top if data.folder is None else top / data.folder
-    if not folder.is_dir():
+    if data.folder is not None and not folder.is_dir():
         raise RunError("data-set-missing", "is not there", ROOT_REMEDY, subject=folder)
     return folder

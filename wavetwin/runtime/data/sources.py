@@ -72,10 +72,14 @@ class TensorImages:
     """int64 (images), on the same device."""
     maximum: int = 255
     class_names: tuple[str, ...] | None = None
+    known_fingerprint: str | None = None
+    """What `fingerprint` is where the images' file gives it; None: of all pixels."""
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over sizes, images and labels."""
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint
         digest = hashlib.sha256(f"{tuple(self.images.shape)},{self.maximum}".encode())
         digest.update(self.images.cpu().contiguous().numpy().tobytes())
         digest.update(self.labels.cpu().to(torch.int64).contiguous().numpy().tobytes())
@@ -126,7 +130,10 @@ class FileImages:
             RunError: the disk does not give a file.
         """
         return [
-            torch.from_numpy(decode_image(self.files[index], self.channels)) for index in indices
+            torch.from_numpy(
+                decode_image(self.files[index], self.channels, self.files.content(index))
+            )
+            for index in indices
         ]
 
 
@@ -149,9 +156,28 @@ def open_sources(found: Found, channels: int) -> SourcePair:
 def _open(found: FoundArrays | FileList, channels: int) -> ImageSource:
     if isinstance(found, FileList):
         return FileImages(found, channels)
-    # A copy: arrays that stand on bytes are read-only, which torch does not know.
-    images = torch.from_numpy(found.images.copy())
-    return TensorImages(images, torch.from_numpy(found.labels.copy()), found.maximum)
+    # A copy: arrays that stand on bytes are read-only, which torch does not know. What is mapped is not.
+    images = torch.from_numpy(found.images if found.is_mapped else found.images.copy())
+    labels = torch.from_numpy(found.labels.copy())
+    return TensorImages(
+        _with_channels(images, channels), labels, found.maximum, None, found.known_fingerprint
+    )
+
+
+_LUMINANCE = (19595, 38470, 7471)
+"""Of red, green and blue, over 65536: Pillow's weights, so that files and arrays give the same."""
+
+
+def _with_channels(images: Tensor, channels: int) -> Tensor:
+    """Return uint8 images as grey or as colour; grey ones as colour take no memory."""
+    if images.shape[1] == channels:
+        return images
+    if images.shape[1] == 1:
+        return images.expand(-1, channels, -1, -1)
+    red, green, blue = (
+        images[:, n].to(torch.int32) * weight for n, weight in enumerate(_LUMINANCE)
+    )
+    return ((red + green + blue + 0x8000) >> 16).to(torch.uint8).unsqueeze(1)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,8 @@ def _check_data(plan: TrainingPlan, arguments: ScriptArguments) -> Iterator[Find
         root = root / plan.data.folder
     if dataset.is_own and plan.data.split_list is not None:
         locations = (plan.data.split_list,)
+    if dataset.is_own and plan.data.file is not None:
+        locations = (plan.data.file,)
     found = next((root / each for each in locations if (root / each).exists()), None)
     if found is None:
         text = (

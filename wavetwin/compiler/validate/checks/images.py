@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
+from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.data_lock import SPLITS
+from wavetwin.ir.dataset import Dataset
 from wavetwin.ir.datasets import DATASETS
 
-_OWN = ("folder", "split_list", "lock", "channels")
+_OWN = tuple(dict.fromkeys(name for row in DATASETS.values() for name in row.own_fields))
 """Fields of images of one's own."""
 
 
@@ -54,12 +57,13 @@ def check_num_classes(spec: ExperimentSpec, context: CheckContext) -> Iterator[D
 def check_own_images(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only of images of one's own a spec says where they lie and how they are read."""
     dataset = DATASETS[spec.data.dataset]
-    if dataset.is_own:
-        return
-    own = join_texts([row.name for row in DATASETS.values() if row.is_own], "and")
+    for name in dataset.needs:
+        if getattr(spec.data, name) is None:
+            yield needs_field(context.loaded, dataset, name)
     for name in _OWN:
-        if getattr(spec.data, name) is not None:
-            reason = f"{name} is a field of {own}, not of {dataset.name}"
+        if name not in dataset.own_fields and getattr(spec.data, name) is not None:
+            with_field = [row.name for row in DATASETS.values() if name in row.own_fields]
+            reason = f"{name} is a field of {join_texts(with_field, 'and')}, not of {dataset.name}"
             if name == "channels":
                 many = "s" * (dataset.channels > 1)
                 reason += f", whose images have {dataset.channels} channel{many}"
@@ -69,6 +73,17 @@ def check_own_images(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
                 [f"data.{name}", "data.dataset"],
                 help=f"remove {name}",
             )
+
+
+def needs_field(loaded: LoadedSpec, dataset: Dataset, name: str) -> Diagnostic:
+    """Return that a field is missing without which nobody knows where a user's own images lie."""
+    return conflict(
+        loaded,
+        "missing-field",
+        f"dataset: {dataset.name} needs data.{name}",
+        [f"data.{name}", "data.dataset"],
+        help=f"add data.{name}: {dataset.how_to_get}",
+    )
 
 
 @reads("data.lock", *(f"data.lock.{name}" for name in ("classes", *SPLITS)))

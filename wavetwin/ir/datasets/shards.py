@@ -1,0 +1,44 @@
+"""Images of the user's own in tar files, which are read without unpacking them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from wavetwin.ir.dataset import Dataset
+
+__all__ = ["DATASETS"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shards(Dataset):
+    """`train-*.tar`, and `test-*.tar`, `val-*.tar` or both, of `<class>/*`, with an index."""
+
+    reader: ClassVar[str] = "wavetwin.runtime.data.tar_shards:read_shards"
+    lister: ClassVar[str] = "wavetwin.runtime.data.tar_shards:list_shards"
+    indexer: ClassVar[str] = "wavetwin.runtime.data.tar_shards:write_index"
+    own_fields: ClassVar[tuple[str, ...]] = ("folder", "lock", "channels")
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Return the index."""
+        return ("index.npz",)
+
+
+DATASETS = (
+    Shards(
+        name="shards",
+        num_classes=None,
+        channels=3,
+        image_size=224,
+        training_images=None,
+        test_images=None,
+        validation=0,
+        per_class=True,
+        augmentation="crop_flip",
+        mean=None,
+        std=None,
+        how_to_get="pack your images as train-*.tar and test-*.tar or val-*.tar, <class>/* in each; "
+        "`wavetwin data prepare SPEC` writes index.npz beside them",
+    ),
+)
