@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--verify", action="store_true", help="compare checksums and decode every image"
     )
+    check.add_argument(
+        "--sheet",
+        metavar="FILE",
+        help="write a page (.html) with the numbers and a few images of each class",
+    )
     add_format(check)
     check.set_defaults(execute=_check)
     text = (
@@ -57,6 +62,12 @@ def _check(options: argparse.Namespace) -> int:
     root = path_or_none(options.data_root)
     complete, text = check_data(compiled.plan, root, verify=options.verify)
     say(text)
+    if options.sheet is not None:
+        from pathlib import Path
+
+        from wavetwin.commands.data_check import write_sheet
+
+        say(write_sheet(compiled.plan, root, Path(options.sheet)))
     return code or (FINE if complete else DIFFERS)
 
 

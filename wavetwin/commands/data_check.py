@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 
 from wavetwin.diagnostics.listing import list_some, some_lines
 from wavetwin.diagnostics.terminal import printable
+from wavetwin.files.atomic import write_file
 from wavetwin.ir.dataset import Dataset
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.evaluations import FilesEvaluation
@@ -17,11 +18,16 @@ from wavetwin.runtime.data.class_order import number_classes
 from wavetwin.runtime.data.data_lock import LOCK_REMEDY
 from wavetwin.runtime.data.image_walk import is_folder, subfolders, visible
 from wavetwin.runtime.data.npy_images import list_npy_sets
-from wavetwin.runtime.data.root import ROOT_REMEDY, RootLocation, root_locations
+from wavetwin.runtime.data.root import (
+    ROOT_REMEDY,
+    RootLocation,
+    find_data_root,
+    root_locations,
+)
 from wavetwin.runtime.evaluation.baselines import SEVERITIES
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, write_code
 
-__all__ = ["check_data", "prepare_data"]
+__all__ = ["check_data", "prepare_data", "write_sheet"]
 
 Preparer = Callable[[Dataset, Path, Path | None], list[str]]
 
@@ -50,6 +56,29 @@ def check_data(plan: TrainingPlan, data_root: Path | None, *, verify: bool) -> t
     complete = availability.is_complete and not any(missing for _, missing in batteries)
     lines.append("complete" if complete else "not complete")
     return complete, "\n".join(map(printable, lines)) + "\n"
+
+
+def write_sheet(plan: TrainingPlan, data_root: Path | None, file: Path) -> str:
+    """Write the sheet of a plan's images, whole or not at all, and return what was written.
+
+    Raises:
+        RunError: the images are not there, the file's name is no page's, or it cannot be written.
+    """
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise RunError(
+            "bad-argument", f"a sheet is a page, not {file.name}", "name a file that ends in .html"
+        )
+    from wavetwin.explain.image_sheet import IMAGES_OF_A_CLASS, MOST_CLASSES, image_sheet
+    from wavetwin.runtime.data.samples import read_samples
+
+    samples = read_samples(plan, find_data_root(data_root), IMAGES_OF_A_CLASS, MOST_CLASSES)
+    try:
+        write_file(file, image_sheet(plan, samples))
+    except OSError as error:
+        raise RunError(
+            write_code(error), f"cannot be written: {error.strerror}", subject=file
+        ) from error
+    return f"sheet: {file}\n"
 
 
 def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) -> str:
