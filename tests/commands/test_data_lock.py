@@ -153,6 +153,12 @@ def test_val_beside_test_validates(spec: Path) -> None:
     assert data.validation_note == "validation: the 6 images of val"
     # The rules know that images validate.
     compile_spec(spec, ["evaluation=[{mode: one_crop, split: validation}]"])
+    (warning,) = (
+        each
+        for each in compile_spec(spec, ["data.validation=1"]).warnings
+        if each.code == "setting-without-effect"
+    )
+    assert "the 6 images of val are used by nothing" in warning.headline
     with pytest.raises(CompileError, match="the smallest class has 4 training images"):
         compile_spec(spec, ["data.validation=4"])
 

@@ -18,7 +18,7 @@ LINT_CODES: dict[str, str] = {
     "lengthened-bands": "A wavelet pooling gives more than half the samples.",
     "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
     "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
-    "setting-without-effect": "A training setting does not do what it seems to do.",
+    "setting-without-effect": "A setting of training or data does not do what it seems to do.",
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
     "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
     "invariant-upsampled-before-pool": "Maps are up-sampled, and a pooling drops the samples again.",

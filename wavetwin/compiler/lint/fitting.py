@@ -81,7 +81,7 @@ def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
 
 @lint_rule("setting-without-effect", "no number")
 def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
-    """A setting of the training does not do what it seems to do."""
+    """A setting of the training or of its images does not do what it seems to do."""
     plan = context.plan
     idle = plan.schedule.without_effect(plan.epochs) if plan.epochs else None
     if idle is not None:
@@ -94,6 +94,7 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
         )
     yield from _idle_groups(context)
     yield from _idle_transforms(context)
+    yield from _idle_validation(context)
     if context.loaded.has("training.frozen_norms") and not _has_frozen_norm(context):
         yield context.warn(
             "setting-without-effect",
@@ -135,6 +136,19 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
             f"and the cross-entropy is {weights[0]:g} times as large",
             ["training.class_weights"],
             help="remove class_weights, or give the classes that shall count more a larger one",
+        )
+
+
+def _idle_validation(context: LintContext) -> Iterator[Diagnostic]:
+    """Warn of validation images of the user's own that nothing reads."""
+    data = context.plan.data
+    if data.lock is not None and data.lock.has_own_validation and data.validation:
+        yield context.warn(
+            "setting-without-effect",
+            f"{data.validation} of each class are held out of train, so that the {sum(data.lock.val):,} "
+            "images of val are used by nothing",
+            ["data.validation", "data.lock.val"],
+            help="leave out data.validation: val then validates",
         )
 
 

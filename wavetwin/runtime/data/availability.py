@@ -113,7 +113,8 @@ def _locations(found: Found) -> list[str]:
     """Return the folders and files that the images lie in."""
     locations: list[Path | None] = []
     for part in (found.train, found.test, found.validation):
-        locations.append(part.folder if isinstance(part, FileList) else part and part.location)
+        if part is not None:
+            locations.append(part.folder if isinstance(part, FileList) else part.location)
     return list(dict.fromkeys(str(each) for each in locations if each is not None))
 
 

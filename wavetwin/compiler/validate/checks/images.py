@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from wavetwin.compiler.parse.compose import LoadedSpec
@@ -93,11 +94,11 @@ def check_lock(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnost
         return
     lock = spec.data.locked
     help_text = f"let `wavetwin data prepare {context.loaded.display_path}` write it anew"
-    twice = [name for number, name in enumerate(lock.classes) if name in lock.classes[:number]]
-    if twice:
+    name, number = Counter(lock.classes).most_common(1)[0]
+    if number > 1:
         yield context.conflict(
             "data-lock-wrong",
-            f"the lock of the images has the class '{twice[0]}' twice",
+            f"the lock of the images has the class '{name}' {number} times",
             ["data.lock.classes"],
             help=help_text,
         )
