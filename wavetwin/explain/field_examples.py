@@ -36,6 +36,16 @@ _VALUES: dict[str, Any] = {
     "threshold": 128,
     "sharpness_factor": 2.0,
     "fill": 128,
+    "folder": "birds",
+    "split_list": "splits.csv",
+    "file": "bloodmnist.npz",
+    "data.channels": 1,
+    "lock.classes": ["robin", "wren"],
+    "lock.train": [120, 90],
+    "lock.val": [15, 12],
+    "lock.test": [30, 25],
+    "sha256": "9f3a" * 16,
+    "list_sha256": "1c70" * 16,
     "validation": 50,
     "checkpoint": "weights/RI.safetensors",
     "initial_weights.channels": [0, 1, 2],
@@ -125,6 +135,11 @@ _BESIDE: dict[str, dict[str, Any]] = {
     "keep.channels": {"band": 1},
     "keep.groups": {"band": 1},
     "groups.match": {"lr_factor": 0.1},
+    "data.folder": {"dataset": "folder"},
+    "data.split_list": {"dataset": "folder"},
+    "data.channels": {"dataset": "folder"},
+    "data.file": {"dataset": "arrays"},
+    "data.lock": {"dataset": "folder", "folder": "birds"},
 }
 """What stands beside a field so that the example does something."""
 
