@@ -69,7 +69,7 @@ def test_other_data_sets_have_their_own(tmp_path: Path) -> None:
             compiled(tmp_path, ", channels: 1", dataset)
         (diagnostic,) = refused.value.diagnostics
         assert diagnostic.code == "field-does-not-apply"
-        assert f"the images of {dataset} have {own}:" in diagnostic.headline
+        assert f"not of {dataset}, whose images have {own}" in diagnostic.headline
 
 
 def write_images(root: Path) -> dict[str, np.ndarray]:

@@ -199,7 +199,9 @@ def test_official_data_are_asked_for(tmp_path: Path):
 
 
 def test_a_plan_of_an_unknown_data_set_is_refused():
-    with pytest.raises(RunError, match="readable: cifar10, cifar100, digits, fashion_mnist"):
+    with pytest.raises(
+        RunError, match="readable: arrays, cifar10, cifar100, digits, fashion_mnist"
+    ):
         load_data(make_plan(dataset="imagenet21k"))
 
 
