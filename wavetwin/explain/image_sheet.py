@@ -42,7 +42,7 @@ def image_sheet(plan: TrainingPlan, samples: Samples) -> str:
             "size",
             f"{size_text(data.image_size)}, {data.channels} channel{'s' * (data.channels > 1)}",
         ),
-        ("augmentation", data.augmentation),
+        ("augmentation", data.augmentation_text),
     ]
     remarks = [remark(text, "warning") for text in samples.notes]
     remarks += [remark(f"left out: {text}", "warning") for text in samples.bad_images.values()]

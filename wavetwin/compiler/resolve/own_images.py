@@ -76,7 +76,7 @@ def read_own_images(
             channels=data.num_channels,
             num_classes=0,
             image_size=data.image_size or dataset.image_size,
-            augmentation=data.augmentation or dataset.augmentation,
+            augmentation=dataset.augmentation,
             normalise=data.normalise or "dataset",
             mean=None,
             std=None,

@@ -76,7 +76,14 @@ def read_samples(
     ]
     train, _, test = splits
     loading = Loading(skips_bad=True)
-    trained = _by_class(training_loader(train, _some(chosen[0]), plan, 0, loading), data)
+    # What is measured on all training images would take as long as reading them.
+    statistics = (
+        data.mean or (0.0,) * data.channels,
+        data.std or (1.0,) * data.channels,
+    )
+    trained = _by_class(
+        training_loader(train, _some(chosen[0]), plan, 0, loading, statistics), data
+    )
     tested = _by_class(
         evaluation_loader(test, _some(chosen[2]), lambda image: fit(image, data.sides), loading),
         data,

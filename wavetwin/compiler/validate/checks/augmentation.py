@@ -59,11 +59,11 @@ def check_order(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnos
         yield _report(context, f"{LIST}.{position}.{key}", fault)
 
 
-@reads(LIST, f"{LIST}.*", "data.dataset")
+@reads(LIST, f"{LIST}.*", "data.dataset", "data.channels")
 def check_colour(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Colours are changed where there are any."""
     value = spec.data.augmentation
-    if value is None or isinstance(value, str) or DATASETS[spec.data.dataset].channels != 1:
+    if value is None or isinstance(value, str) or spec.data.num_channels != 1:
         return
     for position, item in enumerate(value):
         for key, each in transforms_of(item).items():
@@ -76,7 +76,10 @@ def check_colour(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
             yield context.conflict(
                 "transform-needs-colour",
                 f"{subject} {change} nothing in images of one channel",
-                [*([f"{own}.{name}" for name in fields] or [own]), "data.dataset"],
+                [
+                    *([f"{own}.{name}" for name in fields] or [own]),
+                    "data.dataset" if spec.data.channels is None else "data.channels",
+                ],
                 help=f"remove {' and '.join(fields) or key}",
             )
 
