@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_trials
-from wavetwin.commands.output import FINE
+from wavetwin.commands.output import FINE, path_or_none
 from wavetwin.diagnostics import CompileError
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import say
@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         help="the second experiment's scores minus the first's, paired by seed and image",
     )
+    parser.add_argument(
+        "--csv",
+        metavar="DIR",
+        help="write accuracies by class, confusion matrices and calibration as CSV files there",
+    )
     add_trials(parser)
     parser.set_defaults(execute=execute)
 
@@ -65,10 +70,14 @@ def execute(options: argparse.Namespace) -> int:
 
     output = Path(options.output)
     paired = None if options.paired is None else (options.paired[0], options.paired[1])
-    wanted = ReportOptions(options.published, options.baseline, paired, options.trials)
+    wanted = ReportOptions(
+        options.published, options.baseline, paired, options.trials, path_or_none(options.csv)
+    )
     parts = CompilerParts(_difference, draw_packets)
     say(write_report([Path(run) for run in options.runs], output, wanted, parts))
     say(f"\nreport: {output}\n")
+    if wanted.csv is not None:
+        say(f"tables: {wanted.csv}\n")
     return FINE
 
 

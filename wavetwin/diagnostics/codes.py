@@ -19,6 +19,7 @@ LINT_CODES: dict[str, str] = {
     "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
     "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
     "setting-without-effect": "A setting of training or data does not do what it seems to do.",
+    "many-calibration-bins": "Calibration bins have too few images to tell their error from chance.",
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
     "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
     "invariant-upsampled-before-pool": "Maps are up-sampled, and a pooling drops the samples again.",

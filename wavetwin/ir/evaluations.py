@@ -6,8 +6,9 @@ scores are called, so that nothing else asks for a mode by name.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from wavetwin.ir.scores import (
@@ -18,9 +19,10 @@ from wavetwin.ir.scores import (
     PerturbationRates,
     ScoreLabel,
 )
-from wavetwin.ir.section import NAME_PATTERN, Kind, Kinds, declare
+from wavetwin.ir.section import NAME_PATTERN, Kind, Kinds, declaration_of, declare
 
 __all__ = [
+    "CALIBRATION_BINS",
     "EVALUATIONS",
     "SHIFT_METRICS",
     "Corruptions",
@@ -34,10 +36,14 @@ __all__ = [
     "Split",
     "SplitEvaluation",
     "TenCrops",
+    "comparison_key",
     "read_entry",
 ]
 
 Split = Literal["train", "validation", "test"]
+
+CALIBRATION_BINS = 15
+"""As Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,14 @@ class Evaluation(Kind):
         """Return whether the resizing is all that differs."""
         return self != other and replace(self, resize=other.resize) == other
 
+    def predicts_as(self, other: Evaluation) -> bool:
+        """Return whether both give the same predictions, image by image."""
+        if type(self) is not type(other):
+            return False
+        return (
+            replace(self, **{name: getattr(other, name) for name in _KEPT & _names(self)}) == other
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitEvaluation(Evaluation):
@@ -137,10 +151,28 @@ class CropsEvaluation(SplitEvaluation):
     published_prefix: ClassVar[str]
     """Of the names of its errors among the figures from the literature."""
 
+    calibration_bins: int = declare(
+        CALIBRATION_BINS, later=True, keeps_predictions=True, ge=2, le=1000
+    )
+    """Bins of equal width, by the probability of the top prediction, of the expected calibration
+    error."""
+    predictions: bool = declare(False, later=True, keeps_predictions=True)
+    """Whether the probabilities of all classes are kept, and written as CSV beside the scores: a row
+    an image, with the name of its file, its label and its top prediction."""
+
     @property
     def scores_form(self) -> Any:
         """Error rates."""
         return ErrorRates
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What is not as usual."""
+        bins = f"{self.calibration_bins} calibration bins"
+        return (
+            *([] if self.calibration_bins == CALIBRATION_BINS else [bins]),
+            *(["predictions as CSV"] if self.predictions else []),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +338,19 @@ class Perturbations(FilesEvaluation):
 EVALUATIONS = Kinds[Evaluation](OneCrop, TenCrops, Shifts, Perturbations, Corruptions)
 """By the mode in a spec."""
 
+_KEPT = frozenset(
+    name
+    for name, declarations in EVALUATIONS.all_fields().items()
+    if all(declaration_of(each).keeps_predictions for each in declarations)
+)
+"""Names of the fields that change no prediction."""
+
+
+def comparison_key(document: Mapping[str, Any]) -> str:
+    """Return a text that entries of records share which give the same predictions of one model."""
+    kept = {name: value for name, value in document.items() if name not in _KEPT}
+    return json.dumps(kept, sort_keys=True)
+
 
 def read_entry(document: Mapping[str, Any]) -> Evaluation:
     """Return the entry that a record of scores names; what it leaves out has its default.
@@ -314,3 +359,7 @@ def read_entry(document: Mapping[str, Any]) -> Evaluation:
         ValueError: it is of no known mode, or has fields that its mode has not.
     """
     return EVALUATIONS.read(document, fills=True)
+
+
+def _names(entry: Evaluation) -> frozenset[str]:
+    return frozenset(each.name for each in fields(entry))

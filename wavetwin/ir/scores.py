@@ -20,6 +20,9 @@ class ErrorRates(TypedDict):
 
     top1_error: float
     top5_error: float
+    expected_calibration_error: NotRequired[float]
+    """Records of before it was computed have none; so with what follows."""
+    calibration_bins: NotRequired[int]
 
 
 class FlipRates(TypedDict):

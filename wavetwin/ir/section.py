@@ -55,6 +55,8 @@ class Declared:
     (decisions.md 6)."""
     is_last: bool
     """Whether documents have it after the fields that kinds have alone."""
+    keeps_predictions: bool
+    """Of an entry of the evaluation: whether entries that differ in it alone predict the same."""
     kinds: Kinds[Any] | None
     """Of a section of several kinds, or of a list of such."""
     section: type[Section] | None
@@ -63,7 +65,17 @@ class Declared:
     """Whether it is a list of layers (`wavetwin.ir.layer_kind.LayerItem`)."""
 
 
-_PLAIN = Declared({}, {}, "", "", is_later=False, is_last=False, kinds=None, section=None)
+_PLAIN = Declared(
+    {},
+    {},
+    "",
+    "",
+    is_later=False,
+    is_last=False,
+    keeps_predictions=False,
+    kinds=None,
+    section=None,
+)
 
 
 def declare(
@@ -73,6 +85,7 @@ def declare(
     note: str = "",
     later: bool = False,
     last: bool = False,
+    keeps_predictions: bool = False,
     items: Mapping[str, Any] | None = None,
     kinds: Kinds[Any] | None = None,
     section: type[Section] | None = None,
@@ -80,7 +93,18 @@ def declare(
     **limits: Any,
 ) -> Any:
     """Return a field of a section; the arguments are those of `Declared`."""
-    known = Declared(limits, items or {}, label, note, later, last, kinds, section, holds_items)
+    known = Declared(
+        limits,
+        items or {},
+        label,
+        note,
+        later,
+        last,
+        keeps_predictions,
+        kinds,
+        section,
+        holds_items,
+    )
     return field(default=default, metadata={_DECLARED: known})
 
 

@@ -183,6 +183,16 @@ def test_canonical_numbers() -> None:
             "evaluation=[{mode: one_crop, resize: float}]",
             "evaluation=[{mode: one_crop, resize: pil}]",
         ),
+        (
+            "RI",
+            "evaluation=[{mode: one_crop, calibration_bins: 15, predictions: false}]",
+            "evaluation=[{mode: one_crop, calibration_bins: 10}]",
+        ),
+        (
+            "RI",
+            "evaluation=[{mode: one_crop}]",
+            "evaluation=[{mode: one_crop, predictions: true}]",
+        ),
     ],
 )
 def test_later_fields_are_left_out_at_their_defaults(spec: str, later: str, other: str) -> None:

@@ -245,6 +245,31 @@ def test_entries_that_are_resized_otherwise_are_named() -> None:
     assert notes(*mixed) == [suites]
 
 
+def test_entries_of_the_same_predictions_are_named() -> None:
+    def notes(first: str, second: str) -> list[str]:
+        sides = [compiled("AI", f"evaluation=[{each}]") for each in (first, second)]
+        return list(differ(*sides).plan.notes)
+
+    plain, ten = "{mode: one_crop}", "{mode: ten_crops, predictions: true}"
+    rest = " alone: entries give the same predictions, and their errors compare"
+    for second, names in (
+        ("{mode: one_crop, predictions: true}", "`predictions`"),
+        ("{mode: one_crop, calibration_bins: 10}", "`calibration_bins`"),
+        (
+            "{mode: one_crop, calibration_bins: 10, predictions: true}",
+            "`calibration_bins` and `predictions`",
+        ),
+    ):
+        assert notes(plain, second) == [f"the evaluation suites differ by {names}{rest}"]
+        assert notes(f"{second}, {ten}", f"{plain}, {ten}") == [
+            f"the evaluation suites differ by {names}{rest}"
+        ]
+        # Another mode as well, or another split: not alone.
+        other = ["the evaluation suites differ: only entries of both have scores to compare"]
+        assert notes(plain, f"{second}, {ten}") == other
+        assert notes(plain, second.replace("one_crop", "one_crop, split: validation")) == other
+
+
 def test_notes_on_batches_are_about_layers_that_there_are() -> None:
     def notes(name: str, *changes: str) -> list[str]:
         return list(differ(compiled(name), compiled(name, *changes)).plan.notes)

@@ -13,6 +13,7 @@ from wavetwin.compiler.lint.fitting import FITTING_RULES
 from wavetwin.compiler.lint.gain import GAIN_RULES
 from wavetwin.compiler.lint.geometry import GEOMETRY_RULES
 from wavetwin.compiler.lint.inheritance import INHERITANCE_RULES
+from wavetwin.compiler.lint.judging import JUDGING_RULES
 from wavetwin.compiler.lint.rule import LintContext, LintRule
 from wavetwin.compiler.lint.scattering import SCATTERING_RULES
 from wavetwin.compiler.parse.compose import LoadedSpec
@@ -29,6 +30,7 @@ LINT_RULES: tuple[LintRule, ...] = (
     *GAIN_RULES,
     *BAND_RULES,
     *FITTING_RULES,
+    *JUDGING_RULES,
     *INHERITANCE_RULES,
     *SCATTERING_RULES,
 )

@@ -12,6 +12,7 @@ from wavetwin.explain.diff.network_info import (
     images_a_step,
 )
 from wavetwin.ir.augmentations import find_augmentation
+from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
 from wavetwin.ir.operations import BatchNorm
 from wavetwin.ir.optimizers import Optimizer
 from wavetwin.ir.plan import TrainingPlan
@@ -131,6 +132,9 @@ def _evaluation_note(pair: Pair) -> str:
     """Say whose scores can be compared, and which entries are the same but for the resizing."""
     note = "the evaluation suites differ: only entries of both have scores to compare"
     first, second = (set(each.plan.evaluation) for each in pair.sides)
+    kept = _kept_note(first, second)
+    if kept is not None:
+        return kept
     alike = [
         (ours, theirs)
         for ours in first - second
@@ -145,6 +149,35 @@ def _evaluation_note(pair: Pair) -> str:
     return (
         f"{note}; {subject} by `resize` alone: the {eight} rounds to 8 bits, as the published "
         "scores' images were: its divergences differ a little (docs/evaluation.md), not by the model"
+    )
+
+
+def _kept_note(first: set[Evaluation], second: set[Evaluation]) -> str | None:
+    """Say what differs where every entry of either suite has one of the same predictions in the other.
+
+    None where an entry has none.
+    """
+    pairs = [
+        (ours, theirs)
+        for ours in first - second
+        for theirs in second - first
+        if ours.predicts_as(theirs)
+    ]
+    if {ours for ours, _ in pairs} != first - second or len(pairs) != len(second - first):
+        return None
+    names = [
+        each.name
+        for each in declared_fields(Evaluation)
+        + tuple(each[0] for each in EVALUATIONS.all_fields().values())
+        if any(
+            getattr(ours, each.name, None) != getattr(theirs, each.name, None)
+            for ours, theirs in pairs
+        )
+    ]
+    shown = " and ".join(f"`{name}`" for name in dict.fromkeys(names))
+    return (
+        f"the evaluation suites differ by {shown} alone: entries give the same predictions, and their "
+        "errors compare"
     )
 
 

@@ -16,6 +16,7 @@ from wavetwin.explain.report.against_published import (
     seed_tables,
 )
 from wavetwin.explain.report.baseline import Baseline
+from wavetwin.explain.report.classes_part import classes_part
 from wavetwin.explain.report.cost import cost_part
 from wavetwin.explain.report.curves import curves_part
 from wavetwin.explain.report.first_layer_part import DrawPackets, first_layers_part
@@ -68,6 +69,7 @@ def html_report(
         _overview_part(runs, sections, baseline),
         curves_part(runs),
         _published_part(runs, published=published),
+        classes_part(runs),
         shifts_part(runs),
         first_layers_part(runs, draw_packets),
         cost_part(runs),

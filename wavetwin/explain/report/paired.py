@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import torch
@@ -19,11 +18,11 @@ from wavetwin.explain.report.figures import (
 from wavetwin.explain.report.image_values import ImageValues, image_values
 from wavetwin.explain.report.page import Section
 from wavetwin.explain.report.runs import Record, Run, entry_of
-from wavetwin.ir.evaluations import Shifts
+from wavetwin.ir.evaluations import Shifts, comparison_key
 from wavetwin.runtime.evaluation.intervals import paired_interval
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["paired_section"]
+__all__ = ["paired_section", "pairs_of"]
 
 Pair = tuple[Run, Run]
 
@@ -36,7 +35,7 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
     Raises:
         RunError: there is no pair, a seed is there twice, or two runs were judged on other images.
     """
-    pairs, remarks = _pairs(runs, first, second)
+    pairs, remarks = pairs_of(runs, first, second)
     rows: list[list[str]] = []
     left_out: list[str] = []
     for record in pairs[0][0].scores:
@@ -70,7 +69,12 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
     return Section(f"{second} against {first}, paired", header, rows, remarks)
 
 
-def _pairs(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], list[str]]:
+def pairs_of(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], list[str]]:
+    """Return the runs of two experiments with the same seed, and which ones have no partner.
+
+    Raises:
+        RunError: there is no pair, or a seed is there twice.
+    """
     sides: list[dict[int, Run]] = []
     for name in (first, second):
         by_seed: dict[int, Run] = {}
@@ -108,9 +112,9 @@ def _seed_label(run: Run) -> str:
 
 
 def _same_entry(run: Run, record: Record) -> Record | None:
-    key = json.dumps(record["entry"], sort_keys=True)
+    key = comparison_key(record["entry"])
     for other in run.scores:
-        if json.dumps(other["entry"], sort_keys=True) == key:
+        if comparison_key(other["entry"]) == key:
             return other
     return None
 

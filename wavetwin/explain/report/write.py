@@ -12,10 +12,12 @@ from wavetwin.explain.report.against_published import (
     seed_tables,
 )
 from wavetwin.explain.report.baseline import Baseline, read_baseline
+from wavetwin.explain.report.class_files import write_class_files
 from wavetwin.explain.report.html_report import CompilerParts, html_report
 from wavetwin.explain.report.overview import overview, seeds_section
 from wavetwin.explain.report.page import Section, as_markdown
-from wavetwin.explain.report.paired import paired_section
+from wavetwin.explain.report.paired import paired_section, pairs_of
+from wavetwin.explain.report.paired_classes import class_differences, paired_classes_sections
 from wavetwin.explain.report.runs import Run, build_of, graph_of, is_source, read_source
 from wavetwin.files.atomic import write_file
 from wavetwin.runtime.process.errors import RunError, write_code
@@ -36,6 +38,8 @@ class ReportOptions:
     """Two experiments: the second's scores minus the first's, seed by seed."""
     trials: bool = False
     """Compare runs over a few batches, too, which are left out otherwise."""
+    csv: Path | None = None
+    """A folder for the tables of classes and bins, whole, as CSV files."""
 
 
 def report(runs: Sequence[Path], options: ReportOptions | None = None) -> str:
@@ -74,6 +78,8 @@ def write_report(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         write_file(output, content)
+        if material.options.csv is not None:
+            _write_csv(material.options.csv, material)
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(
@@ -151,7 +157,18 @@ def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
         compared.append(over_seeds)
     if options.paired is not None:
         compared.append(paired_section(whole, *options.paired))
+        compared += paired_classes_sections(_paired_runs(whole, options), *options.paired)
     return _Material(runs, options, baseline, compared, left_out)
+
+
+def _paired_runs(runs: Sequence[Run], options: ReportOptions) -> list[tuple[Run, Run]]:
+    return [] if options.paired is None else pairs_of(runs, *options.paired)[0]
+
+
+def _write_csv(folder: Path, material: _Material) -> None:
+    pairs = _paired_runs(material.runs, material.options)
+    differences = [row for rows in class_differences(pairs) for row in rows] if pairs else []
+    write_class_files(folder, material.runs, differences)
 
 
 def _read_whole(paths: Sequence[Path], left_out: list[str]) -> list[Run]:

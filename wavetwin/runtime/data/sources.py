@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -57,6 +58,10 @@ class ImageSource(Protocol):
         """Return the images as uint8 (channels, height, width); stacked where all are of a size."""
         ...
 
+    def file_names(self, indices: Sequence[int]) -> tuple[str, ...] | None:
+        """Return the paths of images below the folder that was read; None where they are no files."""
+        ...
+
     def label(self, index: int) -> str:
         """Return what messages call an image."""
         ...
@@ -98,6 +103,9 @@ class TensorImages:
         """Return the images of these indices, stacked."""
         return self.images[torch.as_tensor(indices, dtype=torch.int64)]
 
+    def file_names(self, indices: Sequence[int]) -> None:
+        """Return None: an array has no names."""
+
     def to(self, device: torch.device) -> TensorImages:
         """Return the same images on a device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
@@ -135,6 +143,10 @@ class FileImages:
             )
             for index in indices
         ]
+
+    def file_names(self, indices: Sequence[int]) -> tuple[str, ...]:
+        """Return the paths of images below the folder that was read, such as `test`."""
+        return tuple(os.fsdecode(bytes(self.files.names[index])) for index in indices)
 
 
 @dataclass(frozen=True)
@@ -190,6 +202,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def file_names(self, positions: Tensor) -> tuple[str, ...] | None:
+        """Return the paths of images of the split; None where they are no files."""
+        return self.source.file_names(self.indices[positions].tolist())
 
 
 class Batch(NamedTuple):

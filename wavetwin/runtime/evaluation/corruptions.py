@@ -24,7 +24,6 @@ from wavetwin.runtime.evaluation.baselines import (
     PUBLISHED_ERRORS,
     SEVERITIES,
 )
-from wavetwin.runtime.evaluation.crops import predictions
 from wavetwin.runtime.evaluation.entry_files import (
     CorruptedSet,
     combined_fingerprint,
@@ -32,6 +31,7 @@ from wavetwin.runtime.evaluation.entry_files import (
     list_corrupted,
 )
 from wavetwin.runtime.evaluation.intervals import combined_intervals
+from wavetwin.runtime.evaluation.metrics import are_wrong
 from wavetwin.runtime.evaluation.per_image import Baseline, Evaluated, Evaluation, Table
 from wavetwin.runtime.process.errors import RunError
 
@@ -80,7 +80,7 @@ def _score(run: Evaluation, name: str, images: CorruptedSet) -> _Scored:
     data = replace(run.data, test=whole(source))
 
     def measure(images: Tensor, labels: Tensor) -> Table:
-        return {"wrong": predictions(run.predict(images), labels)["top1_wrong"]}
+        return {"wrong": are_wrong(run.predict(images), labels, 1).to(torch.uint8)}
 
     label = f"{run.files_entry.root}/{name}"
     table = run.collect(

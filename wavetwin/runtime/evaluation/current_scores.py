@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
+from wavetwin.ir.evaluations import comparison_key
 from wavetwin.runtime.evaluation.score_records import Record
 
 __all__ = ["Record", "current_records"]
@@ -15,14 +15,14 @@ def current_records(records: Iterable[Record]) -> list[Record]:
 
     A whole evaluation counts before one over a few batches, the last weights before `best` and
     snapshots, later epochs before earlier ones, all images before some skipped; of several alike, the
-    latest. So a trial does not take the place of a result.
+    latest. Entries that give the same predictions count as one. So a trial does not take the place of a result.
 
     Args:
         records: of one scores file, the oldest first.
     """
     current: dict[str, Record] = {}
     for record in records:
-        key = json.dumps(record["entry"], sort_keys=True)
+        key = comparison_key(record["entry"])
         if key not in current or _shortcomings(record) <= _shortcomings(current[key]):
             current[key] = record
     return list(current.values())

@@ -89,7 +89,7 @@ def score_one_crop(
         processes,
         None,
         False,
-        wants_intervals=False,
+        is_full=False,
         allow_non_finite=allow_non_finite,
     )
     return _evaluate(run).scores
@@ -124,6 +124,8 @@ def _shown_scores(scores: dict[str, Any], intervals: dict[str, Any]) -> Iterator
         label, ends = name.replace("_", " "), intervals.get(name)
         if isinstance(value, float):
             yield f"{label} {_number(value, ends)}"
+        elif isinstance(value, int):
+            yield f"{label} {value}"
         elif isinstance(value, str):
             yield f"{label}: {value}"
         elif isinstance(value, dict):

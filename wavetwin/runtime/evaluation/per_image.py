@@ -25,7 +25,16 @@ from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.process.progress import ProgressReport
 
-__all__ = ["Baseline", "Evaluated", "Evaluation", "Table", "describe", "join_tables", "score_means"]
+__all__ = [
+    "PROBABILITIES",
+    "Baseline",
+    "Evaluated",
+    "Evaluation",
+    "Table",
+    "describe",
+    "join_tables",
+    "score_means",
+]
 
 T = TypeVar("T")
 
@@ -34,6 +43,8 @@ _DIVERGED = (
     "lower learning rate"
 )
 
+PROBABILITIES = "probabilities"
+"""The column of all classes' probabilities, float32 (images, classes)."""
 Table = dict[str, Tensor]
 """Columns by name: tensors whose first dimension is the images, on the CPU."""
 Scores = dict[str, Any]
@@ -57,6 +68,11 @@ class Evaluated:
     """SHA-256 over the names and sizes of the entry's own files (`root`), where it has some."""
     limit_batches: int | None = None
     """Of an evaluation over a few batches."""
+    class_names: tuple[str, ...] = ()
+    """In the order of the classes' numbers; empty where the mode keeps no classes."""
+    files: tuple[str, ...] | None = None
+    """Of the images of the table, below the split's folder; None where images have none, or no
+    predictions are written."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,8 @@ class Evaluation:
     data_root: Path | None
     """As the command line gives it."""
     is_shown: bool
-    wants_intervals: bool = True
+    is_full: bool = True
+    """Whether more than means is computed: intervals, calibration. Not after each epoch of training."""
     baseline: Baseline | None = None
     """In place of AlexNet, for corruptions and perturbations."""
     allow_non_finite: bool = False
@@ -124,9 +141,7 @@ class Evaluation:
                         "images",
                         _DIVERGED,
                     )
-        scores, intervals = score_means(
-            columns, no_rates=no_rates, with_intervals=self.wants_intervals
-        )
+        scores, intervals = score_means(columns, no_rates=no_rates, with_intervals=self.is_full)
         images = len(table["positions"])
         return Evaluated(
             scores, intervals, table, images, self.data.num_images(self.split) - images

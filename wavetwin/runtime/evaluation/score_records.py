@@ -24,6 +24,8 @@ class ScoreRecord(TypedDict):
     scores: dict[str, Any]
     intervals: NotRequired[dict[str, Any] | None]
     predictions: NotRequired[str | None]
+    """The per-image table, below the file's folder; so is the CSV file of the predictions."""
+    predictions_csv: NotRequired[str | None]
     images: NotRequired[int]
     skipped: NotRequired[int | None]
     files: NotRequired[str | None]

@@ -32,6 +32,7 @@ from wavetwin.runtime.evaluation.current_scores import Record, current_records
 from wavetwin.runtime.evaluation.entry_files import entry_fingerprint
 from wavetwin.runtime.evaluation.per_image import Evaluated
 from wavetwin.runtime.evaluation.score_records import read_records
+from wavetwin.runtime.evaluation.table_files import write_tables
 from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.process.json_files import now, read_json, write_json
 from wavetwin.runtime.process.machine import launch_info
@@ -44,7 +45,6 @@ from wavetwin.runtime.training.checkpoint import (
     find_last,
     load_state,
     load_weights_bytes,
-    write_weights,
 )
 from wavetwin.runtime.training.run_documents import DAMAGED, RunManifest
 from wavetwin.runtime.training.run_names import trial_mark
@@ -218,7 +218,7 @@ def add_record(
 ) -> Record:
     """Add one record to a scores file, made where there is none, and return it.
 
-    The table is written first, so that a kill leaves no record without one.
+    The table and the CSV file are written first, so that a kill leaves no record without them.
 
     Raises:
         RunError: it cannot be written, or another process holds the scores file for too long.
@@ -238,13 +238,9 @@ def add_record(
         }
         if evaluated.per_image:
             text = json.dumps([len(records), record], sort_keys=True)
-            name = f"{entry.mode}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
+            name = f"{entry.mode}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
             folder = file.parent / _tables_of(file)
-            _make_folder(folder)
-            write_weights(
-                folder / name, evaluated.per_image, {"entry": json.dumps(record["entry"])}
-            )
-            record["predictions"] = f"{folder.name}/{name}"
+            record |= write_tables(folder, name, record["entry"], evaluated)
         write_json(file, {"wavetwin_scores": 1, "scores": [*records, record]})
         return record
 
@@ -351,15 +347,6 @@ def _epoch_of(file: Path) -> int:
 def _tables_of(file: Path) -> str:
     """Return the folder of the tables: of a run `predictions`, elsewhere named as the scores file."""
     return "predictions" if file.name == "scores.json" else f"{file.stem}.predictions"
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            write_code(error), f"cannot be made: {error.strerror or error}", subject=folder
-        ) from error
 
 
 @contextmanager

@@ -57,6 +57,7 @@ class RunManifest(TypedDict):
     training_seconds: float | None
     stopped_early: NotRequired[int]
     lives: NotRequired[list[Session]]
+    class_names: NotRequired[list[str] | None]
 
 
 class EpochValues(TypedDict):

@@ -1,0 +1,50 @@
+"""Warn of an evaluation that says less than it seems to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
+from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.evaluations import CropsEvaluation, Split
+from wavetwin.ir.plan import DataPlan
+
+IMAGES_A_BIN = 10
+"""Fewer on average, and chance is most of the expected calibration error."""
+
+
+@lint_rule("many-calibration-bins", "no number")
+def many_calibration_bins(context: LintContext) -> Iterator[Diagnostic]:
+    """The bins of the calibration error have too few images each to tell it from chance."""
+    for position, entry in enumerate(context.plan.evaluation):
+        if not isinstance(entry, CropsEvaluation):
+            continue
+        images = _num_images(context.plan.data, entry.split)
+        bins, most = entry.calibration_bins, (images or 0) // IMAGES_A_BIN
+        if images is None or bins <= most:
+            continue
+        headline = (
+            f"{bins} calibration bins for {images:,} images leave most bins empty"
+            if bins > images
+            else f"{bins} calibration bins have {images / bins:.1f} of {images:,} images each"
+        )
+        yield context.warn(
+            "many-calibration-bins",
+            f"{headline}: their expected calibration error is mostly chance",
+            [f"evaluation.{position}.calibration_bins", f"evaluation.{position}.split"],
+            help=f"set calibration_bins to {most} or fewer" if most > 1 else "evaluate more images",
+        )
+
+
+def _num_images(data: DataPlan, split: Split) -> int | None:
+    """Return how many images a split has; None where only the disk knows."""
+    held_out = data.validation * (data.num_classes if data.validation_per_class else 1)
+    return {
+        "train": data.training_images,
+        "validation": held_out or None,
+        "test": DATASETS[data.dataset].test_images,
+    }[split]
+
+
+JUDGING_RULES: tuple[LintRule, ...] = (many_calibration_bins,)
