@@ -1,7 +1,8 @@
 """Compile declarative vision experiments: CNNs and their wavelet twins.
 
 `wavetwin.compile(path)` gives the resolved spec, the module graph and the training plan without
-importing torch; `wavetwin.build_model(compiled)` makes the network.
+importing torch; `wavetwin.build_model(compiled)` makes the network. `train`, `evaluate` and `load_run`
+are the scripts and their runs for notebooks (docs/api.md).
 """
 
 from __future__ import annotations
@@ -14,9 +15,20 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from wavetwin.compiler.compiled import Compiled
+    from wavetwin.explain.diff.difference import Difference
+    from wavetwin.notebook.loaded_run import Run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build_model", "compile", "from_reference_state_dict"]
+__all__ = [
+    "__version__",
+    "build_model",
+    "compile",
+    "diff",
+    "evaluate",
+    "from_reference_state_dict",
+    "load_run",
+    "train",
+]
 
 
 def compile(path: Path | str, overrides: Sequence[str] | None = None) -> Compiled:
@@ -79,3 +91,134 @@ def from_reference_state_dict(
     if converted.not_finite:
         warnings.warn(describe_not_finite(converted.not_finite), stacklevel=2)
     return converted.state
+
+
+def load_run(path: Path | str, which: str = "best") -> Run:
+    """Load a run folder: `.model` with its weights, `.spec`, `.scores`, `.metrics()`, `.data("test")`.
+
+    That spec, graph, state and weights belong together is checked as evaluate.py does; imports torch.
+
+    Args:
+        path: `runs/<name>/<run>`.
+        which: `best` (on the validation images), `last`, `average`, or `epoch-N`.
+
+    Raises:
+        DiagnosticError: it is no run, or one that is damaged, or not what its spec says.
+    """
+    from wavetwin.notebook.loaded_run import load_run as load
+
+    return load(path, which)
+
+
+def train(
+    compiled: Compiled,
+    *,
+    run: Literal["last", "new"] = "last",
+    device: str = "auto",
+    data_root: Path | str | None = None,
+    runs: Path | str | None = None,
+    workers: int | None = None,
+    limit_batches: int | None = None,
+    on_bad_image: Literal["stop", "skip"] = "stop",
+    allow_other_data: bool = False,
+    allow_dirty: bool = False,
+    no_git: bool = False,
+) -> Run:
+    """Build an experiment and run its train.py in this process; return the run, with its last weights.
+
+    It has all the records of one that the script made: build, provenance, lock, checkpoints. Options
+    are those of `wavetwin build` and train.py. An interrupt saves, and the next call goes on from there.
+
+    Args:
+        compiled: the experiment.
+        run: `last` goes on with the last run of this training, or leaves it where it is finished; `new`
+            starts another one.
+        device: cpu, cuda, cuda:1, mps; auto: the best one that there is.
+        data_root: where the data sets lie.
+        runs: where runs are kept; None: the project's `runs/`.
+        workers: processes that read image files; None: by the number of cores.
+        limit_batches: try out: so many batches an epoch, as a run of its own.
+        on_bad_image: what a damaged image does.
+        allow_other_data: take files that are not the official ones, and mark the run.
+        allow_dirty: build from uncommitted changes, which are stored and mark the run.
+        no_git: build outside a git repository.
+
+    Raises:
+        DiagnosticError: as the commands would show.
+        KeyboardInterrupt: it was interrupted; what was trained is saved.
+    """
+    from wavetwin.notebook import Surroundings
+    from wavetwin.notebook.scripts import train as run_script
+
+    where = Surroundings(
+        device=device,
+        data_root=data_root,
+        runs=runs,
+        workers=workers,
+        limit_batches=limit_batches,
+        on_bad_image=on_bad_image,
+        allow_other_data=allow_other_data,
+        allow_dirty=allow_dirty,
+        no_git=no_git,
+    )
+    return run_script(compiled, run, where)
+
+
+def evaluate(
+    compiled: Compiled,
+    *,
+    run: Run | Path | str | None = None,
+    weights: str = "last",
+    again: bool = False,
+    device: str = "auto",
+    data_root: Path | str | None = None,
+    runs: Path | str | None = None,
+    workers: int | None = None,
+    limit_batches: int | None = None,
+    on_bad_image: Literal["stop", "skip"] = "stop",
+    allow_other_data: bool = False,
+    allow_dirty: bool = False,
+    no_git: bool = False,
+) -> Run:
+    """Build an experiment and run its evaluate.py in this process; return the run with the new scores.
+
+    Args:
+        compiled: the experiment; its evaluation may be another one than the run was started with.
+        run: a run of its training, or the folder of one; None: the last one.
+        weights: `last`, `best`, `average` or `epoch-N`.
+        again: repeat entries that have scores; both are kept.
+        device: as of `train`, like the others.
+        data_root: where the data sets lie.
+        runs: where runs are kept; left out where `run` says so.
+        workers: processes that read image files.
+        limit_batches: try out: so many batches.
+        on_bad_image: what a damaged image does.
+        allow_other_data: take files that are not the official ones.
+        allow_dirty: build from uncommitted changes.
+        no_git: build outside a git repository.
+
+    Raises:
+        DiagnosticError: as the commands would show; there is no such run, or entries failed.
+    """
+    from wavetwin.notebook import Surroundings
+    from wavetwin.notebook.scripts import evaluate as run_script
+
+    where = Surroundings(
+        device=device,
+        data_root=data_root,
+        runs=runs,
+        workers=workers,
+        limit_batches=limit_batches,
+        on_bad_image=on_bad_image,
+        allow_other_data=allow_other_data,
+        allow_dirty=allow_dirty,
+        no_git=no_git,
+    )
+    return run_script(compiled, run, weights, again, where)
+
+
+def diff(before: Compiled | Run, after: Compiled | Run) -> Difference:
+    """Return what differs between two experiments, and between the scores where both are runs."""
+    from wavetwin.notebook.comparing import diff as compare
+
+    return compare(before, after)

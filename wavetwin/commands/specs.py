@@ -10,44 +10,12 @@ from typing import TYPE_CHECKING
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.parse.compose import SourceCache, load_spec
 from wavetwin.compiler.parse.project import checked_project, expand_specs, find_project, is_fragment
+from wavetwin.compiler.render.build import BuildOptions, Built, build_compiled
 from wavetwin.compiler.validate.spec import validate_fragment
 from wavetwin.diagnostics import CompileError, Diagnostic
 
 if TYPE_CHECKING:
     from wavetwin.compiler.render.write import BuildCheck
-
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """How specs are built."""
-
-    overrides: tuple[str, ...] = ()
-    project: Path | None = None
-    """The project's root; default: found from each spec."""
-    out: Path | None = None
-    """Where the built folders lie; default: `generated/` in the project."""
-    allow_dirty: bool = False
-    no_git: bool = False
-    force: bool = False
-    standalone: bool = False
-    """Copy the part of wavetwin that the scripts need beside them."""
-    optimise: bool = True
-    """Run the passes; otherwise model.py is the graph as written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """One experiment and what its build wrote."""
-
-    compiled: Compiled
-    folder: Path
-    files: tuple[str, ...]
-    manifest_sha256: str
-    dirty: bool
-    unchanged: bool = False
-    """The folder was what would be written, and was left alone."""
-    kept: tuple[str, ...] = ()
-    """Names under which files that were edited by hand are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,60 +122,7 @@ def build_specs(paths: Sequence[Path], options: BuildOptions) -> list[Built]:
     Raises:
         CompileError: faults of the specs, dirty inputs, or files edited by hand.
     """
-    from wavetwin.compiler.render.files import manifest_head, render
-    from wavetwin.compiler.render.write import (
-        build_folder,
-        clean_folder,
-        find_edits,
-        find_unchanged,
-        write_build,
-    )
-    from wavetwin.provenance.git_state import GitState
-    from wavetwin.provenance.package import imported_package
-    from wavetwin.provenance.record import collect_provenance, look_ahead
-
-    compiled = _compile(paths, options)
-    copied = imported_package() if options.standalone else None
-    git = GitState()
-    if not options.no_git:
-        look_ahead(git, dict.fromkeys(file for result in compiled for file in result.files))
-    found: dict[Diagnostic, None] = {}
-    built: dict[Path, Built] = {}
-    rendered: list[tuple[Compiled, Path, dict[str, bytes], bool]] = []
-    for result in compiled:
-        folder = build_folder(result, options.out)
-        found |= dict.fromkeys(_built_in_other_case(result, folder))
-        try:
-            clean_folder(folder)
-            provenance = collect_provenance(
-                result.files,
-                result.project,
-                git,
-                allow_dirty=options.allow_dirty,
-                no_git=options.no_git,
-            )
-            kept = None
-            if not (options.force or options.standalone):
-                kept = find_unchanged(manifest_head(result, provenance), folder)
-            if kept is not None:
-                built[folder] = Built(
-                    result, folder, kept.files, kept.manifest_sha256, dirty=False, unchanged=True
-                )
-                continue
-            files = render(result, provenance, standalone=copied)
-            if not options.force:
-                found |= dict.fromkeys(find_edits(files, folder))
-            rendered.append((result, folder, files, provenance.dirty))
-        except CompileError as error:
-            found |= dict.fromkeys(error.diagnostics)
-    if found:
-        raise CompileError(tuple(found))
-    for result, folder, files, dirty in rendered:
-        written = write_build(files, folder, options.force)
-        built[folder] = Built(
-            result, folder, tuple(files), written.manifest_sha256, dirty, kept=written.kept
-        )
-    return [built[build_folder(result, options.out)] for result in compiled]
+    return build_compiled(_compile(paths, options), options)
 
 
 def check_builds(paths: Sequence[Path], options: BuildOptions) -> list[BuildCheck]:
@@ -253,20 +168,4 @@ def _duplicate_names(compiled: Sequence[Compiled], out: Path | None = None) -> I
                 help="give one of them another `name`, or build them by separate commands"
                 if first.name == result.name
                 else "give one of them another `name`",
-            )
-
-
-def _built_in_other_case(result: Compiled, folder: Path) -> Iterator[Diagnostic]:
-    """Yield that a folder's name is taken by one that differs in case alone."""
-    try:
-        names = [path.name for path in folder.parent.iterdir()]
-    except OSError:
-        return
-    for name in sorted(names):
-        if name != folder.name and name.lower() == folder.name.lower():
-            yield Diagnostic(
-                "duplicate-name",
-                f"{folder.name} differs in case alone from {name}, which is built already",
-                subject=result.spec_path,
-                help=f"give the spec another `name`, or remove {folder.parent / name}",
             )

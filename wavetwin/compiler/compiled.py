@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from wavetwin.compiler.graph.build import build_graph
@@ -81,6 +82,18 @@ class Compiled:
     def spec_path(self) -> str:
         """The spec's path relative to the project, with forward slashes."""
         return self.loaded.display_path
+
+    def __repr__(self) -> str:
+        data = self.plan.data
+        return (
+            f"Compiled({self.name}: {self.graph.parameters.trainable:,} parameters, "
+            f"{self.graph.macs:,} MACs, {data.dataset} at {data.image_size} px, "
+            f"{self.plan.epochs} epochs, digest {self.digest[:8]})"
+        )
+
+    def _repr_html_(self) -> str:
+        # What people read stands above the compiler, and is found by name.
+        return resolve_name("wavetwin.notebook.cards.compiled_card")(self)
 
 
 def compile_spec(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pkgutil import resolve_name
 from typing import Any
 
 from wavetwin.compiler.compiled import Compiled
@@ -65,6 +66,19 @@ class Difference:
     def is_empty(self) -> bool:
         """Whether both are the same experiment."""
         return not self.changes
+
+    def __repr__(self) -> str:
+        if self.is_empty:
+            return f"Difference({self.before.label}, {self.after.label}: none)"
+        training = "the same training" if self.plan.same_training else "another training"
+        return (
+            f"Difference({self.before.label}, {self.after.label}: {len(self.fields)} fields, "
+            f"{len(self.model.differing)} layers, {training})"
+        )
+
+    def _repr_html_(self) -> str:
+        # Templates for notebooks stand above, and are found by name.
+        return resolve_name("wavetwin.notebook.cards.difference_card")(self)
 
 
 def compare(before: Experiment, after: Experiment) -> Difference:

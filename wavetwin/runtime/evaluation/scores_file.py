@@ -57,6 +57,7 @@ __all__ = [
     "data_info",
     "find_weights",
     "read_scores",
+    "saved_digest",
 ]
 
 LOCK_WAIT_SECONDS = 30.0
@@ -260,14 +261,24 @@ def read_scores(file: Path) -> list[Record]:
         raise RunError("file-damaged", f"cannot be read: {error}", remedy, subject=file) from error
 
 
-def find_weights(run: Path, name: str) -> tuple[Path, int]:
+def find_weights(run: Path, name: str, training_digest: str | None = None) -> tuple[Path, int]:
     """Return a run's weights file by name, and after how many epochs it was written.
 
     Raises:
-        RunError: there is none of this name; the ones that are there are named.
+        RunError: there is none of this name; the ones that are there are named. Or the state is of
+            another training than `training_digest`.
     """
-    file, epochs, _ = _find_saved(run, name)
+    file, epochs, _ = _find_saved(run, name, training_digest)
     return file, epochs
+
+
+def saved_digest(run: Path, name: str, training_digest: str) -> str | None:
+    """Return the SHA-256 that a run's state has of its weights; None in states of earlier versions.
+
+    Raises:
+        RunError: as `find_weights`.
+    """
+    return _find_saved(run, name, training_digest)[2]
 
 
 def _find_saved(

@@ -45,6 +45,7 @@ __all__ = [
     "run_script",
     "runs_folder",
     "surroundings",
+    "weights_name",
 ]
 
 INTERRUPTED, READER_GONE = 130, 141
@@ -325,13 +326,21 @@ def _whole(text: str, least: int) -> int:
     return int(text)
 
 
-def _weights(text: str) -> str:
+def weights_name(text: str) -> str | None:
+    """Return how a run names weights that were asked for; None where no weights have such a name."""
     kind, _, number = text.partition("-")
     if text in ("last", "best", "average"):
         return text
     if kind == "epoch" and number.isascii() and number.isdigit():
         return f"epoch-{int(number):03d}"
-    raise argparse.ArgumentTypeError(f"must be last, best, average or epoch-N, not {text!r}")
+    return None
+
+
+def _weights(text: str) -> str:
+    name = weights_name(text)
+    if name is None:
+        raise argparse.ArgumentTypeError(f"must be last, best, average or epoch-N, not {text!r}")
+    return name
 
 
 def _seconds(text: str) -> float:

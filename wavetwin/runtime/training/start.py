@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from wavetwin.runtime.data import ExperimentData
     from wavetwin.runtime.process.processes import Processes
 
-__all__ = ["load_images", "start_evaluation", "start_training"]
+__all__ = [
+    "begin_evaluation",
+    "begin_training",
+    "load_images",
+    "start_evaluation",
+    "start_training",
+]
 
 
 def start_training(
@@ -41,7 +47,15 @@ def start_training(
         script: its path.
         description: for `--help`.
     """
-    arguments = parse_arguments(description, training=True)
+    return begin_training(train, script, parse_arguments(description, training=True))
+
+
+def begin_training(
+    train: Callable[[ScriptArguments, RunProvenance, Processes], int],
+    script: str,
+    arguments: ScriptArguments,
+) -> int:
+    """Do as `start_training`, by these arguments."""
     file = Path(script)
     provenance = check_before_run(file, allow_drift=arguments.allow_drift)
     folder = file.resolve().parent
@@ -62,7 +76,15 @@ def start_evaluation(
     description: str,
 ) -> int:
     """Check what was built, join the processes, and evaluate; return the exit code."""
-    arguments = parse_arguments(description, training=False)
+    return begin_evaluation(evaluate, script, parse_arguments(description, training=False))
+
+
+def begin_evaluation(
+    evaluate: Callable[[ScriptArguments, RunProvenance, Processes], int],
+    script: str,
+    arguments: ScriptArguments,
+) -> int:
+    """Do as `start_evaluation`, by these arguments."""
     provenance = check_before_run(Path(script), allow_drift=arguments.allow_drift)
     return _join(evaluate, arguments, provenance)
 
