@@ -23,6 +23,7 @@ from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
 from wavetwin.ir.plan import TrainingPlan
+from wavetwin.ir.sides import size_text
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Compiled:
         data = self.plan.data
         return (
             f"Compiled({self.name}: {self.graph.parameters.trainable:,} parameters, "
-            f"{self.graph.macs:,} MACs, {data.dataset} at {data.image_size} px, "
+            f"{self.graph.macs:,} MACs, {data.dataset} at {size_text(data.image_size)} px, "
             f"{self.plan.epochs} epochs, digest {self.digest[:8]})"
         )
 

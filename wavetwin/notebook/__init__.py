@@ -1,4 +1,4 @@
-"""What a notebook calls: runs as objects, training and evaluation as functions, answers as HTML.
+"""Serve notebooks: runs as objects, training and evaluation as functions, answers as HTML.
 
 `import wavetwin` names them; their modules are imported where they are called, and torch with runs.
 """
