@@ -134,7 +134,8 @@ def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
                 f"validation sets aside {validation} images of each class, and the smallest class has "
                 f"{smallest} training images",
                 ["data.validation", "data.lock.train"],
-                help=f"leave out data.validation for {spec.data.locked.usual_validation}",
+                help="set data.validation to null for "
+                f"{spec.data.locked.usual_validation}, or to a smaller number",
             )
         return
     if dataset.training_images is None or dataset.train_per_class is not None:
