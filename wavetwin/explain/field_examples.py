@@ -113,6 +113,8 @@ _VALUES: dict[str, Any] = {
     "max_shift": 8,
     "pixel_divide": 2,
     "max_step": 4,
+    "calibration_bins": 10,
+    "predictions": True,
     "root": "imagenet-p",
     "source": "table 2, model A",
     "parameters": 61089433,
