@@ -56,7 +56,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write accuracies by class, confusion matrices and calibration as CSV files there",
     )
+    parser.add_argument(
+        "--label",
+        metavar="ID=NAME",
+        action="append",
+        default=[],
+        dest="labels",
+        help="what a run is called: ID is its folder's name, or its experiment's; may be repeated",
+    )
+    parser.add_argument(
+        "--figures",
+        metavar="DIR",
+        help="write each figure as SVG and PDF for a paper, with its numbers as CSV",
+    )
+    parser.add_argument(
+        "--latex", metavar="FILE", help="write the tables in LaTeX, for the package booktabs"
+    )
     add_trials(parser)
+    parser.epilog = "Runs stand in the order of the arguments."
     parser.set_defaults(execute=execute)
 
 
@@ -66,18 +83,41 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         RunError: see `wavetwin.explain.report.write_report`.
     """
-    from wavetwin.explain.report import CompilerParts, ReportOptions, write_report
+    from wavetwin.explain.report import CompilerParts, ReportOptions
+    from wavetwin.explain.report.write import read_report
 
     output = Path(options.output)
     paired = None if options.paired is None else (options.paired[0], options.paired[1])
     wanted = ReportOptions(
-        options.published, options.baseline, paired, options.trials, path_or_none(options.csv)
+        options.published,
+        options.baseline,
+        paired,
+        options.trials,
+        path_or_none(options.csv),
+        tuple(options.labels),
     )
-    parts = CompilerParts(_difference, draw_packets)
-    say(write_report([Path(run) for run in options.runs], output, wanted, parts))
+    if options.figures is not None:
+        from wavetwin.explain.paper.figure_files import require_matplotlib
+
+        require_matplotlib()
+    material = read_report([Path(run) for run in options.runs], wanted)
+    say(material.write(output, CompilerParts(_difference, draw_packets)))
     say(f"\nreport: {output}\n")
     if wanted.csv is not None:
         say(f"tables: {wanted.csv}\n")
+    if options.latex is not None:
+        from wavetwin.explain.paper.latex import as_latex
+        from wavetwin.explain.report.write import write_text
+
+        write_text(Path(options.latex), as_latex(material.sections()))
+        say(f"tables: {options.latex}\n")
+    if options.figures is not None:
+        from wavetwin.explain.paper.figure_files import write_figures
+        from wavetwin.explain.paper.report_figures import report_figures
+
+        written = write_figures(Path(options.figures), report_figures(material.runs))
+        names = dict.fromkeys(file.stem for file in written)
+        say(f"figures: {options.figures}: {', '.join(names)}; each as .svg, .pdf and .csv\n")
     return FINE
 
 

@@ -22,6 +22,9 @@ TABLE_ONLY = "-"
 OWN, SOURCE = "own", "source"
 """The values of `--counting`."""
 
+_RASTER = "PNG"
+"""The form that Pillow writes; the others are matplotlib's."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -54,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--kernels",
-        metavar="FILE.png",
-        help="draw the first layer's resulting kernels, in space and in frequency",
+        metavar="FILE",
+        help="draw the first layer's resulting kernels, in space and in frequency, as PNG, SVG or PDF",
     )
     parser.add_argument(
         "--checkpoint",
@@ -98,13 +101,39 @@ def show(compiled: Compiled, options: argparse.Namespace) -> str:
         drawn.append(("graph", Path(options.graph)))
         _write(drawn[-1][1], lambda: _graph_drawing(compiled, options))
     if options.kernels is not None:
-        from wavetwin.explain.show.kernel_picture import picture_kernels
-
         checkpoint = None if options.checkpoint is None else Path(options.checkpoint)
         drawn.append(("kernels", Path(options.kernels)))
-        picture_kernels(compiled.graph, compiled.plan, compiled.project, drawn[-1][1], checkpoint)
+        _draw_kernels(compiled, drawn[-1][1], checkpoint)
     complain("".join(f"{what}: {file}\n" for what, file in drawn))
     return text
+
+
+def _draw_kernels(compiled: Compiled, file: Path, checkpoint: Path | None) -> None:
+    """Write the kernels by Pillow as PNG, else by matplotlib; faults as of `show`."""
+    from wavetwin.explain.show.kernel_picture import experiment_kernel, picture_kernels
+
+    source = compiled.graph, compiled.plan, compiled.project
+    if file.suffix.lower() == f".{_RASTER.lower()}":
+        picture_kernels(*source, file, checkpoint)
+        return
+    from wavetwin.explain.paper.figure_files import render_figure, require_matplotlib
+    from wavetwin.explain.paper.kernel_figures import kernel_figure
+
+    require_matplotlib()
+    kernel, title = experiment_kernel(*source, checkpoint)
+    figure = render_figure(kernel_figure([(title, kernel)]), file.suffix[1:].lower())
+    _write_bytes(file, figure)
+
+
+def _write_bytes(file: Path, content: bytes) -> None:
+    from wavetwin.files.atomic import write_file
+    from wavetwin.runtime.process.errors import RunError, write_code
+
+    try:
+        write_file(file, content)
+    except OSError as error:
+        headline = f"cannot be written: {error.strerror or error}"
+        raise RunError(write_code(error), headline, subject=file) from error
 
 
 def check_pictures(options: argparse.Namespace) -> None:
@@ -124,7 +153,7 @@ def check_pictures(options: argparse.Namespace) -> None:
             )
         )
     for file, what, kinds in (
-        (options.kernels, "kernels are", ("PNG",)),
+        (options.kernels, "kernels are", (_RASTER, "SVG", "PDF")),
         (options.packets, "packets are", ("SVG", "PNG")),
         (options.graph, "the graph is", ("SVG", "PNG")),
     ):
@@ -137,7 +166,7 @@ def check_pictures(options: argparse.Namespace) -> None:
 def _faults(file: str, what: str, kinds: tuple[str, ...]) -> list[Diagnostic]:
     endings = [f".{kind.lower()}" for kind in kinds]
     if Path(file).suffix.lower() not in endings:
-        code = "picture-not-png" if kinds == ("PNG",) else "picture-not-svg-or-png"
+        code = "picture-not-svg-png-or-pdf" if len(kinds) > 2 else "picture-not-svg-or-png"
         return [
             Diagnostic(
                 code,

@@ -243,7 +243,7 @@ RUN_CODES: dict[str, str] = {
 """What training, evaluating, importing, reporting and studying find, with its cure."""
 
 SHOW_CODES: dict[str, str] = {
-    "picture-not-png": "A picture's file is not named .png.",
+    "picture-not-svg-png-or-pdf": "A picture's file is named neither .svg nor .png nor .pdf.",
     "picture-not-svg-or-png": "A picture's file is named neither .svg nor .png.",
     "picture-not-written": "A picture's file cannot be written.",
     "no-stem": "A first layer is asked for where the layers begin with the image. Ask it of a network "

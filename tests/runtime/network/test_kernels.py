@@ -258,7 +258,9 @@ def test_show_draws_kernels(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 def test_show_refuses_what_it_cannot_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert _show("--kernels", str(tmp_path / "kernels.jpg")) == 2
-    assert "error: picture-not-png: kernels are drawn as a PNG file" in capsys.readouterr().err
+    assert (
+        "error: picture-not-svg-png-or-pdf: kernels are drawn as a PNG" in capsys.readouterr().err
+    )
     assert _show("--kernels", str(tmp_path / "none/kernels.png")) == 2
     assert "error: picture-folder-missing: the folder" in capsys.readouterr().err
     assert _show("--checkpoint", "weights.safetensors") == 2

@@ -15,7 +15,7 @@ from wavetwin.explain.report.page import Part
 from wavetwin.explain.report.runs import Run
 from wavetwin.published import PublishedModel
 
-__all__ = ["curves_part", "run_key"]
+__all__ = ["curve_plots", "curves_part", "run_key"]
 
 _CURVES = (
     ("training loss", "train", "loss", "cross-entropy, nats"),
@@ -30,19 +30,10 @@ def curves_part(runs: Sequence[Run]) -> Part:
     trained = [(Look(number), run) for number, run in enumerate(runs) if run.epochs]
     published = published_looks(runs)
     figures: list[Markup] = []
-    for title, part, name, unit in _CURVES:
-        series = [Series(run.label, curve_of(run, part, name), look) for look, run in trained] + [
-            Series(
-                model.name, [(float(epoch), value) for epoch, value in enumerate(values, 1)], look
-            )
-            for look, model in published
-            for values in [_published_values(model, part, name)]
-        ]
-        is_rate = name.endswith("error")
-        plot = LinePlot(title, "epoch", unit, series, is_rate=is_rate)
+    for plot in curve_plots(runs):
         picture = draw_plot(plot)
         if picture:
-            figures.append(figure(Markup(picture), f"{title.capitalize()} over the epochs"))
+            figures.append(figure(Markup(picture), f"{plot.title.capitalize()} over the epochs"))
     rows = [row for _, run in trained for row in _last_values(run)]
     header = ["run", "epoch", "training loss", "training error", "validation loss"]
     caption = "Last and best epoch of each run; the best has the lowest validation top-1 error"
@@ -55,6 +46,23 @@ def curves_part(runs: Sequence[Run]) -> Part:
         )
     body = fill("report_parts", "curves", run_key(runs, published), figures, last, remarks)
     return Part("curves", "Training and validation", body)
+
+
+def curve_plots(runs: Sequence[Run]) -> list[LinePlot]:
+    """Return the plots of losses and errors over the epochs, some of which may have no points."""
+    published = published_looks(runs)
+    plots: list[LinePlot] = []
+    for title, part, name, unit in _CURVES:
+        series = [
+            Series(run.label, curve_of(run, part, name), Look(number))
+            for number, run in enumerate(runs)
+            if run.epochs
+        ]
+        for look, model in published:
+            values = enumerate(_published_values(model, part, name), 1)
+            series.append(Series(model.name, [(float(at), value) for at, value in values], look))
+        plots.append(LinePlot(title, "epoch", unit, series, is_rate=name.endswith("error")))
+    return plots
 
 
 def published_looks(runs: Sequence[Run]) -> list[tuple[Look, PublishedModel]]:

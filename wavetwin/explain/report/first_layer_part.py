@@ -15,7 +15,7 @@ from wavetwin.explain.pictures.line_plot import Look, key_of
 from wavetwin.explain.report.first_layer import FirstLayer, PacketWeights, read_first_layer
 from wavetwin.explain.report.page import Part
 from wavetwin.explain.report.runs import Run
-from wavetwin.explain.show.kernel_tiles import KernelTile, draw_tile, kernel_tiles
+from wavetwin.explain.show.kernel_tiles import KernelTile, common_side, draw_tile, kernel_tiles
 
 __all__ = ["DrawPackets", "first_layers_part"]
 
@@ -34,17 +34,22 @@ def first_layers_part(runs: Sequence[Run], draw_packets: DrawPackets | None) -> 
         RunError: a run's weights or graph are damaged.
     """
     shown: list[tuple[str, Markup]] = []
-    for run in runs:
-        layer = read_first_layer(run)
+    layers = [(run, read_first_layer(run)) for run in runs]
+    kernels = [layer.kernel for _, layer in layers if isinstance(layer, FirstLayer)]
+    # One window for all runs: a weight is as large in each picture.
+    side = common_side(kernels) if kernels else 0
+    for run, layer in layers:
         if isinstance(layer, str):
             shown.append((run.label, remark(f"No first layer is shown: {layer}.")))
         else:
-            shown.append((run.label, _first_layer(run, layer, draw_packets)))
+            shown.append((run.label, _first_layer(run, layer, draw_packets, side)))
     return Part("first-layer", "First layer", fill("report_parts", "first_layers", shown))
 
 
-def _first_layer(run: Run, layer: FirstLayer, draw_packets: DrawPackets | None) -> Markup:
-    kernel, sections = layer.kernel, kernel_tiles(layer.kernel)
+def _first_layer(
+    run: Run, layer: FirstLayer, draw_packets: DrawPackets | None, side: int
+) -> Markup:
+    kernel, sections = layer.kernel, kernel_tiles(layer.kernel, side)
     frequencies = (kernel.centre_frequencies() / math.pi).tolist()
     plane = figure(
         Markup(centre_plane(frequencies, kernel.bands, kernel.is_complex, run.label)),

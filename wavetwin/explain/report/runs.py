@@ -50,6 +50,8 @@ class Run:
     """The record of each entry that counts, in the order in which the entries were first scored."""
     epochs: list[dict[str, Any]]
     """The lines of metrics.jsonl that close an epoch."""
+    given_label: str = ""
+    """What a reader wants it to be called; empty: experiment and run."""
 
     @property
     def name(self) -> str:
@@ -60,6 +62,8 @@ class Run:
     def label(self) -> str:
         """Experiment and run, and that it is a trial."""
         mark = trial_mark(self.manifest)
+        if self.given_label:
+            return f"{self.given_label}{mark and f' ({mark})'}"
         return f"{self.name} ({self.manifest['run']}{mark and f', {mark}'})"
 
     @property

@@ -25,7 +25,7 @@ from wavetwin.explain.report.runs import Record, Run, entry_of
 from wavetwin.ir.evaluations import ShiftMetric, Shifts
 from wavetwin.published import SHIFT_UNIT, PublishedModel
 
-__all__ = ["shifts_part"]
+__all__ = ["shift_plots", "shifts_part"]
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def shifts_part(runs: Sequence[Run]) -> Part | None:
     figures: list[Markup] = []
     numbers: list[tuple[str, Markup]] = []
     for family in families:
-        title = f"{family.metric.label}, {family.caption}"
-        figures.append(figure(Markup(_draw(family, runs, published, title)), title))
+        title = _title(family)
+        figures.append(figure(Markup(draw_plot(_plot(family, runs, published))), title))
         numbers.append(_numbers(family, runs, title))
     remarks = [
         "bars and brackets: 95 % intervals over images",
@@ -77,6 +77,16 @@ def shifts_part(runs: Sequence[Run]) -> Part | None:
     ]
     key = run_key(runs, published)
     return Part("shifts", "Shifts", fill("report_parts", "shifts", key, figures, numbers, remarks))
+
+
+def shift_plots(runs: Sequence[Run]) -> list[LinePlot]:
+    """Return the plots of every kind of shifts that a run has scores of."""
+    published = published_looks(runs)
+    return [_plot(family, runs, published) for family in _families(runs)]
+
+
+def _title(family: _Family) -> str:
+    return f"{family.metric.label}, {family.caption}"
 
 
 def _families(runs: Sequence[Run]) -> list[_Family]:
@@ -124,12 +134,9 @@ def _of_grid(interval: Any, value: Any, position: int) -> Sequence[float] | None
     return interval[position] if isinstance(value, list) else interval
 
 
-def _draw(
-    family: _Family,
-    runs: Sequence[Run],
-    published: Sequence[tuple[Look, PublishedModel]],
-    title: str,
-) -> str:
+def _plot(
+    family: _Family, runs: Sequence[Run], published: Sequence[tuple[Look, PublishedModel]]
+) -> LinePlot:
     series = [
         Series(
             runs[curve.run].label,
@@ -145,10 +152,9 @@ def _draw(
         for points in [_published_points(model, family)]
     ]
     metric = family.metric
-    return draw_plot(
-        LinePlot(
-            title, metric.across, metric.up, series, is_rate=metric.compares_steps, from_zero=True
-        )
+    title = _title(family)
+    return LinePlot(
+        title, metric.across, metric.up, series, is_rate=metric.compares_steps, from_zero=True
     )
 
 

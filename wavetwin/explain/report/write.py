@@ -18,12 +18,13 @@ from wavetwin.explain.report.overview import overview, seeds_section
 from wavetwin.explain.report.page import Section, as_markdown
 from wavetwin.explain.report.paired import paired_section, pairs_of
 from wavetwin.explain.report.paired_classes import class_differences, paired_classes_sections
+from wavetwin.explain.report.run_labels import label_runs
 from wavetwin.explain.report.runs import Run, build_of, graph_of, is_source, read_source
 from wavetwin.files.atomic import write_file
 from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.training.run_names import trial_mark
 
-__all__ = ["ReportOptions", "report", "write_report"]
+__all__ = ["ReportMaterial", "ReportOptions", "read_report", "report", "write_report", "write_text"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class ReportOptions:
     """Compare runs over a few batches, too, which are left out otherwise."""
     csv: Path | None = None
     """A folder for the tables of classes and bins, whole, as CSV files."""
+    labels: tuple[str, ...] = ()
+    """`ID=NAME` of runs that are to be called so."""
 
 
 def report(runs: Sequence[Path], options: ReportOptions | None = None) -> str:
@@ -52,7 +55,7 @@ def report(runs: Sequence[Path], options: ReportOptions | None = None) -> str:
     Raises:
         RunError: a source is neither, a file of it is damaged, or an option does not fit.
     """
-    return as_markdown(_read(runs, options or ReportOptions()).markdown_sections())
+    return as_markdown(read_report(runs, options).sections())
 
 
 def write_report(
@@ -72,27 +75,30 @@ def write_report(
     Raises:
         RunError: as `report`, or the files cannot be written.
     """
-    material = _read(runs, options or ReportOptions())
-    text = as_markdown(material.markdown_sections())
-    content = text if output.suffix == ".md" else material.page(compiler)
+    return read_report(runs, options).write(output, compiler)
+
+
+def write_text(file: Path, content: str) -> None:
+    """Write a file of a report.
+
+    Raises:
+        RunError: the disk refuses.
+    """
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_file(output, content)
-        if material.options.csv is not None:
-            _write_csv(material.options.csv, material)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_file(file, content)
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(
             write_code(error),
             f"cannot be written: {reason}",
-            "make room, or name another file with -o",
-            subject=output,
+            "make room, or name another file",
+            subject=file,
         ) from error
-    return text
 
 
 @dataclass(frozen=True)
-class _Material:
+class ReportMaterial:
     """The runs that were read, and what is compared."""
 
     runs: list[Run]
@@ -104,7 +110,16 @@ class _Material:
     left_out: list[str]
     """What was named and is not shown, and why."""
 
-    def markdown_sections(self) -> list[Section]:
+    def write(self, output: Path, compiler: CompilerParts | None = None) -> str:
+        """Write the report and return it as Markdown; see `write_report`."""
+        text = as_markdown(self.sections())
+        write_text(output, text if output.suffix == ".md" else self.page(compiler))
+        if self.options.csv is not None:
+            _write_csv(self.options.csv, self)
+        return text
+
+    def sections(self) -> list[Section]:
+        """Return the report's tables and remarks."""
         sections = [overview(self.runs, self.baseline), *self.compared, *self._remarks()]
         if self.options.published:
             remarks = published_remarks(self.runs)
@@ -113,6 +128,7 @@ class _Material:
         return sections
 
     def page(self, compiler: CompilerParts | None) -> str:
+        """Return the report as one HTML page."""
         published = self.options.published
         return html_report(
             self.runs,
@@ -126,7 +142,9 @@ class _Material:
         return [Section("Left out", remarks=self.left_out)] if self.left_out else []
 
 
-def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
+def read_report(paths: Sequence[Path], options: ReportOptions | None = None) -> ReportMaterial:
+    """Read the runs of a report; arguments and faults as of `report`."""
+    options = options or ReportOptions()
     named = [path for path in paths if is_source(path)]
     left_out = [f"{_named(path)} is no run" for path in paths if path not in named]
     if not named:
@@ -151,6 +169,8 @@ def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
     if whole:
         left_out += [f"{run.label}; --trials takes it in" for run in trials]
         runs = whole
+    runs = label_runs(runs, options.labels)
+    whole = runs if whole else []
     compared: list[Section] = []
     over_seeds = seeds_section(whole, baseline)
     if over_seeds is not None:
@@ -158,14 +178,14 @@ def _read(paths: Sequence[Path], options: ReportOptions) -> _Material:
     if options.paired is not None:
         compared.append(paired_section(whole, *options.paired))
         compared += paired_classes_sections(_paired_runs(whole, options), *options.paired)
-    return _Material(runs, options, baseline, compared, left_out)
+    return ReportMaterial(runs, options, baseline, compared, left_out)
 
 
 def _paired_runs(runs: Sequence[Run], options: ReportOptions) -> list[tuple[Run, Run]]:
     return [] if options.paired is None else pairs_of(runs, *options.paired)[0]
 
 
-def _write_csv(folder: Path, material: _Material) -> None:
+def _write_csv(folder: Path, material: ReportMaterial) -> None:
     pairs = _paired_runs(material.runs, material.options)
     differences = [row for rows in class_differences(pairs) for row in rows] if pairs else []
     write_class_files(folder, material.runs, differences)

@@ -29,7 +29,7 @@ from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.training.checkpoint import load_weights
 from wavetwin.runtime.training.initial_stem import initial_stem
 
-__all__ = ["draw_kernels", "picture_kernels", "write_kernels"]
+__all__ = ["draw_kernels", "experiment_kernel", "picture_kernels", "write_kernels"]
 
 _GAP, _MARGIN, _LINE = 8, 16, 15
 _WIDTH = 1240
@@ -50,6 +50,23 @@ def picture_kernels(
     Raises:
         RunError: the weights cannot be read or are of another model, or the picture not written.
     """
+    kernel, title = experiment_kernel(graph, plan, project, checkpoint)
+    try:
+        write_kernels(kernel, title, file)
+    except OSError as error:
+        raise RunError(
+            write_code(error), f"cannot be written: {error.strerror or error}", subject=file
+        ) from error
+
+
+def experiment_kernel(
+    graph: ModuleGraph, plan: TrainingPlan, project: Path, checkpoint: Path | None
+) -> tuple[ResultingKernel, str]:
+    """Return an experiment's resulting kernel and whose weights it has; arguments as above.
+
+    Raises:
+        RunError: the weights cannot be read or are of another model.
+    """
     require_stem(graph)
     if checkpoint is None:
         model = initial_stem(graph, plan, project)
@@ -59,13 +76,7 @@ def picture_kernels(
         load_weights(model, checkpoint)
         title = f"{plan.name}, weights of {checkpoint.name}"
     with torch.no_grad():
-        kernel = resulting_kernel(model, graph)
-    try:
-        write_kernels(kernel, title, file)
-    except OSError as error:
-        raise RunError(
-            write_code(error), f"cannot be written: {error.strerror or error}", subject=file
-        ) from error
+        return resulting_kernel(model, graph), title
 
 
 def _empty(graph: ModuleGraph) -> Network:

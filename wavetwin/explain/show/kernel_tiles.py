@@ -21,9 +21,12 @@ __all__ = [
     "INK",
     "PAPER",
     "KernelTile",
+    "Pixels",
+    "common_side",
     "draw_panels",
     "draw_tile",
     "kernel_tiles",
+    "shown_weights",
     "tile_side",
 ]
 
@@ -48,13 +51,14 @@ class KernelTile:
     spectrum: Pixels
 
 
-def kernel_tiles(kernel: ResultingKernel) -> list[tuple[str, list[KernelTile]]]:
+def kernel_tiles(
+    kernel: ResultingKernel, side: int | None = None
+) -> list[tuple[str, list[KernelTile]]]:
     """Return what is drawn of every channel, by band, in the channels' order; bands count from 1.
 
-    Kernels are cut to the window of `ResultingKernel.energy_window` and scaled to their largest weight.
+    Kernels are cut to a window, see `shown_weights`, and scaled to their largest weight.
     """
-    top, left, side = kernel.energy_window()
-    shown = kernel.weight.detach().cpu()[..., top : top + side, left : left + side]
+    shown = shown_weights(kernel, side)
     spectrum = kernel.spectrum().detach().cpu()
     frequencies = kernel.centre_frequencies().tolist()
     tiles = [
@@ -62,6 +66,29 @@ def kernel_tiles(kernel: ResultingKernel) -> list[tuple[str, list[KernelTile]]]:
         for channel in range(len(shown))
     ]
     return _sections(kernel, tiles)
+
+
+def common_side(kernels: Sequence[ResultingKernel]) -> int:
+    """Return the side of the widest window among several first layers, so that all have one scale."""
+    return max(each.energy_window()[2] for each in kernels)
+
+
+def shown_weights(kernel: ResultingKernel, side: int | None = None) -> torch.Tensor:
+    """Return the weights in a window, `(channels, colours, side, side)`; zeros beyond the kernel.
+
+    Args:
+        kernel: of a first layer.
+        side: of a window around that of `ResultingKernel.energy_window`; None, or one that is smaller: that one.
+    """
+    top, left, own = kernel.energy_window()
+    side = max(own, side or own)
+    top, left = top - (side - own) // 2, left - (side - own) // 2
+    height, width = kernel.weight.shape[-2:]
+    weight = kernel.weight.detach().cpu()
+    cut = weight[..., max(0, top) : top + side, max(0, left) : left + side]
+    before = max(0, -left), max(0, -top)
+    after = max(0, left + side - width), max(0, top + side - height)
+    return torch.nn.functional.pad(cut, (before[0], after[0], before[1], after[1]))
 
 
 def _tile(
