@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wavetwin.files.atomic import write_file
 from wavetwin.runtime.process.errors import RunError, write_code
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMS", "PaperFigure", "render_figure", "require_matplotlib", "write_figures"]
 
 FORMS = ("svg", "pdf")
-_SETTINGS: Mapping[str, object] = {
+_SETTINGS: Mapping[Any, object] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.linewidth": 0.6,
