@@ -6,7 +6,6 @@ outlines in SVG and as subsets of TrueType fonts in PDF. Nothing asks for a scre
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavetwin.files.atomic import write_file
+from wavetwin.files.csv_text import csv_text
 from wavetwin.runtime.process.errors import RunError, write_code
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def write_figures(folder: Path, figures: Sequence[PaperFigure]) -> list[Path]:
     written: list[Path] = []
     for figure in figures:
         contents = {form: render_figure(figure, form) for form in FORMS}
-        contents["csv"] = _as_csv(figure).encode()
+        contents["csv"] = csv_text(figure.header, figure.rows).encode()
         for ending, content in contents.items():
             file = folder / f"{figure.name}.{ending}"
             try:
@@ -117,12 +117,3 @@ def write_figures(folder: Path, figures: Sequence[PaperFigure]) -> list[Path]:
                 ) from error
             written.append(file)
     return written
-
-
-def _as_csv(figure: PaperFigure) -> str:
-    """Return the numbers as CSV; floats read back as the same numbers."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(figure.header)
-    writer.writerows(figure.rows)
-    return text.getvalue()
