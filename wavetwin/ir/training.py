@@ -8,6 +8,7 @@ from typing import Literal
 from wavetwin.ir.optimizers import OPTIMIZERS, Optimizer, Sgd
 from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.parameters import MAX_LENGTH
+from wavetwin.ir.precisions import PRECISIONS, Precision
 from wavetwin.ir.schedules import SCHEDULES, Schedule, Step
 from wavetwin.ir.section import Section, declare
 
@@ -45,10 +46,11 @@ class Training(Section):
         note="recording gradients changes no computed number",
     )
     """Record the l-infinity norm of each mixing row's gradient, every batch."""
-    precision: Literal["float32", "bfloat16"] = declare(
+    precision: Literal["float32", "bfloat16", "float16"] = declare(
         "float32", note="precision changes rounding in every step"
     )
-    """Of the forward and backward pass; weights stay float32."""
+    """Of the forward and backward pass; weights stay float32. float16 scales the loss, and skips steps
+    whose gradients overflow."""
     memory_format: Literal["contiguous", "channels_last"] = declare(
         "contiguous", later=True, note="the memory format changes speed and last bits"
     )
@@ -161,6 +163,11 @@ class Training(Section):
         note="which snapshots are kept changes no computed number",
     )
     """Epochs between kept snapshots; the last state is always kept."""
+
+    @property
+    def number_format(self) -> Precision:
+        """What forward and backward passes compute in."""
+        return PRECISIONS[self.precision]
 
     @property
     def mixes_images(self) -> bool:

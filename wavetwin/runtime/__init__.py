@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from wavetwin.runtime.process.torchvision_compat import import_torchvision
     from wavetwin.runtime.training.free_channels import load_free_channels
     from wavetwin.runtime.training.frozen_parts import FrozenParts
+    from wavetwin.runtime.training.loss_scaler import LossScaler
     from wavetwin.runtime.training.losses import (
         l1_linf_penalty,
         regularisation,
@@ -79,6 +80,7 @@ __all__ = [
     "Invariant",
     "KeepPackets",
     "LearningRate",
+    "LossScaler",
     "MixedPackets",
     "Modulus",
     "PacketMixing",
@@ -133,6 +135,7 @@ _MODULES = {
     "ScoresFile": "wavetwin.runtime.evaluation.scores_file",
     "ScriptArguments": "wavetwin.runtime.process.scripts",
     "TrainingRun": "wavetwin.runtime.training.train",
+    "LossScaler": "wavetwin.runtime.training.loss_scaler",
     "WeightAverage": "wavetwin.runtime.training.weight_average",
     "build_module": "wavetwin.runtime.network.build",
     "build_optimizer": "wavetwin.runtime.training.schedule",

@@ -137,6 +137,7 @@ WEIGHTS = "training.class_weights=[1, 2, 1, 1, 1, 1, 1, 1, 1, 1]"
 BRANCHES = {
     "accumulate": ("training.accumulate=2", "training.micro_batches(batch)"),
     "bfloat16": ("training.precision=bfloat16", "with torch.autocast"),
+    "float16": ("training.precision=float16", "scaler.scale(loss * batch.weight).backward()"),
     "gradients": ("training.record_gradients=true", "training.record_gradients()"),
     "smoothing": ("training.label_smoothing=0.1", "label_smoothing=plan.label_smoothing)"),
     "weights": (WEIGHTS, "weighted_cross_entropy(logits, batch.labels, class_weights)"),

@@ -220,6 +220,8 @@ RECIPE = {
     "groups=[{match: [norms], weight_decay: 0}]": "groups=[]",
     "groups=[{match: [norms], lr_factor: 0.5}]": "",
     "mixup=0.2": "mixup=null",
+    "precision=float16": "precision=float32",
+    "precision=bfloat16": "",
     "cutmix=0.2": "cutmix=null",
     "average_decay=0.9": "average_decay=null",
 }

@@ -136,6 +136,7 @@ RECIPES: dict[str, dict[str, Any]] = {
             TRANSFORMS["random_erasing"](),
         )
     },
+    "float16": {"precision": "float16", "clip_norm": 0.5, "accumulate": 2},
 }
 
 

@@ -205,6 +205,7 @@ def test_a_recipe_resumes_in_two_processes(tmp_path: Path):
         cutmix=1.0,
         average_decay=0.8,
         clip_norm=0.5,
+        precision="float16",
         early_stopping=2,
         augmentation=(TRANSFORMS["random_crop"](padding=2), TRANSFORMS["rand_augment"]()),
         freeze=("stem.mixing",),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,9 +22,12 @@ from tests.support.scripted import MODEL, PENALTY, build_folder, only_run, run_h
 from wavetwin.ir.optimizers import Adam, RmsProp
 from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.plan import TrainingPlan
+from wavetwin.ir.precisions import PRECISIONS
 from wavetwin.ir.schedules import Constant
+from wavetwin.ir.training import Training
 from wavetwin.runtime import (
     FrozenParts,
+    LossScaler,
     WeightAverage,
     build_optimizer,
     import_torchvision,
@@ -36,11 +42,14 @@ from wavetwin.runtime.process.random_streams import seed_step
 from wavetwin.runtime.training.checkpoint import load_state
 from wavetwin.runtime.training.failed_batch import save_failed_batch
 from wavetwin.runtime.training.mixed_images import cutmix, mix_images, mixup
+from wavetwin.runtime.training.records import read_gradients, read_lines
 from wavetwin.runtime.training.running import NotFinite
 from wavetwin.runtime.training.saved_state import load_last_weights
 from wavetwin.runtime.training.schedule import LearningRate
 from wavetwin.runtime.training.training_batches import TrainingBatch, prepare_batch
 
+LARGE = (300.0,) * 10
+"""Class weights with which the first gradients overflow in float16."""
 WEIGHTS = (2.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.25, 1.25)
 
 
@@ -149,6 +158,104 @@ def test_smoothing_weights_and_clipping(tmp_path: Path):
     found = script_weights(tmp_path, plan)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=0, atol=1e-6)
+
+
+def test_float16_is_torchs_gradient_scaler(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Bit for bit; the first steps overflow and are skipped, clipping sees gradients as they are."""
+    plan = make_plan(
+        epochs=2, schedule=Constant(), optimizer=replace(SGD, lr=0.005), precision="float16",
+        clip_norm=70.0, average_decay=0.5, class_weights=LARGE,
+    )  # fmt: skip
+    data, model = images_of(plan, tmp_path), model_of(plan)
+    scaler = torch.amp.GradScaler("cpu")
+    steps = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9, weight_decay=1e-4)
+    scales: list[list[float]] = []
+    for epoch in range(2):
+        scales.append([scaler.get_scale()])
+        for step, (images, labels, _) in enumerate(data.training_batches(epoch)):
+            seed_step(torch.device("cpu"), plan.seed, epoch, step)
+            steps.zero_grad()
+            with torch.autocast("cpu", torch.float16):
+                logits = model(data.normalise(images))
+                loss = weighted_cross_entropy(logits, labels, torch.tensor(LARGE))
+            scaler.scale(loss).backward()
+            scaler.unscale_(steps)
+            nn.utils.clip_grad_norm_(model.parameters(), 70.0)
+            scaler.step(steps)
+            scaler.update()
+            scales[-1].append(scaler.get_scale())
+    assert_equal(script_weights(tmp_path, plan), model.state_dict())
+    epochs = [each for each in read_lines(only_run(tmp_path) / "metrics.jsonl") if "train" in each]
+    skipped = [sum(b < a for a, b in pairwise(each)) for each in scales]
+    assert 0 < sum(skipped) < 10
+    assert [each["scaling"] for each in epochs] == [
+        {"skipped_steps": count, "loss_scale": each[-1]}
+        for count, each in zip(skipped, scales, strict=True)
+    ]
+    assert "skipped: gradients overflowed; the loss is now scaled by " in capsys.readouterr().out
+    state = load_state(only_run(tmp_path) / "checkpoints")
+    assert state is not None
+    assert state["loss_scaler"]["scaler"] == scaler.state_dict()
+
+
+def test_gradients_that_no_scale_helps_end_the_training(tmp_path: Path):
+    scaler, parameter = LossScaler(torch.device("cpu")), nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    for _ in range(33):
+        assert not scaler.has_failed
+        optimizer.zero_grad()
+        scaler.scale(parameter.sum() * math.inf).backward()
+        scaler.unscale(optimizer)
+        scaler.step(optimizer)
+    assert scaler.has_failed
+    assert parameter.item() == 1
+    assert scaler.take_epoch() == {"skipped_steps": 33, "loss_scale": 2.0**-17}
+    assert scaler.take_epoch()["skipped_steps"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, None),
+        ({"skipped": 4}, "4 steps were skipped of 3"),
+        ({"skipped": None}, "None steps were skipped of 3"),
+        ({"scaler": None}, "loss_scaler is missing or not of its kind"),
+        ({"scale": 3.0}, "the loss scale is 3.0, and no power of two"),
+        ({"scale": math.nan}, "the loss scale is nan, and no power of two"),
+        ({"growth_interval": 1}, "growth_interval of the loss scaler is 1, and 2000 by torch"),
+        ({"more": 1}, "loss_scaler has other numbers than torch's"),
+    ],
+)
+def test_a_changed_loss_scaler_is_refused(changes: dict[str, Any], fault: str | None):
+    scaler = LossScaler(torch.device("cpu"))
+    state = scaler.state_dict()
+    for name, value in changes.items():
+        if name in state:
+            state[name] = value
+        else:
+            state["scaler"] = {**state["scaler"], name: value}
+    assert list(scaler.faults(state, 3)) == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_precisions_are_the_fields_choices(name: str):
+    assert list(PRECISIONS) == list(get_args(get_type_hints(Training)["precision"]))
+    row = PRECISIONS[name]
+    assert row.autocast is None or isinstance(getattr(torch, row.autocast), torch.dtype)
+
+
+def test_a_skipped_step_has_no_gradient_norms(tmp_path: Path):
+    plan = make_plan(
+        epochs=1, precision="float16", record_gradients=True, regularisation=PENALTY,
+        optimizer=replace(SGD, lr=0.005), class_weights=LARGE,
+    )  # fmt: skip
+    script_weights(tmp_path, plan)
+    norms = read_gradients(only_run(tmp_path))
+    assert [each.shape for each in norms.values()] == [(5, 4), (5, 2)]
+    lost = [np.isnan(each).all(1) for each in norms.values()]
+    assert (lost[0] == lost[1]).all()
+    assert lost[0].any()
+    assert all(np.isfinite(each[~lost[0]]).all() for each in norms.values())
 
 
 def test_the_weighted_loss_of_a_batch_is_the_mean_of_its_parts():

@@ -210,6 +210,10 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
             marks=pytest.mark.slow,
         ),
         pytest.param(
+            {"precision": "float16", "mixup": 0.4, "average_decay": 0.8, "accumulate": 2},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             {"precision": "bfloat16", "schedule": Milestones(milestones=(1, 2), gamma=0.3)},
             marks=pytest.mark.slow,
         ),

@@ -132,7 +132,8 @@ def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str
     if plan.initial_weights is not None:
         yield "begins with", f"the free channels of {plan.initial_weights.checkpoint}"
     threads = f"{plan.threads} threads a process"
-    yield "precision", f"{plan.precision}, {plan.memory_format}, {threads}"
+    scaled = ", the loss scaled" if plan.number_format.scales_loss else ""
+    yield "precision", f"{plan.precision}{scaled}, {plan.memory_format}, {threads}"
     yield "seed", str(plan.seed)
 
 
@@ -150,6 +151,8 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
         yield "mix_images"
     if plan.average_decay is not None:
         yield "WeightAverage"
+    if plan.number_format.scales_loss:
+        yield "LossScaler"
     if penalty != "none":
         yield "regularisation"
     if validation != "never":

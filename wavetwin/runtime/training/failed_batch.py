@@ -14,7 +14,12 @@ from wavetwin.runtime.training.running import NotFinite
 from wavetwin.runtime.training.schedule import LearningRate
 from wavetwin.runtime.training.training_batches import TrainingBatch
 
-__all__ = ["describe_full_disk", "describe_not_finite", "save_failed_batch"]
+__all__ = [
+    "describe_full_disk",
+    "describe_not_finite",
+    "keep_failed_batch",
+    "save_failed_batch",
+]
 
 
 def save_failed_batch(
@@ -53,6 +58,19 @@ def save_failed_batch(
     tensors = {"images": images, "labels": labels, "positions": positions}
     write_weights(file, tensors, {"failed_batch": json.dumps(info)})
     return file
+
+
+def keep_failed_batch(
+    run: Path,
+    data: ExperimentData,
+    fault: NotFinite,
+    learning_rate: LearningRate,
+    processes: Processes,
+    saved: Path | None,
+) -> RunError:
+    """Write the batch of a fault and return the error that ends the training; `saved`: the last state."""
+    file = save_failed_batch(run, data, fault, learning_rate, processes)
+    return describe_not_finite(fault, file, data.steps_per_epoch, saved)
 
 
 def describe_not_finite(

@@ -3,7 +3,8 @@
 `gradients.jsonl` (where `training.record_gradients` is set) has a line a step, that of batch number
 `step` from 1: `{"step": 1, "linf": {"stem.wavelet.mixing.0.weight": [0.012, ...], ...}}`. Each list
 belongs to a band's weights and has, per output map, the largest absolute value in its row of the
-gradient: of the cross-entropy of the whole batch, before weight decay and penalty are added.
+gradient: of the cross-entropy of the whole batch, before weight decay and penalty are added. A step that
+float16 skips has null, which is read as not a number.
 """
 
 from __future__ import annotations
@@ -145,6 +146,6 @@ def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype
             "file-damaged", "has other bands in some steps than in the first", subject=file
         )
     return {
-        name.removesuffix(".weight"): np.array([line["linf"][name] for line in lines])
+        name.removesuffix(".weight"): np.array([line["linf"][name] for line in lines], dtype=float)
         for name in names
     }

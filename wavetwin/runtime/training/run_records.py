@@ -24,8 +24,23 @@ class RunRecords:
     """The records of a run, all of them or what is left after its last state; the first process writes."""
 
     def __init__(
-        self, folder: Path, has_penalty: bool, has_gradients: bool, processes: Processes
+        self,
+        folder: Path,
+        has_penalty: bool,
+        has_gradients: bool,
+        processes: Processes,
+        may_overflow: bool = False,
     ) -> None:
+        """Open the files of a run.
+
+        Args:
+            folder: the run's.
+            has_penalty: whether each step has one.
+            has_gradients: whether norms of gradients are recorded.
+            processes: all of the run.
+            may_overflow: whether gradients may be infinite, in steps that are then skipped.
+        """
+        self._may_overflow = may_overflow
         self.means = RunningMetrics(has_penalty, processes)
         self._files: dict[str, JsonLines] = {}
         if processes.is_first:
@@ -53,10 +68,14 @@ class RunRecords:
         if fault is not None:
             return fault
         for step, norms in self._gradients:
-            rows = {name: norm.tolist() for name, norm in norms.items()}
-            if not all(math.isfinite(value) for row in rows.values() for value in row):
+            rows: dict[str, list[float]] = {name: norm.tolist() for name, norm in norms.items()}
+            if all(math.isfinite(value) for row in rows.values() for value in row):
+                self._append(GRADIENTS, {"step": step, "linf": rows})
+            elif self._may_overflow:
+                empty = {name: [None] * len(row) for name, row in rows.items()}
+                self._append(GRADIENTS, {"step": step, "linf": empty})
+            else:
                 return NotFinite("gradient", step)
-            self._append(GRADIENTS, {"step": step, "linf": rows})
         self._gradients.clear()
         return None
 
@@ -82,16 +101,20 @@ class RunRecords:
         validation: Mapping[str, Any] | None,
         seconds: float,
         averaged: Mapping[str, Any] | None = None,
+        scaling: Mapping[str, float] | None = None,
     ) -> dict[str, float]:
         """Write an epoch's means and its validation scores; return the means, and begin at zero.
 
-        Where weights are averaged, theirs are `average`.
+        Where weights are averaged, theirs are `average`; where the loss is scaled, `scaling` has the steps
+        that were skipped and the scale.
         """
         means = self.means.epoch_means()
         self.means.start_epoch()
         values = {"lr": learning_rate, "train": means, "validation": validation}
         if averaged is not None:
             values["average"] = averaged
+        if scaling is not None:
+            values["scaling"] = scaling
         self._append(
             METRICS,
             {"kind": "epoch", "epoch": epoch, "step": step}
@@ -101,6 +124,7 @@ class RunRecords:
         self._loggers.add("epoch/train", epoch, means)
         self._loggers.add("epoch/validation", epoch, validation or {})
         self._loggers.add("epoch/average", epoch, averaged or {})
+        self._loggers.add("epoch/scaling", epoch, scaling or {})
         return means
 
     def state(self) -> dict[str, Any]:
@@ -140,9 +164,14 @@ def describe_epoch(
     means: Mapping[str, float],
     validation: Mapping[str, Any] | None,
     averaged: Mapping[str, Any] | None = None,
+    scaling: Mapping[str, float] | None = None,
 ) -> str:
     """Return the line that is printed after an epoch."""
     text = f"epoch {epoch}: loss {means['loss']:z.4f}, error {means['top1_error']:z.4f}"
+    if scaling is not None and scaling["skipped_steps"]:
+        count, scale = scaling["skipped_steps"], scaling["loss_scale"]
+        steps = "1 step" if count == 1 else f"{count} steps"
+        text += f" ({steps} skipped: gradients overflowed; the loss is now scaled by {scale:g})"
     if validation is None:
         return text
     loss, error = validation["loss"], validation["top1_error"]

@@ -22,6 +22,7 @@ from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
 from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.training.checkpoint import AVERAGE, STATE, WEIGHTS, load_weights_bytes
 from wavetwin.runtime.training.early_stopping import EarlyStopping
+from wavetwin.runtime.training.loss_scaler import LossScaler
 from wavetwin.runtime.training.run_records import RunRecords
 from wavetwin.runtime.training.running import METRIC_NAMES
 from wavetwin.runtime.training.schedule import LearningRate
@@ -59,6 +60,8 @@ class Expected:
     stopping: EarlyStopping
     average: nn.Module | None = None
     """Of averaged weights, where there are some."""
+    scaler: LossScaler | None = None
+    """Where the loss is scaled."""
 
     def identity(self) -> dict[str, Any]:
         """Return what has to be the same where a state is taken up."""
@@ -94,6 +97,8 @@ def take_up_state(
     learning_rate.load_state_dict(state["learning_rate"])
     if expected.stopping.patience is not None:
         expected.stopping.load_state_dict(state["early_stopping"])
+    if expected.scaler is not None:
+        expected.scaler.load_state_dict(state["loss_scaler"])
     records.means.load_state_dict(state["metrics"])
 
 
@@ -205,6 +210,8 @@ def _faults(state: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     yield from _metrics_faults(state["metrics"], expected.plan, state["step"])
     yield from _group_faults(state["optimizer"], expected)
     yield from _memory_faults(state["optimizer"], expected, total)
+    if expected.scaler is not None:
+        yield from expected.scaler.faults(state.get("loss_scaler"), state["step"])
     if expected.average is not None and not isinstance(state.get("average_sha256"), str):
         yield "it does not have the digest of its averaged weights"
     yield from _digest_faults(state, expected.logs)

@@ -26,19 +26,11 @@ from wavetwin.runtime.process.errors import RunError, is_full
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.random_streams import seed_step
-from wavetwin.runtime.training.checkpoint import (
-    find_last,
-    find_not_finite,
-    load_state,
-    save_state,
-)
+from wavetwin.runtime.training.checkpoint import find_last, find_not_finite, load_state, save_state
 from wavetwin.runtime.training.early_stopping import EarlyStopping
-from wavetwin.runtime.training.failed_batch import (
-    describe_full_disk,
-    describe_not_finite,
-    save_failed_batch,
-)
+from wavetwin.runtime.training.failed_batch import describe_full_disk, keep_failed_batch
 from wavetwin.runtime.training.kept_weights import KeptWeights
+from wavetwin.runtime.training.loss_scaler import LossScaler
 from wavetwin.runtime.training.run_folder import RunFolder
 from wavetwin.runtime.training.run_records import RunRecords, describe_epoch
 from wavetwin.runtime.training.running import NotFinite
@@ -82,19 +74,19 @@ class TrainingRun:
         device: torch.device,
         processes: Processes = ALONE,
         average: WeightAverage | None = None,
+        scaler: LossScaler | None = None,
     ) -> None:
         self.run, self.plan, self.data, self.device = run, plan, data, device
         self.model, self.optimizer, self.learning_rate = model, optimizer, learning_rate
-        self.processes, self._average = processes, average
+        self.processes, self._average, self._scaler = processes, average, scaler
         self.epoch, self.step = 0, 0
         """Epochs done, and steps done in the current one."""
         self._seconds_before = 0.0
         self._kept = KeptWeights(run.checkpoints, plan, processes.is_first)
         self._stopping = EarlyStopping(plan.early_stopping)
         self._notes: list[str] = []
-        self._records = RunRecords(
-            run.path, plan.regularisation is not None, plan.record_gradients, processes
-        )
+        recorded = plan.regularisation is not None, plan.record_gradients
+        self._records = RunRecords(run.path, *recorded, processes, scaler is not None)
         self._save_clock = SaveClock(run.arguments, processes.is_first)
         self._stop_request = StopRequest()
         self._kept_buffers = KeptBuffers(model)
@@ -245,6 +237,8 @@ class TrainingRun:
         self._kept_buffers.restore()
         if self._average is not None:
             self._average.update()
+        if self._scaler is not None and self._scaler.has_failed:
+            self._fail(NotFinite("gradient", self.total_steps + 1))
         self._records.means.count_step(self.total_steps + 1)
         self._finish_step(batch.total)
 
@@ -304,16 +298,12 @@ class TrainingRun:
             if scores is not None and not math.isfinite(scores["loss"]):
                 self._fail(NotFinite("validation loss", self.total_steps))
         self.epoch, self.step = self.epoch + 1, 0
-        means = self._records.write_epoch(
-            self.epoch,
-            self.total_steps,
-            self.learning_rate.value,
-            validation,
-            self.seconds,
-            averaged,
-        )
+        scaling = self._scaler and self._scaler.take_epoch()
+        position = self.epoch, self.total_steps, self.learning_rate.value
+        scores = validation, self.seconds, averaged
+        means = self._records.write_epoch(*position, *scores, scaling)
         self._log.add_first_layer(self.epoch)
-        self.progress.say(describe_epoch(self.epoch, means, validation, averaged))
+        self.progress.say(describe_epoch(self.epoch, means, validation, averaged, scaling))
         self._stopping.follow(validation)
         self._kept.after_epoch(self.epoch, self.model, validation)
         self.run.note_bad_images(self.processes.gather(self.data.bad_images))
@@ -342,6 +332,7 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
             "learning_rate": self.learning_rate.state_dict(),
             "early_stopping": self._stopping.state_dict(),
+            **({"loss_scaler": self._scaler.state_dict()} if self._scaler else {}),
             "seconds": self.seconds,
             **self._kept.state_dict(),
             **self._records.state(),
@@ -360,6 +351,7 @@ class TrainingRun:
             self.optimizer,
             self._stopping,
             self._average and self._average.model,
+            self._scaler,
         )
 
     def _restore(self) -> None:
@@ -394,11 +386,8 @@ class TrainingRun:
 
     def _fail(self, fault: NotFinite) -> NoReturn:
         """Keep the batch that did it, and stop."""
-        file = save_failed_batch(
-            self.run.path, self.data, fault, self.learning_rate, self.processes
-        )
-        saved = find_last(self.run.checkpoints)
-        raise describe_not_finite(fault, file, self.data.steps_per_epoch, saved)
+        kept = self.run.path, self.data, fault, self.learning_rate, self.processes
+        raise keep_failed_batch(*kept, find_last(self.run.checkpoints))
 
     def _stop(self, number: int) -> NoReturn:
         self.save()

@@ -1,0 +1,29 @@
+"""Define the number formats of forward and backward passes: one row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["PRECISIONS", "Precision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """A number format that convolutions and products compute in."""
+
+    name: str
+    autocast: str | None
+    """Name of torch's type that autocast takes them to; None: they stay as they are."""
+    scales_loss: bool
+    """Whether small gradients would become 0, so that the loss is scaled up before the backward pass."""
+
+
+PRECISIONS: dict[str, Precision] = {
+    row.name: row
+    for row in (
+        Precision("float32", None, scales_loss=False),
+        Precision("bfloat16", "bfloat16", scales_loss=False),
+        Precision("float16", "float16", scales_loss=True),
+    )
+}
+"""By the name in a spec."""
