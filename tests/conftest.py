@@ -2,6 +2,7 @@
 
 import gc
 import os
+import tempfile
 
 from jaxtyping import install_import_hook
 
@@ -12,6 +13,10 @@ install_import_hook(
     ["wavetwin.runtime.layers", "wavetwin.runtime.bank", "wavetwin.runtime.wavelets"],
     "beartype.beartype",
 )
+
+# What trials find is kept in the user's cache folder: tests have one of their own.
+_CACHE = tempfile.TemporaryDirectory(prefix="wavetwin-cache-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 
 def pytest_collection_finish() -> None:

@@ -30,6 +30,7 @@ from wavetwin.ir.operations import (
     Scattering,
     Source,
     UnfitError,
+    UserModule,
     literal,
 )
 from wavetwin.runtime.network.build import make_layer
@@ -64,13 +65,37 @@ def _wavelet_layers() -> ModuleGraph:
     return builder.graph()
 
 
+def _own_module() -> ModuleGraph:
+    """Return a module of tests/support, as a trial finds it."""
+    file = "tests/support/own_pooling.py"
+    builder = GraphBuilder("own module", lambda field: None)
+    current = builder.add("input", Input(shape=(2, 8, 6)))
+    own = UserModule(
+        file=file,
+        name="MeanPool",
+        arguments='{"power": 2.0}',
+        sha256="",
+        takes_shape=(2, 8, 6),
+        gives_shape=(2, 4, 3),
+        parameters=(("power", (1,), True),),
+        buffers=(),
+        norms=(),
+        batch_norms=(),
+        num_macs=0,
+        takes_one_image=True,
+        sources={file: (ROOT / file).read_bytes()},
+    )
+    builder.add("trunk.own", own, current)
+    return builder.graph()
+
+
 @cache
 def graphs() -> tuple[ModuleGraph, ...]:
     compiled = [
         compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides) for spec, overrides in SPECS
     ]
     both = [graph for each in compiled for graph in (each.graph, each.optimised_graph)]
-    return *both, _wavelet_layers()
+    return *both, _wavelet_layers(), _own_module()
 
 
 def test_these_specs_have_every_operation() -> None:

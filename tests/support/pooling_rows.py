@@ -36,6 +36,10 @@ WAVELET: tuple[Settings, ...] = tuple(
 that of the free ones."""
 
 
+OWN = "pooling.module={file: tests/support/own_pooling.py, name: MeanPool}"
+"""What the pooling `module` needs besides."""
+
+
 def missing_pages(names: Mapping[str, str]) -> Iterator[str]:
     """Yield what docs, schema and bad specs lack of a field's choices; names by their fields."""
     docs = (ROOT / "docs" / "poolings.md").read_text(encoding="utf-8")
@@ -59,9 +63,13 @@ def false_sentences(field: str, rows: Mapping[str, Pooling], base: Settings) -> 
     spec, overrides = base
     sides = {
         name: compile_spec(
-            spec_of(spec), (*overrides, f"{field}={name}"), ROOT, _SOURCES, optimise=False
+            spec_of(spec),
+            (*overrides, f"{field}={name}", *[OWN] * row.takes_module),
+            ROOT,
+            _SOURCES,
+            optimise=False,
         )
-        for name in rows
+        for name, row in rows.items()
     }
     for before, after in permutations(rows, 2):
         difference = compare(Experiment("a", sides[before]), Experiment("b", sides[after]))

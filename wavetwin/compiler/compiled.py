@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
@@ -15,6 +15,8 @@ from wavetwin.compiler.lint import lint
 from wavetwin.compiler.parse.compose import LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.parse.project import checked_project, find_project
 from wavetwin.compiler.passes import PASSES, run_passes
+from wavetwin.compiler.resolve.own_code import fault_of, read_own_code
+from wavetwin.compiler.resolve.own_code_trials import Trials
 from wavetwin.compiler.resolve.plan import make_plan
 from wavetwin.compiler.resolve.spec import ResolvedSpec, resolve
 from wavetwin.compiler.schema import ExperimentSpec
@@ -22,6 +24,7 @@ from wavetwin.compiler.validate.spec import conflict, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
+from wavetwin.ir.own_code import OwnCodeError, Sources
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sides import size_text
 
@@ -38,6 +41,10 @@ class Compiled:
     plan: TrainingPlan
     project: Path
     warnings: tuple[Diagnostic, ...] = ()
+    own_code: Sources = field(default_factory=Sources)
+    """Contents of the project's own code that the spec names."""
+    own_files: tuple[Path, ...] = ()
+    """Where they were read from."""
 
     @property
     def name(self) -> str:
@@ -71,8 +78,8 @@ class Compiled:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The spec files read, parents first."""
-        return self.loaded.files
+        """The files read: own code, then spec files, parents first."""
+        return (*self.own_files, *self.loaded.files)
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -115,11 +122,17 @@ def compile_spec(
     spec, diagnostics = validate(loaded, cache)
     if spec is None:
         raise CompileError(diagnostics)
-    resolved = resolve(spec, path.stem)
+    own, faults = read_own_code(spec, loaded)
+    if own is None:
+        raise CompileError([*diagnostics, *faults])
+    resolved = resolve(own.spec, path.stem)
+    trials = Trials(own.sources, project)
     try:
-        graph = build_graph(resolved, loaded.origin)
+        graph = build_graph(resolved, loaded.origin, trials)
     except ShapeError as error:
         raise CompileError([*diagnostics, _does_not_fit(loaded, resolved, error)]) from None
+    except OwnCodeError as error:
+        raise CompileError([*diagnostics, fault_of(loaded, error)]) from None
     plan = make_plan(resolved)
     lonely = _norm_of_one_value(graph, plan)
     if lonely is not None:
@@ -136,6 +149,8 @@ def compile_spec(
         plan,
         project,
         (*diagnostics, *lint(loaded, resolved.spec, graph, plan)),
+        own.sources,
+        own.paths,
     )
 
 
@@ -169,11 +184,7 @@ def _norm_of_one_value(graph: ModuleGraph, plan: TrainingPlan) -> str | None:
     if all(_last_part(size, plan.accumulate) > 1 for size in batches):
         return None
     return next(
-        (
-            node.id
-            for node in graph
-            if node.operation.is_batch_norm and node.output_shape[1:] in ((), (1, 1))
-        ),
+        (node.id for node in graph if node.operation.needs_several_images(node.output_shape)),
         None,
     )
 

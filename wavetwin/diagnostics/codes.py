@@ -112,6 +112,16 @@ CHECK_CODES: dict[str, str] = {
     "stride-too-large": "Wavelet channels have a larger stride than their levels reach.",
     "color-mixing-without-color": "Colours are mixed in images of one channel.",
     "does-not-fit": "The image is too small for the network's subsampling.",
+    # own code
+    "own-code-bad-path": "A file of own code lies outside the project, or is none that can be imported.",
+    "own-code-not-found": "A file of own code does not exist or cannot be read.",
+    "own-code-not-python": "A file of own code is no Python.",
+    "own-code-unknown-name": "A file of own code has no such class or function, or it is of another kind.",
+    "own-code-imports": "A file of own code imports what no build records.",
+    "own-code-arguments": "A class or function of own code does not take its arguments.",
+    "own-code-changed": "A file of own code is not the one that a resolved spec records.",
+    "own-code-does-not-fit": "What own code has or gives does not fit where it stands.",
+    "own-code-failed": "Own code raises an exception, hangs or ends its process. The message has the line.",
     # data, training and evaluation
     "field-does-not-apply": "A field belongs to another kind than the chosen one.",
     "num-classes-missing": "The number of classes is neither known nor given.",

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.initial_laws import InitialLaw
-from wavetwin.ir.layer_kind import LayerItem, LayerKind, LayerOptions
+from wavetwin.ir.layer_kind import LayerItem, LayerKind, LayerOptions, Measure
 from wavetwin.ir.operations import Input, MaxPool, Operation
 from wavetwin.ir.poolings import POOLINGS, Pooling
 
@@ -40,11 +40,13 @@ class TrunkOptions:
     """How listed layers begin that do not say it."""
     norm: LayerKind | None = None
     """What follows listed layers that are normalised and have no norm."""
+    measure: Measure | None = None
+    """Makes operations of modules of the project."""
 
     @property
     def for_layers(self) -> LayerOptions:
         """What a listed layer is told beside its own fields."""
-        return LayerOptions(self.num_classes, self.initial, self.norm)
+        return LayerOptions(self.num_classes, self.initial, self.norm, self.measure)
 
     def add_reduction(
         self, builder: GraphBuilder, node_id: str, source: str, fields: Sequence[str]

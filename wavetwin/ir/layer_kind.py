@@ -7,7 +7,7 @@ JSON Schema, the checks and the graph have it from there. An item is a layer and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -16,6 +16,7 @@ from wavetwin.ir.field_fault import FieldFault
 from wavetwin.ir.initial_laws import INITIAL_LAWS, DefaultLaw, InitialLaw
 from wavetwin.ir.node import ShapeError
 from wavetwin.ir.operations import Operation, Shape
+from wavetwin.ir.own_code import OwnCode, OwnCodeError
 from wavetwin.ir.section import Section
 
 __all__ = [
@@ -23,10 +24,15 @@ __all__ = [
     "LayerItem",
     "LayerKind",
     "LayerOptions",
+    "Measure",
     "add_items",
     "arrange",
     "labels_of",
 ]
+
+
+Measure = Callable[[OwnCode, Shape], Operation]
+"""From a class in a file of the project and the shape that it reads to its operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class LayerOptions:
     """How the weights of layers begin that do not say it."""
     norm: LayerKind | None = None
     """What follows the layers that are normalised and have no norm of their own."""
+    measure: Measure | None = None
+    """Makes an operation of a module of the project; None where no layer is one."""
 
     def law(self, own: InitialLaw | None) -> InitialLaw:
         """Return how a layer's weights begin."""
@@ -120,6 +128,7 @@ class LayerItem:
 
         Raises:
             ShapeError: a layer has no output for what it reads.
+            OwnCodeError: a module of the project is at fault; its field says which one.
         """
         layers = [self.layer, *self.followers]
         norm = options.norm if self.layer.is_normalised else None
@@ -132,7 +141,11 @@ class LayerItem:
             node_id = f"{item_id}.{layer.key}" if is_apart else item_id
             said = "backbone.norm" if layer is norm else f"{self.field}.{layer.key}"
             fields = (self.field, said, *replaced)
-            current = layer.add(builder, node_id, current, options, fields)
+            try:
+                current = layer.add(builder, node_id, current, options, fields)
+            except OwnCodeError as error:
+                error.field = error.field or f"{self.field}.{layer.key}"
+                raise
         return current
 
 

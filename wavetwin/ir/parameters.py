@@ -31,13 +31,18 @@ class Parameter:
         return f"{self.node.id}.{self.label}"
 
     @property
+    def module(self) -> str:
+        """The name of the module that has it, below the node's; empty text: the node's own."""
+        return self.label.rpartition(".")[0]
+
+    @property
     def count(self) -> int:
         """Its numbers."""
         return prod(self.shape)
 
 
 CHOICES: Mapping[str, Callable[[ModuleGraph, Parameter], bool]] = {
-    "norms": lambda _, parameter: parameter.node.operation.is_norm,
+    "norms": lambda _, parameter: parameter.module in parameter.node.operation.norm_modules(),
     "biases": lambda _, parameter: parameter.label.rpartition(".")[2] == "bias",
     "classifier": lambda graph, parameter: parameter.node is graph.classifier,
 }
@@ -48,7 +53,7 @@ def find_parameters(graph: ModuleGraph) -> Iterator[Parameter]:
     """Yield the parameters that a graph as written trains, in its order."""
     for node in graph:
         if node.parameters.trainable:
-            shapes = node.operation.weights(graph.by_id[node.inputs[0]].output_shape)
+            shapes = node.operation.trained_weights(graph.by_id[node.inputs[0]].output_shape)
             for label, shape in shapes.items():
                 yield Parameter(node, label, shape)
 

@@ -8,6 +8,7 @@ to add one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -21,6 +22,7 @@ from wavetwin.ir.operations import (
     Modulus,
     Operation,
     Relu,
+    Shape,
     Subsample,
     WaveletPool,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "MAX",
     "MAX_ADAPTIVE_BLUR",
     "MAX_BLUR",
+    "MODULE",
     "MODULUS",
     "MODULUS_BLUR",
     "NONE",
@@ -60,6 +63,8 @@ class FirstPooling:
     initial_bias: str = "uniform"
     bands: WaveletPool | None = None
     """The wavelet pooling, where there is one."""
+    module: Callable[[Shape], Operation] | None = None
+    """Makes the project's own module of what it reads, where there is one."""
     free_step: int = 2
     """Positions from one that the free channels' pooling keeps to the next."""
 
@@ -75,8 +80,8 @@ class Step(ABC):
     """Whether it is there for this pooling, not for every one."""
 
     @abstractmethod
-    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
-        """Return the node's name and operation on so many channels; None where it has no layer."""
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
+        """Return the node's name and operation on maps of a shape; None where it has no layer."""
 
     def fields(self, first: FirstPooling) -> tuple[str, ...]:
         """Return the fields that its layer reads, besides the one that names the pooling."""
@@ -94,7 +99,7 @@ class Fixed(Step):
 
     operation: Operation
 
-    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
         """Return it."""
         return self.name, self.operation
 
@@ -111,11 +116,11 @@ class Norm(Step):
     name: str = "norm"
     is_chosen: bool = False
 
-    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
         """Return the norm, or none."""
         if not first.has_norm:
             return None
-        return self.name, BatchNorm.of(channels)
+        return self.name, BatchNorm.of(shape[0])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,11 +130,11 @@ class EnergyNormOrBias(Step):
     name: str = "norm"
     is_chosen: bool = False
 
-    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
         """Return the norm, or the bias."""
         if not first.has_norm:
-            return "bias", Bias(channels=channels, initial=first.initial_bias, frozen=False)
-        return self.name, EnergyNorm.of(channels)
+            return "bias", Bias(channels=shape[0], initial=first.initial_bias, frozen=False)
+        return self.name, EnergyNorm.of(shape[0])
 
     def fields(self, first: FirstPooling) -> tuple[str, ...]:
         """Return the bias' field."""
@@ -142,7 +147,7 @@ class Maximum(Step):
 
     name: str = "max"
 
-    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
         """Return the maximum."""
         size, padding = first.window, first.padding
         if self.stride == 1 and first.max_kernel is not None and first.max_kernel < size:
@@ -163,9 +168,9 @@ class BlurByTwo(Step):
     stride: int = 2
     kind: Blurring
 
-    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
         """Return the blur, with a group for each so many channels where groups have their own."""
-        groups = channels // (self.kind.channels_per_group or channels)
+        groups = shape[0] // (self.kind.channels_per_group or shape[0])
         return self.name, self.kind.operation(first.blur_size, groups)
 
     def fields(self, first: FirstPooling) -> tuple[str, ...]:
@@ -180,7 +185,7 @@ class Bands(Step):
     name: str = "bands"
     stride: int = 2
 
-    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
         """Return the wavelet pooling."""
         assert first.bands is not None, "resolve fills it in"
         return self.name, first.bands
@@ -191,6 +196,23 @@ class Bands(Step):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Module(Step):
+    """A module of the project that the spec names."""
+
+    name: str = "module"
+    stride: int = 2
+
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
+        """Return the module, measured on this shape."""
+        assert first.module is not None, "the checks ask for it"
+        return self.name, first.module(shape)
+
+    def fields(self, first: FirstPooling) -> tuple[str, ...]:
+        """Return what names it."""
+        return ("pooling.module",)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KeepPositions(Step):
     """The positions that the free channels' pooling keeps, or at a part of its step."""
 
@@ -198,7 +220,7 @@ class KeepPositions(Step):
     parts: int = 1
     """How many times more positions than the free channels' pooling keeps."""
 
-    def layer(self, first: FirstPooling, channels: int) -> tuple[str, Operation] | None:
+    def layer(self, first: FirstPooling, shape: Shape) -> tuple[str, Operation] | None:
         """Return the subsampling."""
         return self.name, Subsample(step=first.free_step // self.parts)
 
@@ -257,6 +279,11 @@ class Pooling:
         return any(isinstance(step, Bands) for step in self.steps)
 
     @property
+    def takes_module(self) -> bool:
+        """Whether it is a module of the project, which `pooling.module` names."""
+        return any(isinstance(step, Module) for step in self.steps)
+
+    @property
     def has_open_window(self) -> bool:
         """Whether `pooling.max_kernel` is the window of its maximum, but in AlexNet."""
         return any(isinstance(step, Maximum) and step.stride == 1 for step in self.steps)
@@ -313,6 +340,12 @@ WAVELET = Pooling(
     steps=(*_REAL, Bands()),
     statement=WAVELET_STATEMENT,
 )
+MODULE = Pooling(
+    name="module",
+    paper_name="own pooling",
+    steps=(*_REAL, Module()),
+    statement="a pooling of your own does what its file says: nothing is known of what aliases in it",
+)
 MODULUS = Pooling(
     name="modulus",
     paper_name="CMod",
@@ -331,7 +364,16 @@ MODULUS_BLUR = Pooling(
 
 POOLINGS: dict[str, Pooling] = {
     each.name: each
-    for each in (MAX, MAX_BLUR, MAX_ADAPTIVE_BLUR, WAVELET, NONE, MODULUS, MODULUS_BLUR)
+    for each in (
+        MAX,
+        MAX_BLUR,
+        MAX_ADAPTIVE_BLUR,
+        WAVELET,
+        NONE,
+        MODULE,
+        MODULUS,
+        MODULUS_BLUR,
+    )
 }
 """Every first pooling by its name, those of real channels first: what `pooling.wavelet` may be."""
 FREE_POOLINGS: dict[str, Pooling] = {

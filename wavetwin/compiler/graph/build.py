@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from wavetwin.compiler.graph.listed_layers import trunk_options
+from wavetwin.compiler.graph.measured_modules import measure_by
 from wavetwin.compiler.graph.pooling import add_pool
 from wavetwin.compiler.graph.replaced_layers import find_replacements
 from wavetwin.compiler.graph.stem import add_stem
+from wavetwin.compiler.resolve.own_code_trials import Trials
 from wavetwin.compiler.resolve.spec import ResolvedSpec
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.builder import GraphBuilder, Origins
@@ -14,16 +16,27 @@ from wavetwin.ir.operations import Input
 from wavetwin.ir.sides import height_and_width
 
 
-def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -> ModuleGraph:
+def build_graph(
+    resolved: ResolvedSpec,
+    origins: Origins = lambda field: None,
+    trials: Trials | None = None,
+) -> ModuleGraph:
     """Return the module graph that the spec describes, before any pass.
 
+    Args:
+        resolved: the spec.
+        origins: says which lines set its fields.
+        trials: of the project's own modules; None where the spec names none.
+
     Raises:
+        OwnCodeError: a module of the project is at fault.
         ShapeError: an operation has no output for its input, for example because the image is too
             small for all the subsampling.
     """
     spec = resolved.spec
     architecture = ARCHITECTURES[spec.backbone.arch]
-    builder = GraphBuilder(resolved.name, origins, find_replacements(spec))
+    measure = None if trials is None else measure_by(trials)
+    builder = GraphBuilder(resolved.name, origins, find_replacements(spec, measure))
     image = builder.add(
         "input",
         Input(shape=(spec.data.num_channels, *height_and_width(spec.data.image_size or 0))),
@@ -32,6 +45,6 @@ def build_graph(resolved: ResolvedSpec, origins: Origins = lambda field: None) -
     source = image
     if spec.backbone.has_stem:
         stem = add_stem(builder, spec, architecture, image)
-        source = add_pool(builder, spec, architecture, stem)
-    architecture.add_trunk(builder, trunk_options(spec), source)
+        source = add_pool(builder, spec, architecture, stem, measure)
+    architecture.add_trunk(builder, trunk_options(spec, measure), source)
     return builder.graph()

@@ -192,7 +192,7 @@ def _idle_transforms(context: LintContext) -> Iterator[Diagnostic]:
 
 def _has_frozen_norm(context: LintContext) -> bool:
     fixed = held_fixed(context.graph, context.plan.freeze)
-    return any(each.node.operation.is_batch_norm for each in fixed)
+    return any(each.module in each.node.operation.batch_norm_modules() for each in fixed)
 
 
 FITTING_RULES: tuple[LintRule, ...] = (

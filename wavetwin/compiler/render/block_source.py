@@ -239,7 +239,7 @@ class _Writer:
         node = block.nodes[name]
         if attribute == "inputs":
             return self.graph.inputs_of(node)[0].output_shape[0]
-        value = getattr(node.operation, attribute)
+        value = getattr(node.operation, attribute, None)  # none of another kind, in a layer's place
         return None if isinstance(value, bool) else value
 
     def _written(self, node: Node, name: str, block: _Block) -> object:

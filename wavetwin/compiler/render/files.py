@@ -21,6 +21,7 @@ from wavetwin.compiler.render.script_source import RUNTIME, import_lines, write_
 from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.compiler.render.standalone import standalone_files
 from wavetwin.ir.operations import literal
+from wavetwin.ir.own_code import FOLDER
 from wavetwin.provenance.package import (
     Package,
     digest_of,
@@ -68,6 +69,7 @@ def render(
     files["graph.json"] = _json(compiled.graph.to_json())
     files["plan.json"] = _json(compiled.plan.to_json())
     files |= provenance.patches
+    files |= {f"{FOLDER}/{name}": text for name, text in sorted(compiled.own_code.files.items())}
     if standalone is not None:
         files |= standalone_files(files, standalone)
     files[MANIFEST] = _json(_manifest(compiled, provenance, files))

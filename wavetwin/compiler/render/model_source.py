@@ -7,7 +7,7 @@ name, so that state-dict names are the graph's. Residual blocks are in `block_so
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from wavetwin.compiler.render.block_source import (
@@ -27,6 +27,7 @@ from wavetwin.compiler.render.model_text import (
     shapes_text,
     wrap_numbers,
 )
+from wavetwin.compiler.render.own_code_source import own_import_lines, own_names
 from wavetwin.compiler.render.weights_source import single_draws
 from wavetwin.ir.graph import SECTIONS, ModuleGraph
 from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
@@ -75,6 +76,8 @@ class ModelSource:
     """Names and classes of the parts."""
     draws: tuple[str, ...] = ()
     """Lines that draw the weights of single layers anew."""
+    own_imports: tuple[str, ...] = ()
+    """Lines that import the project's own classes."""
 
 
 @dataclass(slots=True)
@@ -102,6 +105,8 @@ class _Writer:
         default_factory=list[tuple[str, tuple[str, ...]]]
     )
     layers: set[str] = field(default_factory=set[str])
+    own_names: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    """What classes of the project's own are called, by file and name."""
 
     def write_class(self, prefix: str, freeze: bool = True) -> str:
         """Add the class of a container, its parts' classes first; return its name."""
@@ -283,6 +288,8 @@ class _Writer:
             call = self.graph.layer(node, names)
         if call.layer is not None:
             self.layers.add(call.layer)
+        if call.file is not None:
+            call = replace(call, name=self.own_names.get((call.file, call.name), call.name))
         return call
 
     def _forward(self, items: Sequence[_Item], argument: str, results: Sequence[Node]) -> list[str]:
@@ -342,9 +349,10 @@ def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
         if plan.regularisation is not None
         else {}
     )
-    writer = _Writer(graph, lambdas, graph.classifier)
-    sections = [name for name in SECTIONS[1:] if graph.section(name)]
-    parts = tuple((section, writer.write_class(section)) for section in sections)
+    writer, parts = _write_classes(graph, lambdas, {})
+    own = own_names(graph, {each.name for each in writer.classes} | writer.layers)
+    if own:
+        writer, parts = _write_classes(graph, lambdas, own)
     convolutions = [found.operation for found in graph.all_of(Conv2d)]
     draws = single_draws(graph)
     drawn = {node.section for node in graph if node.operation.initial_law == KAIMING}
@@ -367,8 +375,20 @@ def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
         ),
         sections=parts,
         draws=draws,
+        own_imports=own_import_lines(own),
         draws_linear=any(found.operation.initial == NORMAL for found in graph.all_of(Linear)),
     )
+
+
+def _write_classes(
+    graph: ModuleGraph,
+    lambdas: Mapping[str, tuple[float, ...]],
+    own: Mapping[tuple[str, str], str],
+) -> tuple[_Writer, tuple[tuple[str, str], ...]]:
+    """Return the classes of a graph, and the names and classes of its parts."""
+    writer = _Writer(graph, lambdas, graph.classifier, own_names=own)
+    sections = [name for name in SECTIONS[1:] if graph.section(name)]
+    return writer, tuple((section, writer.write_class(section)) for section in sections)
 
 
 def _outer_inputs(nodes: Sequence[Node]) -> tuple[str, ...]:

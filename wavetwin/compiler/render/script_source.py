@@ -8,6 +8,7 @@ from typing import Literal
 
 from wavetwin.compiler.render.model_text import WIDTH
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import UserModule
 from wavetwin.ir.parameters import find_parameters, held_fixed
 from wavetwin.ir.plan import TrainingPlan
 
@@ -59,6 +60,8 @@ class ScriptSource:
     validation: Literal["always", "never", "where there are images"]
     imports: tuple[str, ...]
     """Of train.py's function, names of the runtime."""
+    own_layers: bool = False
+    """Whether there are modules of the project, whose constructors may draw."""
 
     def of_part(self, part: str | None) -> list[Constant]:
         """Return the constants of a part of the plan."""
@@ -86,6 +89,7 @@ def write_scripts(plan: TrainingPlan, graph: ModuleGraph) -> ScriptSource:
         penalty=penalty,
         validation=validation,
         imports=tuple(_imports(plan, penalty, validation)),
+        own_layers=graph.find(UserModule) is not None,
     )
 
 

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
+from wavetwin.compiler.resolve.own_code import is_own_code
 from wavetwin.compiler.schema import (
     BackboneSpec,
     ColorMixingSpec,
@@ -32,6 +33,7 @@ from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.own_code import argument_text
 from wavetwin.ir.poolings import POOLINGS
 from wavetwin.ir.section import Kind
 from wavetwin.ir.sides import height_and_width, image_size
@@ -135,6 +137,10 @@ def _counted(value: object) -> Any:
     """Return plain values without what is absent, and without later fields at their default."""
     if isinstance(value, SpecModel):
         later = value.later_defaults()
+        if is_own_code(value):
+            # As a text: numbers are passed on as they are written, 2 or 2.0.
+            arguments = argument_text(getattr(value, "arguments", None) or {})
+            value = value.model_copy(update={"arguments": arguments})
         return {
             name: _counted(each)
             for name, each in value

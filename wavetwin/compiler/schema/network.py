@@ -12,10 +12,12 @@ from wavetwin.compiler.schema.layers import SequentialLayer
 from wavetwin.compiler.schema.model import LATER, SpecModel, scalar_or_list
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
+from wavetwin.ir.own_code import OwnCode
 from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS
 from wavetwin.ir.wavelet_bank import PooledBands
 
 if TYPE_CHECKING:
+    from wavetwin.ir.own_code import OwnCode as OwnCodeSpec
     from wavetwin.ir.wavelet_bank import PooledBands as WaveletPoolSpec
 
     Architecture = str
@@ -31,6 +33,7 @@ else:  # The rows' names, read when the schema is made: a type checker cannot fo
     WaveletPooling = Literal[tuple(POOLINGS)]
     Downsampling = Literal[tuple(DOWNSAMPLINGS)]
     WaveletPoolSpec = model_of("WaveletPoolSpec", PooledBands)
+    OwnCodeSpec = model_of("OwnCodeSpec", OwnCode)
     LayerModel = SequentialLayer
     ReplacedModel = layers.ReplacedLayer
     InitialField = layers.InitialField
@@ -199,7 +202,7 @@ class PoolingSpec(SpecModel):
     """The first pooling."""
 
     free: FreePooling | None = None
-    """The free channels' pooling; `none`: norm and activation alone; default: the architecture's, `max`
+    """The free channels' pooling; `none`: norm and activation alone; `module`: one of your own; default: the architecture's, `max`
     in most."""
     wavelet: WaveletPooling | None = None
     """The wavelet channels' pooling; default: `free`'s."""
@@ -209,6 +212,8 @@ class PoolingSpec(SpecModel):
     """Window of the maximum in the blurring first pooling of a ResNet."""
     wavelet_pool: Annotated[WaveletPoolSpec | None, LATER] = None
     """Wavelet poolings; where there are any, default: LL of haar at dc gain."""
+    module: Annotated[OwnCodeSpec | None, LATER] = None
+    """The class of the pooling `module`."""
     initial_bias: Annotated[Literal["uniform", "zeros"], LATER] = "uniform"
     """What the bias after the modulus starts from, where no norm follows it (AlexNet): between -1 and
     1 as in the published models, or 0."""

@@ -86,6 +86,7 @@ _TYPE_ERRORS = frozenset(
         "int_from_float",
         "int_type",
         "list_type",
+        "mapping_type",
         "model_attributes_type",
         "model_type",
         "string_type",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal, Union
@@ -176,10 +176,12 @@ def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
         return _with_bounds(
             Form(f"a list of {count}{plural}", item=item, num_items=num_items), metadata
         )
-    if origin is dict:
+    if origin in (dict, Mapping):
         return Form("a mapping", values=_form(arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, SpecModel):
         return Form("a mapping", model=annotation)
+    if annotation is Any:
+        return Form("a value")
     label = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     return _with_bounds(Form(label[annotation]), metadata)
 

@@ -130,7 +130,7 @@ def _item_placeholders(path: str) -> Iterator[tuple[str, Any]]:
         for each in declared_fields(kind):
             known = declaration_of(each)
             if each.default is MISSING:
-                yield f"{path}.*.{key}.{each.name}", known.limits["ge"]
+                yield f"{path}.*.{key}.{each.name}", known.limits.get("ge", "-")
             elif known.holds_items and "*" not in path:
                 yield from _item_placeholders(f"{path}.*.{key}.{each.name}")
 
@@ -149,6 +149,8 @@ PLACEHOLDERS: dict[str, Any] = {
     "backbone.arch": "alexnet",
     **dict(_item_placeholders("backbone.layers")),
     "stem.initial_weights.checkpoint": "-",
+    "pooling.module.file": "-",
+    "pooling.module.name": "-",
     "stem.wavelet.levels": 2,
     "stem.wavelet.keep": [{"packets": [1], "channels": 1}],
     "stem.wavelet.keep.*": {"packets": [1], "channels": 1},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import posixpath
 import shlex
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.parse.project import find_project, real_path
-from wavetwin.compiler.parse.tree import parse_bytes
+from wavetwin.compiler.parse.tree import SpecNode, parse_bytes
 from wavetwin.diagnostics import CompileError
 from wavetwin.explain.diff.source import refused
+from wavetwin.ir.own_code import imported_files
 from wavetwin.provenance.git_command import object_is_missing, run_git
 
 _LINK = "120000"
@@ -52,7 +54,8 @@ def compile_at(
     name = posixpath.normpath(f"{name}/{path.name}")
     with tempfile.TemporaryDirectory(prefix="wavetwin-") as folder:
         copy = Path(folder)
-        _copy_closure(root, commit, name, copy)
+        inside = _relative(home, root)
+        _copy_closure(root, commit, name, copy, inside)
         if not (copy / name).is_file():
             raise refused(
                 "spec-not-at-commit",
@@ -60,7 +63,7 @@ def compile_at(
                 str(spec),
                 f"`git log --oneline -- {shlex.quote(str(spec))}` shows the commits that have it",
             )
-        location = copy / _relative(home, root)
+        location = copy / inside
         location.mkdir(parents=True, exist_ok=True)
         try:
             compiled = compile_spec(copy / name, overrides, location)
@@ -112,10 +115,11 @@ def _find_commit(root: Path, revision: str, spec: str) -> str:
     raise refused("unknown-commit", headline, spec, remedy)
 
 
-def _copy_closure(root: Path, commit: str, name: str, copy: Path) -> None:
-    """Write a file of a commit, and the files that it extends or links to, below a folder.
+def _copy_closure(root: Path, commit: str, name: str, copy: Path, project: str) -> None:
+    """Write a file of a commit, and the files that it extends, names or links to, below a folder.
 
-    What the commit does not have is left out: composing then reports it at its location.
+    What the commit does not have is left out: composing then reports it at its location. `project` is
+    the project's folder in the repository, which own code is named from.
     """
     wanted, seen = {name}, set[str]()
     while wanted and len(seen) < _MAX_FILES:
@@ -126,6 +130,9 @@ def _copy_closure(root: Path, commit: str, name: str, copy: Path) -> None:
             target, folder = copy / path, posixpath.dirname(path)
             aims = [os.fsdecode(data)] if mode == _LINK else _parents(data, path)
             leads_to = {posixpath.normpath(posixpath.join(folder, aim)) for aim in aims}
+            if mode != _LINK:
+                own = _own_code(data, path, posixpath.relpath(path, project))
+                leads_to |= {posixpath.normpath(posixpath.join(project, aim)) for aim in own}
             target.parent.mkdir(parents=True, exist_ok=True)
             # A forged tree may hold a link and, below its name, files: none goes through it.
             if not real_path(target.parent).is_relative_to(real_path(copy)):
@@ -175,8 +182,34 @@ def _line(answer: bytes, start: int) -> tuple[bytes, int]:
     return answer[start:stop], stop + 1
 
 
+def _own_code(data: bytes, path: str, name: str) -> set[str]:
+    """Return what a spec names of own code, or what such a file imports, from the project's root."""
+    if not path.endswith(".py"):
+        tree = parse_bytes(data, path).tree
+        return set() if tree is None else set(_named_files(tree))
+    try:
+        return {found for found, _ in imported_files(name, ast.parse(data))}
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+
+
+def _named_files(node: SpecNode) -> Iterator[str]:
+    """Yield the texts of a spec's fields `file`."""
+    if isinstance(node.value, list):
+        for item in node.value:
+            yield from _named_files(item)
+    elif isinstance(node.value, dict):
+        for key, item in node.value.items():
+            if key == "file" and isinstance(item.value, str):
+                yield item.value
+            else:
+                yield from _named_files(item)
+
+
 def _parents(data: bytes, name: str) -> list[str]:
     """Return the texts of a spec's `extends`, whatever else is wrong with it."""
+    if name.endswith(".py"):
+        return []
     tree = parse_bytes(data, name).tree
     node = tree.value.get("extends") if tree is not None and isinstance(tree.value, dict) else None
     if node is None:

@@ -19,6 +19,7 @@ from wavetwin.explain.diff.declaration import (
 from wavetwin.explain.diff.effects import Effect, Pair
 from wavetwin.explain.diff.layers import ModelChanges, compare_models
 from wavetwin.explain.diff.origins import origin_of
+from wavetwin.explain.diff.own_code import FileChange, compare_own_code
 from wavetwin.explain.diff.scores import Measured, ScoreRow, published_scores, score_rows
 from wavetwin.explain.diff.sentences import explain
 from wavetwin.explain.diff.training import PlanChanges, compare_plans
@@ -61,6 +62,8 @@ class Difference:
     effects: tuple[Effect, ...]
     plan: PlanChanges
     scores: tuple[ScoreRow, ...]
+    own_code: tuple[FileChange, ...] = ()
+    """Files of own code that differ."""
 
     @property
     def is_empty(self) -> bool:
@@ -98,6 +101,7 @@ def compare(before: Experiment, after: Experiment) -> Difference:
         score_rows(
             [published_scores(ours), published_scores(theirs)], [before.measured, after.measured]
         ),
+        compare_own_code(ours, theirs),
     )
 
 

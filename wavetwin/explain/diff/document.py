@@ -19,6 +19,7 @@ def difference_document(difference: Difference) -> dict[str, Any]:
     model, plan = difference.model, difference.plan
     return {
         "declaration": [_field(each) for each in difference.fields],
+        "own_code": [asdict(each) for each in difference.own_code],
         "labels": [_values(each) for each in difference.labels],
         "model": {
             "layers": [_layer(layer) for layer in model.differing],

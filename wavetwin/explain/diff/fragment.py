@@ -45,6 +45,8 @@ def _levels(difference: Difference, *, full: bool) -> Iterator[tuple[str, Markup
         yield "No difference", _fill("same", difference.after.compiled.digest[:12])
     else:
         yield "Declaration", _declaration(difference, full=full)
+        if difference.own_code:
+            yield "Own code", _fill("own_code", difference.own_code)
         yield "Model", _model(difference, full=full)
         if difference.effects:
             yield "Mathematics", _fill("mathematics", difference.effects)

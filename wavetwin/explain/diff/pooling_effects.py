@@ -11,6 +11,7 @@ from wavetwin.explain.diff.effects import (
     Rule,
     macs_of,
     memory_below,
+    parameters_below,
     where_both_have_stems,
 )
 from wavetwin.explain.diff.network_info import (
@@ -33,7 +34,7 @@ _OVER_MAX = (
     "RMax, the maximum of the real part, does so except near frequencies where its window sees one "
     "phase or two opposite ones{}"
 )
-_SETTINGS = ("pooling.blur_size", "pooling.wavelet_pool")
+_SETTINGS = ("pooling.blur_size", "pooling.wavelet_pool", "pooling.module")
 _WINDOW = 3
 """Side of the window that the papers treat."""
 _OVER_SMALL_MAX = (
@@ -140,6 +141,23 @@ def _first_pooling(pair: Pair) -> Iterator[Effect]:
     if is_twin and not any(kind.takes_complex for kind in wavelets):
         where = "first pooling, wavelet channels"
         yield from _change_of_pooling(pair, wavelets, where, ("pooling.wavelet",))
+
+
+def _own_pooling(pair: Pair) -> Iterator[Effect]:
+    """Tell what another module does where both sides pool by one of their own."""
+    kinds = [{_free_pooling(each), _wavelet_pooling(each)} for each in pair.sides]
+    if kinds[0] != kinds[1] or not pair.differs("pooling.module"):
+        return
+    (own,) = [each for each in kinds[0] if each.takes_module]
+    counts = [parameters_below(each, "pool") for each in pair.sides]
+    yield Effect(
+        "own pooling",
+        _as_sentence(own.statement),
+        f"The first pooling has {change(*counts)} parameters and takes "
+        f"{change(*macs_of(pair, 'pool'))} MACs.",
+        "",
+        ("pooling.module",),
+    )
 
 
 def _pools_nothing(pair: Pair, before: Pooling, after: Pooling) -> Effect:
@@ -331,6 +349,6 @@ def _pooling_parameters(compiled: Compiled) -> int:
 POOLING_RULES: tuple[Rule, ...] = (
     _modulus,
     _between_moduli,
-    where_both_have_stems(_first_pooling),
+    *map(where_both_have_stems, (_first_pooling, _own_pooling)),
     _trunk,
 )

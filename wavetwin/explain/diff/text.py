@@ -11,6 +11,7 @@ from wavetwin.explain.diff.difference import Difference
 from wavetwin.explain.diff.field_rows import FieldRow, declaration_rows
 from wavetwin.explain.diff.layer_rows import SIGNS, layer_rows
 from wavetwin.explain.diff.layers import ModelChanges
+from wavetwin.explain.diff.own_code import own_code_title
 from wavetwin.explain.diff.scores import ScoreRow
 from wavetwin.explain.diff.training import PlanChanges
 from wavetwin.explain.diff.wording import change, mebibytes, plural, signed, value_text
@@ -46,6 +47,7 @@ def difference_text(difference: Difference, *, full: bool = False, colour: bool 
         blocks += _score_block(difference, colour)
         return "\n\n".join(blocks) + "\n"
     blocks.append(_declaration(difference, full=full, colour=colour))
+    blocks += _own_code(difference, colour)
     blocks.append(_model(difference, full=full, colour=colour))
     blocks += _mathematics(difference, colour)
     blocks.append(_training(difference, colour))
@@ -79,6 +81,23 @@ def _declaration(difference: Difference, *, full: bool, colour: bool) -> str:
         (row.name, row.value, " -> ".join(f"[{each}]" for each in row.origins)) for row in rows
     ]
     return "\n".join([_heading(head, colour), *_signed_lines(signs, cells, colour)])
+
+
+def _own_code(difference: Difference, colour: bool) -> list[str]:
+    """Return the files of own code that differ, each with its difference."""
+    if not difference.own_code:
+        return []
+    lines = [_heading(f"own code: {own_code_title(difference.own_code)}", colour)]
+    for each in difference.own_code:
+        text = f"  {SIGNS[each.kind]} {each.path}"
+        lines.append(paint(text, _COLOURS[SIGNS[each.kind]]) if colour else printable(text))
+        for line in each.lines:
+            code = _COLOURS.get(line[:1])
+            shown = f"      {line}"
+            lines.append(paint(shown, code) if colour and code else printable(shown))
+        if each.left_out:
+            lines.append(f"      ... and {plural(each.left_out, 'more line')}")
+    return ["\n".join(lines)]
 
 
 def _model(difference: Difference, *, full: bool, colour: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wavetwin.compiler.resolve.own_code import own_code_of
 from wavetwin.explain.model_tree import Alike, Branch, folded, model_tree
 from wavetwin.explain.show.location_keys import file_keys, short_locations
 from wavetwin.explain.text_table import align
@@ -35,6 +36,7 @@ def model_table(compiled: Compiled, *, full: bool = False) -> str:
         f"{compiled.optimised_graph.macs:,} after the passes",
         f"memory      {graph.activation_bytes / 2**20:.1f} MiB of activations an image in float32",
         f"training    {_training(compiled)}",
+        *(f"own code    {path}: {code.describe()}" for path, code in own_code_of(compiled.spec)),
         f"digest      {compiled.digest}",
     ]
     return "\n".join(lines) + "\n"

@@ -45,6 +45,7 @@ from wavetwin.ir.operations.packets import (
     Packets,
 )
 from wavetwin.ir.operations.scattering import NUM_BANDS, Invariant, Scattering
+from wavetwin.ir.operations.user_modules import UserModule
 from wavetwin.ir.operations.wavelet_pools import BAND_MAPS, WaveletPool
 from wavetwin.ir.operations.wiring import (
     Concat,
@@ -109,6 +110,7 @@ __all__ = [
     "Source",
     "Subsample",
     "UnfitError",
+    "UserModule",
     "WaveletPool",
     "literal",
 ]

@@ -45,6 +45,11 @@ def literal(value: object) -> str:
     """Return a value as ASCII source text, texts in double quotes as the formatter wants them."""
     if isinstance(value, Source):
         return str(value)
+    if isinstance(value, dict):
+        members = cast("dict[object, object]", value).items()
+        return "{" + ", ".join(f"{literal(key)}: {literal(each)}" for key, each in members) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, cast('list[object]', value)))}]"
     if isinstance(value, str):
         text = ascii(value)
         inner = text[1:-1]
@@ -59,9 +64,13 @@ class Call:
     """How a layer is constructed: printed into model.py, and made by the runtime."""
 
     name: str
-    """`nn.X` for torch's modules, else a class of wavetwin.runtime.layers."""
+    """`nn.X` for torch's modules, else a class of wavetwin.runtime.layers, or of `file`."""
     args: tuple[object, ...]
     kwargs: Mapping[str, object]
+    file: str | None = None
+    """Path in the project of the file that has the class, where it is the user's own."""
+    sources: Mapping[str, bytes] | None = None
+    """Contents of that file and of those that it imports, where they are known."""
 
     @staticmethod
     def of(name: str, *args: object, **kwargs: object) -> Call:
@@ -76,8 +85,8 @@ class Call:
 
     @property
     def layer(self) -> str | None:
-        """The name to import from wavetwin.runtime.layers; None for torch's modules."""
-        return None if self.torch_name else self.name
+        """The name to import from wavetwin.runtime.layers; None for torch's and the user's modules."""
+        return None if self.torch_name or self.file is not None else self.name
 
     @property
     def torch_name(self) -> str | None:
@@ -182,6 +191,22 @@ class Operation:
     def weights(self, x: Shape) -> dict[str, Shape]:
         """Return the parameters' shapes by their names below the node's; `x` is the first input."""
         return {}
+
+    def trained_weights(self, x: Shape) -> dict[str, Shape]:
+        """Return the parameters that are trained, unless all of them are held fixed."""
+        return {} if self.is_frozen else self.weights(x)
+
+    def norm_modules(self) -> tuple[str, ...]:
+        """Return the names of the norms that it is made of; empty text: it is one itself."""
+        return ("",) if self.is_norm else ()
+
+    def batch_norm_modules(self) -> tuple[str, ...]:
+        """Return those of the norms whose statistics in training are the batch's."""
+        return ("",) if self.is_batch_norm else ()
+
+    def needs_several_images(self, out: Shape) -> bool:
+        """Return whether it has no variance of one image's values."""
+        return self.is_batch_norm and out[1:] in ((), (1, 1))
 
     def statistics(self, x: Shape) -> dict[str, Shape]:
         """Return the shapes of the buffers that are in the state dict; of counters `()`."""

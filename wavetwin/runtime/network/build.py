@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
 from wavetwin.ir.node import Node
-from wavetwin.ir.operations import Call
+from wavetwin.ir.operations import Call, UserModule
 from wavetwin.ir.plan import TrainingPlan, stream_seed
 from wavetwin.runtime import layers
 from wavetwin.runtime.layers import PacketMixing
 from wavetwin.runtime.network.containers import Container, Step
 from wavetwin.runtime.network.initial import initialise_module
+from wavetwin.runtime.network.own_modules import construct, make_anew
 
 __all__ = ["GraphError", "Network", "build_module", "initialise"]
 
@@ -88,7 +89,8 @@ def build_module(
         plan: gives the packet mixing its lambdas (`wavetwin.runtime.training.losses.regularisation`).
 
     Raises:
-        GraphError: the graph holds an operation, an attribute or an edge that cannot be built.
+        GraphError: the graph holds an operation, an attribute or an edge that cannot be built, or a
+            module of a project whose contents it does not have.
     """
     builder = _Builder(graph, num_classes)
     names = SECTIONS if graph.has_stem else SECTIONS[-1:]
@@ -98,6 +100,8 @@ def build_module(
         sections, input_shape=(channels, height, width), sizes=find_image_sizes(graph)
     )
     for node in graph.owners:
+        if isinstance(node.operation, UserModule):
+            continue  # begins as its constructor makes it
         module = network.get_submodule(node.id)
         initialise_module(module, node, lambda name: generator)
         if node.operation.is_frozen:
@@ -112,7 +116,8 @@ def initialise(model: nn.Module, graph: ModuleGraph, seed: int) -> None:
 
     Each parameter draws from a generator of its own, seeded by `seed` and the parameter's name alone:
     a twin and its CNN share the trunk's initial weights, on every device and in every type (draws
-    are float32, on the CPU).
+    are float32, on the CPU). A module of the project is constructed anew, on the CPU, with torch's,
+    NumPy's and Python's generators seeded by its own name: it begins as its constructor makes it.
 
     Args:
         model: built from `graph`, or from the same graph after its passes.
@@ -124,7 +129,12 @@ def initialise(model: nn.Module, graph: ModuleGraph, seed: int) -> None:
     """
     if any(parameter.is_meta for parameter in model.parameters()):
         raise ValueError("the model is on the meta device: call to_empty(device=...) first")
+    for node in graph:
+        if isinstance(node.operation, UserModule):
+            make_anew(model, node, stream_seed(seed, f"init:{node.id}"))
     for node in graph.owners:
+        if isinstance(node.operation, UserModule):
+            continue
 
         def generator(name: str, prefix: str = node.id) -> torch.Generator:
             stream = stream_seed(seed, f"init:{prefix}.{name}")
@@ -260,6 +270,10 @@ def make_layer(call: Call) -> nn.Module:
     """Return the module that a call of model.py constructs."""
     arguments = cast("Sequence[Any]", call.args)
     options = cast("Mapping[str, Any]", call.kwargs)
+    if call.file is not None:
+        if call.sources is None:
+            raise GraphError(f"{call.name} of {call.file}: its contents are not known here")
+        return construct(call.sources, call.file, call.name, options)
     if call.torch_name is None:
         return getattr(layers, call.name)(*arguments, **options)
     kind = getattr(nn, call.torch_name)

@@ -28,6 +28,7 @@ from wavetwin.diagnostics.system_errors import (
 )
 from wavetwin.diagnostics.terminal import Parser, complain, guard_messages, printable
 from wavetwin.runtime.process.errors import RunError, is_full, write_code
+from wavetwin.runtime.process.own_code import install_copies, own_code_error
 
 if TYPE_CHECKING:
     import torch
@@ -237,6 +238,11 @@ def _run_guarded(main: Callable[[], int], form: str) -> int:
     except KeyboardInterrupt:
         complain("interrupted\n")
         return INTERRUPTED
+    except Exception as error:
+        fault = own_code_error(error)
+        if fault is None:
+            raise
+        return _fail(fault.diagnostics, form)
 
 
 def _fail(diagnostics: Sequence[Diagnostic], form: str) -> int:
@@ -279,8 +285,10 @@ def runs_folder(script_folder: Path, runs: Path | None) -> Path:
 def load_build_model(file: Path) -> Callable[..., nn.Module]:
     """Run a built model.py and return its `build_model`.
 
-    Its text is run, by its path: neither byte code beside it nor another `model` can take its place.
+    Its text is run, by its path: neither byte code beside it nor another `model` can take its place. So
+    are the copies of the project's own code that it imports.
     """
+    install_copies(file.parent)
     spec = importlib.util.spec_from_file_location("model", file)
     assert spec is not None, file
     module = importlib.util.module_from_spec(spec)

@@ -36,14 +36,18 @@ class FrozenParts:
             )
         for name in fixed:
             own[name].requires_grad_(False)
-        trained = {each.node.id for each in find_parameters(graph) if each.name not in fixed}
-        norms = {name.rpartition(".")[0] for name in fixed} - trained
-        self._norms = [
-            model.get_submodule(node.id)
+        modules = {each.name: each.name.rpartition(".")[0] for each in find_parameters(graph)}
+        trained = {module for name, module in modules.items() if name not in fixed}
+        frozen = {modules[name] for name in fixed} - trained
+        norms = [
+            ".".join(filter(None, (node.id, name)))
             for node in graph
-            if plan.frozen_norms == "evaluation"
-            and node.operation.is_batch_norm
-            and node.id in norms
+            for name in node.operation.batch_norm_modules()
+        ]
+        self._norms = [
+            model.get_submodule(norm)
+            for norm in norms
+            if plan.frozen_norms == "evaluation" and norm in frozen
         ]
 
     def set_mode(self) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from wavetwin.files.atomic import write_file
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.own_code import FOLDER
 from wavetwin.ir.parameters import held_fixed
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.provenance.edits import (
@@ -283,7 +284,7 @@ def _open(
             built = read_plan(file) if file.is_file() else plan
             if plan != built and not (path / "plan.json").exists():
                 write_json(path / "plan.json", plan.to_json())
-            _copy_documents(script_folder, path)
+            _copy_documents(script_folder, path, provenance)
             if edit.files:
                 _keep_edit(script_folder, path, edit, manifest)
             run = RunFolder(path, manifest, lock, arguments, provenance)
@@ -319,9 +320,14 @@ def _keep_edit(script_folder: Path, path: Path, edit: Edit, manifest: dict[str, 
     manifest["edited"] = edit.to_json(originals)
 
 
-def _copy_documents(script_folder: Path, path: Path) -> None:
-    """Copy what a run is read by without its built folder; a file that is there stays."""
-    for source, target in _DOCUMENTS.items():
+def _copy_documents(script_folder: Path, path: Path, provenance: RunProvenance) -> None:
+    """Copy what a run is read by without its built folder; a file that is there stays.
+
+    The project's own code is among it: spec.lock.yaml names it.
+    """
+    below = f"{FOLDER}/"
+    own_code = [name for name in provenance.manifest.get("files", ()) if name.startswith(below)]
+    for source, target in (_DOCUMENTS | {name: name for name in own_code}).items():
         if not (script_folder / source).is_file() or (path / target).exists():
             continue
         try:

@@ -130,11 +130,7 @@ def check_micro_batches(
         RunError: some process would get such a micro-batch.
     """
     norm = next(
-        (
-            node.id
-            for node in graph
-            if node.operation.is_batch_norm and node.output_shape[1:] in ((), (1, 1))
-        ),
+        (node.id for node in graph if node.operation.needs_several_images(node.output_shape)),
         None,
     )
     if norm is None or plan.epochs == 0:

@@ -265,6 +265,32 @@ def check_wavelet_pool(spec: ExperimentSpec, context: CheckContext) -> Iterator[
         yield context.conflict(fault.code, fault.headline, fields, help=fault.help)
 
 
+@reads("backbone.arch", "pooling.free", "pooling.wavelet", "pooling.module")
+def check_module(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """A pooling of the project's own names its class, and only such a one does."""
+    wavelet = spec.pooling.wavelet
+    users = {
+        "pooling.free": free_pooling(spec),
+        "pooling.wavelet": None if wavelet is None else POOLINGS[wavelet],
+    }
+    asking = [path for path, kind in users.items() if kind is not None and kind.takes_module]
+    if asking and spec.pooling.module is None:
+        yield context.conflict(
+            "missing-field",
+            "pooling has no 'module', which the pooling module needs",
+            asking,
+            help="write module: {file: own/pooling.py, name: MyPool}",
+        )
+    elif spec.pooling.module is not None and not asking:
+        yield context.conflict(
+            "field-does-not-apply",
+            "pooling.module is the class of the pooling `module`, and no channels have that pooling",
+            ["pooling.module", *users],
+            help="set pooling.free or pooling.wavelet to module, or remove pooling.module",
+            default_values=_free_default(spec),
+        )
+
+
 POOLING_RULES: tuple[Rule, ...] = (
     check_adaptive_blur_channels,
     check_adaptive_blur_size,
@@ -276,4 +302,5 @@ POOLING_RULES: tuple[Rule, ...] = (
     check_initial_bias,
     check_wavelet_pool_is_used,
     check_wavelet_pool,
+    check_module,
 )

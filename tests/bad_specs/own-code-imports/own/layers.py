@@ -1,0 +1,2 @@
+import timm
+from own.layers import Double

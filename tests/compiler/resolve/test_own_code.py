@@ -1,0 +1,214 @@
+"""Code of a project's own: what of it is read, recorded, tried and remembered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.support.built import build
+from tests.support.own_code import change, layer_spec, own_project
+from tests.support.paths import ROOT
+from wavetwin.compiler.compiled import Compiled, compile_spec
+from wavetwin.compiler.resolve import own_code_trials
+from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import UserModule
+
+IDENTITY = """
+from torch import nn
+
+
+class Own(nn.Module):
+    def forward(self, x):
+        {statement}
+        return x
+"""
+
+
+def faults(spec: Path) -> tuple[Diagnostic, ...]:
+    with pytest.raises(CompileError) as caught:
+        compile_spec(spec)
+    return tuple(caught.value.diagnostics)
+
+
+def digests(compiled: Compiled) -> list[str]:
+    return [compiled.model_digest, compiled.training_digest, compiled.digest]
+
+
+def test_files_and_arguments_are_in_the_digests(tmp_path: Path):
+    spec = own_project(tmp_path)
+    seen = [digests(compile_spec(spec))]
+    assert digests(compile_spec(spec)) == seen[0]
+    for file, old, new in (
+        ("own/pooling.py", "min=1e-6", "min=1e-5"),
+        ("own/windows.py", "Windows of 2 x 2.", "Windows of two by two."),
+        ("own.yaml", "power: 2.0", "power: 3.0"),
+        ("own.yaml", "power: 3.0}", "power: 3}"),
+    ):
+        change(spec.parent / file, old, new)
+        seen.append(digests(compile_spec(spec)))
+    for each in range(3):
+        assert len({found[each] for found in seen}) == len(seen)
+    change(spec, "wavetwin: 1", "wavetwin: 1  # own code")
+    assert digests(compile_spec(spec)) == seen[-1]
+
+
+def test_a_resolved_spec_records_the_files_and_what_they_import(tmp_path: Path):
+    spec = own_project(tmp_path)
+    compiled = compile_spec(spec)
+    expected = {
+        name: sha256((spec.parent / name).read_bytes()).hexdigest()
+        for name in ("own/pooling.py", "own/windows.py")
+    }
+    assert compiled.resolved["pooling"]["module"]["files"] == expected
+    assert sorted(compiled.own_code.files) == ["own/blocks.py", *sorted(expected)]
+    # The spec itself stays the last: what a build is named after.
+    assert compiled.files[-1] == spec
+    assert {each.name for each in compiled.files[:-1]} == {"pooling.py", "windows.py", "blocks.py"}
+
+
+def test_what_is_measured_is_what_the_module_has(tmp_path: Path):
+    compiled = compile_spec(own_project(tmp_path))
+    pool, block = compiled.graph.all_of(UserModule)
+    assert pool.node.output_shape == (4, 16, 16)
+    assert pool.node.parameters.trainable == 1
+    # Two convolutions of 3 x 3 from 6 to 6 channels on maps of 16 x 16.
+    assert block.node.macs == 2 * 6 * 6 * 9 * 16 * 16
+    assert block.node.parameters.trainable == 2 * 324 + 6 + 12 + 1
+    assert block.node.parameters.buffers == 12
+    assert (block.operation.norms, block.operation.draws) == (("norm",), True)
+    assert block.node.origin == ("own.yaml:12",)
+    names = {"running_mean", "running_var", "num_batches_tracked"}
+    state = {"order", *(f"norm.{name}" for name in names)}
+    assert set(block.operation.statistics(())) == state
+    # No pass touches them, and a document of the graph reads back as the same.
+    assert compiled.optimised_graph.all_of(UserModule) == [pool, block]
+    assert ModuleGraph.from_json(json.loads(json.dumps(compiled.graph.to_json()))) == compiled.graph
+
+
+def test_a_second_build_imports_no_torch(tmp_path: Path):
+    """In another process, to which torch is not there and which may start no other."""
+    spec = own_project(tmp_path)
+    first = build(spec)
+    program = f"""
+import sys
+sys.modules["torch"] = None
+from wavetwin.compiler.resolve import own_code_trials
+own_code_trials._server = None
+from pathlib import Path
+from tests.support.built import build
+written = build(Path({str(spec)!r}))
+assert sys.modules["torch"] is None
+print(written.manifest_sha256, written.written)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{first.manifest_sha256} ()\n", done.stderr
+
+
+def test_a_damaged_answer_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    spec = layer_spec(tmp_path, IDENTITY.format(statement="pass"))
+    before = compile_spec(spec)
+    (entry,) = own_code_trials.cache_folder().iterdir()
+    whole = entry.read_bytes()
+    document = json.loads(whole)
+    damaged = [whole[:40], b"", b"[]", json.dumps(document | {"key": "another"}).encode()]
+    document["found"]["gives"] = "4"
+    for content in (*damaged, json.dumps(document).encode()):
+        entry.write_bytes(content)
+        assert compile_spec(spec).graph == before.graph
+        assert entry.read_bytes() == whole
+    # Of a folder that cannot be written it is tried each time.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(spec))
+    assert compile_spec(spec).graph == before.graph
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("while True: pass", "Own has not answered within 1 seconds"),
+        ("import os; os._exit(3)", "Own ends the process that tries it, by exit code 3"),
+        ("import os; os.abort()", "Own ends the process that tries it, by signal 6"),
+        ("raise SystemExit(0)", "Own ends the process that tries it, by exit code 1"),
+        ("x.sum().item()", "Own, when it is called with (batch, 4, 32, 32), raises RuntimeError"),
+    ],
+)
+def test_what_ends_or_hangs_is_told_and_hurts_nobody(
+    statement: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    spec = layer_spec(tmp_path, IDENTITY.format(statement=statement))
+    monkeypatch.setattr(
+        own_code_trials.Trials,
+        "__init__",
+        _with_seconds(own_code_trials.Trials.__init__, 1.0),
+    )
+    (fault,) = faults(spec)
+    assert fault.code == "own-code-failed"
+    assert fault.headline.startswith(told)
+    assert fault.location is not None
+    assert (fault.location.path, fault.location.line) == ("spec.yaml", 6)
+
+
+def _with_seconds(made, seconds: float):
+    def make(self, sources, project) -> None:
+        made(self, sources, project, seconds)
+
+    return make
+
+
+def test_prints_and_reads_of_a_module_reach_nobody(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    statement = 'import sys; print("{}", flush=True); sys.stdin.read(); print(1, file=sys.stderr)'
+    compile_spec(layer_spec(tmp_path, IDENTITY.format(statement=statement)))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_link_out_of_the_project_is_refused(tmp_path: Path):
+    spec = layer_spec(tmp_path / "project", IDENTITY.format(statement="pass"))
+    file = spec.parent / "own" / "layers.py"
+    file.rename(tmp_path / "layers.py")
+    file.symlink_to(tmp_path / "layers.py")
+    (fault,) = faults(spec)
+    assert (fault.code, fault.location and fault.location.line) == ("own-code-bad-path", 6)
+
+
+def test_files_of_the_project_are_found_by_relative_imports_alone(tmp_path: Path):
+    code = "from own.other import Own\n"
+    spec = layer_spec(tmp_path, code)
+    (tmp_path / "own" / "other.py").write_text(IDENTITY.format(statement="pass"))
+    (fault,) = faults(spec)
+    assert fault.code == "own-code-imports"
+    hidden = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n__import__('own.other')\n"
+    spec = layer_spec(tmp_path, hidden + IDENTITY.format(statement="pass"))
+    (fault,) = faults(spec)
+    assert "own/layers.py leads to own/other.py being imported" in fault.headline
+    layer_spec(tmp_path, "from .other import Own\n")
+    assert sorted(compile_spec(spec).own_code.files) == ["own/layers.py", "own/other.py"]
+
+
+def test_a_built_folder_is_read_by_its_own_copies(tmp_path: Path):
+    spec = own_project(tmp_path)
+    folder = build(spec).folder
+    before = compile_spec(spec)
+    change(spec.parent / "own/windows.py", "(x, 2)", "(x, 2, 2)")
+    assert compile_spec(spec).digest != before.digest
+    lock = compile_spec(folder / "spec.lock.yaml")
+    assert lock.digest == before.digest
+    assert [each.operation for each in lock.graph] == [each.operation for each in before.graph]
+    change(folder / "project/own/windows.py", "(x, 2)", "(x, 2, 3)")
+    assert {each.code for each in faults(folder / "spec.lock.yaml")} == {"own-code-changed"}
+
+
+def test_arguments_are_finite_and_have_names(tmp_path: Path):
+    for given in ("scale: .inf", "scale: [1, null]", '"a b": 1'):
+        spec = layer_spec(tmp_path, IDENTITY.format(statement="pass"), arguments=given)
+        (fault,) = faults(spec)
+        assert fault.code == "own-code-arguments", given

@@ -1,0 +1,99 @@
+"""Networks and trainings with code of a project's own, by their generated scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.training.test_processes import bits, finish, torchrun
+from tests.support.built import build
+from tests.support.own_code import change, own_project
+from tests.support.paths import ROOT
+from tests.support.scripted import only_run
+from wavetwin.compiler.compiled import compile_spec
+from wavetwin.runtime.process.freeze import freeze
+
+pytestmark = pytest.mark.slow
+
+DRIVER = ROOT / "tests/support/killed.py"
+
+
+def run(script: Path, *arguments: str, code: int = 0, driver: tuple[str, ...] = ()) -> str:
+    argv = [*([str(DRIVER), str(script), *driver] if driver else [str(script)]), "--device", "cpu"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *argv, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def trained(folder: Path) -> tuple[Path, bytes]:
+    spec = own_project(folder)
+    script = build(spec).folder / "train.py"
+    run(script)
+    return script, bits(spec.parent)
+
+
+def test_a_killed_run_ends_with_the_same_bits_and_reads_without_its_project(tmp_path: Path):
+    script, expected = trained(tmp_path / "whole")
+    spec = own_project(tmp_path / "killed")
+    killed = build(spec).folder / "train.py"
+    for number in (3, 2):
+        run(killed, "--checkpoint-steps", "1", code=-9, driver=("step", str(number)))
+    run(killed)
+    assert bits(spec.parent) == expected
+    # What was trained is the copy, whatever the project has become.
+    change(spec.parent / "own/windows.py", "(x, 2)", "(x, 2, 2)")
+    run(killed.parent / "evaluate.py")
+    found = only_run(spec.parent)
+    lock = compile_spec(found / "spec.lock.yaml")
+    assert (
+        lock.training_digest == json.loads((found / "manifest.json").read_text())["training_digest"]
+    )
+    frozen = freeze(killed.parent)
+    assert (frozen.folder / "project/own/windows.py").is_file()
+    run(frozen.folder / "train.py", "--runs", str(tmp_path / "runs"))
+    again = tmp_path / "runs/own" / found.name / "checkpoints/last/model.safetensors"
+    assert again.read_bytes() == expected
+    assert script.parent != killed.parent
+
+
+def test_two_processes_train_it(tmp_path: Path):
+    spec = own_project(tmp_path)
+    script = build(spec).folder / "train.py"
+    finish(torchrun(script))
+    first = bits(spec.parent)
+    finish(torchrun(script, "--new"))
+    runs = sorted((spec.parent / "runs/own").iterdir())
+    assert len(runs) == 2
+    assert (runs[1] / "checkpoints/last/model.safetensors").read_bytes() == first
+
+
+def test_a_standalone_folder_has_the_code_and_an_edited_copy_is_refused(tmp_path: Path):
+    spec = own_project(tmp_path)
+    folder = build(spec, standalone=True).folder
+    run(folder / "train.py", "--limit-batches", "1")
+    change(folder / "project/own/blocks.py", "torch.zeros(1)", "torch.ones(1)")
+    told = run(folder / "train.py", "--limit-batches", "1", code=2)
+    assert "script-modified" in told
+    assert "project/own/blocks.py" in told
+
+
+def test_an_exception_in_training_is_a_fault_with_its_line(tmp_path: Path):
+    spec = own_project(tmp_path)
+    line = "if x.device.type == 'cpu' and self.training: raise ArithmeticError('no block')"
+    change(spec.parent / "own/blocks.py", "y = self.norm", f"{line}\n        y = self.norm")
+    told = run(build(spec).folder / "train.py", code=2)
+    assert "own/blocks.py: error: own-code-failed: raises ArithmeticError: no block" in told
+    assert "  raised at: own/blocks.py:20, in forward: " in told
+    assert "  from: own.yaml:12\n" in told
