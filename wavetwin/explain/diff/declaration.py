@@ -165,7 +165,7 @@ class _Comparison:
             )
         elif before is ABSENT or after is ABSENT:
             self._whole(before, after, before_path, path)
-        elif before != after or repr(before) != repr(after):  # 2 and 2.0 are two arguments
+        elif before != after or repr(cast("object", before)) != repr(after):  # 2 is not 2.0
             self.fields.append(FieldChange(path, before, after, before_path))
 
     def _compare_mappings(
