@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wavetwin.commands.ignore_offer import ignore_offer
 from wavetwin.explain.show.tree_table import model_table
 from wavetwin.explain.text_table import align, quoted, shown
+from wavetwin.provenance.package import is_package_file
 
 if TYPE_CHECKING:
     from wavetwin.commands.specs import Built
@@ -53,6 +54,6 @@ def build_summary(built: Sequence[Built], current: Path, uses_git: bool = False)
 
 def _file_names(files: Sequence[str]) -> list[str]:
     """Return names for a reader: of a standalone copy of the package its folder alone."""
-    copied = sum("/" in name for name in files)
-    names = [name for name in files if "/" not in name]
+    copied = sum(map(is_package_file, files))
+    names = [name for name in files if not is_package_file(name)]
     return [*names, f"wavetwin/ ({copied} modules)"] if copied else names

@@ -19,6 +19,7 @@ from wavetwin.compiler.resolve.own_code import fault_of, read_own_code
 from wavetwin.compiler.resolve.own_code_trials import Trials
 from wavetwin.compiler.resolve.plan import make_plan
 from wavetwin.compiler.resolve.spec import ResolvedSpec, resolve
+from wavetwin.compiler.resolve.tried_code import try_code
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.spec import conflict, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
@@ -134,6 +135,10 @@ def compile_spec(
     except OwnCodeError as error:
         raise CompileError([*diagnostics, fault_of(loaded, error)]) from None
     plan = make_plan(resolved)
+    try:
+        try_code(plan, trials)
+    except OwnCodeError as error:
+        raise CompileError([*diagnostics, fault_of(loaded, error)]) from None
     lonely = _norm_of_one_value(graph, plan)
     if lonely is not None:
         raise CompileError([*diagnostics, _batch_of_one(loaded, resolved, lonely, plan)])

@@ -68,11 +68,14 @@ class OwnCode(Section):
     """Path of the file, relative to the project's root, such as `own/pooling.py`."""
     name: str = declare(min_length=1, max_length=128)
     """The class or function in it."""
-    arguments: Mapping[str, Any] | None = declare(None)
+    arguments: Mapping[str, Any] | None = declare(None, later=True)
     """What it is called with, by keyword: numbers, texts, true and false, lists and mappings."""
-    files: Mapping[str, str] | None = declare(None)
+    files: Mapping[str, str] | None = declare(None, later=True)
     """SHA-256 of the file and of those that it imports, by their paths; resolve fills it in, and a spec
     that has it takes no other contents."""
+
+    def __hash__(self) -> int:
+        return hash((self.file, self.name, argument_text(self.keywords)))
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wavetwin.ir.optimizers import OPTIMIZERS, Optimizer, Sgd
+from wavetwin.ir.own_code import OwnCode
 from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.parameters import MAX_LENGTH
 from wavetwin.ir.precisions import PRECISIONS, Precision
@@ -75,6 +76,16 @@ class Training(Section):
     """Factor of each class's part of the loss, in the order of the classes. The loss is divided by the
     number of images, not by the sum of their weights: weights of mean 1 keep the learning rate's
     scale."""
+    loss: OwnCode | None = declare(
+        None,
+        label="own loss",
+        later=True,
+        note="a loss of the project's own is what training follows: scores, and the losses of validation "
+        "and test, stay those of the cross-entropy",
+        section=OwnCode,
+    )
+    """Function of the project that takes logits and targets and gives the mean loss of the images, or a
+    class of which such a function is made; absent: the cross-entropy."""
     freeze: tuple[str, ...] = declare(
         (),
         label="frozen parts",

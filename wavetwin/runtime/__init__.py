@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from wavetwin.runtime.training.frozen_parts import FrozenParts
     from wavetwin.runtime.training.loss_scaler import LossScaler
     from wavetwin.runtime.training.losses import (
+        build_loss,
         l1_linf_penalty,
         regularisation,
         weighted_cross_entropy,
@@ -97,6 +98,7 @@ __all__ = [
     "WaveletPool2d",
     "WaveletUnpool2d",
     "WeightAverage",
+    "build_loss",
     "build_module",
     "build_optimizer",
     "evaluate_suite",
@@ -137,6 +139,7 @@ _MODULES = {
     "TrainingRun": "wavetwin.runtime.training.train",
     "LossScaler": "wavetwin.runtime.training.loss_scaler",
     "WeightAverage": "wavetwin.runtime.training.weight_average",
+    "build_loss": "wavetwin.runtime.training.losses",
     "build_module": "wavetwin.runtime.network.build",
     "build_optimizer": "wavetwin.runtime.training.schedule",
     "evaluate_suite": "wavetwin.runtime.evaluation.suite",

@@ -18,6 +18,7 @@ from wavetwin.compiler.resolve import own_code_trials
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import UserModule
+from wavetwin.ir.plan import TrainingPlan
 
 IDENTITY = """
 from torch import nn
@@ -212,3 +213,80 @@ def test_arguments_are_finite_and_have_names(tmp_path: Path):
         spec = layer_spec(tmp_path, IDENTITY.format(statement="pass"), arguments=given)
         (fault,) = faults(spec)
         assert fault.code == "own-code-arguments", given
+
+
+LOSSES = """
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+
+def vector(logits, targets):
+    return cross_entropy(logits, targets, reduction="none")
+
+
+def number(logits, targets):
+    return 1.0
+
+
+def constant(logits, targets):
+    return torch.ones(())
+
+
+def shares(logits, targets):
+    return (logits.log_softmax(1) * targets).sum(1).mean()
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor: float = 1.0, is_trained: bool = False):
+        super().__init__()
+        self.register_buffer("factor", torch.tensor(factor))
+        if is_trained:
+            self.more = nn.Parameter(torch.ones(1))
+
+    def forward(self, logits, targets):
+        return self.factor * cross_entropy(logits, targets)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "code", "told"),
+    [
+        ("name: vector", "own-code-does-not-fit", "vector gives torch.float32 (2,)"),
+        ("name: number", "own-code-does-not-fit", "number gives <class 'float'>"),
+        ("name: constant", "own-code-does-not-fit", "constant has no gradient"),
+        (
+            "name: shares",
+            "own-code-failed",
+            "shares, when it is called with logits (2, 10) and cla",
+        ),
+        ("name: nn", "own-code-unknown-name", "nn of own/layers.py is no function"),
+        ("name: vector, arguments: {a: 1}", "own-code-arguments", "vector does not take these"),
+        ("name: Scaled, arguments: {is_trained: true}", "own-code-does-not-fit", "Scaled has para"),
+    ],
+)
+def test_a_loss_that_is_none_is_refused_at_its_line(
+    loss: str, code: str, told: str, tmp_path: Path
+):
+    spec = layer_spec(tmp_path, LOSSES + IDENTITY.format(statement="pass"))
+    text = spec.read_text(encoding="utf-8")
+    spec.write_text(f"{text}training:\n  loss: {{file: own/layers.py, {loss}}}\n", encoding="utf-8")
+    (fault,) = faults(spec)
+    assert (fault.code, fault.headline.startswith(told)) == (code, True), fault.headline
+    assert fault.location is not None
+    assert fault.location.line == 8
+
+
+def test_a_loss_changes_the_training_alone_and_takes_what_the_training_gives(tmp_path: Path):
+    spec = layer_spec(tmp_path, LOSSES + IDENTITY.format(statement="pass"))
+    before = compile_spec(spec)
+    named = "training.loss={file: own/layers.py, name: %s}"
+    after = compile_spec(spec, [named % "Scaled"])
+    assert after.model_digest == before.model_digest
+    assert after.training_digest != before.training_digest
+    mixed = compile_spec(spec, [named % "shares", "training.mixup=0.2"])
+    assert mixed.plan.loss is not None
+    assert TrainingPlan.from_json(mixed.plan.to_json()) == mixed.plan
+    with pytest.raises(CompileError) as caught:
+        compile_spec(spec, [named % "Scaled", "training.label_smoothing=0.1"])
+    assert [each.code for each in caught.value.diagnostics] == ["field-does-not-apply"]

@@ -113,6 +113,8 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "steps an epoch", str(plan.iterations_per_epoch)
     yield "optimiser", f"{optimizer.describe()}, lr {optimizer.lr:g}"
     yield "schedule", schedule.describe(plan.epochs)
+    if plan.loss is not None:
+        yield "loss", plan.loss.describe()
     yield from _recipe_rows(plan)
     if plan.regularisation is not None:
         lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)

@@ -130,6 +130,8 @@ def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str
     for group in plan.groups:
         yield "group", group.describe()
     yield "schedule", plan.schedule.name
+    if plan.loss is not None:
+        yield "loss", plan.loss.describe()
     if plan.regularisation is not None:
         lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
         yield "penalty", f"L1/Linf of {plan.regularisation.node}, lambda {lambdas} (in model.py)"
@@ -151,6 +153,8 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
         yield "FrozenParts"
     if plan.class_weights is not None:
         yield "weighted_cross_entropy"
+    if plan.loss is not None:
+        yield "build_loss"
     if plan.mixes_images:
         yield "mix_images"
     if plan.average_decay is not None:

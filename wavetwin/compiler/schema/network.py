@@ -10,14 +10,13 @@ from wavetwin.compiler.schema import layers
 from wavetwin.compiler.schema.declared import model_of
 from wavetwin.compiler.schema.layers import SequentialLayer
 from wavetwin.compiler.schema.model import LATER, SpecModel, scalar_or_list
+from wavetwin.compiler.schema.own_code import OwnCodeSpec
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
-from wavetwin.ir.own_code import OwnCode
 from wavetwin.ir.poolings import FREE_POOLINGS, POOLINGS
 from wavetwin.ir.wavelet_bank import PooledBands
 
 if TYPE_CHECKING:
-    from wavetwin.ir.own_code import OwnCode as OwnCodeSpec
     from wavetwin.ir.wavelet_bank import PooledBands as WaveletPoolSpec
 
     Architecture = str
@@ -33,7 +32,6 @@ else:  # The rows' names, read when the schema is made: a type checker cannot fo
     WaveletPooling = Literal[tuple(POOLINGS)]
     Downsampling = Literal[tuple(DOWNSAMPLINGS)]
     WaveletPoolSpec = model_of("WaveletPoolSpec", PooledBands)
-    OwnCodeSpec = model_of("OwnCodeSpec", OwnCode)
     LayerModel = SequentialLayer
     ReplacedModel = layers.ReplacedLayer
     InitialField = layers.InitialField

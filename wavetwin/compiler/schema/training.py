@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 else:
     from wavetwin.compiler.schema.declared import model_of, model_of_kinds
     from wavetwin.compiler.schema.model import LATER
+    from wavetwin.compiler.schema.own_code import OPTIONAL
     from wavetwin.ir.optimizers import OPTIMIZERS, Optimizer, Sgd
     from wavetwin.ir.parameter_groups import ParameterGroup
     from wavetwin.ir.schedules import SCHEDULES, Schedule, Step
@@ -29,7 +30,7 @@ else:
     TrainingSpec = model_of(
         "TrainingSpec",
         Training,
-        {"optimizer": OptimizerSpec, "schedule": ScheduleSpec, "groups": groups},
+        {"optimizer": OptimizerSpec, "schedule": ScheduleSpec, "groups": groups, "loss": OPTIONAL},
     )
 
 __all__ = ["OptimizerSpec", "ParameterGroupSpec", "ScheduleSpec", "TrainingSpec"]

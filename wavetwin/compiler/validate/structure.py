@@ -161,6 +161,8 @@ PLACEHOLDERS: dict[str, Any] = {
     **dict(_transform_placeholders("data.augmentation")),
     "data.lock.classes": ["a", "b"],
     "data.lock.sha256": "0" * 64,
+    "training.loss.file": "-",
+    "training.loss.name": "-",
     "training.groups.*": {"match": ["norms"]},
     "training.groups.*.match": ["norms"],
     "evaluation.*": {"mode": "one_crop"},

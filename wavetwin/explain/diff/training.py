@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from wavetwin.explain.diff.effects import Pair
 from wavetwin.explain.diff.network_info import (
@@ -15,6 +16,8 @@ from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
 from wavetwin.ir.operations import BatchNorm
 from wavetwin.ir.optimizers import Optimizer
+from wavetwin.ir.own_code import OwnCode
+from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Schedule
 from wavetwin.ir.section import declaration_of, declared_fields, label_of, value_text
@@ -200,12 +203,8 @@ def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
             yield label_of(each), optimizer.describe()
         elif value is plan.schedule:
             yield "learning rate", f"{optimizer.lr:g}, {plan.schedule.describe(plan.epochs)}"
-        elif value == ():
-            yield label_of(each), "none"
-        elif declaration_of(each).section is not None:
-            yield label_of(each), "; ".join(group.describe() for group in plan.groups)
         else:
-            yield label_of(each), value_text(value)
+            yield label_of(each), _value_text(value)
     yield "images a pass", f"{-(-plan.batch_size // plan.accumulate):,}"
     if plan.iterations_per_epoch is not None:
         steps = plan.iterations_per_epoch
@@ -215,6 +214,15 @@ def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     if plan.initial_weights is not None:
         yield "start", plan.initial_weights.checkpoint
     yield "evaluation suite", _suite(plan)
+
+
+def _value_text(value: object) -> str:
+    """Return a value of a plan as a reader sees it; sections by what they say of themselves."""
+    sections = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+    described = [each.describe() for each in sections if isinstance(each, OwnCode | ParameterGroup)]
+    if described:
+        return "; ".join(described)
+    return "none" if value == () else value_text(value)
 
 
 def _statistics(plan: TrainingPlan) -> str:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import random
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import UserModule
 from wavetwin.runtime.process.own_code import install_sources, load_named
+from wavetwin.runtime.process.random_streams import seeded
 
-__all__ = ["construct", "make_anew", "seeded"]
-
-_NUMPY_SEEDS = 1 << 32
+__all__ = ["construct", "load_own", "make_anew"]
 
 
 def construct(
@@ -64,18 +60,3 @@ def make_anew(model: nn.Module, node: Node, seed: int) -> None:
     module.train(before.training)
     parent, _, name = node.id.rpartition(".")
     model.get_submodule(parent).add_module(name, module)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's, NumPy's and Python's generators, and give them back as they were."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        np.random.seed(seed % _NUMPY_SEEDS)
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -244,5 +245,57 @@ def _unfit(name: str, what: str, help: str) -> TrialError:
     return TrialError("own-code-does-not-fit", f"{name} {what}", help=help)
 
 
-TRIALS: Mapping[str, Callable[..., dict[str, Any]]] = {"layer": try_layer}
+def try_loss(
+    file: str, name: str, arguments: Mapping[str, Any], classes: int, takes_shares: bool
+) -> dict[str, Any]:
+    """Return nothing: a loss is called with random logits, and its gradient taken.
+
+    Args:
+        file: that has it.
+        name: a function, or a class that is constructed.
+        arguments: of the function beside logits and targets, or of the constructor.
+        classes: of the logits.
+        takes_shares: whether targets are shares of the classes, as mixed images have them.
+    """
+    loss = _made(file, name, arguments, 2)
+    if isinstance(loss, nn.Module) and any(True for _ in loss.parameters()):
+        raise _unfit(name, "has parameters, which no optimiser has", "use buffers, or a layer")
+    images = _BATCHES[0]
+    logits = torch.zeros(images, classes).normal_().requires_grad_()
+    targets = torch.arange(images) % classes
+    if takes_shares:
+        targets = nn.functional.one_hot(targets, classes).float()
+    kind = "shares of the classes" if takes_shares else "classes"
+    with _running(f"{name}, when it is called with logits ({images}, {classes}) and {kind},"):
+        value = loss(logits, targets)
+    if not isinstance(value, Tensor) or value.shape != () or value.dtype != torch.float32:
+        shown = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value)
+        raise _unfit(
+            name, f"gives {shown}", "a loss gives one number, a float32 tensor of shape ()"
+        )
+    if not value.requires_grad:
+        raise _unfit(name, "has no gradient", "compute it from the logits by torch")
+    with _running(f"the gradient of {name}"):
+        value.backward()
+    return {}
+
+
+def _made(file: str, name: str, arguments: Mapping[str, Any], first: int) -> Callable[..., Any]:
+    """Return a function with its arguments, or what a class makes of them; it takes `first` others."""
+    made = _load(file, name)
+    if isinstance(made, type):
+        _bind(made, name, arguments)
+        with _running(f"{name}, when it is constructed,"):
+            made = made(**arguments)
+    elif callable(made):
+        _bind(made, name, arguments, first)
+        return partial(made, **arguments)
+    if not callable(made):
+        raise TrialError(
+            "own-code-unknown-name", f"{name} of {file} is no function, nor makes one", key="name"
+        )
+    return made
+
+
+TRIALS: Mapping[str, Callable[..., dict[str, Any]]] = {"layer": try_layer, "loss": try_loss}
 """By the name in a request."""

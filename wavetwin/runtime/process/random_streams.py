@@ -8,10 +8,12 @@ of any generator.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
+import numpy as np
 import torch
 
 from wavetwin.ir.plan import stream_seed
@@ -23,6 +25,7 @@ __all__ = [
     "mixing_random",
     "named_generator",
     "seed_step",
+    "seeded",
 ]
 
 
@@ -80,6 +83,24 @@ def seed_step(device: torch.device, seed: int, epoch: int, step: int, rank: int 
     if device.type != "cpu":
         module = torch.get_device_module(device)
         getattr(module, "manual_seed_all", module.manual_seed)(value)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's, NumPy's and Python's generators, and give them back as they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        np.random.seed(seed % _NUMPY_SEEDS)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+_NUMPY_SEEDS = 1 << 32
 
 
 def _number(stream: int, position: int) -> int:

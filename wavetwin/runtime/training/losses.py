@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wavetwin.ir.own_code import OwnCode
+from wavetwin.ir.plan import stream_seed
 from wavetwin.runtime.layers.mixing import PacketMixing
+from wavetwin.runtime.process.own_code import load_named
+from wavetwin.runtime.process.random_streams import seeded
 
-__all__ = ["l1_linf_penalty", "regularisation", "row_gradients", "weighted_cross_entropy"]
+__all__ = [
+    "build_loss",
+    "l1_linf_penalty",
+    "regularisation",
+    "row_gradients",
+    "weighted_cross_entropy",
+]
 
 
 def weighted_cross_entropy(
@@ -31,6 +42,26 @@ def weighted_cross_entropy(
         logits, targets, class_weights, reduction="sum", label_smoothing=label_smoothing
     )
     return total / len(logits)
+
+
+def build_loss(
+    code: OwnCode, seed: int, device: torch.device
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a loss of the project's own: from logits and targets to the mean over the images, a scalar.
+
+    A class is constructed under the seed, on the CPU, and moved to the device.
+
+    Args:
+        code: names it; its copy is what is loaded.
+        seed: the plan's.
+        device: of the logits.
+    """
+    made = load_named(code.file, code.name)
+    if not isinstance(made, type):
+        return partial(made, **code.keywords)
+    with seeded(stream_seed(seed, "init:loss")), torch.device("cpu"):
+        loss = made(**code.keywords)
+    return loss.to(device) if isinstance(loss, nn.Module) else loss
 
 
 def l1_linf_penalty(weights: Iterable[Tensor], lambdas: Sequence[float]) -> Tensor:

@@ -114,6 +114,25 @@ def check_class_weights(spec: ExperimentSpec, context: CheckContext) -> Iterator
         )
 
 
+@reads("training.loss", "training.label_smoothing", "training.class_weights")
+def check_loss(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """A loss of the project's own stands alone: the others are of the cross-entropy."""
+    if spec.training.loss is None:
+        return
+    given = {
+        "label_smoothing": bool(spec.training.label_smoothing),
+        "class_weights": spec.training.class_weights is not None,
+    }
+    for field, is_given in given.items():
+        if is_given:
+            yield context.conflict(
+                "field-does-not-apply",
+                f"{field} is of the cross-entropy, and training.loss names another loss",
+                [f"training.{field}", "training.loss"],
+                help=f"remove {field}, or hand such a value to the loss as an argument",
+            )
+
+
 @reads(*_reads_kinds("training.optimizer", OPTIMIZERS))
 def check_optimizer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The optimiser's fields are its own."""
@@ -225,6 +244,7 @@ TRAINING_RULES: tuple[Rule, ...] = (
     check_validation_split,
     check_accumulate,
     check_class_weights,
+    check_loss,
     check_optimizer,
     check_schedule,
     check_warmup,
