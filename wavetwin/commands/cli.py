@@ -139,6 +139,11 @@ def _report_unexpected(options: argparse.Namespace, error: Exception) -> int:
     """Say of an error whose fault it is, and return the exit code."""
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return report(options, [_name_too_long(error)])
+    from wavetwin.runtime.process.own_code import own_code_error
+
+    fault = own_code_error(error)
+    if fault is not None:
+        return report(options, fault.diagnostics)
     show_fault(type(error), error, error.__traceback__)
     complain(
         "error: internal-error: this is a fault of wavetwin, not of your input; "

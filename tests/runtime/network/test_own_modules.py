@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 import wavetwin
 from tests.support.built import build
 from tests.support.own_code import change, layer_spec, own_project
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Conv2d
@@ -167,7 +169,9 @@ def test_names_that_mean_something_else_in_model_py_are_called_otherwise(tmp_pat
     assert sys.modules["json"].__name__ == "json"
 
 
-def test_a_fault_in_a_module_names_its_line_and_that_of_the_spec(tmp_path: Path):
+def test_a_fault_in_a_module_names_its_line_and_that_of_the_spec(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     code = """
 from torch import nn
 
@@ -191,3 +195,6 @@ class Own(nn.Module):
         "  from: spec.yaml:6"
     )
     assert own_code_error(ValueError("ours")) is None
+    # Commands that build such a network tell it so, too.
+    assert cli._report_unexpected(Namespace(format="text", strict=False), caught.value) == 2
+    assert "own/layers.py: error: own-code-failed: raises ValueError" in capsys.readouterr().err
