@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from wavetwin.explain.pictures.colour_bar import BAR_HEIGHT, ColourBar, draw_bar
 from wavetwin.explain.pictures.colours import FRAME, INK, ink_on, mixed
 from wavetwin.explain.pictures.shapes import (
     Box,
@@ -54,10 +55,13 @@ def frequency_plane(
     title: str,
     transform: str = "dtcwpt",
     legend: Sequence[tuple[str | Cell, str]] = (),
+    bar: ColourBar | None = None,
 ) -> str:
     """Return the plane as an `<svg>` element; see `draw_frequency_plane`."""
     return render_svg(
-        draw_frequency_plane(levels, cells, title=title, transform=transform, legend=legend)
+        draw_frequency_plane(
+            levels, cells, title=title, transform=transform, legend=legend, bar=bar
+        )
     )
 
 
@@ -68,6 +72,7 @@ def draw_frequency_plane(
     title: str,
     transform: str = "dtcwpt",
     legend: Sequence[tuple[str | Cell, str]] = (),
+    bar: ColourBar | None = None,
 ) -> Drawing:
     """Return the plane as a drawing.
 
@@ -78,6 +83,7 @@ def draw_frequency_plane(
         transform: `dtcwpt` or `wpt`.
         legend: a fill, or a cell with its pattern, and what it stands for; text without a sample
             have the fill "".
+        bar: the colours of a scale, below the plane and above the legend; None: there is none.
 
     Raises:
         ValueError: there is no such packet, pattern or number of levels.
@@ -107,6 +113,9 @@ def draw_frequency_plane(
         shapes += [shape for shape in drawn if isinstance(shape, kind)]
     shapes += _axes(plane)
     bottom = plane[3] + 46.0
+    if bar is not None:
+        shapes += draw_bar(bar, (plane[0], bottom, plane[2]))
+        bottom += BAR_HEIGHT
     for look, meaning in legend:
         lines = wrapped(meaning, plane[2] - _MARGIN - 28, _SIZE)
         shapes += _legend_line(look, lines, bottom)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from wavetwin.explain.pictures.colour_bar import ColourBar
 from wavetwin.explain.pictures.colours import heat
 from wavetwin.explain.pictures.frequency_plane import Cell, frequency_plane
 from wavetwin.explain.study.positions import PacketPosition
@@ -31,7 +32,7 @@ def heat_plane(
         positions: of the filters.
         values: one a filter, not negative.
         title: above the plane.
-        scale: the values of the legend, rising; the ends of the colours are 0 and the last, and
+        scale: the values below the colour bar, rising; the ends of the colours are 0 and the last, and
             what is larger has the last one's colour.
     """
     top = math.sqrt(scale[-1])
@@ -43,8 +44,11 @@ def heat_plane(
         )
         for position, value in zip(positions, values, strict=True)
     }
-    legend = [(heat(math.sqrt(value), 0.0, top), _legend(value, scale)) for value in scale]
-    return frequency_plane(levels, cells, title=title, legend=legend)
+    ticks = [(math.sqrt(value) / top, _tick(value, scale)) for value in scale]
+    if scale[0] > 0:
+        ticks.insert(0, (0.0, "0"))
+    bar = ColourBar("colours go by the square root", ticks)
+    return frequency_plane(levels, cells, title=title, bar=bar)
 
 
 def _short(value: float) -> str:
@@ -54,5 +58,5 @@ def _short(value: float) -> str:
     return f"{value:.1f}" if value >= 0.995 else f"{value:.2f}".removeprefix("0")
 
 
-def _legend(value: float, scale: Sequence[float]) -> str:
+def _tick(value: float, scale: Sequence[float]) -> str:
     return f"{value:g} and more" if value == scale[-1] else f"{value:g}"
