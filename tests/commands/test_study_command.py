@@ -20,7 +20,7 @@ from tests.support.run_files import epoch, write_run
 from tests.support.shipped import ROOT, spec_of
 from wavetwin.commands import cli
 from wavetwin.runtime.process.errors import RunError
-from wavetwin.runtime.training.free_channels import load_free_channels
+from wavetwin.runtime.training.starting.free_channels import load_free_channels
 
 SPARSE = """\
 wavetwin: 1

@@ -20,12 +20,12 @@ import wavetwin
 from tests.support.shipped import compiled_once, spec_of
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.importing.reference_names import reference_to_graph_names
 from wavetwin.importing.weights import WeightsError, convert_state_dict
 from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.checkpoint import read_foreign
-from wavetwin.runtime.training.free_channels import load_free_channels
+from wavetwin.runtime.training.starting.free_channels import load_free_channels
+from wavetwin.runtime.training.starting.reference_names import reference_to_graph_names
 
 SPEC = spec_of("cnn")
 Weights = dict[str, Tensor]

@@ -34,7 +34,7 @@ from wavetwin.runtime.training.checkpoint import (
     load_weights,
     read_foreign,
 )
-from wavetwin.runtime.training.free_channels import load_free_channels
+from wavetwin.runtime.training.starting.free_channels import load_free_channels
 
 SHAPES: dict[str, dict[str, dict[str, list[int]]]] = json.loads(
     (GOLDEN / "state_shapes.json").read_text(encoding="utf-8")

@@ -8,10 +8,13 @@ from tests.support.golden_weights import golden_shapes
 from tests.support.paths import SPECS
 from tests.support.shipped import compiled_once, spec_of
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.importing.reference_names import reference_constants, reference_to_graph_names
 from wavetwin.importing.weights import WeightsError
 from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.torchvision_compat import import_torchvision
+from wavetwin.runtime.training.starting.reference_names import (
+    reference_constants,
+    reference_to_graph_names,
+)
 
 # Every golden network's names are compared in test_golden_models.py.
 

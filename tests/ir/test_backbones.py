@@ -12,10 +12,10 @@ import pytest
 from tests.support.paths import ROOT
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.explain.diff.difference import Experiment, compare
-from wavetwin.importing.reference_names import reference_to_graph_names
 from wavetwin.ir.architecture import Architecture, NoForeignNamesError
 from wavetwin.ir.backbones import ARCHITECTURES, find_architecture
 from wavetwin.ir.operations import MaxPool
+from wavetwin.runtime.training.starting.reference_names import reference_to_graph_names
 
 ROWS = tuple(ARCHITECTURES.values())
 NAMED = tuple(row for row in ROWS if not row.lists_layers)

@@ -10,13 +10,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.support.diff_pairs import compiled, differ
 from wavetwin.diagnostics import CompileError
-from wavetwin.importing.reference_names import reference_to_graph_names
 from wavetwin.ir.architecture import NoForeignNamesError
 from wavetwin.ir.layer_kinds import LAYER_KINDS
 from wavetwin.ir.operations import BAND_MAPS, MaxPool, UnfitError, WaveletPool
 from wavetwin.ir.section import declared_fields
 from wavetwin.ir.wavelet_bank import PooledBands
 from wavetwin.runtime.network.build import build_module, initialise, make_layer
+from wavetwin.runtime.training.starting.reference_names import reference_to_graph_names
 
 WAVELET = ("pooling.free=wavelet", "backbone.downsampling=wavelet")
 

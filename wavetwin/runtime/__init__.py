@@ -48,7 +48,6 @@ if TYPE_CHECKING:
         run_script,
     )
     from wavetwin.runtime.process.torchvision_compat import import_torchvision
-    from wavetwin.runtime.training.free_channels import load_free_channels
     from wavetwin.runtime.training.frozen_parts import FrozenParts
     from wavetwin.runtime.training.loss_scaler import LossScaler
     from wavetwin.runtime.training.losses import (
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from wavetwin.runtime.training.run_folder import RunFolder, find_run
     from wavetwin.runtime.training.schedule import LearningRate, build_optimizer
     from wavetwin.runtime.training.start import load_images, start_evaluation, start_training
+    from wavetwin.runtime.training.starting.free_channels import load_free_channels
     from wavetwin.runtime.training.train import TrainingRun
     from wavetwin.runtime.training.training_batches import place
     from wavetwin.runtime.training.weight_average import WeightAverage
@@ -148,7 +148,7 @@ _MODULES = {
     "initialise": "wavetwin.runtime.network.build",
     "l1_linf_penalty": "wavetwin.runtime.training.losses",
     "load_build_model": "wavetwin.runtime.process.scripts",
-    "load_free_channels": "wavetwin.runtime.training.free_channels",
+    "load_free_channels": "wavetwin.runtime.training.starting.free_channels",
     "load_images": "wavetwin.runtime.training.start",
     "mix_images": "wavetwin.runtime.training.mixed_images",
     "place": "wavetwin.runtime.training.training_batches",

@@ -17,10 +17,13 @@ from tests.support.golden_weights import (
 )
 from tests.support.paths import ROOT
 from tests.support.shipped import compiled_once
-from wavetwin.importing.reference_names import reference_constants, reference_to_graph_names
 from wavetwin.importing.weights import convert_state_dict
 from wavetwin.runtime.network.build import Network, build_module
 from wavetwin.runtime.training.losses import regularisation
+from wavetwin.runtime.training.starting.reference_names import (
+    reference_constants,
+    reference_to_graph_names,
+)
 
 FLOAT64 = 1e-9
 FLOAT32_STORED = 1e-7

@@ -12,10 +12,10 @@ from torch import Tensor
 import wavetwin
 from tests.support.shipped import compiled_once, spec_of
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.importing.reference_names import reference_to_graph_names
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.runtime.network.build import build_module
 from wavetwin.runtime.process.torchvision_compat import import_torchvision
+from wavetwin.runtime.training.starting.reference_names import reference_to_graph_names
 
 NAMES = ("vgg11", "vgg11_bn", "vgg16_bn")
 """Whose features are compared; of VGG-16 the logits are."""

@@ -20,7 +20,7 @@ from wavetwin.runtime.training.checkpoint import (
     save_snapshot,
     save_state,
 )
-from wavetwin.runtime.training.free_channels import load_free_channels
+from wavetwin.runtime.training.starting.free_channels import load_free_channels
 
 
 def model(width: int = 3) -> nn.Module:

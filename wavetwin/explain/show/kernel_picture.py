@@ -27,7 +27,7 @@ from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
 from wavetwin.runtime.network.resulting_kernel import ENERGY
 from wavetwin.runtime.process.errors import RunError, write_code
 from wavetwin.runtime.training.checkpoint import load_weights
-from wavetwin.runtime.training.initial_stem import initial_stem
+from wavetwin.runtime.training.starting.initial_stem import initial_stem
 
 __all__ = ["draw_kernels", "experiment_kernel", "picture_kernels", "write_kernels"]
 

@@ -18,7 +18,7 @@ from wavetwin.runtime.network.build import GraphError
 from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.checkpoint import read_foreign
-from wavetwin.runtime.training.initial_stem import initial_stem
+from wavetwin.runtime.training.starting.initial_stem import initial_stem
 
 __all__ = ["FirstLayer", "initial_layer", "trained_layer"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.network.build import Network, build_module, initialise
-from wavetwin.runtime.training.free_channels import load_free_channels
+from wavetwin.runtime.training.starting.free_channels import load_free_channels
 
 __all__ = ["initial_stem"]
 

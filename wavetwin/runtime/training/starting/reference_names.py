@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.ir.architecture import NoForeignNamesError
 from wavetwin.ir.backbones import ARCHITECTURES, find_architecture
 from wavetwin.ir.graph import ModuleGraph
@@ -92,10 +91,10 @@ def _module_names(graph: ModuleGraph) -> dict[str, str]:
         )
     architecture = find_architecture(graph)
     if architecture is None:
-        families = dict.fromkeys(
+        *first, last = dict.fromkeys(
             each.family for each in ARCHITECTURES.values() if not each.lists_layers
         )
         raise NoForeignNamesError(
-            f"{graph.name}: the reference and torchvision have {join_texts([*families], 'and')} only"
+            f"{graph.name}: the reference and torchvision have {', '.join(first)} and {last} only"
         )
     return architecture.module_names(graph)

@@ -1,0 +1,1 @@
+"""Begin a training from weights that are there: whose they are, what fits, and what is left."""
