@@ -33,6 +33,7 @@ CHANGES = (
     "pooling.wavelet_pool={bands: mix}", "backbone.downsampling=wavelet", "backbone.downsampling=blur", "backbone.downsampling=adaptive_blur", "data.image_size=200",
     "data.normalise=none", "data.augmentation=none", "evaluation=[{mode: ten_crops}]",
     "stem.initial_weights={checkpoint: a.safetensors}", "stem.norm=none",
+    f"weights={{checkpoint: w.pth, parts: [trunk], sha256: {'a' * 64}}}",
 )  # fmt: skip
 ALL_WAVELET = (
     "stem.free_channels=0",

@@ -8,13 +8,17 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from safetensors.torch import save_file
+
 from wavetwin.compiler.render.files import comment
 from wavetwin.compiler.render.script_source import import_lines, write_scripts
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import make_node
 from wavetwin.ir.operations import BatchNorm, Conv2d, Flatten, Input, Linear, PacketMixing, literal
 from wavetwin.ir.plan import RegularisationPlan, TrainingPlan
+from wavetwin.ir.starting_weights import StartingWeights
 from wavetwin.provenance.package import imported_package, sha256_of
+from wavetwin.runtime.network.build import build_module, initialise
 from wavetwin.runtime.process.scripts import run_script
 
 MODEL = """
@@ -54,7 +58,7 @@ def tiny_graph(name: str) -> ModuleGraph:
         frozen=False,
     )  # fmt: skip
     free = make_node("stem.free", conv, (image,))
-    bands = ((2, 2, 1), (4, 4, 2))
+    bands = ((4, 4, 2), (2, 2, 1))
     mixing = make_node(
         "stem.mixing", PacketMixing(bands=bands, bias=False, colours=1, frozen=False), (free,)
     )
@@ -66,6 +70,16 @@ def tiny_graph(name: str) -> ModuleGraph:
     return ModuleGraph(
         name, (image, free, mixing, norm, flat, make_node("trunk.linear1", linear, (flat,)))
     )
+
+
+def write_tiny_weights(project: Path, seed: int = 1) -> StartingWeights:
+    """Write weights of the tiny network to `w.safetensors`, and return the section that names them."""
+    graph = tiny_graph("tiny")
+    model = build_module(graph)
+    initialise(model, graph, seed)
+    file = project / "w.safetensors"
+    save_file(model.state_dict(), file)
+    return StartingWeights(checkpoint=file.name, sha256=sha256_of(file.read_bytes()))
 
 
 def render_template(name: str, plan: TrainingPlan, **changes: object) -> str:

@@ -20,6 +20,7 @@ from wavetwin.compiler.resolve.own_code_trials import Trials
 from wavetwin.compiler.resolve.plan import make_plan
 from wavetwin.compiler.resolve.spec import ResolvedSpec, resolve
 from wavetwin.compiler.resolve.tried_code import try_code
+from wavetwin.compiler.resolve.weights_file import find_weights
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.spec import conflict, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
@@ -126,7 +127,7 @@ def compile_spec(
     own, faults = read_own_code(spec, loaded)
     if own is None:
         raise CompileError([*diagnostics, *faults])
-    resolved = resolve(own.spec, path.stem)
+    resolved = resolve(own.spec, path.stem, find_weights(loaded, spec, project))
     trials = Trials(own.sources, project)
     try:
         graph = build_graph(resolved, loaded.origin, trials)

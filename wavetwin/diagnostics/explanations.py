@@ -59,6 +59,11 @@ EXPLANATIONS: dict[str, Explanation] = {
         cure="Fewer epochs before the change, or more in all.",
         number="A step of 30 epochs does nothing in 30 epochs.",
     ),
+    "frozen-at-random": Explanation(
+        cause="`training.freeze` holds parameters fixed that no weights are loaded for.",
+        cure="Load them, by `weights` and its `parts`, or freeze less.",
+        number="freeze: [stem] of specs/cifar10/R18C.yaml holds 9,408 drawn numbers fixed.",
+    ),
     "setting-without-effect": Explanation(
         cause="A setting of the training is without the effect that its name promises.",
         cure="Remove it, or give it values that differ.",

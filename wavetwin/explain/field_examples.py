@@ -138,6 +138,9 @@ _VALUES: dict[str, Any] = {
     "seed": 7,
     "threads": 4,
     "checkpoint_every": 10,
+    "run": "RI/1a2b3c4d-s0",
+    "state_dict": "model",
+    "weights.parts": ["trunk"],
     "reason": "the published model was trained so",
     "max_kernel": 2,
 }

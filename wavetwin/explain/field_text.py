@@ -31,6 +31,7 @@ _READERS = {
     "pooling": "the graph: from the first layer to the next convolution; model.py",
     "data": "the plan: train.py and evaluate.py read the images by it; the graph has its shape from it",
     "training": "the plan: train.py",
+    "weights": "the plan: train.py, before it reads any image",
     "evaluation": "the plan: evaluate.py",
     "published": "reports and `wavetwin diff`",
     "lint": "`wavetwin check` and `build`",
@@ -149,6 +150,8 @@ def _default_text(field: SpecField) -> str:
 def _digest_text(field: SpecField) -> str:
     own, section = ".".join(field.path[:2]), field.path[0]
     digest = DIGESTED.get(own) or DIGESTED.get(section)
+    if field.path[-1] in field.model.locations():
+        return "none: what is in the file counts, by its SHA-256, and not where it lies"
     if digest is None:
         return "none: it does not change the experiment"
     later = "; at its default it is left out, as in specs of before it" if _is_later(field) else ""

@@ -19,6 +19,7 @@ from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
 from wavetwin.ir.image_transforms import TRANSFORMS, ImageTransform
 from wavetwin.ir.section import Section, declare, read_section
 from wavetwin.ir.sides import ImageSize, height_and_width
+from wavetwin.ir.starting_weights import StartingWeights
 from wavetwin.ir.training import Training
 
 PLAN_VERSION = 2
@@ -102,6 +103,8 @@ class TrainingPlan(Training):
     streams: Mapping[str, int]
     """Seeds of the named random streams at epoch 0, rank 0, worker 0 (decisions.md 25)."""
     initial_weights: InitialWeightsPlan | None = declare(section=InitialWeightsPlan)
+    weights: StartingWeights | None = declare(None, later=True, section=StartingWeights)
+    """What the training starts from; None: random weights."""
     evaluation: tuple[Evaluation, ...] = declare(kinds=EVALUATIONS)
     digest: str
     """SHA-256 of training and evaluation (decisions.md 5)."""

@@ -63,6 +63,10 @@ class Declared:
     """Of a section of one kind, or of a list of such."""
     holds_items: bool = False
     """Whether it is a list of layers (`wavetwin.ir.layer_kind.LayerItem`)."""
+    rule: str = ""
+    """What a text has to be where a pattern says it, for people; empty: a name."""
+    is_location: bool = False
+    """Whether it says where a file lies: digests have what is in the file instead."""
 
 
 _PLAIN = Declared(
@@ -90,6 +94,8 @@ def declare(
     kinds: Kinds[Any] | None = None,
     section: type[Section] | None = None,
     holds_items: bool = False,
+    rule: str = "",
+    is_location: bool = False,
     **limits: Any,
 ) -> Any:
     """Return a field of a section; the arguments are those of `Declared`."""
@@ -104,6 +110,8 @@ def declare(
         kinds,
         section,
         holds_items,
+        rule,
+        is_location,
     )
     return field(default=default, metadata={_DECLARED: known})
 

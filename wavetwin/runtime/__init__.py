@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from wavetwin.runtime.training.schedule import LearningRate, build_optimizer
     from wavetwin.runtime.training.start import load_images, start_evaluation, start_training
     from wavetwin.runtime.training.starting.free_channels import load_free_channels
+    from wavetwin.runtime.training.starting.start import load_start
     from wavetwin.runtime.training.train import TrainingRun
     from wavetwin.runtime.training.training_batches import place
     from wavetwin.runtime.training.weight_average import WeightAverage
@@ -110,6 +111,7 @@ __all__ = [
     "load_build_model",
     "load_free_channels",
     "load_images",
+    "load_start",
     "mix_images",
     "place",
     "plan_of_run",
@@ -150,6 +152,7 @@ _MODULES = {
     "load_build_model": "wavetwin.runtime.process.scripts",
     "load_free_channels": "wavetwin.runtime.training.starting.free_channels",
     "load_images": "wavetwin.runtime.training.start",
+    "load_start": "wavetwin.runtime.training.starting.start",
     "mix_images": "wavetwin.runtime.training.mixed_images",
     "place": "wavetwin.runtime.training.training_batches",
     "plan_of_run": "wavetwin.runtime.training.plan_file",

@@ -154,6 +154,10 @@ BRANCHES = {
     "penalty": ("stem.wavelet.regularisation=[0.1, 0]", "penalty.backward()"),
     "no penalty": ("stem.wavelet.regularisation=[0, 0]", "record_penalty(regularisation(model))"),
     "initial": ("stem.initial_weights={checkpoint: a.safetensors}", "note_initial_weights("),
+    "start": (
+        f"weights={{checkpoint: w.pth, sha256: {'a' * 64}}}",
+        "start = load_start(run, plan,",
+    ),
     "validation": ("data.validation=0", "training.finish_epoch()"),
 }
 """What of a spec asks for a branch of train.py, and a text of it."""

@@ -12,6 +12,7 @@ import pytest
 from tests.support.built import build, write_images, write_spec
 from tests.support.shipped import ROOT
 from wavetwin.diagnostics import CompileError
+from wavetwin.ir.starting_weights import StartingWeights
 from wavetwin.provenance.package import load_package, sha256_of
 from wavetwin.runtime.process import freeze as freeze_module
 from wavetwin.runtime.process.errors import RunError
@@ -122,6 +123,25 @@ def test_initial_weights_are_frozen_too(folder: Path) -> None:
         set_initial_weights(folder, outside)
         with pytest.raises(RunError, match="lie outside the project"):
             freeze(folder, allow_drift=True)
+
+
+def test_weights_to_start_from_are_frozen_too(folder: Path) -> None:
+    plan = json.loads((folder / "plan.json").read_bytes())
+    project = folder.parent.parent
+    plan["weights"] = StartingWeights(checkpoint="weights/w.pth").to_json()
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    with pytest.raises(RunError, match=r"w\.pth is not there; the training starts from it"):
+        freeze(folder, allow_drift=True)
+    (project / "weights").mkdir()
+    (project / "weights/w.pth").write_bytes(b"one")
+    frozen = freeze(folder, allow_drift=True)
+    assert frozen.package_folder is not None
+    assert (frozen.package_folder / "weights/w.pth").read_bytes() == b"one"
+    # Those of a run lie behind the link to the runs.
+    for fields in ({"run": "a/b"}, {"checkpoint": "runs/a/b/checkpoints/epoch-002.safetensors"}):
+        plan["weights"] = StartingWeights(**fields).to_json()
+        (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        assert freeze(folder, allow_drift=True).folder.is_dir()
 
 
 def copy_package(folder: Path) -> Path:

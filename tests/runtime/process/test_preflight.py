@@ -1,6 +1,7 @@
 """The preflight: each check, told in a line, before torch is imported."""
 
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from tests.support.built import build, write_images, write_spec
 from wavetwin.diagnostics import CompileError
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.starting_weights import StartingWeights
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import parse_arguments
 from wavetwin.runtime.training import preflight
@@ -200,6 +202,26 @@ def test_initial_weights(built: Built) -> None:
     assert "first.safetensors is not there" in lines["weights"]
     (built.folder.parent.parent / "first.safetensors").touch()
     assert built.ask("--allow-drift")[0] == 0
+
+
+def test_weights_to_start_from(built: Built) -> None:
+    plan = json.loads((built.folder / "plan.json").read_bytes())
+    digest = hashlib.sha256(b"weights").hexdigest()
+    weights = StartingWeights(checkpoint="w.pth", sha256=digest)
+    plan["weights"] = weights.to_json()
+    (built.folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    file = built.folder.parent.parent / "w.pth"
+    code, lines = built.ask("--allow-drift")
+    assert code == 2
+    assert "w.pth, which cannot be read: No such file" in lines["weights"]
+    file.write_bytes(b"others")
+    code, lines = built.ask("--allow-drift")
+    assert code == 2
+    assert "is another file than this was built with" in lines["weights"]
+    file.write_bytes(b"weights")
+    code, lines = built.ask("--allow-drift")
+    assert code == 0
+    assert "the training starts from w.pth" in lines["weights"]
 
 
 def test_status(built: Built) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tests.support.paths import ROOT
 from tests.support.plans import make_plan
-from tests.support.scripted import PENALTY, build_folder, only_run
+from tests.support.scripted import PENALTY, build_folder, only_run, write_tiny_weights
 from wavetwin.ir.image_transforms import TRANSFORMS
 from wavetwin.runtime.training.records import read_lines
 
@@ -156,6 +156,24 @@ def test_a_recipe_killed_and_resumed_equals_undisturbed(name: str, images: Path,
     assert start(parts, images, 0, ("step", 12)) == -signal.SIGKILL
     assert start(parts, images, 2, None) == 0
     assert outcome(parts) == outcome(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [2, 12])
+def test_a_training_from_weights_resumes_alike(number: int, images: Path, tmp_path: Path):
+    """Killed before the first state it starts from the file again, later from its state alone."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for project in (whole, parts):
+        project.mkdir()
+        build_folder(project, replace(PLAN, weights=write_tiny_weights(project)))
+    assert start(whole, images, 0, None) == 0
+    assert start(parts, images, 0, ("step", number)) == -signal.SIGKILL
+    if number > 3:
+        (parts / "w.safetensors").unlink()
+    assert start(parts, images, 0, None) == 0
+    assert outcome(parts) == outcome(whole)
+    records = [(only_run(each) / "starting_weights.json").read_bytes() for each in (whole, parts)]
+    assert records[0] == records[1]
 
 
 def test_the_moments_are_in_every_phase_with_and_without_workers():

@@ -18,7 +18,7 @@ from unittest import mock
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.support.forked import run_together
 from tests.support.plans import ONE_CROP, make_plan, shifts
@@ -28,6 +28,7 @@ from tests.support.scripted import (
     build_folder,
     only_run,
     run_here,
+    write_tiny_weights,
 )
 from wavetwin.explain.start_command import training_commands
 from wavetwin.ir.image_transforms import TRANSFORMS
@@ -124,6 +125,31 @@ def test_two_processes_train_as_one(one: Path, two: Path):
     (session,) = manifest["lives"]
     launch = {"processes": 2, "nodes": 1, "processes_per_node": 2, "launcher": "torchrun"}
     assert session["machine"].items() >= launch.items()
+
+
+@pytest.mark.slow  # seconds of starting processes
+def test_two_processes_start_from_the_same_weights(tmp_path: Path):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    folders = []
+    for project in (alone, together):
+        project.mkdir()
+        start = replace(write_tiny_weights(project), parts=("stem", "trunk"))
+        plan = replace(PLAN, weights=start)
+        folders.append(build_folder(project, plan, MODEL_WITHOUT_RANDOMNESS))
+    assert run_here(folders[0] / "train.py", "--device", "cpu", "--allow-drift") == 0
+    output = finish(torchrun(folders[1] / "train.py"))
+    assert output.count("weights: 6 tensors of w.safetensors") == 1
+    expected, found = weights(alone), weights(together)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+    first, second = (
+        (only_run(each) / "starting_weights.json").read_bytes() for each in (alone, together)
+    )
+    assert first == second
+    # Both stop where the file is another one.
+    save_file({"x.weight": torch.zeros(2)}, together / "w.safetensors")
+    output = finish(torchrun(folders[1] / "train.py", "--new"), 1)
+    assert output.count("weights-changed") == 1
 
 
 @pytest.mark.slow  # seconds of starting processes

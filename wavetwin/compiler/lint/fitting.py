@@ -9,7 +9,8 @@ from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.parameter_groups import group_numbers
-from wavetwin.ir.parameters import held_fixed
+from wavetwin.ir.parameters import held_fixed, matches
+from wavetwin.ir.starting_weights import StartingWeights, find_state, is_asked_for
 
 MOST_PARAMETERS_PER_IMAGE = 50
 """The design's threshold (WT019); with fewer, the rule has nothing to say."""
@@ -79,6 +80,39 @@ def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
     )
 
 
+@lint_rule("frozen-at-random", "no number")
+def frozen_at_random(context: LintContext) -> Iterator[Diagnostic]:
+    """Parts are frozen at values that were drawn for them."""
+    plan, graph = context.plan, context.graph
+    start = plan.weights
+    drawn = [
+        each
+        for each in held_fixed(graph, plan.freeze)
+        if not each.node.operation.is_norm
+        and (start is None or not is_asked_for(graph, start, each))
+        and (plan.initial_weights is None or each.node is not graph.by_id.get("stem.free"))
+    ]
+    for number, name in enumerate(plan.freeze):
+        count = sum(each.count for each in drawn if matches(graph, each, [name]))
+        if count:
+            yield context.warn(
+                "frozen-at-random",
+                f"{name} is frozen, and no weights are loaded for {count:,} of its parameters: they stay as "
+                "they were drawn",
+                [f"training.freeze.{number}", *_what_is_loaded(start)],
+                help="load weights for it (the section weights), or do not freeze it",
+            )
+
+
+def _what_is_loaded(start: StartingWeights | None) -> list[str]:
+    """Return the key paths of what keeps weights from being loaded."""
+    if start is None:
+        return ["weights"]
+    return ["weights.parts"] * bool(start.parts) + ["weights.classifier"] * (
+        start.classifier == "new"
+    )
+
+
 @lint_rule("setting-without-effect", "no number")
 def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
     """A setting of the training or of its images does not do what it seems to do."""
@@ -95,6 +129,7 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
     yield from _idle_groups(context)
     yield from _idle_transforms(context)
     yield from _idle_validation(context)
+    yield from _idle_classifier(context)
     if context.loaded.has("training.frozen_norms") and not _has_frozen_norm(context):
         yield context.warn(
             "setting-without-effect",
@@ -152,6 +187,21 @@ def _idle_validation(context: LintContext) -> Iterator[Diagnostic]:
         )
 
 
+def _idle_classifier(context: LintContext) -> Iterator[Diagnostic]:
+    """Warn of a new classifier where the weights' parts have none."""
+    start, classifier = context.plan.weights, context.graph.classifier
+    if start is None or start.classifier != "new" or not start.parts or classifier is None:
+        return
+    of_it = [each for each in find_state(context.graph) if each.node is classifier]
+    if not any(matches(context.graph, each, start.parts) for each in of_it):
+        yield context.warn(
+            "setting-without-effect",
+            "classifier: new leaves the last layer out of what is loaded, and weights.parts have none of it",
+            ["weights.classifier", "weights.parts"],
+            help="remove classifier",
+        )
+
+
 def _idle_groups(context: LintContext) -> Iterator[Diagnostic]:
     """Warn of groups that nothing is in, or whose parameters are trained as the others."""
     plan, graph = context.plan, context.graph
@@ -198,5 +248,6 @@ def _has_frozen_norm(context: LintContext) -> bool:
 FITTING_RULES: tuple[LintRule, ...] = (
     no_regularisation,
     schedule_without_effect,
+    frozen_at_random,
     setting_without_effect,
 )

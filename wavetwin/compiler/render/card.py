@@ -111,6 +111,9 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     yield "epochs and batch", f"{plan.epochs} epochs, batches of {plan.batch_size}{parts}"
     if plan.iterations_per_epoch is not None:
         yield "steps an epoch", str(plan.iterations_per_epoch)
+    if plan.weights is not None:
+        yield "starts from", plan.weights.describe()
+        yield "their SHA-256", plan.weights.sha256 or "not known"
     yield "optimiser", f"{optimizer.describe()}, lr {optimizer.lr:g}"
     yield "schedule", schedule.describe(plan.epochs)
     if plan.loss is not None:

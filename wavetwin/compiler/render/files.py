@@ -189,7 +189,16 @@ def manifest_head(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
             **installed_versions(own),
         },
         "inputs": {role: dict(paths) for role, paths in provenance.inputs.items()},
+        **_weights(compiled),
     }
+
+
+def _weights(compiled: Compiled) -> dict[str, Any]:
+    """Return the file that the training starts from: its SHA-256 ties the build to it, not a commit."""
+    weights = compiled.plan.weights
+    if weights is None:
+        return {}
+    return {"weights": {"file": weights.file, "sha256": weights.sha256}}
 
 
 def _json(document: dict[str, Any]) -> bytes:

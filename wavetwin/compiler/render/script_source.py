@@ -135,6 +135,8 @@ def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str
     if plan.regularisation is not None:
         lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
         yield "penalty", f"L1/Linf of {plan.regularisation.node}, lambda {lambdas} (in model.py)"
+    if plan.weights is not None:
+        yield "starts from", plan.weights.describe()
     if plan.initial_weights is not None:
         yield "begins with", f"the free channels of {plan.initial_weights.checkpoint}"
     threads = f"{plan.threads} threads a process"
@@ -147,8 +149,7 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
     yield from ("LearningRate", "RunFolder", "TrainingRun")
     yield from ("build_optimizer", "initialise", "load_build_model", "load_images", "place")
     yield from ("prepare_device", "read_graph", "read_plan")
-    if plan.initial_weights is not None:
-        yield from ("load_free_channels", "project_of")
+    yield from _imports_of_start(plan)
     if plan.freeze:
         yield "FrozenParts"
     if plan.class_weights is not None:
@@ -165,3 +166,13 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
         yield "regularisation"
     if validation != "never":
         yield "score_one_crop"
+
+
+def _imports_of_start(plan: TrainingPlan) -> Iterator[str]:
+    """Yield what loads the weights that the training starts from."""
+    if plan.weights is not None:
+        yield "load_start"
+    if plan.initial_weights is not None:
+        yield "load_free_channels"
+    if plan.weights is not None or plan.initial_weights is not None:
+        yield "project_of"

@@ -19,6 +19,7 @@ from wavetwin.ir.plan import (
     stream_seed,
 )
 from wavetwin.ir.section import read_section
+from wavetwin.ir.starting_weights import StartingWeights
 from wavetwin.ir.training import Training
 
 STREAMS = ("init", "order", "augmentation", "dropout")
@@ -31,6 +32,7 @@ def make_plan(resolved: ResolvedSpec) -> TrainingPlan:
     training = read_section(Training, document["training"])
     data = _plan_data(spec.data, document["data"])
     initial = document.get("stem", {}).get("initial_weights")
+    weights = document.get("weights")
     return TrainingPlan(
         **{each.name: getattr(training, each.name) for each in fields(training)},
         name=resolved.name,
@@ -42,6 +44,7 @@ def make_plan(resolved: ResolvedSpec) -> TrainingPlan:
         streams={name: stream_seed(training.seed, name) for name in STREAMS},
         initial_weights=None if initial is None else read_section(InitialWeightsPlan, initial),
         # The document has no field that is None.
+        weights=None if weights is None else read_section(StartingWeights, weights, fills=True),
         evaluation=tuple(EVALUATIONS.read(entry, fills=True) for entry in document["evaluation"]),
         digest=resolved.digest,
         training_digest=resolved.training_digest,

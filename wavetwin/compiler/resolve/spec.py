@@ -37,6 +37,7 @@ from wavetwin.ir.own_code import argument_text
 from wavetwin.ir.poolings import POOLINGS
 from wavetwin.ir.section import Kind
 from wavetwin.ir.sides import height_and_width, image_size
+from wavetwin.ir.starting_weights import StartingWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,16 @@ class ResolvedSpec:
     digest: str
 
 
-def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
-    """Fill in a valid spec; `default_name` is its file's stem."""
+def resolve(
+    spec: ExperimentSpec, default_name: str, weights_sha256: str | None = None
+) -> ResolvedSpec:
+    """Fill in a valid spec.
+
+    Args:
+        spec: as it was read.
+        default_name: its file's stem.
+        weights_sha256: of the file that `weights` names, where there is one.
+    """
     architecture = ARCHITECTURES[spec.backbone.arch]
     name = spec.name or default_name
     data = _resolve_data(spec.data)
@@ -66,6 +75,7 @@ def resolve(spec: ExperimentSpec, default_name: str) -> ResolvedSpec:
             "pooling": _resolve_pooling(spec, architecture),
             "data": data,
             "training": _fill_kinds(spec.training),
+            "weights": _resolve_weights(spec.weights, weights_sha256),
             "evaluation": tuple(_fill_kinds(entry) for entry in spec.evaluation),
         }
     )
@@ -114,6 +124,7 @@ DIGESTED: dict[str, str] = {
     "data.num_classes": "model",
     "data": "training",
     "training": "training",
+    "weights": "training",
     "evaluation": "evaluation",
 }
 """The innermost digest that a section, or a field of it, changes; what is not here changes none."""
@@ -129,6 +140,8 @@ def _digests(spec: ExperimentSpec) -> tuple[str, str, str]:
         "num_classes": data.num_classes,
     }
     training = {"model": model, "data": _counted(data), "training": _counted(spec.training)}
+    if spec.weights is not None:
+        training["weights"] = _counted(spec.weights)
     complete = {"training": training, "evaluation": _counted(spec.evaluation)}
     return digest_of(model), digest_of(training), digest_of(complete)
 
@@ -136,7 +149,7 @@ def _digests(spec: ExperimentSpec) -> tuple[str, str, str]:
 def _counted(value: object) -> Any:
     """Return plain values without what is absent, and without later fields at their default."""
     if isinstance(value, SpecModel):
-        later = value.later_defaults()
+        later, locations = value.later_defaults(), value.locations()
         if is_own_code(value):
             # As a text: numbers are passed on as they are written, 2 or 2.0.
             arguments = argument_text(getattr(value, "arguments", None) or {})
@@ -144,7 +157,9 @@ def _counted(value: object) -> Any:
         return {
             name: _counted(each)
             for name, each in value
-            if each is not None and not (name in later and each == later[name])
+            if each is not None
+            and not (name in later and each == later[name])
+            and name not in locations
         }
     if isinstance(value, dict):
         members = cast("dict[str, object]", value)
@@ -263,6 +278,17 @@ def _resolve_wavelet_pool(
     if not any(each.takes_bands for each in users if each is not None):
         return None
     return spec.pooling.wavelet_pool or WaveletPoolSpec()
+
+
+def _resolve_weights(weights: StartingWeights | None, sha256: str | None) -> StartingWeights | None:
+    if weights is None:
+        return None
+    which = weights.which or (None if weights.run is None else "best")
+    model = cast("SpecModel", weights)
+    return cast(
+        "StartingWeights",
+        model.model_copy(update={"which": which, "sha256": sha256 or weights.sha256}),
+    )
 
 
 def _resolve_data(data: DataSpec) -> DataSpec:

@@ -59,6 +59,7 @@ from wavetwin.compiler.schema.network import (
     WaveletSpec,
 )
 from wavetwin.compiler.schema.training import OptimizerSpec, ScheduleSpec, TrainingSpec
+from wavetwin.compiler.schema.weights import WeightsSpec
 
 __all__ = [
     "ITEM_MODELS",
@@ -96,6 +97,7 @@ __all__ = [
     "WaveletPoolSpec",
     "WaveletPooling",
     "WaveletSpec",
+    "WeightsSpec",
     "given_fields",
     "items_below",
     "law_model",
@@ -143,6 +145,8 @@ class ExperimentSpec(SpecModel):
     """The images."""
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     """How the model is trained."""
+    weights: WeightsSpec | None = None
+    """Weights that the training starts from; absent: random ones."""
     evaluation: tuple[EvaluationSpec, ...] = Field(
         default_factory=default_entries, max_length=256, strict=False
     )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from wavetwin.ir.section import NAME_PATTERN, Section
+from wavetwin.ir.section import NAME_PATTERN, Section, declaration_of, declared_fields
 
 __all__ = ["LATER", "NAME_PATTERN", "NAME_RULE", "SpecModel", "scalar_or_list"]
 
@@ -45,6 +45,16 @@ class SpecModel(BaseModel):
             for name, each in type(self).model_fields.items()
             if LATER in each.metadata
         }
+
+    @classmethod
+    def locations(cls) -> frozenset[str]:
+        """Return the fields that say where a file lies, which no digest has."""
+        return frozenset(
+            each.name
+            for section in cls.declared
+            for each in declared_fields(section)
+            if declaration_of(each).is_location
+        )
 
 
 def scalar_or_list(value: object) -> str:

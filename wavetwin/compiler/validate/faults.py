@@ -20,6 +20,7 @@ from wavetwin.compiler.validate.fields import (
     model_at,
 )
 from wavetwin.diagnostics import Diagnostic, Location
+from wavetwin.ir.section import declaration_of, declared_fields
 
 Path = tuple[PathPart, ...]
 
@@ -266,13 +267,20 @@ def too_long_lists(tree: SpecNode, paths: Sequence[Path]) -> list[Fault]:
 def _bad_name(path: Path, node: SpecNode) -> Fault:
     assert form_at(path) is not None
     assert NAME_PATTERN.endswith("{0,63}$")
+    section = model_at(path[:-1])
+    rules = [
+        declaration_of(each).rule
+        for declared in (() if section is None else section.declared)
+        for each in declared_fields(declared)
+        if each.name == path[-1]
+    ]
     return Fault(
         path,
         Diagnostic(
             "bad-name",
             f"{path_text(path)} cannot be {describe(node)}",
             node.location,
-            help=NAME_RULE,
+            help="".join(rules) or NAME_RULE,
         ),
     )
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from wavetwin.explain.diff.alignment import Alignment, align
+from wavetwin.ir.section import declaration_of, declared_fields
+from wavetwin.ir.starting_weights import StartingWeights
 
-COUNTED = frozenset({"backbone", "stem", "pooling", "data", "training", "evaluation"})
+COUNTED = frozenset({"backbone", "stem", "pooling", "data", "training", "weights", "evaluation"})
 """Sections of a resolved spec that the digests cover; all others are labels."""
 
 Path = tuple[str | int, ...]
@@ -78,7 +80,7 @@ class DeclarationChanges:
 def compare_declarations(before: Mapping[str, Any], after: Mapping[str, Any]) -> DeclarationChanges:
     """Return what differs between two resolved specs as plain values, in schema order."""
     comparison = _Comparison()
-    comparison.compare(_counted(before), _counted(after), (), ())
+    comparison.compare(*_without_locations(_counted(before), _counted(after)), (), ())
     return DeclarationChanges(tuple(comparison.fields), tuple(comparison.lists))
 
 
@@ -138,6 +140,25 @@ def is_list_of_mappings(value: Any) -> bool:
 
 def _counted(document: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key in COUNTED}
+
+
+def _without_locations(
+    before: dict[str, Any], after: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Leave out where a file of weights lies, if both have the same file."""
+    ours, theirs = (side.get("weights", {}) for side in (before, after))
+    if not ours or ours.get("sha256") != theirs.get("sha256"):
+        return before, after
+    locations = {
+        each.name for each in declared_fields(StartingWeights) if declaration_of(each).is_location
+    }
+
+    def without(side: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
+        return side | {
+            "weights": {key: value for key, value in weights.items() if key not in locations}
+        }
+
+    return without(before, ours), without(after, theirs)
 
 
 def _items(value: Any) -> list[tuple[str | int, Any]] | None:

@@ -27,6 +27,8 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "data.augmentation": ("data.dataset",),
     "data.normalise": ("data.channels", "data.dataset"),
     "data.validation": ("data.lock.sha256", "data.dataset"),
+    "weights.sha256": ("weights.checkpoint", "weights.run"),
+    "weights.which": ("weights.run",),
 }
 """Fields whose default `resolve` takes from another field, and which."""
 

@@ -32,6 +32,7 @@ _NOTES: dict[str, Callable[[Pair], str | None]] = {
     "training.optimizer": lambda pair: _kinds_note(*(each.plan.optimizer for each in pair.sides)),
     "training.schedule": lambda pair: _kinds_note(*(each.plan.schedule for each in pair.sides)),
     "data.augmentation": lambda pair: _augmentation_note(pair),
+    "weights": lambda pair: _weights_note(pair),
     "evaluation": lambda pair: _evaluation_note(pair),
 }
 """What a reader should know of fields that change, by key path, where it depends on the pair's graphs
@@ -184,6 +185,22 @@ def _kept_note(first: set[Evaluation], second: set[Evaluation]) -> str | None:
     )
 
 
+def _weights_note(pair: Pair) -> str:
+    """Say what a difference of scores is of, where trainings start from other weights."""
+    ours, theirs = (each.plan.weights for each in pair.sides)
+    if ours is None or theirs is None:
+        which, other = ("second", "first") if ours is None else ("first", "second")
+        begins = f"the {which} starts from weights that were trained before, the {other} from random ones"
+        return f"{begins}: what their training cost is not in its epochs, and not in its images"
+    if ours.sha256 != theirs.sha256:
+        return "both start from other weights: a difference of scores may be theirs"
+    note = "both start from the same file, and take other parts of it"
+    if (ours.stem == "project") != (theirs.stem == "project"):
+        which = "first" if ours.stem == "project" else "second"
+        note += f": the {which}'s first layer is fitted to that of a CNN"
+    return note
+
+
 def _rate(plan: TrainingPlan) -> tuple[float, Schedule, int]:
     return plan.optimizer.lr, plan.schedule, plan.epochs
 
@@ -211,9 +228,16 @@ def _info(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "steps", f"{steps:,} an epoch, {steps * plan.epochs:,} in all"
     if plan.regularisation is not None:
         yield "penalty", "lambda " + ", ".join(f"{each:g}" for each in plan.regularisation.lambdas)
+    yield from _starts(plan)
+    yield "evaluation suite", _suite(plan)
+
+
+def _starts(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
+    if plan.weights is not None:
+        sha256 = (plan.weights.sha256 or "not known")[:16]
+        yield "starts from", f"{plan.weights.describe()}, SHA-256 {sha256}"
     if plan.initial_weights is not None:
         yield "start", plan.initial_weights.checkpoint
-    yield "evaluation suite", _suite(plan)
 
 
 def _value_text(value: object) -> str:

@@ -13,7 +13,7 @@ from wavetwin.explain.report.runs import Run
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.datasets.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from wavetwin.ir.optimizers import Sgd
-from wavetwin.ir.plan import DataPlan
+from wavetwin.ir.plan import DataPlan, TrainingPlan
 from wavetwin.ir.schedules import Step
 from wavetwin.ir.section import Kind, declared_fields, label_of
 from wavetwin.ir.sides import size_text
@@ -90,6 +90,12 @@ def published_remarks(runs: Sequence[Run]) -> list[str]:
     ]
 
 
+def _start(plan: TrainingPlan) -> str | None:
+    if plan.weights is not None:
+        return plan.weights.describe()
+    return None if plan.initial_weights is None else plan.initial_weights.checkpoint
+
+
 def _differences(run: Run, model: PublishedModel) -> list[str]:
     """Return what of the training differs from the published one; one line, saying so if nothing."""
     if run.plan is None:
@@ -101,7 +107,7 @@ def _differences(run: Run, model: PublishedModel) -> list[str]:
         ("augmentation", data.augmentation_text, DATASETS[model.dataset].augmentation),
         ("mean and std of normalisation", _statistics(data), (IMAGENET_MEAN, IMAGENET_STD)),
         *_training_triples(plan, _published_training(model)),
-        ("weights to start from", plan.initial_weights and plan.initial_weights.checkpoint, None),
+        ("weights to start from", _start(plan), None),
         ("lambdas", plan.regularisation and plan.regularisation.lambdas, model.lambdas),
         (
             "iterations",

@@ -15,6 +15,7 @@ from wavetwin.explain.runs.select import find_score
 from wavetwin.explain.start_command import built_folder, training_commands
 from wavetwin.explain.text_table import align
 from wavetwin.files.json_text import parse_json
+from wavetwin.runtime.training.run_documents import StartSummary
 from wavetwin.runtime.training.run_names import trial_mark
 
 __all__ = ["compare_document", "compare_table", "list_table", "run_document", "show_text"]
@@ -52,6 +53,7 @@ def show_text(run: RunInfo, folder: Path) -> str:
         ("training", run.training_digest),
         ("model", run.model_digest),
         ("seed", _text(run.seed)),
+        *_start_rows(_document(folder / "manifest.json")),
         ("parameters", "" if run.parameters is None else f"{run.parameters:,}"),
         ("MACs", "" if run.macs is None else f"{run.macs:,}"),
         ("epochs", str(run.epochs)),
@@ -78,6 +80,32 @@ def show_text(run: RunInfo, folder: Path) -> str:
         "\n".join(["reproduce", *(f"  {line}" for line in _reproduce(run, build, manifest))])
     )
     return "\n\n".join(blocks) + "\n"
+
+
+def _start_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what a run started from, where it loaded weights."""
+    start = manifest.get("starting_weights")
+    if not isinstance(start, dict):
+        return []
+    found = cast("StartSummary", start)
+    rows = [
+        ("started from", f"{found['file']}, SHA-256 {found['sha256'][:16]}"),
+        ("loaded", f"{found['loaded']} tensors, {found['parameters']:,} parameters"),
+    ]
+    if found["fresh"]:
+        rows.append(("began anew", list_some(found["fresh"])))
+    if found["left_over"] or found["skipped"]:
+        rows.append(
+            ("left", f"{found['left_over']} tensors in the file, {found['skipped']} did not fit")
+        )
+    if errors := found.get("projection_errors"):
+        rows.append(
+            (
+                "projected",
+                f"{len(errors)} channels, relative errors {min(errors):.3f} to {max(errors):.3f}",
+            )
+        )
+    return rows
 
 
 def compare_table(runs: Sequence[RunInfo]) -> str:

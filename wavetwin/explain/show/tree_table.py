@@ -37,8 +37,10 @@ def model_table(compiled: Compiled, *, full: bool = False) -> str:
         f"memory      {graph.activation_bytes / 2**20:.1f} MiB of activations an image in float32",
         f"training    {_training(compiled)}",
         *(f"own code    {path}: {code.describe()}" for path, code in own_code_of(compiled.spec)),
-        f"digest      {compiled.digest}",
     ]
+    if compiled.plan.weights is not None:
+        lines.append(f"starts from {compiled.plan.weights.describe()}")
+    lines.append(f"digest      {compiled.digest}")
     return "\n".join(lines) + "\n"
 
 

@@ -44,8 +44,8 @@ def study_sparse(specs: Sequence[Path], runs: Sequence[Path], with_trials: bool 
         title="First layers and their trained weights",
         notes=(
             "The first layer is everything before the first pooling's norm and activation. A frozen "
-            "layer keeps its initial weights, or those of `stem.initial_weights`: two questions, "
-            "which a study asks apart.",
+            "layer keeps its initial weights, or those of `stem.initial_weights` or `weights`: two "
+            "questions, which a study asks apart.",
             *(f"Left out: {caption}" for caption in left_out),
         ),
         summaries=[

@@ -12,6 +12,7 @@ from wavetwin.ir.operations.operation import Call, Operation, Shape
 class Relu(Operation, op="relu"):
     """The positive part."""
 
+    works_channel_by_channel = True
     works_on_maps = False
     is_written_around = True
 
@@ -28,6 +29,7 @@ class Relu(Operation, op="relu"):
 class LeakyRelu(Operation, op="leaky_relu"):
     """The positive part, and the negative part by a factor."""
 
+    works_channel_by_channel = True
     works_on_maps = False
     is_written_around = True
 
@@ -47,6 +49,7 @@ class LeakyRelu(Operation, op="leaky_relu"):
 class Gelu(Operation, op="gelu"):
     """A value times the share of a normal law that is below it."""
 
+    works_channel_by_channel = True
     works_on_maps = False
     is_written_around = True
 

@@ -42,6 +42,7 @@ class Blur(Operation):
 class BlurPool(Blur, op="blur_pool"):
     """A binomial filter."""
 
+    works_channel_by_channel = True
     filters_are_fixed = True
 
     def constants(self, x: Shape) -> dict[str, Shape]:

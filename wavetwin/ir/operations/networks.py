@@ -153,6 +153,8 @@ class Linear(Operation, op="linear"):
 class MaxPool(SlidingWindow, op="max_pool"):
     """The maximum in a window."""
 
+    works_channel_by_channel = True
+
     kind: ClassVar[str] = "nn.MaxPool2d"
 
     @property
@@ -181,6 +183,8 @@ class AveragePool(MaxPool, op="average_pool"):
 class AdaptiveAveragePool(Operation, op="adaptive_average_pool"):
     """Means over as many windows as the output has positions."""
 
+    works_channel_by_channel = True
+
     output_size: int
 
     def output(self, *shapes: Shape) -> Shape:
@@ -200,6 +204,7 @@ class AdaptiveAveragePool(Operation, op="adaptive_average_pool"):
 class Dropout(Operation, op="dropout"):
     """Values set to zero at random, in training."""
 
+    works_channel_by_channel = True
     works_on_maps = False
 
     probability: float
@@ -227,6 +232,7 @@ class Dropout(Operation, op="dropout"):
 class Flatten(Operation, op="flatten"):
     """A map as a vector."""
 
+    works_channel_by_channel = True
     works_on_maps = False
 
     def output(self, *shapes: Shape) -> Shape:
@@ -242,6 +248,7 @@ class Flatten(Operation, op="flatten"):
 class Add(Operation, op="add"):
     """The sum of two branches."""
 
+    works_channel_by_channel = True
     inputs = (2, 2)
     works_on_maps = False
 
@@ -264,6 +271,7 @@ class Add(Operation, op="add"):
 class Bias(Operation, op="bias"):
     """A bias for each channel, after the modulus where there is no norm."""
 
+    works_channel_by_channel = True
     is_written_around = True
 
     channels: int

@@ -13,6 +13,7 @@ from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 class BatchNorm(Operation, op="batch_norm"):
     """Batch normalisation."""
 
+    works_channel_by_channel = True
     is_norm = True
     is_written_around = True
     is_batch_norm = True

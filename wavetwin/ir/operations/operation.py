@@ -155,6 +155,9 @@ class Operation:
     """Whether it computes nothing: it cuts, joins and reorders channels."""
     commutes_with_real_part: ClassVar[bool] = False
     """Whether it is linear with real weights, channel by channel or across channels."""
+    works_channel_by_channel: ClassVar[bool] = False
+    """Whether each channel of the output, and of its weights, belongs to that channel of every input, all
+    alike: inputs in another order give the output in that order."""
     filters_are_fixed: ClassVar[bool] = False
     """Whether its filters are given, not trained."""
     replaces_maximum: ClassVar[bool] = False

@@ -12,6 +12,7 @@ from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 class Modulus(Operation, op="modulus"):
     """The modulus of complex channels."""
 
+    works_channel_by_channel = True
     takes = "complex"
 
     def is_complex(self, first: bool) -> bool:
@@ -143,6 +144,7 @@ class Concat(Operation, op="concat"):
 class Subsample(Operation, op="subsample"):
     """Every `step`-th sample."""
 
+    works_channel_by_channel = True
     takes = "either"
 
     step: int

@@ -101,13 +101,17 @@ def _contents(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], dic
         contents |= {name: path.read_bytes() for name, path in package.files.items()}
     extra: dict[str, str] = {}
     try:
-        initial = parse_json(contents.get(f"{inside}/plan.json", b"{}")).get("initial_weights")
-        name = None if initial is None else PurePosixPath(initial["checkpoint"])
+        plan = parse_json(contents.get(f"{inside}/plan.json", b"{}"))
+        initial, start = plan.get("initial_weights"), plan.get("weights") or {}
+        weights = [] if initial is None else [PurePosixPath(initial["checkpoint"])]
+        # What lies in `runs` is there behind the copy's link; its SHA-256 is in the plan.
+        if (checkpoint := start.get("checkpoint")) and not checkpoint.startswith("runs/"):
+            weights.append(PurePosixPath(checkpoint))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RunError(
             "file-damaged", "is damaged", "build again", subject=folder / "plan.json"
         ) from error
-    if name is not None:
+    for name in weights:
         source = (project_of(folder) / name).resolve()
         if (
             not is_inside(str(name))
@@ -116,13 +120,13 @@ def _contents(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], dic
         ):
             raise RunError(
                 "cannot-freeze",
-                f"the initial weights {name} lie outside the project or where the copy has something "
+                f"the weights {name} lie outside the project or where the copy has something "
                 "else, and cannot be frozen",
                 "copy them into a folder of the project's own and name them by a relative path",
             )
         if not source.is_file():
             raise RunError(
-                "file-not-found", "is not there; the free channels start from it", subject=source
+                "file-not-found", "is not there; the training starts from it", subject=source
             )
         contents[name.as_posix()] = source.read_bytes()
         extra[name.as_posix()] = sha256_of(contents[name.as_posix()])

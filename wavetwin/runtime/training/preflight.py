@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -71,6 +72,7 @@ def run_preflight(folder: Path, arguments: ScriptArguments) -> int:
         _check_build(provenance, arguments),
         *_check_packages(provenance, plan),
         *_check_data(plan, arguments),
+        *_check_weights(folder, plan, arguments),
         *_check_initial_weights(folder, plan),
         *_check_run(folder, plan, arguments),
         _check_space(folder, plan, graph, arguments),
@@ -169,6 +171,36 @@ def _check_data(plan: TrainingPlan, arguments: ScriptArguments) -> Iterator[Find
         yield Finding(
             "ok", "data", f"{dataset.name} in {found}; its files are checked when the run starts"
         )
+
+
+def _check_weights(
+    folder: Path, plan: TrainingPlan, arguments: ScriptArguments
+) -> Iterator[Finding]:
+    """Hold the file that the training starts from against the plan; a run that resumes needs none."""
+    weights = plan.weights
+    if weights is None or (_resumes(folder, plan, arguments) and not arguments.new):
+        return
+    file = project_of(folder) / weights.file
+    try:
+        with file.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        text = f"the training starts from {file}, which cannot be read: {error.strerror or error}"
+        yield Finding("fail", "weights", text)
+        return
+    if weights.sha256 not in (None, found):
+        yield Finding("fail", "weights", f"{file} is another file than this was built with")
+    else:
+        text = (
+            f"the training starts from {weights.describe()}; what fits is seen when the run starts"
+        )
+        yield Finding("ok", "weights", text)
+
+
+def _resumes(folder: Path, plan: TrainingPlan, arguments: ScriptArguments) -> bool:
+    parent = runs_folder(folder, arguments.runs) / plan.name
+    runs = find_runs(parent, plan, arguments.limit_batches, find_edit(folder).digest)
+    return bool(runs) and (runs[-1] / "checkpoints" / "last").is_dir()
 
 
 def _check_initial_weights(folder: Path, plan: TrainingPlan) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-__all__ = ["DAMAGED", "BuildRecord", "EpochLine", "RunManifest"]
+__all__ = ["DAMAGED", "BuildRecord", "EpochLine", "RunManifest", "StartSummary"]
 
 DAMAGED = "bring back the file as it was, or train another run with --new"
 """What to do where a run's own file is not whole."""
@@ -33,6 +33,19 @@ class SourceRecord(TypedDict):
     package_digest: NotRequired[str | None]
 
 
+class StartSummary(TypedDict):
+    """What a run started from, in short; `starting_weights.json` has all of it."""
+
+    file: str
+    sha256: str
+    loaded: int
+    parameters: int
+    fresh: list[str]
+    left_over: int
+    skipped: int
+    projection_errors: NotRequired[list[float]]
+
+
 class RunManifest(TypedDict):
     """manifest.json of a run."""
 
@@ -56,6 +69,7 @@ class RunManifest(TypedDict):
     macs: int
     training_seconds: float | None
     stopped_early: NotRequired[int]
+    starting_weights: NotRequired[StartSummary]
     lives: NotRequired[list[Session]]
     class_names: NotRequired[list[str] | None]
 

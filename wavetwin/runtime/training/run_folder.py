@@ -41,6 +41,7 @@ from wavetwin.runtime.training.plan_file import edited_numbers, read_plan
 from wavetwin.runtime.training.run_documents import DAMAGED, RunManifest
 from wavetwin.runtime.training.run_lock import lock_run
 from wavetwin.runtime.training.run_names import find_runs, run_number, run_stem
+from wavetwin.runtime.training.starting.start_record import START_FILE, StartRecord
 
 __all__ = ["RunFolder", "find_run", "find_runs", "run_stem"]
 
@@ -183,6 +184,12 @@ class RunFolder:
     def note_initial_weights(self, sha256: str) -> None:
         """Record which file the free channels started from; a later session does not change it."""
         self.manifest.setdefault("initial_weights", sha256)
+
+    def note_start(self, start: StartRecord) -> None:
+        """Record the weights that the run starts from: a summary here, all of it in a file of its own."""
+        self.manifest["starting_weights"] = start.summary()
+        write_json(self.path / START_FILE, start.to_json())
+        self.write_manifest()
 
     def note_data(self, notes: Sequence[str], class_names: Sequence[str] | None = None) -> None:
         """Record what of the data is not official: it marks the run; and which class is which."""

@@ -151,8 +151,9 @@ def _choose(found: Mapping[str, Mapping[str, Any]], subject: str) -> str:
         "state-dict-unclear",
         f"holds {len(large)} state dicts: {choices}",
         f"say which: --state-dict {printable(named)} (of `study kernels`: --first-state-dict or "
-        "--second-state-dict); a spec's stem.initial_weights take a file of one alone, as `wavetwin "
-        f"import weights FILE --spec SPEC --state-dict {printable(named)} --out NEW` writes it",
+        f"--second-state-dict), in a spec weights.state_dict: {printable(named)}; stem.initial_weights "
+        "take a file of one alone, as `wavetwin import weights FILE --spec SPEC --state-dict "
+        f"{printable(named)} --out NEW` writes it",
         subject=subject,
     )
 

@@ -12,6 +12,7 @@ from wavetwin.compiler.validate.checks.replacements import REPLACEMENT_RULES
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule
 from wavetwin.compiler.validate.checks.training import TRAINING_RULES
 from wavetwin.compiler.validate.checks.wavelet import WAVELET_RULES
+from wavetwin.compiler.validate.checks.weights import WEIGHTS_RULES
 
 __all__ = ["RULES", "CheckContext", "Rule"]
 
@@ -24,5 +25,6 @@ RULES: tuple[Rule, ...] = (
     *AUGMENTATION_RULES,
     *IMAGE_RULES,
     *TRAINING_RULES,
+    *WEIGHTS_RULES,
     *LABEL_RULES,
 )

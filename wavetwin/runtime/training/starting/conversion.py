@@ -81,8 +81,13 @@ class Matched:
     num_classes: int | None
     """Outputs that the classifier was expected to have; None where the model has no classifier."""
     faults: tuple[TensorFault, ...]
-    remedy: str | None
-    """What may help where there are faults."""
+    other_classes: int | None
+    """Of the given classifier, where that alone does not fit."""
+    whole_below: tuple[str, ...]
+    """What some names begin with, where those alone are all of the model's; sought where there are
+    faults."""
+    why_own_names: str | None
+    """Why our names alone are taken, where tensors are missing under these."""
     notes: tuple[str, ...]
     """What was taken off the given names, for people."""
     not_finite: tuple[str, ...]
@@ -113,19 +118,14 @@ def match_state_dict(
                 expected[f"{classifier.id}.{part}"] = own.new_empty((outputs, *own.shape[1:]))
     constants = reference_constants(graph) if naming == "reference" else {}
     counters = [name for name in names if name.endswith(COUNTER)]
-    sets_counters = bool(counters) and not any(name in given for name in counters)
+    sets_counters = not any(name in given for name in counters) and any(
+        f"{name.removesuffix(COUNTER)}running_mean" in given for name in counters
+    )
     checker = TensorChecker(graph, given, naming)
     state = checker.tensors(names, expected, sets_counters)
     for name, node_id in constants.items():
         checker.constant(name, node_id)
     checker.left_over(names.keys() | constants.keys())
-    remedy = None
-    if checker.faults:
-        remedy = (
-            (None if classifier is None else checker.remedy(classifier))
-            or _remedy_of_prefix(given, _namings(graph, expected))
-            or _why_own_names(graph, checker.faults)
-        )
     return Matched(
         state={name: state[name] for name in expected if name in state},
         names=names,
@@ -134,7 +134,9 @@ def match_state_dict(
         sets_counters=sets_counters,
         num_classes=outputs,
         faults=tuple(checker.faults),
-        remedy=remedy,
+        other_classes=None if classifier is None else checker.other_classes(classifier),
+        whole_below=tuple(_whole_below(given, _namings(graph, expected))) if checker.faults else (),
+        why_own_names=_why_own_names(graph, checker.faults),
         notes=notes,
         not_finite=tuple(_not_finite(state)),
     )
@@ -153,7 +155,7 @@ def convert_state_dict(
     assert graph.classifier is not None, "the reference's networks end in a linear layer"
     matched = match_state_dict(graph, state_dict, num_classes)
     if matched.faults:
-        raise WeightsError(graph.name, matched.faults, matched.remedy)
+        raise WeightsError(graph.name, matched.faults, _remedy(matched))
     assert matched.num_classes is not None
     parameters = (
         f"{node.id}.{name}"
@@ -171,6 +173,19 @@ def convert_state_dict(
         matched.notes,
         matched.not_finite,
     )
+
+
+def _remedy(matched: Matched) -> str | None:
+    number = matched.other_classes
+    if number is not None:
+        return (
+            "another number of classes is taken if you ask for it: "
+            f"--num-classes {number}, num_classes={number} in Python"
+        )
+    if matched.whole_below:
+        options = list_some((f"--state-dict {start}" for start in matched.whole_below), " or ")
+        return f"the model's names are there below a part of the names: {options} takes those alone"
+    return matched.why_own_names
 
 
 def describe_not_finite(tensors: tuple[str, ...]) -> str:
@@ -221,8 +236,8 @@ def _why_own_names(graph: ModuleGraph, faults: list[TensorFault]) -> str | None:
     return None
 
 
-def _remedy_of_prefix(given: Mapping[Any, Any], namings: list[Set[str]]) -> str | None:
-    """Return how to take a part of the names alone, where that part is all of the model's."""
+def _whole_below(given: Mapping[Any, Any], namings: list[Set[str]]) -> Iterator[str]:
+    """Yield what some names begin with, where those alone are all of the model's."""
     names = [name for name in given if isinstance(name, str)]
     starts = dict.fromkeys(
         ".".join(parts[:depth])
@@ -230,18 +245,13 @@ def _remedy_of_prefix(given: Mapping[Any, Any], namings: list[Set[str]]) -> str 
         for depth in (1, 2)
         if len(parts) >= depth
     )
-    whole: list[str] = []
     for start in starts:
         below = {name[len(start) + 1 :] for name in names if name.startswith(f"{start}.")}
         if any(
             all(name in below for name in naming if not name.endswith(COUNTER))
             for naming in namings
         ):
-            whole.append(start)
-    if not whole:
-        return None
-    options = list_some((f"--state-dict {start}" for start in whole), " or ")
-    return f"the model's names are there below a part of the names: {options} takes those alone"
+            yield start
 
 
 def _num_outputs(

@@ -111,7 +111,9 @@ class TensorChecker:
 
     def left_over(self, known: Set[str]) -> None:
         """Refuse every given name that is not known."""
-        for name, value in self.given.items():
+        # Safetensors gives names in any order.
+        for name in sorted(self.given, key=str):
+            value = self.given[name]
             # A branch without channels keeps tensors without values: a blur's filters, (0, 1, k, k).
             is_empty = isinstance(value, Tensor) and not value.numel()
             if is_empty and self.naming == "reference" and ".low." in str(name):
@@ -169,19 +171,17 @@ class TensorChecker:
         if not largest <= tolerance * float(expected.abs().max()):
             self.add("other constant", name, node_id, f"differs by up to {largest:.3g}")
 
-    def remedy(self, classifier: Node) -> str | None:
-        """Return what helps where the classifier alone does not fit."""
+    def other_classes(self, classifier: Node) -> int | None:
+        """Return the classes of the given classifier where that alone does not fit."""
         own = {f"{classifier.id}.weight", f"{classifier.id}.bias"}
-        if any(f.kind != "of another shape" or f.own_name not in own for f in self.faults):
+        if not self.faults or any(
+            f.kind != "of another shape" or f.own_name not in own for f in self.faults
+        ):
             return None
         classes = {self.given[fault.name].shape[:1] for fault in self.faults}
         if len(classes) != 1 or not all(classes):
             return None
-        number = classes.pop()[0]
-        return (
-            "another number of classes is taken if you ask for it: "
-            f"--num-classes {number}, num_classes={number} in Python"
-        )
+        return classes.pop()[0]
 
     def _is_tensor(self, name: str, own_name: str) -> bool:
         value = self.given[name]
