@@ -105,6 +105,7 @@ def test_mistakes_go_by_file_where_there_are_files(tmp_path: Path) -> None:
     page = page_of([run], tmp_path)
     cells = page.cells("Most confident mistakes, one crop: cnn (00000003-s0)")
     assert cells["a/3.png", "prediction"] == "<dog>"
+    assert "one crop, as CSV: predictions/one_crop-1.csv in its folder" in page.text
 
 
 def test_a_damaged_table_hides_no_other_run(tmp_path: Path) -> None:
@@ -116,6 +117,11 @@ def test_a_damaged_table_hides_no_other_run(tmp_path: Path) -> None:
         assert "one_crop-1.safetensors cannot be read" in page.text
         assert "evaluate again with evaluate.py --again" in page.text
         assert "damaged (00000007-s0)" in page.text
+        text = report([damaged, whole])
+        remark = text.split("## Predictions that cannot be read")[1]
+        assert "one_crop-1.safetensors cannot be read" in remark
+        assert "evaluate again with evaluate.py --again" in remark
+        assert "| cnn (00000003-s0) |" in text
     (damaged / TABLE).unlink()
     assert "one_crop-1.safetensors cannot be read" in page_of([damaged], tmp_path).text
     # A column of a class that the network does not have.

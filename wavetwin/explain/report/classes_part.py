@@ -46,6 +46,12 @@ def classes_part(runs: Sequence[Run]) -> Part | None:
     remarks += [
         f"no top predictions: {run.label}" for number, run in enumerate(runs) if number not in shown
     ]
+    remarks += [
+        f"predictions of {each.run.label}, {entry.label}, as CSV: {each.record['predictions_csv']} in its folder"
+        for entry in entries
+        for each in entry.found
+        if each.record.get("predictions_csv")
+    ]
     damaged = [f"{error.headline}; {error.remedy}" for error in faults]
     body = fill("report_parts", "classes", damaged, sections, remarks)
     return Part("classes", "Classes and calibration", body)

@@ -18,6 +18,7 @@ from wavetwin.explain.report.overview import overview, seeds_section
 from wavetwin.explain.report.page import Section, as_markdown
 from wavetwin.explain.report.paired import paired_section, pairs_of
 from wavetwin.explain.report.paired_classes import class_differences, paired_classes_sections
+from wavetwin.explain.report.predicted import read_predictions
 from wavetwin.explain.report.run_labels import label_runs
 from wavetwin.explain.report.runs import Run, build_of, graph_of, is_source, read_source
 from wavetwin.files.atomic import write_file
@@ -110,6 +111,9 @@ class ReportMaterial:
     left_out: list[str]
     """What was named and is not shown, and why."""
 
+    damaged: list[str]
+    """Tables of predictions that cannot be read, and why."""
+
     def write(self, output: Path, compiler: CompilerParts | None = None) -> str:
         """Write the report and return it as Markdown; see `write_report`."""
         text = as_markdown(self.sections())
@@ -121,6 +125,8 @@ class ReportMaterial:
     def sections(self) -> list[Section]:
         """Return the report's tables and remarks."""
         sections = [overview(self.runs, self.baseline), *self.compared, *self._remarks()]
+        if self.damaged:
+            sections.append(Section("Predictions that cannot be read", remarks=self.damaged))
         if self.options.published:
             remarks = published_remarks(self.runs)
             sections.append(Section("Against the published figures", remarks=remarks))
@@ -171,6 +177,8 @@ def read_report(paths: Sequence[Path], options: ReportOptions | None = None) -> 
         runs = whole
     runs = label_runs(runs, options.labels)
     whole = runs if whole else []
+    # The page names these beside what it shows of classes; here for those who read the Markdown alone.
+    damaged = [f"{error.headline}; {error.remedy}" for error in read_predictions(runs)[1]]
     compared: list[Section] = []
     over_seeds = seeds_section(whole, baseline)
     if over_seeds is not None:
@@ -178,7 +186,7 @@ def read_report(paths: Sequence[Path], options: ReportOptions | None = None) -> 
     if options.paired is not None:
         compared.append(paired_section(whole, *options.paired))
         compared += paired_classes_sections(_paired_runs(whole, options), *options.paired)
-    return ReportMaterial(runs, options, baseline, compared, left_out)
+    return ReportMaterial(runs, options, baseline, compared, left_out, damaged)
 
 
 def _paired_runs(runs: Sequence[Run], options: ReportOptions) -> list[tuple[Run, Run]]:
