@@ -150,6 +150,15 @@ def test_model_is_the_generated_one_with_the_weights(run: Run, compiled: Compile
     assert run.scores["one_crop.test.best.top1_error"].value == error
 
 
+def test_model_has_gradients_wherever_it_is_asked_for_first(run: Run) -> None:
+    images = next(run.data().batches(4))[0]
+    with torch.inference_mode():
+        again = wavetwin.load_run(run.path)
+        assert torch.equal(again.model(images), run.model(images))
+    again.model(images).sum().backward()
+    assert again.model.stem.free.weight.grad is not None
+
+
 def test_model_hooks_pickles_traces_and_has_parts(run: Run) -> None:
     model, seen = run.model, list[torch.Size]()
     images = next(run.data().batches(4))[0]

@@ -86,6 +86,8 @@ class Run:
         Raises:
             RunError: the weights are damaged, or not what the run saved.
         """
+        import torch
+
         import wavetwin
         from wavetwin.runtime.evaluation.scores_file import saved_digest
         from wavetwin.runtime.training.checkpoint import load_weights_bytes
@@ -104,8 +106,10 @@ class Run:
         if expected is not None:
             digest = hashlib.sha256(content).hexdigest()
             check_weights(self.weights_file, digest, expected)
-        model = wavetwin.build_model(self.compiled)
-        load_weights_bytes(model, content, self.weights_file)
+        # Weights that are made in inference mode could never have a gradient, and the model is kept.
+        with torch.inference_mode(False):
+            model = wavetwin.build_model(self.compiled)
+            load_weights_bytes(model, content, self.weights_file)
         return model.eval()
 
     @property
