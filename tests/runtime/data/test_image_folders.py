@@ -365,4 +365,4 @@ def test_an_image_that_cannot_be_cropped_is_named(tmp_path: Path):
     with pytest.raises(RunError) as error:
         list(data.evaluation_batches("test", fail))
     file = tmp_path / "test/a/1.png"
-    assert str(error.value) == f"{file} (8 x 8 pixels) cannot be cropped: not enough memory"
+    assert str(error.value) == f"{file} (8 x 8 pixels) cannot be changed: not enough memory"
