@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import MISSING, fields
 from functools import cache
 from itertools import permutations, product
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import wavetwin
+from tests.support.own_code import PROJECT
 from tests.support.paths import ROOT
 from tests.support.plans import ADAMW, make_plan, shifts, version_1
 from wavetwin.compiler.compiled import Compiled
@@ -71,7 +73,9 @@ def compiled(folder: Path, *overrides: str) -> Compiled:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kinds")
+    made = tmp_path_factory.mktemp("kinds")
+    shutil.copytree(PROJECT / "own", made / "own")
+    return made
 
 
 @pytest.mark.parametrize("path", NAMES)
@@ -108,6 +112,7 @@ def test_a_sentence_tells_every_pair_apart(
 
 LISTED_FIELDS = {
     "gaussian_blur": "kernel_size: 3",
+    "module": "file: own/noise.py, name: Noise",
     "random_adjust_sharpness": "sharpness_factor: 2",
     "random_affine": "degrees: 10",
     "random_posterize": "bits: 4",

@@ -290,3 +290,48 @@ def test_a_loss_changes_the_training_alone_and_takes_what_the_training_gives(tmp
     with pytest.raises(CompileError) as caught:
         compile_spec(spec, [named % "Scaled", "training.label_smoothing=0.1"])
     assert [each.code for each in caught.value.diagnostics] == ["field-does-not-apply"]
+
+
+TRANSFORMS = """
+import numpy as np
+import torch
+
+
+def flipped(image):
+    return image.flip(-1)
+
+
+def halved(image):
+    return image[..., ::2]
+
+
+def values(image):
+    return image / 255
+
+
+def numpys(image):
+    return image + torch.from_numpy(np.random.randint(0, 99, image.shape).astype("uint8"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("halved", "halved gives (1, 32, 16) for (1, 32, 32)"),
+        ("values", "values gives torch.float32, not a tensor of torch.uint8"),
+        ("numpys", "numpys gives two results for the same image and seed"),
+    ],
+)
+def test_a_transform_that_is_none_is_refused_at_its_line(name: str, told: str, tmp_path: Path):
+    spec = layer_spec(tmp_path, TRANSFORMS + IDENTITY.format(statement="pass"))
+    listed = "data.augmentation=[{module: {file: own/layers.py, name: %s}}]"
+    before, after = compile_spec(spec), compile_spec(spec, [listed % "flipped"])
+    assert after.model_digest == before.model_digest
+    assert after.training_digest != before.training_digest
+    assert TrainingPlan.from_json(after.plan.to_json()) == after.plan
+    with pytest.raises(CompileError) as caught:
+        compile_spec(spec, [listed % name])
+    (fault,) = caught.value.diagnostics
+    assert (fault.code, fault.headline) == ("own-code-does-not-fit", told)
+    assert fault.location is not None
+    assert fault.location.path == "--set[1]"

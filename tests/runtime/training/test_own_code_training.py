@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.training.test_processes import bits, finish, torchrun
-from tests.support.built import build
+from tests.support.built import build, write_images
 from tests.support.own_code import change, own_project
 from tests.support.paths import ROOT
 from tests.support.scripted import only_run
@@ -124,3 +124,25 @@ def test_a_loss_that_is_the_cross_entropy_trains_to_the_same_bits(tmp_path: Path
         found[name] = bits(spec.parent)
     assert found["function"] == found["none"]
     assert found["focal"] != found["none"]
+
+
+def test_transforms_draw_alike_whoever_reads_the_images_and_whenever(tmp_path: Path):
+    """In the training's own process, in workers, and after a kill."""
+    images = write_images(tmp_path / "images")
+    found: list[bytes] = []
+    for number, workers in enumerate(("0", "2", "2")):
+        spec = own_project(tmp_path / str(number))
+        spec.write_text(
+            "wavetwin: 1\nbackbone: {arch: sequential, layers: [{flatten: {}}, {linear: {}}]}\n"
+            "stem: {free_channels: 2}\ntraining: {epochs: 2, batch_size: 4, threads: 1}\n"
+            "data:\n  {dataset: folder, num_classes: 2, image_size: 16, validation: 1, augmentation: "
+            "[{module: {file: own/noise.py, name: Noise, arguments: {most: 30.0}}}]}\n",
+            encoding="utf-8",
+        )
+        script = build(spec).folder / "train.py"
+        options = ("--data-root", str(images), "--workers", workers)
+        if number == 2:
+            run(script, *options, "--checkpoint-steps", "1", code=-9, driver=("step", "3"))
+        run(script, *options)
+        found.append(bits(spec.parent))
+    assert found[0] == found[1] == found[2]

@@ -1,4 +1,4 @@
-"""Try the code of a project that is no layer: the loss of a training."""
+"""Try the code of a project that is no layer: the loss of a training, transforms of its images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 from wavetwin.compiler.resolve.own_code_trials import Trials
 from wavetwin.ir.own_code import OwnCode, OwnCodeError
 from wavetwin.ir.plan import TrainingPlan
+from wavetwin.ir.sides import height_and_width
 
 __all__ = ["try_code"]
 
@@ -24,6 +25,12 @@ def try_code(plan: TrainingPlan, trials: Trials) -> None:
     if plan.loss is not None:
         about = {"classes": plan.data.num_classes, "takes_shares": plan.mixes_images}
         _ask(trials, "loss", plan.loss, "training.loss", about)
+    listed = plan.data.augmentation
+    shape = [plan.data.channels, *height_and_width(plan.data.image_size)]
+    for position, each in enumerate(() if isinstance(listed, str) else listed):
+        if isinstance(each, OwnCode):
+            field = f"data.augmentation.{position}.{each.transform}"
+            _ask(trials, "transform", each, field, {"shape": shape})
 
 
 def _ask(trials: Trials, trial: str, code: OwnCode, field: str, about: dict[str, Any]) -> None:

@@ -140,7 +140,7 @@ def _transform_placeholders(path: str) -> Iterator[tuple[str, Any]]:
     for key, kind in TRANSFORMS.items():
         for each in declared_fields(kind):
             if each.default is MISSING:
-                yield f"{path}.*.{key}.{each.name}", declaration_of(each).limits["ge"]
+                yield f"{path}.*.{key}.{each.name}", declaration_of(each).limits.get("ge", "-")
 
 
 PLACEHOLDERS: dict[str, Any] = {

@@ -280,6 +280,35 @@ def try_loss(
     return {}
 
 
+def try_transform(
+    file: str, name: str, arguments: Mapping[str, Any], shape: Sequence[int]
+) -> dict[str, Any]:
+    """Return nothing: a transform is called with random images of a shape, twice of one seed."""
+    transform = _made(file, name, arguments, 1)
+    shown = ", ".join(map(str, shape))
+    results: list[Tensor] = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        image = torch.randint(0, 256, tuple(shape), dtype=torch.uint8)
+        with _running(f"{name}, when it is called with one image ({shown}) of bytes,"):
+            found = transform(image)
+        if not isinstance(found, Tensor) or found.dtype != torch.uint8:
+            given = found.dtype if isinstance(found, Tensor) else type(found).__name__
+            raise _unfit(name, f"gives {given}, not a tensor of torch.uint8", "return bytes")
+        if found.shape != image.shape:
+            raise _unfit(
+                name, f"gives {tuple(found.shape)} for ({shown})", "images keep their shape"
+            )
+        results.append(found.clone())
+    if not torch.equal(*results):
+        raise _unfit(
+            name,
+            "gives two results for the same image and seed",
+            "draw from torch's global generator alone, which every image seeds, and keep no state",
+        )
+    return {}
+
+
 def _made(file: str, name: str, arguments: Mapping[str, Any], first: int) -> Callable[..., Any]:
     """Return a function with its arguments, or what a class makes of them; it takes `first` others."""
     made = _load(file, name)
@@ -297,5 +326,9 @@ def _made(file: str, name: str, arguments: Mapping[str, Any], first: int) -> Cal
     return made
 
 
-TRIALS: Mapping[str, Callable[..., dict[str, Any]]] = {"layer": try_layer, "loss": try_loss}
+TRIALS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "layer": try_layer,
+    "loss": try_loss,
+    "transform": try_transform,
+}
 """By the name in a request."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavetwin.provenance.record import RunProvenance, check_before_run
+from wavetwin.runtime.process.own_code import install_copies
 from wavetwin.runtime.process.progress import say
 from wavetwin.runtime.process.scripts import ScriptArguments, parse_arguments
 from wavetwin.runtime.training.preflight import run_preflight
@@ -67,7 +68,7 @@ def begin_training(
     if finished is not None:
         say(f"{finished} is finished; --new starts another run")
         return 0
-    return _join(train, arguments, provenance)
+    return _join(folder, train, arguments, provenance)
 
 
 def start_evaluation(
@@ -85,17 +86,21 @@ def begin_evaluation(
     arguments: ScriptArguments,
 ) -> int:
     """Do as `start_evaluation`, by these arguments."""
-    provenance = check_before_run(Path(script), allow_drift=arguments.allow_drift)
-    return _join(evaluate, arguments, provenance)
+    file = Path(script)
+    provenance = check_before_run(file, allow_drift=arguments.allow_drift)
+    return _join(file.resolve().parent, evaluate, arguments, provenance)
 
 
 def _join(
+    folder: Path,
     run: Callable[[ScriptArguments, RunProvenance, Processes], int],
     arguments: ScriptArguments,
     provenance: RunProvenance,
 ) -> int:
     from wavetwin.runtime.process.processes import join_processes
 
+    # Before images are read: transforms of the project are among what changes them.
+    install_copies(folder)
     with join_processes() as processes:
         return run(arguments, provenance, processes)
 
