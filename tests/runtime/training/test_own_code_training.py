@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -12,29 +11,30 @@ import pytest
 
 from tests.runtime.training.test_processes import bits, finish, torchrun
 from tests.support.built import build, write_images
+from tests.support.forked import run_copy
 from tests.support.own_code import change, own_project
 from tests.support.paths import ROOT
 from tests.support.scripted import only_run
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.runtime.process.freeze import freeze
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 DRIVER = ROOT / "tests/support/killed.py"
 
 
 def run(script: Path, *arguments: str, code: int = 0, driver: tuple[str, ...] = ()) -> str:
-    argv = [*([str(DRIVER), str(script), *driver] if driver else [str(script)]), "--device", "cpu"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *argv, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    """Run a script in a copy of this process, or by tests/support/killed.py; return what it wrote."""
+    program = DRIVER if driver else script
+
+    def start() -> None:
+        started = [str(script), *driver] if driver else []
+        sys.argv = [str(program), *started, "--device", "cpu", *arguments]
+        runpy.run_path(str(program), run_name="__main__")
+
+    found, output, errors = run_copy(start, {"OMP_NUM_THREADS": "1"}, timeout=240)
+    assert found == code, output + errors
+    return output + errors
 
 
 def trained(folder: Path) -> tuple[Path, bytes]:
