@@ -93,9 +93,12 @@ def check_blurs(difference: Difference, sides: tuple[Compiled, Compiled]) -> Non
             parts = [
                 f"pool.{part[1]}" if with_ops(s, below=f"pool.{part[1]}") else "pool" for s in sides
             ]
+            pools = [part[1] == "wavelet" or s.spec.stem.free_channels != 0 for s in sides]
             blurs = [
-                with_ops(s, *BLURS, below=below) for s, below in zip(sides, parts, strict=True)
+                with_ops(s, *BLURS, below=below) if is_there else []
+                for s, below, is_there in zip(sides, parts, pools, strict=True)
             ]
+            assert ("no free channels" in each.text) == (not all(pools))
         sizes = {str(node.attributes["size"]) for nodes in blurs for node in nodes}
         said = re.search(r"low-pass of size ([\d> -]+?) (?:before|for)", each.text)
         assert (said is not None) == any(blurs)
@@ -212,6 +215,19 @@ def test_what_is_said_of_a_blur_is_of_the_channels_that_the_change_is_of() -> No
     check_blurs(differ(plain, blurred), (plain, blurred))
     (text,) = kinds(plain, blurred).values()
     assert "adaptive" not in text
+
+
+@pytest.mark.parametrize("wavelet", ["max", "max_blur", "modulus", "modulus_blur"])
+@pytest.mark.parametrize("free", ["max", "max_blur"])
+@pytest.mark.parametrize("size", [3, 5])
+def test_what_pools_no_channels_does_nothing(wavelet: str, free: str, size: int) -> None:
+    """Only one side has free channels, and what blurs the other's wavelet channels is not theirs."""
+    for name in ("Rzh3wyI_mod", "RwyI_mod"):
+        without = compiled(name, *ALL_WAVELET, f"pooling.blur_size={size}")
+        other = tried("AwyI", (f"pooling.wavelet={wavelet}", f"pooling.free={free}"))
+        if other is not None:
+            check_all(without, other)
+            check_all(other, without)
 
 
 @pytest.mark.parametrize("name", ["AwyI_mod", "R18wyC", "twin_mod", "cnn"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.explain.diff.effects import (
@@ -86,9 +86,9 @@ def _modulus(pair: Pair) -> Iterator[Effect]:
         " -> ".join(map(_pooling_name, pair.sides)),
         "CMod follows the envelope of a band, and a shift of a pixel changes little of its maps' "
         f"energy; {replaced}.",
-        f"{numbers}.",
+        f"{numbers}.{_beside_modulus(pair)}",
         source,
-        ("pooling.wavelet",),
+        ("pooling.wavelet", "pooling.blur_size"),
     )
 
 
@@ -119,10 +119,16 @@ def _between_moduli(pair: Pair) -> Iterator[Effect]:
         f"{kinds[0].name} -> {kinds[1].name}",
         text,
         f"{'No' if trained[0] == trained[1] else change(*trained)} parameters; the first pooling holds "
-        f"{mebibytes(*memory)} as written.",
+        f"{mebibytes(*memory)} as written.{_beside_modulus(pair)}",
         source,
-        ("pooling.wavelet",),
+        ("pooling.wavelet", "pooling.blur_size"),
     )
+
+
+def _beside_modulus(pair: Pair) -> str:
+    """Return the sizes of the blurs that stand beside the modulus; empty where none does."""
+    sizes = _sizes(pair.sides, "pool.wavelet")
+    return f" The wavelet channels' blur is of size {sizes}." if sizes else ""
 
 
 def _first_pooling(pair: Pair) -> Iterator[Effect]:
@@ -137,7 +143,8 @@ def _first_pooling(pair: Pair) -> Iterator[Effect]:
         yield _pools_nothing(pair, before, after)
     else:
         where = "first pooling, free channels" if is_twin else "first pooling"
-        yield from _change_of_pooling(pair, (before, after), where, ("pooling.free",))
+        pools = has_free_channels(pair.before), has_free_channels(pair.after)
+        yield from _change_of_pooling(pair, (before, after), where, ("pooling.free",), pools)
     if is_twin and not any(kind.takes_complex for kind in wavelets):
         where = "first pooling, wavelet channels"
         yield from _change_of_pooling(pair, wavelets, where, ("pooling.wavelet",))
@@ -184,17 +191,27 @@ def _modulus_steps(pair: Pair) -> str:
 
 
 def _change_of_pooling(
-    pair: Pair, kinds: tuple[Pooling, Pooling], where: str, fields: tuple[str, ...]
+    pair: Pair,
+    kinds: tuple[Pooling, Pooling],
+    where: str,
+    fields: tuple[str, ...],
+    pools: tuple[bool, bool] = (True, True),
 ) -> Iterator[Effect]:
-    """Yield what another pooling of real channels does."""
+    """Yield what another pooling of real channels does; `pools`: which sides have such channels."""
     before, after = kinds
     if before is after:
         return
-    blurring = strongest(before.blurring, after.blurring)
-    sentences = [] if blurring is None else [_what_blurs_do(pair, blurring, "pool")]
+    acting = [kind for kind, is_there in zip(kinds, pools, strict=True) if is_there]
+    sides = [side for side, is_there in zip(pair.sides, pools, strict=True) if is_there]
+    blurring = strongest(*(kind.blurring for kind in acting))
+    sentences = [] if blurring is None else [_what_blurs_do(sides, blurring, "pool")]
     sources = [] if blurring is None else [blurring.source]
-    if before.statement or after.statement:
-        text, source = _what_they_do(kinds)
+    if not all(pools):
+        missing = "second" if pools[0] else "first"
+        idle = kinds[int(pools[0])].name
+        sentences.insert(0, f"The {missing} has no free channels: {idle} pools nothing there.")
+    if any(kind.statement for kind in acting):
+        text, source = _what_they_do(acting)
         sentences.append(text)
         sources.append(source)
     steps = _modulus_steps(pair)
@@ -213,7 +230,7 @@ def _trunk(pair: Pair) -> Iterator[Effect]:
     if before is after:
         return
     blurring = strongest(before.blurring, after.blurring)
-    sentences = [] if blurring is None else [_what_blurs_do(pair, blurring, "trunk")]
+    sentences = [] if blurring is None else [_what_blurs_do(pair.sides, blurring, "trunk")]
     sentences += [
         _as_sentence(each.own_statement) for each in (before, after) if each.own_statement
     ]
@@ -248,8 +265,8 @@ def _cost_of_pooling(pair: Pair, section: str) -> str:
     )
 
 
-def _what_they_do(kinds: tuple[Pooling, Pooling]) -> tuple[str, str]:
-    """Return what the rows say of two kinds, as sentences, and the sources of that."""
+def _what_they_do(kinds: Sequence[Pooling]) -> tuple[str, str]:
+    """Return what the rows say of kinds, as sentences, and the sources of that."""
     explained = [kind for kind in kinds if kind.statement]
     text = " ".join(_as_sentence(kind.statement) for kind in explained)
     return text, ", ".join(dict.fromkeys(kind.source for kind in explained if kind.source))
@@ -259,11 +276,11 @@ def _as_sentence(statement: str) -> str:
     return f"{statement[0].upper()}{statement[1:]}."
 
 
-def _what_blurs_do(pair: Pair, blurring: Blurring, section: str) -> str:
-    statement = blurring.statement.format(size=_sizes(pair, section))
+def _what_blurs_do(sides: Sequence[Compiled], blurring: Blurring, section: str) -> str:
+    statement = blurring.statement.format(size=_sizes(sides, section))
     divides = not blurring.keeps_constants and any(
         isinstance(node.operation, AdaptiveBlur) and node.operation.constant_gain != 1
-        for each in pair.sides
+        for each in sides
         for node in nodes_below(each.graph, section)
     )
     if divides:
@@ -274,9 +291,9 @@ def _what_blurs_do(pair: Pair, blurring: Blurring, section: str) -> str:
     return f"{statement}."
 
 
-def _sizes(pair: Pair, section: str) -> str:
+def _sizes(sides: Sequence[Compiled], section: str) -> str:
     """Return the sizes of the blurs of a section: `3`, or `3 -> 5` of two that differ."""
-    sizes = [", ".join(map(str, blur_sizes(each, section))) for each in pair.sides]
+    sizes = [", ".join(map(str, blur_sizes(each, section))) for each in sides]
     return " -> ".join(dict.fromkeys(size for size in sizes if size))
 
 
