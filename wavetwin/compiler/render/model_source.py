@@ -24,6 +24,7 @@ from wavetwin.compiler.render.model_text import (
     choose_variable,
     class_doc,
     class_title,
+    outer_inputs,
     shapes_text,
     wrap_numbers,
 )
@@ -106,13 +107,13 @@ class _Writer:
     )
     layers: set[str] = field(default_factory=set[str])
     own_names: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
-    """What classes of the project's own are called, by file and name."""
+    """What own classes are called, by file and name."""
 
     def write_class(self, prefix: str, freeze: bool = True) -> str:
         """Add the class of a container, its parts' classes first; return its name."""
         nodes = [node for node in self.graph if node.id.startswith(f"{prefix}.")]
         name, title = class_title(prefix, self.graph.has_stem)
-        sources = self._in_order(_outer_inputs(nodes))
+        sources = self._in_order(outer_inputs(nodes))
         results = self._results(nodes)
         takes_classes = prefix == "trunk" and self.classifier is not None
         owners = _owners(nodes)
@@ -179,7 +180,7 @@ class _Writer:
                 items.append(_Item(child, [node], self._sources(node), bool(rest)))
         for item in items:
             if item.is_container:
-                item.inputs = tuple(self._skip(source) for source in _outer_inputs(item.nodes))
+                item.inputs = tuple(self._skip(source) for source in outer_inputs(item.nodes))
                 item.stage = stages.lines.get(item.name) if stages is not None else None
         return items
 
@@ -344,11 +345,8 @@ class _Writer:
 
 def write_model(graph: ModuleGraph, plan: TrainingPlan) -> ModelSource:
     """Return the classes of model.py for a graph, as written or after its passes."""
-    lambdas = (
-        {plan.regularisation.node: plan.regularisation.lambdas}
-        if plan.regularisation is not None
-        else {}
-    )
+    penalty = plan.regularisation
+    lambdas = {} if penalty is None else {penalty.node: penalty.lambdas}
     writer, parts = _write_classes(graph, lambdas, {})
     own = own_names(graph, {each.name for each in writer.classes} | writer.layers)
     if own:
@@ -387,15 +385,8 @@ def _write_classes(
 ) -> tuple[_Writer, tuple[tuple[str, str], ...]]:
     """Return the classes of a graph, and the names and classes of its parts."""
     writer = _Writer(graph, lambdas, graph.classifier, own_names=own)
-    sections = [name for name in SECTIONS[1:] if graph.section(name)]
+    sections = filter(graph.section, SECTIONS[1:])
     return writer, tuple((section, writer.write_class(section)) for section in sections)
-
-
-def _outer_inputs(nodes: Sequence[Node]) -> tuple[str, ...]:
-    inside = {node.id for node in nodes}
-    return tuple(
-        dict.fromkeys(source for node in nodes for source in node.inputs if source not in inside)
-    )
 
 
 def _owners(nodes: Sequence[Node]) -> list[Node]:

@@ -48,6 +48,14 @@ def shapes_text(nodes: Sequence[Node]) -> str:
     return " and ".join(str(node.output_shape) for node in nodes)
 
 
+def outer_inputs(nodes: Sequence[Node]) -> tuple[str, ...]:
+    """Return the ids of what some nodes read of others."""
+    inside = {node.id for node in nodes}
+    return tuple(
+        dict.fromkeys(source for node in nodes for source in node.inputs if source not in inside)
+    )
+
+
 def choose_variable(name: str, source: str, is_last_use: bool) -> str:
     """Return the variable for an item's output: its branch's, or the input's where that is free."""
     for branch in BRANCHES:
