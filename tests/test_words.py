@@ -41,3 +41,13 @@ def test_modules_say_what_they_do() -> None:
         if not is_sentence or is_noun:
             faulty.append(f"{file.relative_to(ROOT)}: {text}")
     assert faulty == []
+
+
+def test_modules_are_short() -> None:
+    """A module is one idea, and a person reads it in one go (architecture.md)."""
+    lines = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / "wavetwin").rglob("*.py")
+    }
+    assert lines
+    assert {path: count for path, count in lines.items() if count > 400} == {}

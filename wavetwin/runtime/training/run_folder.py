@@ -18,7 +18,6 @@ import torch
 from wavetwin.files.atomic import write_file
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.own_code import FOLDER
-from wavetwin.ir.parameters import held_fixed
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.provenance.edits import (
     EDIT_DIFFERENCE,
@@ -32,20 +31,19 @@ from wavetwin.provenance.package import installed_versions, version_difference
 from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data.class_record import CLASS_NAMES, recorded_names
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError, is_full, write_code
-from wavetwin.runtime.process.json_files import now, read_json, write_json
+from wavetwin.runtime.process.json_files import now, write_json
 from wavetwin.runtime.process.machine import launch_info, machine_info
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.scripts import ScriptArguments, runs_folder
 from wavetwin.runtime.training.checkpoint import describe_last, find_last
 from wavetwin.runtime.training.plan_file import edited_numbers, read_plan
-from wavetwin.runtime.training.run_documents import DAMAGED, RunManifest
 from wavetwin.runtime.training.run_lock import lock_run
+from wavetwin.runtime.training.run_manifest import MANIFEST, existing_manifest, new_manifest
 from wavetwin.runtime.training.run_names import find_runs, run_number, run_stem
 from wavetwin.runtime.training.starting.start_record import START_FILE, StartRecord
 
 __all__ = ["RunFolder", "find_run", "find_runs", "run_stem"]
 
-MANIFEST = "manifest.json"
 _DOCUMENTS = {
     "plan.json": "plan.json",
     "graph.json": "graph.json",
@@ -284,7 +282,7 @@ def _open(
         path.mkdir(parents=True, exist_ok=True)
         lock = lock_run(path)
         try:
-            manifest = _existing_manifest(path, plan) or _new_manifest(
+            manifest = existing_manifest(path, plan) or new_manifest(
                 path.name, plan, graph, provenance, arguments.limit_batches
             )
             file = script_folder / "plan.json"
@@ -361,55 +359,5 @@ def find_run(script_folder: Path, plan: TrainingPlan, arguments: ScriptArguments
         path = runs[-1] if runs else parent / run_stem(plan, arguments.limit_batches, edit)
     if find_last(path / "checkpoints") is None:
         raise RunError("no-weights", f"no trained weights in {path}", "run train.py first")
-    _existing_manifest(path, plan)
+    existing_manifest(path, plan)
     return path
-
-
-def _existing_manifest(path: Path, plan: TrainingPlan) -> dict[str, Any] | None:
-    if not (path / MANIFEST).is_file():
-        return None
-    manifest = read_json(path / MANIFEST, RunManifest, DAMAGED)
-    if manifest["training_digest"] != plan.training_digest:
-        raise RunError(
-            "run-differs",
-            f"is a run of another training: its digest is "
-            f"{manifest['training_digest'][:16]}, this plan's {plan.training_digest[:16]}",
-            "build the spec that the run was started from, or start another run with --new",
-            subject=path,
-        )
-    return manifest
-
-
-def _new_manifest(
-    run: str,
-    plan: TrainingPlan,
-    graph: ModuleGraph,
-    provenance: RunProvenance,
-    limit_batches: int | None,
-) -> dict[str, Any]:
-    sources: list[dict[str, Any]] = provenance.manifest.get("sources", [])
-    spec = next((source for source in sources if source.get("role") == "spec"), {})
-    counts = graph.parameters
-    held = sum(parameter.count for parameter in held_fixed(graph, plan.freeze))
-    return {
-        "wavetwin_run": 1,
-        "name": plan.name,
-        "run": run,
-        "status": "new",
-        "digest": plan.digest,
-        "training_digest": plan.training_digest,
-        "model_digest": plan.model_digest,
-        "seed": plan.seed,
-        "limit_batches": limit_batches,
-        "commit": spec.get("commit"),
-        "dirty": any(source.get("dirty", False) for source in sources),
-        "git": provenance.manifest.get("git", True),
-        "drift": [],
-        "bad_images": {},
-        "build_manifest_sha256": provenance.manifest_sha256,
-        "sources": sources,
-        "parameters": {"trainable": counts.trainable - held, "frozen": counts.frozen + held},
-        "macs": graph.macs,
-        "training_seconds": None,
-        "lives": [],
-    }
