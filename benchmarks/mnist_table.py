@@ -123,7 +123,7 @@ def accuracies(trial: Trial, data_root: Path) -> list[float]:
     (entry,) = plan.evaluation
     found = []
     for snapshot in snapshots:
-        load_weights(snapshot, model)
+        load_weights(model, snapshot)
         scores = evaluate_entry(entry, model.eval(), data, torch.device("cpu")).scores
         found.append(100 - 100 * float(scores["top1_error"]))
     kept.write_text(json.dumps(found), encoding="utf-8")

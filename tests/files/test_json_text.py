@@ -14,6 +14,7 @@ OWN = {
     "wavetwin/files/json_text.py",
     "wavetwin/published/__init__.py",  # files of the package
     "wavetwin/explain/study/photographs.py",
+    "wavetwin/ir/operations/user_modules.py",  # ir stands on the standard library alone
 }
 
 

@@ -40,7 +40,7 @@ KINDS = (
         frozenset(POOLINGS),
         frozenset({"free", "wavelet"}),
         frozenset({"ir/poolings.py", "compiler/schema/network.py"}),
-        frozenset({"max", "none", "modulus", "wavelet"}),
+        frozenset({"max", "module", "none", "modulus", "wavelet"}),
     ),
     Kind(
         "downsampling",

@@ -59,6 +59,9 @@ def test_conflicts_show_the_lines_own_values(folder: Path) -> None:
             if value.endswith(" items)"):
                 assert value == f"({len(own)} items)"
                 continue
+            if value.endswith("..."):
+                assert str(own).startswith(value.removesuffix("..."))
+                continue
             shown = values.load(value)
             assert shown == own or (isinstance(own, list) and shown in own), (name, shown, own)
     assert found

@@ -491,7 +491,7 @@ def test_a_text_on_the_line_below_its_section_is_a_field_without_a_colon(tmp_pat
             "choose epochs, batch_size, accumulate, early_stopping, mixup, cutmix, clip_norm, seed, "
             "threads or checkpoint_every"),
         ("training.amp", "true", "choose record_gradients"),
-        ("training.loss", "{name: hinge}", "choose optimizer or schedule"),
+        ("training.objective", "{name: hinge}", "choose optimizer, schedule or loss"),
         ("training.optimizer.decay", "1", "did you mean 'weight_decay'?"),
         ("training.optimizer.rho", "1", "choose lr, eps or weight_decay"),
     ],

@@ -14,7 +14,9 @@ from tests.support.paths import ROOT
 from wavetwin.runtime import layers
 
 PAGE = (ROOT / "docs/layers.md").read_text(encoding="utf-8")
-RUNNING = (ROOT / "docs/running.md").read_text(encoding="utf-8")
+RUNNING = "".join(
+    (ROOT / f"docs/{page}.md").read_text(encoding="utf-8") for page in ("running", "training")
+)
 
 
 def test_snippets_run(monkeypatch: pytest.MonkeyPatch):

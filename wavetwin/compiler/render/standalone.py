@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from wavetwin.ir.own_code import FOLDER
 from wavetwin.provenance.package import Package
 
 _PACKAGE = "wavetwin"
@@ -42,7 +43,7 @@ def standalone_files(files: Mapping[str, bytes], package: Package) -> dict[str, 
     waiting: list[str] = []
     for file, content in files.items():
         if file.endswith(".py"):
-            for imported in _imports_of(content.decode()):
+            for imported in _imports_of(content.decode(), is_own=file.startswith(f"{FOLDER}/")):
                 waiting += _resolve(*imported, modules, package)
         elif file.endswith(".sh"):
             for name, path in _STARTED_MODULE.findall(content.decode()):
@@ -131,8 +132,13 @@ def _definitions(file: Path, sha256: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _imports_of(text: str, for_type_checkers: bool = False) -> tuple[tuple[str, str | None], ...]:
-    """Return what a module imports, when it is loaded or later: modules, and names from them."""
+def _imports_of(
+    text: str, for_type_checkers: bool = False, is_own: bool = False
+) -> tuple[tuple[str, str | None], ...]:
+    """Return what a module imports, when it is loaded or later: modules, and names from them.
+
+    Relative imports are of the project's own code (`is_own`), whose copies lie beside each other.
+    """
     found: list[tuple[str, str | None]] = []
     waiting: list[ast.AST] = [ast.parse(text)]
     while waiting:
@@ -140,8 +146,9 @@ def _imports_of(text: str, for_type_checkers: bool = False) -> tuple[tuple[str, 
         if isinstance(node, ast.Import):
             found += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
+            assert is_own or node.level == 0, "relative imports are not followed"
             if node.level:
-                continue  # of the project's own code, whose copies lie beside each other
+                continue
             assert node.module is not None
             found += [(node.module, alias.name) for alias in node.names]
         elif isinstance(node, ast.Constant):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wavetwin.files.json_form import FormError, check_form
+from wavetwin.files.json_text import parse_json
 from wavetwin.ir.own_code import OwnCode, OwnCodeError, Sources
 from wavetwin.provenance.package import imported_package, installed_versions
 
@@ -97,10 +98,10 @@ def _versions() -> dict[str, Any]:
 def _read(entry: Path, key: str, form: Any) -> dict[str, Any] | None:
     """Return a kept answer; None where there is none, or it is damaged."""
     try:
-        document = json.loads(entry.read_bytes())
+        document = parse_json(entry.read_bytes())
         check_form(document, dict[str, Any])
         check_form(document.get("found"), form)
-    except (OSError, ValueError, FormError, RecursionError):
+    except (OSError, ValueError, FormError):
         return None
     return cast("dict[str, Any]", document["found"]) if document.get("key") == key else None
 
@@ -183,7 +184,7 @@ class _Server:
                 )
             self._received += part
         line, _, self._received = self._received.partition(b"\n")
-        return json.loads(line)
+        return parse_json(line)
 
 
 _servers: list[_Server] = []

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
+from typing import Any
 
 from wavetwin.ir.operations.operation import (
     Call,
@@ -117,7 +118,22 @@ class UserModule(Operation, op="user_module"):
             return 1
         return max(1, round(self.takes_shape[1] / self.gives_shape[1]))
 
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What the class is constructed with, by name.
+
+        Raises:
+            ValueError: the text is no JSON object; it was not written by the compiler.
+        """
+        try:
+            found = json.loads(self.arguments)
+        except RecursionError:
+            raise ValueError(f"the arguments of {self.name} are nested too deep") from None
+        if not isinstance(found, dict):
+            raise ValueError(f"the arguments of {self.name} are no JSON object")
+        return found
+
     def layer(self, x: Shape, out: Shape) -> Call:
         """Return the construction of the user's class."""
-        call = Call.of(self.name, **json.loads(self.arguments))
+        call = Call.of(self.name, **self.keywords)
         return replace(call, file=self.file, sources=self.sources)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from hashlib import sha256
@@ -52,7 +51,7 @@ def make_anew(model: nn.Module, node: Node, seed: int) -> None:
     assert isinstance(operation, UserModule)
     before = model.get_submodule(node.id)
     with seeded(seed), torch.device("cpu"):
-        module = type(before)(**json.loads(operation.arguments))
+        module = type(before)(**operation.keywords)
     for tensor in (*before.parameters(), *before.buffers()):
         module.to(tensor.device, tensor.dtype if tensor.is_floating_point() else None)
         if tensor.is_floating_point():

@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from wavetwin.files.json_text import parse_json
 from wavetwin.ir.own_code import FOLDER
 
 __all__ = ["serve"]
@@ -41,7 +42,7 @@ def serve() -> None:
         return
     _send(answers, {"ready": True})
     for line in questions:
-        _send(answers, _in_fork(json.loads(line)))
+        _send(answers, _in_fork(parse_json(line)))
 
 
 def _in_fork(question: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _in_fork(question: dict[str, Any]) -> dict[str, Any]:
             "fault": _fault("own-code-failed", text, help="it hangs, or is too slow to be tried")
         }
     try:
-        return json.loads(bytes(received))
+        return parse_json(bytes(received))
     except ValueError:
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         text = f"{name} ends the process that tries it, by {ended}"
