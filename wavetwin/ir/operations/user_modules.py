@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from wavetwin.ir.operations.operation import (
     Call,
@@ -131,7 +131,7 @@ class UserModule(Operation, op="user_module"):
             raise ValueError(f"the arguments of {self.name} are nested too deep") from None
         if not isinstance(found, dict):
             raise ValueError(f"the arguments of {self.name} are no JSON object")
-        return found
+        return cast("dict[str, Any]", found)
 
     def layer(self, x: Shape, out: Shape) -> Call:
         """Return the construction of the user's class."""
