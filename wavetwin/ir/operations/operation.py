@@ -215,6 +215,10 @@ class Operation:
         """Return the shapes of the buffers that are in the state dict; of counters `()`."""
         return {}
 
+    def whole_numbers(self) -> tuple[str, ...]:
+        """Return the names of buffers in the state dict, beside counters, that are no floating-point numbers."""
+        return ()
+
     def constants(self, x: Shape) -> dict[str, Shape]:
         """Return the shapes of fixed filters and the like, which no state dict holds."""
         return {}

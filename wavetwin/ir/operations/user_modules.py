@@ -84,6 +84,10 @@ class UserModule(Operation, op="user_module"):
         """Return the buffers of the state dict."""
         return {name: shape for name, shape, is_kept, _ in self.buffers if is_kept}
 
+    def whole_numbers(self) -> tuple[str, ...]:
+        """Return those of them that are no floating-point numbers."""
+        return tuple(name for name, _, is_kept, floats in self.buffers if is_kept and not floats)
+
     def constants(self, x: Shape) -> dict[str, Shape]:
         """Return the other buffers."""
         return {name: shape for name, shape, is_kept, _ in self.buffers if not is_kept}

@@ -18,9 +18,10 @@ from tests.support.plans import make_plan
 from tests.support.scripted import build_folder, run_here, tiny_graph
 from tests.support.shipped import compiled_once, spec_of
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import Relu, UserModule
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import Constant
-from wavetwin.ir.starting_weights import StartingWeights
+from wavetwin.ir.starting_weights import StartingWeights, find_state
 from wavetwin.runtime.network.build import build_module, initialise
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.torchvision_compat import import_torchvision
@@ -206,6 +207,73 @@ def test_only_what_is_asked_for_has_to_fit(tmp_path: Path):
     start = start_of(tmp_path, state, parts=("pool.norm",))
     assert all(name.startswith("pool.norm.") for name in start.tensors)
     assert "trunk.extra00.weight" in start.record.left_over
+
+
+def with_own_layer(graph: ModuleGraph) -> ModuleGraph:
+    """Put a layer of a project's into the place of the first Relu, as graph.json has it."""
+    relu = next(node for node in graph if isinstance(node.operation, Relu))
+    shape = relu.output_shape
+    own = UserModule(
+        file="own/scale.py",
+        name="Scale",
+        arguments="{}",
+        sha256="0" * 64,
+        takes_shape=shape,
+        gives_shape=shape,
+        parameters=(("scale", (), True),),
+        buffers=(("order", (shape[0],), True, False),),
+        norms=(),
+        batch_norms=(),
+        num_macs=0,
+        takes_one_image=True,
+    )
+    nodes = (replace(node, operation=own) if node is relu else node for node in graph)
+    return ModuleGraph.from_json(replace(graph, nodes=tuple(nodes)).to_json())
+
+
+def test_weights_of_a_network_with_own_code_need_no_code():
+    graph = with_own_layer(compiled_once(spec_of("cnn")).graph)
+    own = next(node.id for node in graph if isinstance(node.operation, UserModule))
+    reading = Reading(graph, StartingWeights(checkpoint="x"), Path("x"))
+    state = {each.name: torch.ones(each.shape) for each in find_state(graph)}
+    order = f"{own}.order"
+    faults = reading.of_network(state).faults
+    assert [(each.own_name, each.text) for each in faults] == [
+        (order, "torch.float32 instead of whole numbers")
+    ]
+    state[order] = state[order].long()
+    found = reading.of_network(state)
+    assert not found.faults
+    assert set(found.state) == set(state)
+    assert found.state[order].dtype == torch.int64
+    # A file without it, of torchvision's say, is told what is missing.
+    rest = {name: value for name, value in state.items() if not name.startswith(f"{own}.")}
+    found = reading.of_network(rest)
+    assert {each.own_name for each in found.faults} == {order, f"{own}.scale"}
+
+
+def test_own_layers_are_missing_in_torchvisions_files_and_nothing_else_is():
+    graph = with_own_layer(compiled_once(spec_of("RI")).graph)
+    own = next(node.id for node in graph if isinstance(node.operation, UserModule))
+    import_torchvision()
+    from torchvision import models
+
+    with torch.device("meta"):
+        theirs = models.get_model("resnet34", weights=None).state_dict()
+    state = {k: torch.zeros((), dtype=v.dtype).expand(v.shape) for k, v in theirs.items()}
+    found = Reading(graph, StartingWeights(checkpoint="x"), Path("x")).of_network(state)
+    assert {each.own_name for each in found.faults} == {f"{own}.order", f"{own}.scale"}
+    assert len(found.state) == len(theirs)
+
+
+def test_the_state_that_is_compared_is_the_networks():
+    for name in ("cnn", "twin_mod", "RI", "Rzo3wyI_mod"):
+        graph = compiled_once(spec_of(name)).graph
+        with torch.device("meta"):
+            built = build_module(graph).state_dict()
+        assert [(each.name, each.shape) for each in find_state(graph)] == [
+            (key, tuple(value.shape)) for key, value in built.items()
+        ]
 
 
 def test_nothing_that_fits_is_an_error(tmp_path: Path):

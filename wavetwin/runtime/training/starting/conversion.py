@@ -18,7 +18,8 @@ from wavetwin.diagnostics.listing import list_some
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Linear
-from wavetwin.runtime.network.build import build_module
+from wavetwin.ir.parameters import Parameter
+from wavetwin.ir.starting_weights import find_state
 from wavetwin.runtime.training.starting.reference_names import (
     reference_constants,
     reference_to_graph_names,
@@ -105,8 +106,10 @@ def match_state_dict(
             and have it within, as `features.module.0.weight`.
         num_classes: of the given classifier, where it is not the spec's.
     """
-    with torch.device("meta"):
-        expected = dict(build_module(graph).state_dict())
+    expected = {
+        each.name: torch.empty(each.shape, dtype=_dtype(each), device="meta")
+        for each in find_state(graph)
+    }
     given, notes = fit_names(state_dict, _namings(graph, expected))
     names, naming = _choose_names(graph, given, expected)
     classifier, outputs = graph.classifier, None
@@ -140,6 +143,10 @@ def match_state_dict(
         notes=notes,
         not_finite=tuple(_not_finite(state)),
     )
+
+
+def _dtype(each: Parameter) -> torch.dtype:
+    return torch.int64 if each.label in each.node.operation.whole_numbers() else torch.float32
 
 
 def convert_state_dict(

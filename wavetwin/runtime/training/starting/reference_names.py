@@ -19,6 +19,7 @@ from wavetwin.ir.operations import (
     BlurPool,
     Operation,
     Packets,
+    UserModule,
     WaveletPool,
 )
 
@@ -49,8 +50,11 @@ def reference_to_graph_names(graph: ModuleGraph) -> dict[str, str]:
     names: dict[str, str] = {}
     for node in graph:
         if node.parameters.total:
+            # Nobody else has a layer of the project's: it has its own name in every file.
+            is_own = isinstance(node.operation, UserModule)
+            module = f"{node.id}." if is_own else modules[node.id]
             for theirs, ours in _parameters(graph, node):
-                names[f"{modules[node.id]}{theirs}"] = f"{node.id}.{ours}"
+                names[f"{module}{theirs}"] = f"{node.id}.{ours}"
     return names
 
 

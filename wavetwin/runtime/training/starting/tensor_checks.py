@@ -23,6 +23,7 @@ COUNTER = "num_batches_tracked"
 _CONSTANT_TOLERANCE = 1e-6
 """Relative to the largest value: what float32 keeps of them, and a little more."""
 _NOT_FLOATING = "instead of a floating-point type"
+_NOT_WHOLE = "instead of whole numbers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,9 @@ class TensorChecker:
                 self.add("of another kind", name, own_name, f"{number} counts nothing")
                 return None
             return value.to(torch.int64)
-        if not value.is_floating_point():
-            self.add("of another kind", name, own_name, f"{value.dtype} {_NOT_FLOATING}")
+        if value.is_floating_point() != own.is_floating_point():
+            wanted = _NOT_FLOATING if own.is_floating_point() else _NOT_WHOLE
+            self.add("of another kind", name, own_name, f"{value.dtype} {wanted}")
             return None
         return value.reshape(own.shape)
 
