@@ -72,6 +72,10 @@ def test_a_lock_says_the_classes_and_builds_read_no_images(
         "  validation: 2 of each class are held out of train (data.validation)\n"
         "  next: add _birds.yaml to `extends` of specs/birds.yaml, and commit both\n"
     )
+    prepare = ["data", "prepare", "specs/birds.yaml", "--set", "data.validation=5"]
+    assert cli.main(prepare) == 0
+    told = capsys.readouterr().out
+    assert "  validation: 5 of each class are held out of train, as data.validation says\n" in told
     compiled = locked(spec)
     shutil.move(root, root.with_name("away"))
     again = compile_spec(spec)

@@ -109,7 +109,10 @@ def _account(
     yield f"{file}: {'written' if is_new else 'already so'}"
     counts = ", ".join(f"{sum(each)} {split}" for split, each in lock.counts.items() if each)
     yield f"  {len(lock.classes)} classes; images: {counts}"
-    if lock.has_own_validation:
+    if images.validation:
+        of = " of each class" if images.plan.validation_per_class else ""
+        yield f"  validation: {images.validation}{of} are held out of train, as data.validation says"
+    elif lock.has_own_validation:
         yield "  validation: the images of val, unless data.validation holds some out of train"
     elif lock.usual_validation:
         held_out = lock.usual_validation

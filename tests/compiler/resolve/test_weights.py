@@ -162,6 +162,11 @@ def test_a_twin_is_projected_as_a_whole(project: Path):
     assert project_alone.plan.weights.stem == "project"
     separate = text.replace("PARTS", ", parts: separate")
     assert "projection-does-not-apply" in codes(project, separate)
+    (project / "own.py").write_text(
+        "from torch.nn import AvgPool2d\n\n\nclass Pool(AvgPool2d):\n    pass\n", encoding="utf-8"
+    )
+    pooling = "pooling: {free: module, wavelet: module, module: {file: own.py, name: Pool, arguments: {kernel_size: 2}}}\n"
+    assert codes(project, text.replace("PARTS", "") + pooling) == ["projection-does-not-apply"]
     both = text.replace("PARTS", "").replace("project}", "project, parts: [trunk]}")
     assert codes(project, both) == ["projection-does-not-apply"]
 

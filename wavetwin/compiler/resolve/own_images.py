@@ -26,6 +26,8 @@ class SpecImages:
     """Without classes: `num_classes` is 0."""
     lock_file: str | None
     """The file that sets `data.lock`, relative to the project; None: nothing does."""
+    validation: int | None
+    """What the spec itself says of images held out; None: the lock's usual number is taken."""
 
     @property
     def lock_name(self) -> str:
@@ -88,4 +90,5 @@ def read_own_images(
             file=data.file,
         ),
         None if location is None else location.location.path,
+        data.validation,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.poolings import POOLINGS
 from wavetwin.provenance.package import is_inside
 
 
@@ -48,7 +49,10 @@ def check_source(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
         )
 
 
-@reads("backbone.input", "stem.wavelet", "stem.wavelet.parts", "weights.stem", "weights.parts")
+@reads(
+    "backbone.input", "stem.wavelet", "stem.wavelet.parts", "pooling.free", "pooling.wavelet",
+    "weights.stem", "weights.parts",
+)  # fmt: skip
 def check_projection(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Only the first layer of a twin is fitted to a CNN's, and then everything is loaded."""
     weights = spec.weights
@@ -69,6 +73,14 @@ def check_projection(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
             ["weights.stem", "stem.wavelet.parts"],
             help="load the trunk alone: remove weights.stem, and set weights.parts to [trunk]",
         )
+    elif any(POOLINGS[each].takes_module for each in _poolings(spec)):
+        yield context.conflict(
+            "projection-does-not-apply",
+            "stem: project puts a CNN's channels into another order, which a pooling of the project's "
+            "own may not follow",
+            ["weights.stem", "pooling.module"],
+            help="load the trunk alone: remove weights.stem, and set weights.parts to [trunk]",
+        )
     if weights.parts:
         yield context.conflict(
             "projection-does-not-apply",
@@ -77,6 +89,10 @@ def check_projection(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
             ["weights.stem", "weights.parts"],
             help="remove weights.parts or weights.stem",
         )
+
+
+def _poolings(spec: ExperimentSpec) -> list[str]:
+    return [name for name in (spec.pooling.free, spec.pooling.wavelet) if name is not None]
 
 
 @reads("stem.initial_weights", "weights.parts")
