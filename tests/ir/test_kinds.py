@@ -195,6 +195,7 @@ def test_a_list_with_its_defaults_written_out_is_the_same(folder: Path) -> None:
         "clip_norm=2": ("largest gradient norm", "none", "2"),
         "early_stopping=3": ("epochs without progress that end the training", "none", "3"),
         "precision=float16": ("precision", "float32", "float16"),
+        "compile=true": ("compiled by torch.compile", "no", "yes"),
         "mixup=0.2": ("mixup's alpha", "none", "0.2"),
         "average_decay=0.9": ("decay of the averaged weights", "none", "0.9"),
         "freeze=[stem]": ("frozen parts", "none", "[stem]"),

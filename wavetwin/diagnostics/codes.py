@@ -237,6 +237,10 @@ RUN_CODES: dict[str, str] = {
     # the machine
     "device-missing": "The device asked for is not there or cannot be used. Name another one with "
     "--device.",
+    "compiler-missing": "training.compile asks for a C++ compiler, and there is none. Install one, or name "
+    "it in CXX.",
+    "not-compilable": "torch.compile cannot compile a network as one graph. Train it without "
+    "training.compile.",
     "package-missing": "An optional package is not installed. The message says what installs it.",
     "launcher-incomplete": "What torchrun or Slurm sets or offers is missing or wrong. Start with "
     "torchrun or slurm.sh, or unset their variables.",

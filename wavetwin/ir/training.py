@@ -57,6 +57,14 @@ class Training(Section):
     )
     """How images and feature maps lie in memory: channels_last is often faster, and gives other last
     bits."""
+    compile: bool = declare(
+        False,
+        label="compiled by torch.compile",
+        later=True,
+        note="compiled kernels sum in another order: last bits change in every step, nothing else does",
+    )
+    """Whether the network is trained through torch.compile, which needs a C++ compiler. Validation and
+    evaluation are not compiled."""
     label_smoothing: float = declare(
         0.0,
         later=True,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from wavetwin.runtime.network.build import build_module, initialise
     from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
+    from wavetwin.runtime.process.compilers import check_compiler
     from wavetwin.runtime.process.processes import Processes
     from wavetwin.runtime.process.scripts import (
         ScriptArguments,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         run_script,
     )
     from wavetwin.runtime.process.torchvision_compat import import_torchvision
+    from wavetwin.runtime.training.compiled_network import CompiledNetwork
     from wavetwin.runtime.training.frozen_parts import FrozenParts
     from wavetwin.runtime.training.loss_scaler import LossScaler
     from wavetwin.runtime.training.losses import (
@@ -75,6 +77,7 @@ __all__ = [
     "ChannelBias",
     "ColourMixing",
     "ColourMixingAfter",
+    "CompiledNetwork",
     "DualTreePacketMaps",
     "DualTreePackets",
     "EnergyNorm",
@@ -102,6 +105,7 @@ __all__ = [
     "build_loss",
     "build_module",
     "build_optimizer",
+    "check_compiler",
     "evaluate_suite",
     "find_run",
     "import_torchvision",
@@ -139,7 +143,9 @@ _MODULES = {
     "ScoresFile": "wavetwin.runtime.evaluation.scores_file",
     "ScriptArguments": "wavetwin.runtime.process.scripts",
     "TrainingRun": "wavetwin.runtime.training.train",
+    "CompiledNetwork": "wavetwin.runtime.training.compiled_network",
     "LossScaler": "wavetwin.runtime.training.loss_scaler",
+    "check_compiler": "wavetwin.runtime.process.compilers",
     "WeightAverage": "wavetwin.runtime.training.weight_average",
     "build_loss": "wavetwin.runtime.training.losses",
     "build_module": "wavetwin.runtime.network.build",

@@ -138,6 +138,7 @@ BRANCHES = {
     "accumulate": ("training.accumulate=2", "training.micro_batches(batch)"),
     "bfloat16": ("training.precision=bfloat16", "with torch.autocast"),
     "float16": ("training.precision=float16", "scaler.scale(loss * batch.weight).backward()"),
+    "compile": ("training.compile=true", "processes, network=network\n"),
     "gradients": ("training.record_gradients=true", "training.record_gradients()"),
     "smoothing": ("training.label_smoothing=0.1", "label_smoothing=plan.label_smoothing)"),
     "weights": (WEIGHTS, "weighted_cross_entropy(logits, batch.labels, class_weights)"),

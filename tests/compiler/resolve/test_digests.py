@@ -222,6 +222,7 @@ RECIPE = {
     "mixup=0.2": "mixup=null",
     "precision=float16": "precision=float32",
     "precision=bfloat16": "",
+    "compile=true": "compile=false",
     "cutmix=0.2": "cutmix=null",
     "average_decay=0.9": "average_decay=null",
 }

@@ -89,7 +89,7 @@ def start(project: Path, images: Path, workers: int, kill: tuple[str, int] | Non
         env=environment,
         check=False,
         capture_output=True,
-        timeout=120,
+        timeout=900,
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
     return done.returncode
@@ -136,11 +136,13 @@ RECIPES: dict[str, dict[str, Any]] = {
             TRANSFORMS["random_erasing"](),
         )
     },
+    "compile": {"compile": True},
     "float16": {"precision": "float16", "clip_norm": 0.5, "accumulate": 2},
 }
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_killed_and_resumed_equals_undisturbed(name: str, images: Path, tmp_path: Path):
     """Killed twice: while a state is written, and between two states."""

@@ -66,7 +66,7 @@ def torchrun(script: Path, *arguments: str, **options: Any) -> subprocess.Popen[
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
     try:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=900)
     finally:
         process.kill()
         process.wait()
@@ -211,7 +211,7 @@ def stop_and_resume(project: Path, folder: Path) -> None:
     """Train in two processes, the first time up to a signal."""
     process = torchrun(folder / "train.py", "--checkpoint-steps", "1")
     steps = project / "runs/tiny/a1b2c3d4-s7/steps"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and int(steps.read_text() or 0 if steps.is_file() else 0) < 4:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
@@ -245,6 +245,17 @@ def test_a_recipe_resumes_in_two_processes(tmp_path: Path):
     name = "checkpoints/last/average.safetensors"
     averages = [only_run(tmp_path / part) / name for part in ("whole", "parts")]
     assert averages[0].read_bytes() == averages[1].read_bytes()
+
+
+@pytest.mark.slow  # minutes of a compiler
+@pytest.mark.timeout(1200)
+def test_compiled_networks_resume_in_two_processes(tmp_path: Path):
+    plan = make_plan(compile=True, accumulate=2)
+    whole = build_folder(tmp_path / "whole", plan)
+    finish(torchrun(whole / "train.py"))
+    stop_and_resume(tmp_path / "parts", build_folder(tmp_path / "parts", plan))
+    assert bits(tmp_path / "parts") == bits(tmp_path / "whole")
+    assert records(tmp_path / "parts") == records(tmp_path / "whole")
 
 
 @pytest.mark.slow  # seconds of starting processes

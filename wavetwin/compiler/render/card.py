@@ -122,7 +122,7 @@ def _training_rows(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     if plan.regularisation is not None:
         lambdas = ", ".join(str(value) for value in plan.regularisation.lambdas)
         yield "L1/Linf penalty", f"lambda {lambdas} on the bands of {plan.regularisation.node}"
-    yield "precision", plan.precision
+    yield "precision", f"{plan.precision}{', compiled by torch.compile' * plan.compile}"
     yield "seed", str(plan.seed)
 
 

@@ -60,6 +60,8 @@ class ScriptSource:
     validation: Literal["always", "never", "where there are images"]
     imports: tuple[str, ...]
     """Of train.py's function, names of the runtime."""
+    session: tuple[str, ...]
+    """Arguments of the session of training, as lines."""
     own_layers: bool = False
     """Whether there are modules of the project, whose constructors may draw."""
 
@@ -89,8 +91,28 @@ def write_scripts(plan: TrainingPlan, graph: ModuleGraph) -> ScriptSource:
         penalty=penalty,
         validation=validation,
         imports=tuple(_imports(plan, penalty, validation)),
+        session=_session(plan),
         own_layers=graph.find(UserModule) is not None,
     )
+
+
+def _session(plan: TrainingPlan) -> tuple[str, ...]:
+    """Return the arguments of the session as the formatter writes them: on a line, or a line each."""
+    names = ["run", "plan", "graph", "data", "model", "optimizer", "learning_rate", "device"]
+    names.append("processes")
+    optional = {
+        "average": plan.average_decay is not None,
+        "scaler": plan.number_format.scales_loss,
+        "network": plan.compile,
+    }
+    is_positional = True
+    for name, is_given in optional.items():
+        if is_given:
+            names.append(name if is_positional else f"{name}={name}")
+        is_positional = is_positional and is_given
+    line = ", ".join(names)
+    margin = 8
+    return (line,) if margin + len(line) <= WIDTH else tuple(f"{name}," for name in names)
 
 
 def import_lines(module: str, names: Iterable[str], margin: str = "") -> str:
@@ -141,7 +163,8 @@ def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str
         yield "begins with", f"the free channels of {plan.initial_weights.checkpoint}"
     threads = f"{plan.threads} threads a process"
     scaled = ", the loss scaled" if plan.number_format.scales_loss else ""
-    yield "precision", f"{plan.precision}{scaled}, {plan.memory_format}, {threads}"
+    compiled = ", compiled" if plan.compile else ""
+    yield "precision", f"{plan.precision}{scaled}{compiled}, {plan.memory_format}, {threads}"
     yield "seed", str(plan.seed)
 
 
@@ -162,6 +185,8 @@ def _imports(plan: TrainingPlan, penalty: str, validation: str) -> Iterator[str]
         yield "WeightAverage"
     if plan.number_format.scales_loss:
         yield "LossScaler"
+    if plan.compile:
+        yield from ("CompiledNetwork", "check_compiler")
     if penalty != "none":
         yield "regularisation"
     if validation != "never":

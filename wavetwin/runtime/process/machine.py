@@ -10,7 +10,11 @@ from typing import Any
 
 import torch
 
-__all__ = ["launch_info", "machine_info"]
+from wavetwin.ir.plan import TrainingPlan
+from wavetwin.provenance.package import installed_versions
+from wavetwin.runtime.process.compilers import compiler_version
+
+__all__ = ["deciding_versions", "launch_info", "machine_info"]
 
 
 def machine_info(device: torch.device) -> dict[str, Any]:
@@ -28,6 +32,12 @@ def machine_info(device: torch.device) -> dict[str, Any]:
         "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
     }
+
+
+def deciding_versions(plan: TrainingPlan) -> dict[str, str | None]:
+    """Return the versions that decide a training's numbers beside torch's: of packages, of the compiler."""
+    versions = installed_versions(plan.packages) if plan.packages else {}
+    return versions | ({"compiler": compiler_version()} if plan.compile else {})
 
 
 def launch_info(processes: int, environment: Mapping[str, str] | None = None) -> dict[str, Any]:

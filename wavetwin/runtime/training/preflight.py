@@ -28,6 +28,7 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.provenance.edits import find_edit
 from wavetwin.provenance.package import RECORDED_PACKAGES, installed_versions, version_difference
 from wavetwin.provenance.record import RunProvenance, check_before_run
+from wavetwin.runtime.process.compilers import find_compiler
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import (
     ScriptArguments,
@@ -71,6 +72,7 @@ def run_preflight(folder: Path, arguments: ScriptArguments) -> int:
     findings = [
         _check_build(provenance, arguments),
         *_check_packages(provenance, plan),
+        *_check_compiler(plan),
         *_check_data(plan, arguments),
         *_check_weights(folder, plan, arguments),
         *_check_initial_weights(folder, plan),
@@ -135,6 +137,13 @@ def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[F
         yield Finding("note", "packages", text)
     else:
         yield Finding("ok", "packages", f"{', '.join(needed)}, of {sys.executable}")
+
+
+def _check_compiler(plan: TrainingPlan) -> Iterator[Finding]:
+    if plan.compile:
+        program = find_compiler()
+        result = "ok" if program else "fail"
+        yield Finding(result, "compiler", program or "training.compile needs a C++ compiler")
 
 
 def _check_data(plan: TrainingPlan, arguments: ScriptArguments) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ from wavetwin.provenance.edits import (
     find_originals,
     write_difference,
 )
-from wavetwin.provenance.package import installed_versions, version_difference
+from wavetwin.provenance.package import version_difference
 from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.data.class_record import CLASS_NAMES, recorded_names
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError, is_full, write_code
@@ -117,7 +117,7 @@ class RunFolder:
         step: int,
         device: torch.device,
         processes: int = 1,
-        packages: Sequence[str] = (),
+        deciding: Mapping[str, str | None] | None = None,
     ) -> list[str]:
         """Record that the script starts; return warnings for the user.
 
@@ -125,14 +125,15 @@ class RunFolder:
             step: steps that are done.
             device: what it computes on.
             processes: all of them.
-            packages: those whose versions decide its numbers beside torch's.
+            deciding: versions that decide its numbers beside torch's.
         """
         if self._lock is None:
             return []
         sessions: list[dict[str, Any]] = self.manifest["lives"]
         self.manifest["drift"] = sorted({*self.manifest["drift"], *self.provenance.drift})
         machine = machine_info(device) | launch_info(processes)
-        machine |= installed_versions(packages) if packages else {}
+        packages = dict(deciding or {})
+        machine |= packages
         warnings = list(self.edited_numbers)
         versions = self.provenance.manifest.get("versions", {})
         for name in ("torch", *packages):

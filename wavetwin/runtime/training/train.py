@@ -23,6 +23,7 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.data.class_record import check_class_order
 from wavetwin.runtime.process.errors import RunError, is_full
+from wavetwin.runtime.process.machine import deciding_versions
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.random_streams import seed_step
@@ -75,6 +76,7 @@ class TrainingRun:
         processes: Processes = ALONE,
         average: WeightAverage | None = None,
         scaler: LossScaler | None = None,
+        network: nn.Module | None = None,
     ) -> None:
         self.run, self.plan, self.data, self.device = run, plan, data, device
         self.model, self.optimizer, self.learning_rate = model, optimizer, learning_rate
@@ -101,7 +103,7 @@ class TrainingRun:
             self._records.close()
             run.close()
             raise
-        self.network = processes.wrap(model, device)
+        self.network = processes.wrap(network or model, device)
         """What the loop calls: the model, whose gradients are averaged over the processes."""
 
     def __enter__(self) -> TrainingRun:
@@ -119,7 +121,7 @@ class TrainingRun:
         self.run.note_data(self.data.data_notes, self.data.class_names)
         self.run.note_identity()
         warnings = self.run.begin_life(
-            self.total_steps, self.device, self.processes.count, self.plan.packages
+            self.total_steps, self.device, self.processes.count, deciding_versions(self.plan)
         )
         for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
