@@ -490,7 +490,7 @@ def test_a_text_on_the_line_below_its_section_is_a_field_without_a_colon(tmp_pat
         ("training.workers", "3",
             "choose epochs, batch_size, accumulate, early_stopping, mixup, cutmix, clip_norm, seed, "
             "threads or checkpoint_every"),
-        ("training.amp", "true", "choose record_gradients"),
+        ("training.amp", "true", "choose record_gradients or compile"),
         ("training.objective", "{name: hinge}", "choose optimizer, schedule or loss"),
         ("training.optimizer.decay", "1", "did you mean 'weight_decay'?"),
         ("training.optimizer.rho", "1", "choose lr, eps or weight_decay"),
