@@ -230,6 +230,13 @@ def test_what_pools_no_channels_does_nothing(wavelet: str, free: str, size: int)
             check_all(other, without)
 
 
+def test_a_cnn_and_a_twin_without_free_channels() -> None:
+    for changes in ((), ("pooling.free=max_blur",)):
+        cnn, twin = compiled("AI"), compiled("RwyI", *ALL_WAVELET, *changes)
+        check_all(cnn, twin)
+        check_all(twin, cnn)
+
+
 @pytest.mark.parametrize("name", ["AwyI_mod", "R18wyC", "twin_mod", "cnn"])
 def test_every_change_by_itself(name: str) -> None:
     base = compiled(name)

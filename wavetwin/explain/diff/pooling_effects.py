@@ -143,8 +143,11 @@ def _first_pooling(pair: Pair) -> Iterator[Effect]:
         yield _pools_nothing(pair, before, after)
     else:
         where = "first pooling, free channels" if is_twin else "first pooling"
-        pools = has_free_channels(pair.before), has_free_channels(pair.after)
-        yield from _change_of_pooling(pair, (before, after), where, ("pooling.free",), pools)
+        # Of a CNN and a twin the free channels' pooling is that of the CNN's channels.
+        pools = tuple(not is_twin or has_free_channels(each) for each in pair.sides)
+        yield from _change_of_pooling(
+            pair, (before, after), where, ("pooling.free",), (pools[0], pools[1])
+        )
     if is_twin and not any(kind.takes_complex for kind in wavelets):
         where = "first pooling, wavelet channels"
         yield from _change_of_pooling(pair, wavelets, where, ("pooling.wavelet",))
