@@ -65,6 +65,10 @@ def test_every_data_set_begins_without_a_warning(tmp_path: Path, dataset: str) -
         assert twin.spec.stem.wavelet is not None
         assert twin.plan.data == cnn.plan.data
     assert len({each.model_digest for each in specs.values()}) == 3
+    readme = (tmp_path / "project/README.md").read_text(encoding="utf-8")
+    row = DATASETS[dataset]
+    assert ("wavetwin data prepare specs/cnn.yaml" in readme) == row.is_own
+    assert ("the index by which they are read" in readme) == bool(row.indexer)
 
 
 @pytest.mark.parametrize("backbone", ARCHITECTURES)
