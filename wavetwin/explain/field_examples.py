@@ -74,7 +74,6 @@ _VALUES: dict[str, Any] = {
     "kernel_size": 3,
     "stride": 2,
     "padding": 1,
-    "fan_in": 9,
     "gain": 1.4142,
     "module": {"file": "own/pooling.py", "name": "PowerPool"},
     "module.file": "own/pooling.py",
@@ -142,7 +141,6 @@ _VALUES: dict[str, Any] = {
     "state_dict": "model",
     "weights.parts": ["trunk"],
     "reason": "the published model was trained so",
-    "max_kernel": 2,
 }
 """Values by the end of their key path, the longer one first; what is a choice takes one of its own, and
 what has none here its default."""

@@ -22,7 +22,7 @@ from wavetwin.runtime.evaluation.calibration import Calibration
 from wavetwin.runtime.evaluation.predictions_csv import read_file_names
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["calibration_figure", "classes_part"]
+__all__ = ["classes_part"]
 
 _MOST_CLASSES = 40
 """Of a table: of more classes those that are recognised worst are shown."""
@@ -106,7 +106,7 @@ def _calibrations(entry: EntryPredictions) -> Iterator[Markup]:
             f"{len(each.table.labels):,}",
             f"{float(each.table.is_right.double().mean()):z.2%}",
             f"{found.mean_confidence:z.2%}",
-            calibration_figure(found),
+            _calibration_figure(found),
         ]
         for each in entry.found
         if (found := each.calibration) is not None
@@ -116,7 +116,7 @@ def _calibrations(entry: EntryPredictions) -> Iterator[Markup]:
         yield table(f"Probability of the top prediction, {entry.label}", header, rows)
 
 
-def calibration_figure(calibration: Calibration) -> str:
+def _calibration_figure(calibration: Calibration) -> str:
     """Return the expected calibration error with its number of bins."""
     return f"{calibration.error:z.2%}, {calibration.bins} bins"
 
@@ -130,7 +130,7 @@ def _figures(entry: EntryPredictions, each: Predictions) -> Iterator[Markup]:
     calibration = each.calibration
     if calibration is not None:
         bins = zip(calibration.images, calibration.accuracy, calibration.confidence, strict=True)
-        title = f"Reliability, {entry.label}: {label}, ECE {calibration_figure(calibration)}"
+        title = f"Reliability, {entry.label}: {label}, ECE {_calibration_figure(calibration)}"
         drawing = draw_reliability([Bin(*row) for row in bins], title)
         yield figure(Markup(render_svg(drawing)), title)
 

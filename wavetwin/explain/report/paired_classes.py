@@ -31,8 +31,8 @@ class ClassDifference:
     difference: PairedDifference
 
 
-def class_differences(pairs: Sequence[tuple[Run, Run]]) -> Iterator[list[ClassDifference]]:
-    """Yield the differences of every class that has images, entry by entry.
+def class_differences(pairs: Sequence[tuple[Run, Run]]) -> list[list[ClassDifference]]:
+    """Return the differences of every class that has images, entry by entry.
 
     Entries count that every run of the pairs has scored on the same images and classes, of which its
     table can be read; which ones cannot, the part on classes says.
@@ -42,16 +42,18 @@ def class_differences(pairs: Sequence[tuple[Run, Run]]) -> Iterator[list[ClassDi
     """
     runs = [run for pair in pairs for run in pair]
     entries, _ = read_predictions(runs)
-    for entry in entries:
-        if [each.number for each in entry.found] == list(range(len(runs))) and _are_alike(entry):
-            yield list(_differences(entry))
+    return [
+        list(_differences(entry))
+        for entry in entries
+        if [each.number for each in entry.found] == list(range(len(runs))) and _are_alike(entry)
+    ]
 
 
 def paired_classes_sections(
-    pairs: Sequence[tuple[Run, Run]], first: str, second: str
+    differences: Sequence[Sequence[ClassDifference]], first: str, second: str
 ) -> list[Section]:
     """Return a table for each entry: accuracies `second` - `first` of each class, with intervals."""
-    return [_section(rows, first, second) for rows in class_differences(pairs) if rows]
+    return [_section(rows, first, second) for rows in differences]
 
 
 def _section(rows: Sequence[ClassDifference], first: str, second: str) -> Section:

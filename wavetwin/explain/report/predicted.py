@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ class Predictions:
     names: tuple[str, ...]
     """Of the classes, in the order of their numbers."""
 
-    @property
+    @cached_property
     def confusion(self) -> Tensor:
         """The matrix, int64 (label, prediction)."""
         return confusion_matrix(self.table.labels, self.table.classes, len(self.names))
@@ -64,7 +65,7 @@ class Predictions:
         right, images = counts.diagonal().tolist(), counts.sum(1).tolist()
         return [ClassAccuracy(*row) for row in zip(self.names, images, right, strict=True)]
 
-    @property
+    @cached_property
     def calibration(self) -> Calibration | None:
         """None where the table is of before probabilities were kept."""
         entry, confidence = entry_of(self.record), self.table.confidence
@@ -78,7 +79,6 @@ class Predictions:
 class EntryPredictions:
     """Those of all runs that were scored in one entry."""
 
-    key: str
     label: str
     """As headings have it."""
     found: list[Predictions]
@@ -106,7 +106,7 @@ def read_predictions(
             label = entry.mode.replace("_", " ") + split_label(entry) + normalised_label(entry)
             label += record_label(record)
             key = comparison_key(record["entry"])
-            same = entries.setdefault((key, label), EntryPredictions(key, label, []))
+            same = entries.setdefault((key, label), EntryPredictions(label, []))
             same.found.append(Predictions(number, run, record, table, _names(run, table)))
     return list(entries.values()), faults
 

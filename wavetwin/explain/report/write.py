@@ -17,7 +17,11 @@ from wavetwin.explain.report.html_report import CompilerParts, html_report
 from wavetwin.explain.report.overview import overview, seeds_section
 from wavetwin.explain.report.page import Section, as_markdown
 from wavetwin.explain.report.paired import paired_section, pairs_of
-from wavetwin.explain.report.paired_classes import class_differences, paired_classes_sections
+from wavetwin.explain.report.paired_classes import (
+    ClassDifference,
+    class_differences,
+    paired_classes_sections,
+)
 from wavetwin.explain.report.predicted import read_predictions
 from wavetwin.explain.report.run_labels import label_runs
 from wavetwin.explain.report.runs import Run, build_of, graph_of, is_source, read_source
@@ -113,13 +117,15 @@ class ReportMaterial:
 
     damaged: list[str]
     """Tables of predictions that cannot be read, and why."""
+    differences: list[ClassDifference]
+    """Of the paired experiments, class by class; none where none are paired."""
 
     def write(self, output: Path, compiler: CompilerParts | None = None) -> str:
         """Write the report and return it as Markdown; see `write_report`."""
         text = as_markdown(self.sections())
         write_text(output, text if output.suffix == ".md" else self.page(compiler))
         if self.options.csv is not None:
-            _write_csv(self.options.csv, self)
+            write_class_files(self.options.csv, self.runs, self.differences)
         return text
 
     def sections(self) -> list[Section]:
@@ -183,20 +189,13 @@ def read_report(paths: Sequence[Path], options: ReportOptions | None = None) -> 
     over_seeds = seeds_section(whole, baseline)
     if over_seeds is not None:
         compared.append(over_seeds)
+    differences: list[ClassDifference] = []
     if options.paired is not None:
         compared.append(paired_section(whole, *options.paired))
-        compared += paired_classes_sections(_paired_runs(whole, options), *options.paired)
-    return ReportMaterial(runs, options, baseline, compared, left_out, damaged)
-
-
-def _paired_runs(runs: Sequence[Run], options: ReportOptions) -> list[tuple[Run, Run]]:
-    return [] if options.paired is None else pairs_of(runs, *options.paired)[0]
-
-
-def _write_csv(folder: Path, material: ReportMaterial) -> None:
-    pairs = _paired_runs(material.runs, material.options)
-    differences = [row for rows in class_differences(pairs) for row in rows] if pairs else []
-    write_class_files(folder, material.runs, differences)
+        by_entry = class_differences(pairs_of(whole, *options.paired)[0])
+        compared += paired_classes_sections(by_entry, *options.paired)
+        differences = [row for rows in by_entry for row in rows]
+    return ReportMaterial(runs, options, baseline, compared, left_out, damaged, differences)
 
 
 def _read_whole(paths: Sequence[Path], left_out: list[str]) -> list[Run]:

@@ -57,8 +57,8 @@ def read_file_names(file: Path) -> dict[int, str]:
                 raise ValueError(f"its first column is not {INDEX}")
             if header[1:2] != [FILE]:
                 return {}
-            rows = [row for row in reader if _has_length(row, header)]
-            return {int(row[0]): row[1] for row in rows}
+            # Row by row: a file of a thousand classes may be larger than the memory.
+            return {int(row[0]): row[1] for row in reader if _has_length(row, header)}
     except (OSError, ValueError, csv.Error) as error:
         raise RunError(
             "file-damaged",
