@@ -6,6 +6,7 @@ import json
 import pickle  # noqa: TID251 - a test of what a user does with a model
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,11 @@ def run(compiled: Compiled, threads: int) -> Run:
     """Trained and evaluated once; the process is as it was."""
     cudnn = torch.backends.cudnn
     flags, state = (cudnn.benchmark, cudnn.deterministic), torch.get_rng_state()
+    built = sys.modules.pop("model", None)
     trained = wavetwin.train(compiled, **HERE)
+    assert "model" not in sys.modules
+    if built is not None:
+        sys.modules["model"] = built
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
     assert (cudnn.benchmark, cudnn.deterministic) == flags

@@ -77,8 +77,9 @@ class RunImages(Dataset[tuple[Tensor, int]]):
         """Return one image, normalised, and its label."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"{index} of {len(self)} images")
-        image = self.picture(index)
-        return self._data.normalise(image), int(self.labels[index])
+        # Not `self.labels[index]`, which would gather the labels of the whole split for one image.
+        label = self._images.source.labels[self._images.indices[index]]
+        return self._data.normalise(self.picture(index)), int(label)
 
     def picture(self, index: int) -> Tensor:
         """Return one image as a person sees it: values in [0, 1], (channels, height, width)."""

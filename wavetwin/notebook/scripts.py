@@ -20,7 +20,12 @@ from wavetwin.compiler.render.build import BuildOptions, build_compiled
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.notebook.loaded_run import Run, load_run
 from wavetwin.runtime.process.errors import RunError
-from wavetwin.runtime.process.scripts import ScriptArguments, surroundings, weights_name
+from wavetwin.runtime.process.scripts import (
+    CHECKPOINT_SECONDS,
+    ScriptArguments,
+    surroundings,
+    weights_name,
+)
 from wavetwin.runtime.training.start import begin_evaluation, begin_training
 
 if TYPE_CHECKING:
@@ -111,7 +116,7 @@ def _arguments(where: Surroundings, options: list[str]) -> ScriptArguments:
         allow_drift=False,
         workers=where.workers,
         limit_batches=where.limit_batches,
-        checkpoint_seconds=60.0,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
         checkpoint_steps=None,
         command=tuple(command),
         on_bad_image=where.on_bad_image,
@@ -151,7 +156,7 @@ def _load(script: Path) -> Any:
 
 @contextmanager
 def _kept_state() -> Iterator[None]:
-    """Give back what a script sets for the whole process: paths, threads, cuDNN, random numbers."""
+    """Give back what a script sets for the whole process: paths, modules, threads, cuDNN, random numbers."""
     import torch
 
     path, threads = list(sys.path), torch.get_num_threads()
@@ -165,5 +170,7 @@ def _kept_state() -> Iterator[None]:
             sys.path[:] = path
             torch.set_num_threads(threads)
             cudnn.benchmark, cudnn.deterministic = flags
-            if model is not None:
+            if model is None:
+                sys.modules.pop("model", None)
+            else:
                 sys.modules["model"] = model

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wavetwin.ir.plan import TrainingPlan
 
 __all__ = [
+    "CHECKPOINT_SECONDS",
     "STOP_SIGNALS",
     "ScriptArguments",
     "load_build_model",
@@ -52,6 +53,8 @@ __all__ = [
 INTERRUPTED, READER_GONE = 130, 141
 ANY_DEVICE = "auto"
 """Of `--device`: the best one that there is."""
+CHECKPOINT_SECONDS = 60.0
+"""How often the state is saved inside an epoch, where nothing else is asked for."""
 
 STOP_SIGNALS = (
     signal.SIGINT,
@@ -145,9 +148,9 @@ def parse_arguments(
         parser.add_argument(
             "--checkpoint-seconds",
             type=_seconds,
-            default=60.0,
+            default=CHECKPOINT_SECONDS,
             metavar="S",
-            help="save the state every S seconds inside an epoch; default: 60",
+            help=f"save the state every S seconds inside an epoch; default: {CHECKPOINT_SECONDS:g}",
         )
         parser.add_argument(
             "--checkpoint-steps", type=_positive, metavar="N", help="save it every N steps as well"
