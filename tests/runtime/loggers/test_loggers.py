@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import pwd
 import subprocess
 import sys
 import warnings
@@ -258,6 +259,20 @@ def test_what_names_no_logger_is_refused(
         chosen_loggers(read_user_config(environment), environment)
     assert error.value.code == "bad-config"
     assert message in str(error.value)
+
+
+def test_a_user_without_a_home_has_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert read_user_config({}).values == {}
+
+
+def test_a_folder_of_settings_that_cannot_be_asked_is_told() -> None:
+    with pytest.raises(RunError, match=r"config\.toml cannot be read: .*too long"):
+        read_user_config({"XDG_CONFIG_HOME": "/" + 300 * "a"})
 
 
 def test_a_run_with_a_bad_setting_ends_before_it_trains(

@@ -64,7 +64,8 @@ class UserConfig:
 def config_file(environment: Mapping[str, str] | None = None) -> Path:
     """Return where the user's settings are, whether they are there or not."""
     base = (os.environ if environment is None else environment).get("XDG_CONFIG_HOME")
-    folder = Path(base) if base else Path("~/.config").expanduser()
+    # Path.expanduser() fails where the user has no home, as in some containers: no file is there then.
+    folder = Path(base or os.path.expanduser("~/.config"))  # noqa: PTH111
     return folder / "wavetwin" / "config.toml"
 
 
@@ -75,9 +76,9 @@ def read_user_config(environment: Mapping[str, str] | None = None) -> UserConfig
         RunError: `bad-config`, the file is there and cannot be read.
     """
     file = config_file(environment)
-    if not file.is_file():
-        return UserConfig(file, {})
     try:
+        if not file.is_file():
+            return UserConfig(file, {})
         return UserConfig(file, tomllib.loads(file.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise RunError("bad-config", f"cannot be read: {error}", subject=file) from error
