@@ -16,7 +16,7 @@ from wavetwin.files.json_text import parse_json
 from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.data_lock import DataLock
 from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
-from wavetwin.ir.image_transforms import TRANSFORMS, ImageTransform
+from wavetwin.ir.image_transforms import ImageTransform, known_transforms
 from wavetwin.ir.section import Section, declare, read_section
 from wavetwin.ir.sides import ImageSize, height_and_width
 from wavetwin.ir.starting_weights import StartingWeights
@@ -37,7 +37,7 @@ class DataPlan(Section):
     num_classes: int
     image_size: ImageSize
     """What the network sees, in pixels."""
-    augmentation: str | tuple[ImageTransform, ...] = declare(kinds=TRANSFORMS)
+    augmentation: str | tuple[ImageTransform, ...] = declare(kinds=known_transforms)
     """A name of `ir.augmentations`, or a list of transforms."""
     normalise: str
     """Where mean and std come from: `dataset`, `imagenet`, or `none` (then mean 0, std 1)."""

@@ -9,7 +9,7 @@ field that the table's `tag` names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from inspect import get_annotations
@@ -57,8 +57,8 @@ class Declared:
     """Whether documents have it after the fields that kinds have alone."""
     keeps_predictions: bool
     """Of an entry of the evaluation: whether entries that differ in it alone predict the same."""
-    kinds: Kinds[Any] | None
-    """Of a section of several kinds, or of a list of such."""
+    kinds: Kinds[Any] | Callable[[], Kinds[Any]] | None
+    """Of a section of several kinds, or of a list of such; a function where the table is seldom needed."""
     section: type[Section] | None
     """Of a section of one kind, or of a list of such."""
     holds_items: bool = False
@@ -91,7 +91,7 @@ def declare(
     last: bool = False,
     keeps_predictions: bool = False,
     items: Mapping[str, Any] | None = None,
-    kinds: Kinds[Any] | None = None,
+    kinds: Kinds[Any] | Callable[[], Kinds[Any]] | None = None,
     section: type[Section] | None = None,
     holds_items: bool = False,
     rule: str = "",
@@ -296,10 +296,11 @@ def _read(each: Field[Any], value: Any, hint: Any, at: str) -> Any:
     if known.kinds is None or isinstance(value, str):
         check_form(value, hint, at)
         return _frozen(value)
+    kinds = known.kinds() if callable(known.kinds) else known.kinds
     if isinstance(value, list):
         items = enumerate(cast("list[Any]", value))
-        return tuple(known.kinds.read(item, at=f"{at}[{number}]") for number, item in items)
-    return known.kinds.read(value, at=at)
+        return tuple(kinds.read(item, at=f"{at}[{number}]") for number, item in items)
+    return kinds.read(value, at=at)
 
 
 def _one(section: type[Section], value: Any, at: str) -> Section:

@@ -24,7 +24,7 @@ from tests.support.data_files import TINY, cut, jpeg, write_all
 from tests.support.paths import ROOT
 from tests.support.plans import make_plan
 from wavetwin.ir.augmentations import CROP_ATTEMPTS
-from wavetwin.ir.image_transforms import TRANSFORMS
+from wavetwin.ir.image_transforms import known_transforms
 from wavetwin.runtime.data import Batch, ExperimentData, load_data
 from wavetwin.runtime.data.batch_augment import BatchAugment, random_windows, resample_windows
 from wavetwin.runtime.data.decode import BadImageError, decode_image
@@ -33,7 +33,7 @@ from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import STOP_SIGNALS
 
 LISTED = tuple(
-    TRANSFORMS[key]()
+    known_transforms()[key]()
     for key in ("random_resized_crop", "random_horizontal_flip", "rand_augment", "random_erasing")
 )
 AUGMENTATIONS = ["crop_flip", "pad_crop_flip", "pad_crop", "none", pytest.param(LISTED, id="list")]

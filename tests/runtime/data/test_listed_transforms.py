@@ -19,7 +19,7 @@ from torch import Tensor
 from tests.support.plans import make_plan
 from tests.support.scripted import build_folder, only_run, run_here
 from wavetwin.ir.augmentations import ListedTransforms
-from wavetwin.ir.image_transforms import TRANSFORMS, ImageTransform, TransformedImages
+from wavetwin.ir.image_transforms import ImageTransform, TransformedImages, known_transforms
 from wavetwin.ir.plan import TrainingPlan, stream_seed
 from wavetwin.runtime.data import load_data
 from wavetwin.runtime.data.listed_transforms import ImageChange
@@ -85,7 +85,7 @@ ORACLES: dict[str, tuple[dict[str, Any], Callable[[], Callable[[Tensor], Tensor]
     "trivial_augment_wide": ({}, lambda: v2.TrivialAugmentWide()),
 }
 """Fields of a kind, and torchvision's transform that they mean."""
-THEIRS = [key for key, kind in TRANSFORMS.items() if kind.torchvision_class]
+THEIRS = [key for key, kind in known_transforms().items() if kind.torchvision_class]
 COLOUR = TransformedImages(SIZE, 3, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
 
 
@@ -111,7 +111,7 @@ def listed(*transforms: ImageTransform) -> ListedTransforms:
 @pytest.mark.parametrize("key", sorted({*THEIRS} - {"random_erasing"}))
 def test_a_transform_is_torchvisions(key: str):
     given, made = ORACLES[key]
-    kind = TRANSFORMS[key](**given)
+    kind = known_transforms()[key](**given)
     # Where images are fitted first, these are of the size already.
     height, width = (30, 34) if kind.takes_any_size else SIZE
     change, theirs = ImageChange(listed(kind), COLOUR, 7, 3), made()
@@ -131,7 +131,7 @@ def test_erasing_comes_after_normalisation():
     """0 is 0 to the last bit, other values up to rounding."""
     mean, std = (torch.tensor(each).reshape(3, 1, 1) for each in (COLOUR.mean, COLOUR.std))
     for value in (0.0, 1.5):
-        kind = TRANSFORMS["random_erasing"](p=0.7, value=value)
+        kind = known_transforms()["random_erasing"](p=0.7, value=value)
         change, theirs = ImageChange(listed(kind), COLOUR, 7, 3), v2.RandomErasing(0.7, value=value)
         erased = 0
         for index in range(8):
@@ -147,8 +147,11 @@ def test_erasing_comes_after_normalisation():
 
 
 def test_the_order_is_the_lists():
-    flip, crop = TRANSFORMS["random_horizontal_flip"](), TRANSFORMS["random_resized_crop"]()
-    erase = TRANSFORMS["random_erasing"](p=1.0)
+    flip, crop = (
+        known_transforms()["random_horizontal_flip"](),
+        known_transforms()["random_resized_crop"](),
+    )
+    erase = known_transforms()["random_erasing"](p=1.0)
     for transforms in ((crop, flip, erase), (flip, crop, erase)):
         change = ImageChange(listed(*transforms), COLOUR, 7, 0)
         for index in range(4):
@@ -162,7 +165,7 @@ def test_the_order_is_the_lists():
 
 def test_images_are_fitted_first_and_bytes_stretched():
     """Digits have values to 16; a list that resizes sees images as they are stored."""
-    kind = TRANSFORMS["random_vertical_flip"](p=1.0)
+    kind = known_transforms()["random_vertical_flip"](p=1.0)
     image = torch.arange(17, dtype=torch.uint8).reshape(1, 1, 17).expand(1, 4, 17)
     grey = TransformedImages((4, 17), 1)
     result = ImageChange(listed(kind), grey, 0, 0)(image, 16, 0)
@@ -172,11 +175,11 @@ def test_images_are_fitted_first_and_bytes_stretched():
     means = stored.float().reshape(3, 20, 2, 20, 2).mean((2, 4)).flip(1) / 255
     assert (fitted - means).abs().max() < 0.1
     assert listed(kind).fits_first
-    assert not listed(kind, TRANSFORMS["random_resized_crop"]()).fits_first
+    assert not listed(kind, known_transforms()["random_resized_crop"]()).fits_first
 
 
 def test_the_global_stream_and_the_threads_stay():
-    change = ImageChange(listed(TRANSFORMS["rand_augment"]()), COLOUR, 7, 0)
+    change = ImageChange(listed(known_transforms()["rand_augment"]()), COLOUR, 7, 0)
     torch.manual_seed(3)
     threads = torch.get_num_threads()
     try:
@@ -193,7 +196,7 @@ def test_the_global_stream_and_the_threads_stay():
 
 @pytest.mark.parametrize("key", THEIRS)
 def test_names_and_defaults_are_torchvisions(key: str):
-    kind = TRANSFORMS[key]
+    kind = known_transforms()[key]
     assert re.sub(r"(?<!^)(?=[A-Z])", "_", kind.torchvision_class).lower() == key
     signature = inspect.signature(getattr(v2, kind.torchvision_class)).parameters
     for each in fields(kind):
@@ -212,14 +215,14 @@ def test_without_torchvision_it_is_said(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr("wavetwin.runtime.data.torchvision_transforms.import_torchvision", fail)
     with pytest.raises(RunError, match=r"data\.augmentation lists transforms of torchvision: "):
-        make(TRANSFORMS["random_invert"](), COLOUR)
+        make(known_transforms()["random_invert"](), COLOUR)
 
 
 def test_a_list_is_in_the_plan_and_its_packages_in_the_run(tmp_path: Path):
     transforms = (
-        TRANSFORMS["random_crop"](padding=2),
-        TRANSFORMS["trivial_augment_wide"](),
-        TRANSFORMS["random_erasing"](p=0.25),
+        known_transforms()["random_crop"](padding=2),
+        known_transforms()["trivial_augment_wide"](),
+        known_transforms()["random_erasing"](p=0.25),
     )
     plan = make_plan(epochs=1, augmentation=transforms)
     assert TrainingPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan

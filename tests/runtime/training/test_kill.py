@@ -20,7 +20,7 @@ from PIL import Image
 from tests.support.paths import ROOT
 from tests.support.plans import make_plan
 from tests.support.scripted import PENALTY, build_folder, only_run, write_tiny_weights
-from wavetwin.ir.image_transforms import TRANSFORMS
+from wavetwin.ir.image_transforms import known_transforms
 from wavetwin.runtime.training.records import read_lines
 
 DRIVER = ROOT / "tests/support/killed.py"
@@ -131,9 +131,9 @@ def test_killed_and_resumed_equals_undisturbed(
 RECIPES: dict[str, dict[str, Any]] = {
     "listed transforms": {
         "augmentation": (
-            TRANSFORMS["random_resized_crop"](),
-            TRANSFORMS["trivial_augment_wide"](),
-            TRANSFORMS["random_erasing"](),
+            known_transforms()["random_resized_crop"](),
+            known_transforms()["trivial_augment_wide"](),
+            known_transforms()["random_erasing"](),
         )
     },
     "compile": {"compile": True},

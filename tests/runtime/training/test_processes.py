@@ -31,7 +31,7 @@ from tests.support.scripted import (
     write_tiny_weights,
 )
 from wavetwin.explain.start_command import training_commands
-from wavetwin.ir.image_transforms import TRANSFORMS
+from wavetwin.ir.image_transforms import known_transforms
 from wavetwin.ir.optimizers import Adam
 from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.schedules import OneCycle
@@ -233,7 +233,10 @@ def test_a_recipe_resumes_in_two_processes(tmp_path: Path):
         clip_norm=0.5,
         precision="float16",
         early_stopping=2,
-        augmentation=(TRANSFORMS["random_crop"](padding=2), TRANSFORMS["rand_augment"]()),
+        augmentation=(
+            known_transforms()["random_crop"](padding=2),
+            known_transforms()["rand_augment"](),
+        ),
         freeze=("stem.mixing",),
         groups=(ParameterGroup(match=("norms", "biases"), lr_factor=0.5, weight_decay=0.0),),
     )

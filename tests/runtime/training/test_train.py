@@ -20,7 +20,7 @@ from tests.support import killed
 from tests.support.forked import run_copy
 from tests.support.plans import ADAMW, SGD, STEP, make_plan, version_1
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
-from wavetwin.ir.image_transforms import TRANSFORMS
+from wavetwin.ir.image_transforms import known_transforms
 from wavetwin.ir.parameter_groups import ParameterGroup
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.schedules import (
@@ -206,7 +206,12 @@ def test_gradient_norms_are_of_the_cross_entropy_alone(tmp_path: Path):
             "freeze": ("stem.free", "pool"),
         },
         pytest.param(
-            {"augmentation": (TRANSFORMS["random_crop"](padding=2), TRANSFORMS["rand_augment"]())},
+            {
+                "augmentation": (
+                    known_transforms()["random_crop"](padding=2),
+                    known_transforms()["rand_augment"](),
+                )
+            },
             marks=pytest.mark.slow,
         ),
         pytest.param(

@@ -12,7 +12,8 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -46,7 +47,6 @@ class Trials:
     sources: Sources
     project: Path
     seconds: float = SECONDS
-    versions: Mapping[str, Any] = field(default_factory=lambda: _versions())
 
     def ask(self, trial: str, code: OwnCode, form: Any, **about: Any) -> dict[str, Any]:
         """Return the answer of a trial of `runtime.process.own_code_trials`.
@@ -67,7 +67,7 @@ class Trials:
             "arguments": code.keywords,
             "about": about,
         }
-        key = {"version": _VERSION, **question, "files": dict(code.files or {}), **self.versions}
+        key = {"version": _VERSION, **question, "files": dict(code.files or {}), **_versions()}
         text = json.dumps(key, sort_keys=True, allow_nan=False)
         entry = cache_folder() / f"{sha256(text.encode()).hexdigest()}.json"
         known = _read(entry, text, form)
@@ -86,7 +86,9 @@ class Trials:
         return found
 
 
+@cache
 def _versions() -> dict[str, Any]:
+    """Return what answers depend on beside the code; most specs ask nothing, and need none of it."""
     package, installed = imported_package(), installed_versions()
     return {
         "wavetwin": package.version,

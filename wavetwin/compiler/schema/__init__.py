@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from wavetwin.compiler.schema.augmentation import (
-    TRANSFORM_MODELS,
-    TransformItem,
     read_transforms,
+    transform_item,
+    transform_models,
     transforms_of,
 )
 from wavetwin.compiler.schema.data import DatasetName, DataSpec
@@ -67,7 +67,6 @@ __all__ = [
     "LAYER_MODELS",
     "NAME_PATTERN",
     "NAME_RULE",
-    "TRANSFORM_MODELS",
     "Architecture",
     "BackboneSpec",
     "ColorMixingSpec",
@@ -93,7 +92,6 @@ __all__ = [
     "SpecModel",
     "StemSpec",
     "TrainingSpec",
-    "TransformItem",
     "WaveletPoolSpec",
     "WaveletPooling",
     "WaveletSpec",
@@ -106,6 +104,8 @@ __all__ = [
     "read_items",
     "read_law",
     "read_transforms",
+    "transform_item",
+    "transform_models",
     "transforms_of",
     "with_laws",
 ]

@@ -10,16 +10,19 @@ that nothing sets are None until the spec is resolved, and `kind_of` and `given`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_type_hints
 
 import pydantic
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from wavetwin.compiler.schema.model import LATER, SpecModel
 from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_fields
 
 __all__ = [
+    "DeferredModel",
     "KindModel",
     "choice_of",
     "declared_value",
@@ -31,6 +34,28 @@ __all__ = [
 ]
 
 S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True)
+class DeferredModel:
+    """Metadata of `Any` for a model that is made for the first value: each start waits for all others."""
+
+    make: Callable[[], type[SpecModel]]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return a schema that leaves values to the model, and faults where the model found them."""
+        return core_schema.no_info_plain_validator_function(
+            lambda value: self.make().model_validate(value)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return a reference to the model's JSON Schema: only what stands within is a definition."""
+        own = handler(core_schema.list_schema(self.make().__pydantic_core_schema__))
+        return own["items"]
 
 
 class KindModel(SpecModel):

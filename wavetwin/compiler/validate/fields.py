@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec, SpecModel
+from wavetwin.compiler.schema.declared import DeferredModel
 
 PathPart = str | int
 
@@ -152,11 +153,8 @@ def _mapping_model(form: Form) -> type[SpecModel] | None:
 
 def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
     """Return the form of an annotation; `field` holds what pydantic took out of it."""
-    metadata: list[Any] = [] if field is None else list(field.metadata)
-    while typing.get_origin(annotation) is Annotated:
-        annotation, *more = typing.get_args(annotation)
-        for each in more:
-            metadata += each.metadata if isinstance(each, FieldInfo) else [each]
+    annotation, metadata = _without_metadata(annotation)
+    metadata += [] if field is None else field.metadata
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
     if origin in (types.UnionType, Union):
@@ -184,6 +182,18 @@ def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
         return Form("a value")
     label = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     return _with_bounds(Form(label[annotation]), metadata)
+
+
+def _without_metadata(annotation: Any) -> tuple[Any, list[Any]]:
+    """Return a type without what is annotated, and that; a deferred model is made."""
+    metadata: list[Any] = []
+    while typing.get_origin(annotation) is Annotated:
+        annotation, *more = typing.get_args(annotation)
+        for each in more:
+            if isinstance(each, DeferredModel):
+                annotation = each.make()
+            metadata += each.metadata if isinstance(each, FieldInfo) else [each]
+    return annotation, metadata
 
 
 _PLURALS = {

@@ -21,11 +21,11 @@ from wavetwin.compiler.schema import (
     ITEM_MODELS,
     LANGUAGE_VERSION,
     LAYER_MODELS,
-    TRANSFORM_MODELS,
     BackboneSpec,
     ExperimentSpec,
     SpecModel,
-    TransformItem,
+    transform_item,
+    transform_models,
 )
 from wavetwin.compiler.schema.declared import KindModel
 from wavetwin.compiler.validate.fields import sections
@@ -37,8 +37,8 @@ WHOLE = frozenset(
         "EvaluationSpec",
         "LintAllowSpec",
         "ParameterGroupSpec",
-        *(item.__name__ for item in (*ITEM_MODELS, TransformItem)),
-        *(model.__name__ for model in (*LAYER_MODELS.values(), *TRANSFORM_MODELS.values())),
+        *(item.__name__ for item in (*ITEM_MODELS, transform_item())),
+        *(model.__name__ for model in (*LAYER_MODELS.values(), *transform_models().values())),
     }
 )
 """Models that stand in lists: what they require is required in the file."""
@@ -56,7 +56,7 @@ def spec_schema() -> dict[str, Any]:
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
         _complete(name, model, field_descriptions(classes[name]))
     _let_nulls_take_away(models)
-    for item in (*ITEM_MODELS, TransformItem):
+    for item in (*ITEM_MODELS, transform_item()):
         models[item.__name__]["minProperties"] = 1
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

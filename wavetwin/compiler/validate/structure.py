@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import MISSING, dataclass, replace
+from functools import cache
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -27,7 +28,7 @@ from wavetwin.compiler.validate.faults import (
 )
 from wavetwin.compiler.validate.fields import INTEGER_CHOICES, field_forms, model_at, untagged_path
 from wavetwin.diagnostics import Location
-from wavetwin.ir.image_transforms import TRANSFORMS
+from wavetwin.ir.image_transforms import known_transforms
 from wavetwin.ir.layer_kinds import LAYER_KINDS
 from wavetwin.ir.section import declaration_of, declared_fields
 
@@ -137,42 +138,44 @@ def _item_placeholders(path: str) -> Iterator[tuple[str, Any]]:
 
 def _transform_placeholders(path: str) -> Iterator[tuple[str, Any]]:
     """Yield placeholders of what the transforms of a list require."""
-    for key, kind in TRANSFORMS.items():
+    for key, kind in known_transforms().items():
         for each in declared_fields(kind):
             if each.default is MISSING:
                 yield f"{path}.*.{key}.{each.name}", declaration_of(each).limits.get("ge", "-")
 
 
-PLACEHOLDERS: dict[str, Any] = {
-    "wavetwin": LANGUAGE_VERSION,
-    "backbone": {"arch": "alexnet"},
-    "backbone.arch": "alexnet",
-    **dict(_item_placeholders("backbone.layers")),
-    "stem.initial_weights.checkpoint": "-",
-    "pooling.module.file": "-",
-    "pooling.module.name": "-",
-    "stem.wavelet.levels": 2,
-    "stem.wavelet.keep": [{"packets": [1], "channels": 1}],
-    "stem.wavelet.keep.*": {"packets": [1], "channels": 1},
-    "stem.wavelet.keep.*.channels": 1,
-    "data": {"dataset": "imagenet"},
-    "data.dataset": "imagenet",
-    "data.augmentation.*": {"random_horizontal_flip": {}},
-    **dict(_transform_placeholders("data.augmentation")),
-    "data.lock.classes": ["a", "b"],
-    "data.lock.sha256": "0" * 64,
-    "training.loss.file": "-",
-    "training.loss.name": "-",
-    "training.groups.*": {"match": ["norms"]},
-    "training.groups.*.match": ["norms"],
-    "evaluation.*": {"mode": "one_crop"},
-    "evaluation.*.mode": "one_crop",
-    "published.source": "-",
-    "lint.allow.*": {"rule": "static-gain", "reason": "-"},
-    "lint.allow.*.rule": "static-gain",
-    "lint.allow.*.reason": "-",
-}
-"""What is put where a required field is wrong or missing; no check sees it."""
+@cache
+def placeholders() -> dict[str, Any]:
+    """Return what is put where a required field is wrong or missing; no check sees it."""
+    return {
+        "wavetwin": LANGUAGE_VERSION,
+        "backbone": {"arch": "alexnet"},
+        "backbone.arch": "alexnet",
+        **dict(_item_placeholders("backbone.layers")),
+        "stem.initial_weights.checkpoint": "-",
+        "pooling.module.file": "-",
+        "pooling.module.name": "-",
+        "stem.wavelet.levels": 2,
+        "stem.wavelet.keep": [{"packets": [1], "channels": 1}],
+        "stem.wavelet.keep.*": {"packets": [1], "channels": 1},
+        "stem.wavelet.keep.*.channels": 1,
+        "data": {"dataset": "imagenet"},
+        "data.dataset": "imagenet",
+        "data.augmentation.*": {"random_horizontal_flip": {}},
+        **dict(_transform_placeholders("data.augmentation")),
+        "data.lock.classes": ["a", "b"],
+        "data.lock.sha256": "0" * 64,
+        "training.loss.file": "-",
+        "training.loss.name": "-",
+        "training.groups.*": {"match": ["norms"]},
+        "training.groups.*.match": ["norms"],
+        "evaluation.*": {"mode": "one_crop"},
+        "evaluation.*.mode": "one_crop",
+        "published.source": "-",
+        "lint.allow.*": {"rule": "static-gain", "reason": "-"},
+        "lint.allow.*.rule": "static-gain",
+        "lint.allow.*.reason": "-",
+    }
 
 
 def _prune_path(plain: dict[str, Any], path: Path, pruned: set[Path]) -> None:
@@ -186,8 +189,8 @@ def _prune_path(plain: dict[str, Any], path: Path, pruned: set[Path]) -> None:
         "*" if isinstance(part, int) or path[:index] == REPLACE else part
         for index, part in enumerate(path)
     )
-    if pattern in PLACEHOLDERS:
-        holder[last] = deepcopy(PLACEHOLDERS[pattern])
+    if pattern in placeholders():
+        holder[last] = deepcopy(placeholders()[pattern])
     elif isinstance(last, int):
         # A list without one of its items says something else: the list goes.
         _prune_path(plain, path[:-1], pruned)
