@@ -76,6 +76,8 @@ def test_a_lock_says_the_classes_and_builds_read_no_images(
     assert cli.main(prepare) == 0
     told = capsys.readouterr().out
     assert "  validation: 5 of each class are held out of train, as data.validation says\n" in told
+    told = lock_images(spec, ["data.validation=0"])
+    assert "  validation: none, as data.validation says\n" in told
     compiled = locked(spec)
     shutil.move(root, root.with_name("away"))
     again = compile_spec(spec)
@@ -93,16 +95,11 @@ def test_a_lock_says_the_classes_and_builds_read_no_images(
 
     alone.write_text(dump_spec(again.resolved), encoding="utf-8")
     assert compile_spec(alone).digest == again.digest
-    assert lock_of_nothing_is_refused(spec)
+    with pytest.raises(RunError, match="is not there"):
+        lock_images(spec)
     shutil.move(root.with_name("away"), root)
     assert cli.main(["data", "prepare", "specs/birds.yaml"]) == 0
     assert "specs/_birds.yaml: already so\n" in capsys.readouterr().out
-
-
-def lock_of_nothing_is_refused(spec: Path) -> bool:
-    with pytest.raises(RunError, match="is not there"):
-        lock_images(spec)
-    return True
 
 
 def test_other_images_than_the_lock_are_told(

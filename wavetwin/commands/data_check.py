@@ -92,9 +92,7 @@ def prepare_data(dataset: str, data_root: Path | None, archives: Path | None) ->
     Raises:
         RunError: no data root is known, or what the data set is made from is missing or wrong.
     """
-    root = next(
-        (location.root for location in root_locations(data_root) if location.root is not None), None
-    )
+    root = find_data_root(data_root)
     if root is None:
         raise RunError(
             "data-root-unknown", "no data root is known: there is nowhere to write to", ROOT_REMEDY

@@ -20,9 +20,10 @@ from wavetwin.runtime.process.errors import RunError, write_code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wavetwin.ir.plan import DataPlan
     from wavetwin.runtime.data.own_images import OwnImages
 
-    Lister = Callable[..., OwnImages]
+    Lister = Callable[[DataPlan, Path | None], OwnImages]
 
 __all__ = ["lock_images"]
 
@@ -56,15 +57,10 @@ def lock_images(
         written.append(resolve_name(row.indexer)(images.plan, root))
     lister: Lister = resolve_name(row.lister)
     own = lister(images.plan, root)
-    if "test" not in own.sets and "val" not in own.sets:
-        raise RunError(
-            "data-set-incomplete",
-            "has neither test nor val, so that there is no test set",
-            "give some images one of these splits",
-            subject=own.list_file or own.location,
-        )
+    own.test_set()  # Its fault, if there is none, before a lock is written.
+    lock = own.lock
     file = out or _lock_file(images, spec)
-    content = _lock_text(images, own.lock).encode()
+    content = _lock_text(images, lock).encode()
     old = file.read_bytes() if file.is_file() else None
     if old is not None and not old.startswith(_HEADING.encode()):
         raise RunError(
@@ -80,7 +76,7 @@ def lock_images(
             raise RunError(
                 write_code(error), f"cannot be written: {error.strerror}", subject=file
             ) from error
-    account = _account(images, own.lock, file, spec, is_new=old != content)
+    account = _account(images, lock, file, spec, is_new=old != content)
     return "\n".join([*written, *account]) + "\n"
 
 
@@ -114,11 +110,14 @@ def _account(
         yield f"  validation: {images.validation}{of} are held out of train, as data.validation says"
     elif lock.has_own_validation:
         yield "  validation: the images of val, unless data.validation holds some out of train"
-    elif lock.usual_validation:
+    elif images.validation is None and lock.usual_validation:
         held_out = lock.usual_validation
         yield f"  validation: {held_out} of each class are held out of train (data.validation)"
     elif lock.train:
-        yield "  validation: none, there are too few images (data.validation)"
+        reason = "there are too few images (data.validation)"
+        if images.validation is not None:
+            reason = "as data.validation says"
+        yield f"  validation: none, {reason}"
     loaded = images.loaded
     if file.absolute() not in [each.absolute() for each in loaded.files]:
         name = Path(os.path.relpath(file, spec.parent)).as_posix()

@@ -50,12 +50,16 @@ class DataLock(Section):
         return bool(self.val and self.test)
 
     @property
+    def smallest_class(self) -> int:
+        """Training images of the class that has fewest of them; classes without any do not count."""
+        return min(filter(None, self.train), default=0)
+
+    @property
     def usual_validation(self) -> int:
         """Training images of each class that are held out where a spec does not say.
 
-        None where `val` validates; else a tenth of the smallest class, one at least where it has two.
+        0 where `val` validates; else a tenth of the smallest class, one at least where it has two.
         """
-        smallest = min((count for count in self.train if count), default=0)
-        if self.has_own_validation or smallest < 2:
+        if self.has_own_validation or self.smallest_class < 2:
             return 0
-        return max(1, smallest // 10)
+        return max(1, self.smallest_class // 10)

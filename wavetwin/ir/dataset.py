@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-__all__ = ["Dataset", "Package", "luminance_statistics"]
+__all__ = ["Dataset", "OwnDataset", "Package", "luminance_statistics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,20 @@ class Dataset:
         The other locations are archives of these files.
         """
         return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnDataset(Dataset):
+    """Images of the user's own: the disk, and then the spec's lock, say how many there are of what."""
+
+    num_classes: int | None = None
+    channels: int = 3
+    training_images: int | None = None
+    test_images: int | None = None
+    validation: int = 0
+    per_class: bool = True
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 def luminance_statistics(

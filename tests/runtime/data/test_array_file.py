@@ -132,8 +132,9 @@ def test_other_forms_of_arrays(tmp_path: Path, plan: TrainingPlan) -> None:
     write(tmp_path, only)
     data = load_data(plan, data_root=tmp_path)
     assert len(data.test) == 6
-    with pytest.raises(RunError, match="no training images"):
+    with pytest.raises(RunError, match=r"no training images: .*\.npz has no train_images") as error:
         data.split("train")
+    assert "add train_images and train_labels" in (error.value.remedy or "")
 
 
 WRONG: dict[str, tuple[dict[str, np.ndarray | None], str]] = {

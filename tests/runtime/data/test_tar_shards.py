@@ -93,6 +93,15 @@ def test_images_are_those_that_were_packed(root: Path) -> None:
     assert f"  found: {root}/birds\n" in shown
 
 
+def test_test_images_alone(root: Path) -> None:
+    for file in (root / "birds").glob("train-*.tar"):
+        file.unlink()
+    data = load_data(locked(root), data_root=root, workers=0)
+    assert (len(data.train), len(data.test)) == (0, 6)
+    with pytest.raises(RunError, match=r"no training images: there is no .*/birds/train-\*\.tar"):
+        data.split("train")
+
+
 def test_other_tar_files_than_those_of_the_index(root: Path) -> None:
     plan = locked(root)
     pack(root / "birds/train-002.tar", names(30, 3), first=30)

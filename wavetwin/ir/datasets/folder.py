@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from wavetwin.ir.dataset import Dataset
+from wavetwin.ir.dataset import OwnDataset
 
 __all__ = ["DATASETS"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folder(Dataset):
+class Folder(OwnDataset):
     """Class folders in `train`, and in `test`, `val` or both; or a list that divides images."""
 
     reader: ClassVar[str] = "wavetwin.runtime.data.folder:read_folder"
@@ -27,16 +27,8 @@ class Folder(Dataset):
 DATASETS = (
     Folder(
         name="folder",
-        num_classes=None,
-        channels=3,
         image_size=224,
-        training_images=None,
-        test_images=None,
-        validation=0,
-        per_class=True,
         augmentation="crop_flip",
-        mean=None,
-        std=None,
         how_to_get="lay your images out as train/<class>/* and test/<class>/* or val/<class>/*",
     ),
 )

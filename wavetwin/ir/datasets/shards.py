@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from wavetwin.ir.dataset import Dataset
+from wavetwin.ir.dataset import OwnDataset
 
 __all__ = ["DATASETS"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shards(Dataset):
+class Shards(OwnDataset):
     """`train-*.tar`, and `test-*.tar`, `val-*.tar` or both, of `<class>/*`, with an index."""
 
     reader: ClassVar[str] = "wavetwin.runtime.data.tar_shards:read_shards"
@@ -28,16 +28,8 @@ class Shards(Dataset):
 DATASETS = (
     Shards(
         name="shards",
-        num_classes=None,
-        channels=3,
         image_size=224,
-        training_images=None,
-        test_images=None,
-        validation=0,
-        per_class=True,
         augmentation="crop_flip",
-        mean=None,
-        std=None,
         how_to_get="pack your images as train-*.tar and test-*.tar or val-*.tar, <class>/* in each; "
         "`wavetwin data prepare SPEC` writes index.npz beside them",
     ),

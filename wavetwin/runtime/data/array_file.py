@@ -40,15 +40,12 @@ def read_arrays(data: DataPlan, root: Path | None, official: Official) -> Found:
     return arrange(list_arrays(data, root), data, official)
 
 
-def list_arrays(
-    data: DataPlan, root: Path | None, known: tuple[str, ...] | None = None
-) -> OwnImages:
+def list_arrays(data: DataPlan, root: Path | None) -> OwnImages:
     """Return the arrays of each split that the file has; any number of classes will do.
 
     Args:
         data: says the file.
         root: the data root.
-        known: not needed: the classes are numbers.
 
     Raises:
         RunError: the file is missing, damaged or of another form.
@@ -77,7 +74,8 @@ def list_arrays(
             subject=file,
         ) from error
     highest = max(int(each.labels.max(initial=0)) for each in sets.values())
-    return OwnImages(file, tuple(map(str, range(highest + 1))), sets)
+    no_training = f"{file} has no train_images", "train_images and train_labels"
+    return OwnImages(file, tuple(map(str, range(highest + 1))), sets, no_training)
 
 
 def damaged_member(file: Path) -> str | None:

@@ -9,7 +9,7 @@ from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.class_order import check_same_classes
 from wavetwin.runtime.data.detected import FileList, Found
 from wavetwin.runtime.data.image_walk import is_folder, subfolders
-from wavetwin.runtime.data.listing import list_classes
+from wavetwin.runtime.data.listing import list_classes, no_training_folder
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.own_images import OwnImages, arrange
 from wavetwin.runtime.data.root import ROOT_REMEDY, own_folder
@@ -64,7 +64,8 @@ def list_own_folder(
     if data.split_list is not None:
         file = folder / data.split_list
         sets = read_split_list(file, folder, known)
-        return OwnImages(folder, next(iter(sets.values())).class_names, sets, file)
+        no_training = f"{file} names none", "some with the split train"
+        return OwnImages(folder, next(iter(sets.values())).class_names, sets, no_training, file)
     names = [name for name in SPLITS if is_folder(folder / name)]
     if not names or names == ["train"]:
         raise RunError(
@@ -83,4 +84,5 @@ def list_own_folder(
             sets[name].class_names,
             data.num_classes,
         )
-    return OwnImages(folder, first.class_names, sets)
+    no_training = no_training_folder(folder / "train")
+    return OwnImages(folder, first.class_names, sets, no_training)

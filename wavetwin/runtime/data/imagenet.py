@@ -19,6 +19,7 @@ from wavetwin.runtime.data.listing import (
     columns,
     list_classes,
     list_images,
+    no_training_folder,
     no_training_images,
     read_lines,
 )
@@ -76,7 +77,7 @@ def read_imagenet(data: DataPlan, root: Path | None, official: Official) -> Foun
         )
     chosen = _choose_classes(dataset, data, location, folder, every, official)
     if not has_train:
-        return no_training_images(folder / "train", _list_test(folder, chosen))
+        return no_training_images(_list_test(folder, chosen), *no_training_folder(folder / "train"))
     _compare_sets(dataset, data, folder, every, chosen)
     train = list_classes(folder / "train", chosen)
     return Found(train, _list_test(folder, chosen), None, dataset.train_per_class)

@@ -9,11 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from wavetwin.diagnostics.listing import list_some
-from wavetwin.runtime.data.detected import FileList, Found
+from wavetwin.runtime.data.detected import FileList, Found, FoundArrays
 from wavetwin.runtime.data.image_walk import IMAGE_SUFFIXES, ImageWalk, is_folder
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["columns", "list_classes", "list_images", "no_training_images", "read_lines"]
+__all__ = [
+    "columns",
+    "list_classes",
+    "list_images",
+    "no_training_folder",
+    "no_training_images",
+    "read_lines",
+]
 
 
 def list_images(folder: Path) -> list[tuple[str, int]]:
@@ -77,15 +84,25 @@ def list_classes(
     return FileList(folder, tuple(class_names), *columns(names, sizes, labels))
 
 
-def no_training_images(folder: Path, test: FileList) -> Found:
-    """Return a test set without training images: it can be evaluated, not trained on."""
+def no_training_images(test: FileList | FoundArrays, missing: str, addition: str) -> Found:
+    """Return a test set without training images: it can be evaluated, not trained on.
+
+    Args:
+        test: the test set.
+        missing: what is not there, as a sentence.
+        addition: what has to be added to train.
+    """
     reason = RunError(
         "no-images",
-        f"there are no training images: {folder} is not there",
-        f"evaluating needs none; to train, add {folder}/<class>/*",
+        f"there are no training images: {missing}",
+        f"evaluating needs none; to train, add {addition}",
     )
-    train = FileList(folder, test.class_names, *columns([], [], []))
-    return Found(train, test, no_training=reason)
+    return Found(test.without_images(), test, no_training=reason)
+
+
+def no_training_folder(folder: Path) -> tuple[str, str]:
+    """Return what is missing, and what to add, where a folder of class folders is not there."""
+    return f"{folder} is not there", f"{folder}/<class>/*"
 
 
 def read_lines(file: Path, remedy: str) -> list[str]:

@@ -10,6 +10,7 @@ from wavetwin.ir.data_lock import DataLock
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.data_lock import compare_with_lock, make_lock
 from wavetwin.runtime.data.detected import FileList, Found, FoundArrays
+from wavetwin.runtime.data.listing import no_training_images
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.process.errors import RunError
 
@@ -25,6 +26,8 @@ class OwnImages:
     class_names: tuple[str, ...]
     sets: Mapping[str, FileList | FoundArrays]
     """By split: `train`, `val` and `test`, those that are there."""
+    no_training: tuple[str, str]
+    """What is missing where none of them train, and what to add, as `no_training_images` takes it."""
     list_file: Path | None = None
     """What divides them, where a list does."""
 
@@ -32,6 +35,22 @@ class OwnImages:
     def lock(self) -> DataLock:
         """What a lock of these images says."""
         return make_lock(self.class_names, self.sets, self.list_file)
+
+    def test_set(self) -> FileList | FoundArrays:
+        """Return `test`, or without it `val`.
+
+        Raises:
+            RunError: there is neither.
+        """
+        test = self.sets.get("test", self.sets.get("val"))
+        if test is None:
+            raise RunError(
+                "data-set-incomplete",
+                "has neither test nor val, so that there is no test set",
+                "give some images one of these splits",
+                subject=self.list_file or self.location,
+            )
+        return test
 
 
 def arrange(own: OwnImages, data: DataPlan, official: Official) -> Found:
@@ -56,27 +75,8 @@ def arrange(own: OwnImages, data: DataPlan, official: Official) -> Found:
             f"write `data: {{num_classes: {found}}}` in the spec, or name another folder",
             subject=first.folder if isinstance(first, FileList) else own.location,
         )
-    test = sets.get("test", sets.get("val"))
-    if test is None:
-        raise RunError(
-            "data-set-incomplete",
-            "has neither test nor val, so that there is no test set",
-            "give some images one of these splits",
-            subject=own.list_file or own.location,
-        )
+    test = own.test_set()
     if "train" not in sets:
-        return _no_training_images(own, test)
+        return no_training_images(test, *own.no_training)
     validation = sets.get("val") if "test" in sets and data.validation == 0 else None
     return Found(sets["train"], test, validation)
-
-
-def _no_training_images(own: OwnImages, test: FileList | FoundArrays) -> Found:
-    where = own.list_file or own.location / "train"
-    missing = f"{where} names none" if own.list_file is not None else f"{where} is not there"
-    reason = RunError(
-        "no-images",
-        f"there are no training images: {missing}",
-        "evaluating needs none; to train, add "
-        + ("some with the split train" if own.list_file is not None else f"{where}/<class>/*"),
-    )
-    return Found(test.without_images(), test, no_training=reason)

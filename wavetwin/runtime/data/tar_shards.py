@@ -85,23 +85,20 @@ def read_shards(data: DataPlan, root: Path | None, official: Official) -> Found:
     return arrange(list_shards(data, root), data, official)
 
 
-def list_shards(
-    data: DataPlan, root: Path | None, known: tuple[str, ...] | None = None
-) -> OwnImages:
+def list_shards(data: DataPlan, root: Path | None) -> OwnImages:
     """Return the images of each split by the index; any number of classes will do.
 
     Args:
         data: says the folder.
         root: the data root.
-        known: not needed: the tar files' folders are the classes.
 
     Raises:
         RunError: the index is missing or of other tar files, or the classes differ among the splits.
     """
     folder = own_folder(data, root)
     index = _read_index(folder)
-    names = [os.fsdecode(bytes(each)) for each in index["shards"]]
-    classes = [PurePosixPath(os.fsdecode(bytes(each))).parts[0] for each in index["name"]]
+    names = [os.fsdecode(each) for each in index["shards"].tolist()]
+    classes = [os.fsdecode(each.partition(b"/")[0]) for each in index["name"].tolist()]
     sets: dict[str, FileList] = {}
     for split in SPLITS:
         own = [number for number, name in enumerate(names) if _split_of(name) == split]
@@ -132,7 +129,8 @@ def list_shards(
             folder / f"{first}-*.tar", sets[first].class_names, folder / f"{split}-*.tar",
             images.class_names, data.num_classes or most,
         )  # fmt: skip
-    return OwnImages(folder, sets[first].class_names, sets)
+    shards = f"{folder}/train-*.tar"
+    return OwnImages(folder, sets[first].class_names, sets, (f"there is no {shards}", shards))
 
 
 def write_index(data: DataPlan, root: Path | None) -> str:

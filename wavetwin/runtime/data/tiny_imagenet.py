@@ -18,6 +18,7 @@ from wavetwin.runtime.data.listing import (
     columns,
     list_classes,
     list_images,
+    no_training_folder,
     no_training_images,
     read_lines,
 )
@@ -54,7 +55,7 @@ def read_tiny_imagenet(data: DataPlan, root: Path | None, official: Official) ->
         )
     if not has_train:
         test = _list_validation(folder / "val", class_names)
-        return no_training_images(folder / "train", test)
+        return no_training_images(test, *no_training_folder(folder / "train"))
     unlisted = sorted(set(subfolders(folder / "train")) - set(class_names))
     if unlisted:
         raise RunError(

@@ -127,8 +127,8 @@ def check_validation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
     if validation is None:
         return
     if spec.data.lock is not None:
-        smallest = min((count for count in spec.data.locked.train if count), default=None)
-        if smallest is not None and validation >= smallest:
+        smallest = spec.data.locked.smallest_class
+        if smallest and validation >= smallest:
             yield context.conflict(
                 "no-training-images",
                 f"validation sets aside {validation} images of each class, and the smallest class has "
