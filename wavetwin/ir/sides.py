@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ImageSize", "height_and_width", "image_size", "size_text"]
+__all__ = ["ImageSize", "Sides", "height_and_width", "image_size", "size_text"]
 
-ImageSize = int | tuple[int, int]
+Sides = tuple[int, int]
+"""Along the height and along the width, in pixels: lengths or positions."""
+ImageSize = int | Sides
 """Pixels along every side of a square, or height and width."""
 
 
-def height_and_width(size: ImageSize) -> tuple[int, int]:
+def height_and_width(size: ImageSize) -> Sides:
     """Return the two sides of a size."""
     return (size, size) if isinstance(size, int) else size
 

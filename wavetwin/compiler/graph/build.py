@@ -13,7 +13,6 @@ from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.builder import GraphBuilder, Origins
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Input
-from wavetwin.ir.sides import height_and_width
 
 
 def build_graph(
@@ -39,7 +38,7 @@ def build_graph(
     builder = GraphBuilder(resolved.name, origins, find_replacements(spec, measure))
     image = builder.add(
         "input",
-        Input(shape=(spec.data.num_channels, *height_and_width(spec.data.image_size or 0))),
+        Input(shape=(spec.data.num_channels, *spec.data.sides)),
         fields=("data.dataset", "data.channels", "data.image_size"),
     )
     source = image

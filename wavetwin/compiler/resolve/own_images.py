@@ -13,6 +13,7 @@ from wavetwin.compiler.validate.spec import conflict, validate_form
 from wavetwin.diagnostics import CompileError
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.plan import DataPlan
+from wavetwin.ir.sides import image_size
 
 __all__ = ["SpecImages", "read_own_images"]
 
@@ -77,7 +78,7 @@ def read_own_images(
             dataset=data.dataset,
             channels=data.num_channels,
             num_classes=0,
-            image_size=data.image_size or dataset.image_size,
+            image_size=image_size(*data.sides),
             augmentation=dataset.augmentation,
             normalise=data.normalise or "dataset",
             mean=None,

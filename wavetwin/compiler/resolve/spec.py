@@ -36,7 +36,7 @@ from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.own_code import argument_text
 from wavetwin.ir.poolings import POOLINGS
 from wavetwin.ir.section import Kind
-from wavetwin.ir.sides import height_and_width, image_size
+from wavetwin.ir.sides import image_size
 from wavetwin.ir.starting_weights import StartingWeights
 
 
@@ -136,7 +136,7 @@ def _digests(spec: ExperimentSpec) -> tuple[str, str, str]:
     model = {
         "backbone": _counted(spec.backbone),
         **(first if spec.backbone.has_stem else {}),
-        "input_shape": [data.num_channels, *height_and_width(data.image_size or 0)],
+        "input_shape": [data.num_channels, *data.sides],
         "num_classes": data.num_classes,
     }
     training = {"model": model, "data": _counted(data), "training": _counted(spec.training)}
@@ -298,7 +298,7 @@ def _resolve_data(data: DataSpec) -> DataSpec:
             # Absent where they are the data set's own: specs of before the field have it so.
             "channels": None if channels == metadata.channels else channels,
             "num_classes": data.class_count,
-            "image_size": image_size(*height_and_width(data.image_size or metadata.image_size)),
+            "image_size": image_size(*data.sides),
             "augmentation": data.augmentation or metadata.augmentation,
             "normalise": data.normalise or ("imagenet" if channels == 3 else "dataset"),
             "validation": data.num_held_out,

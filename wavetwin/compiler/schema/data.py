@@ -11,6 +11,7 @@ from wavetwin.compiler.schema.declared import choice_of, model_of, section_of
 from wavetwin.compiler.schema.model import NAME_PATTERN, SpecModel, scalar_or_list
 from wavetwin.ir.data_lock import DataLock
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.sides import Sides, height_and_width
 
 if TYPE_CHECKING:
 
@@ -69,6 +70,11 @@ class DataSpec(SpecModel):
     def num_channels(self) -> int:
         """The channels of what the network sees."""
         return self.channels or DATASETS[self.dataset].channels
+
+    @property
+    def sides(self) -> Sides:
+        """Height and width of what the network sees."""
+        return height_and_width(self.image_size or DATASETS[self.dataset].image_size)
 
     @property
     def class_count(self) -> int | None:

@@ -9,11 +9,11 @@ from typing import Any
 from wavetwin.ir.field_fault import FieldFault
 from wavetwin.ir.image_transforms.transform import (
     ImageTransform,
-    Sides,
     SometimesTransform,
     TransformedImages,
 )
 from wavetwin.ir.section import declare
+from wavetwin.ir.sides import Sides
 
 __all__ = ["TRANSFORMS"]
 

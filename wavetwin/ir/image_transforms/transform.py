@@ -12,11 +12,9 @@ from typing import Any, ClassVar
 
 from wavetwin.ir.field_fault import FieldFault
 from wavetwin.ir.section import Kind, declare, declared_fields, field_text
+from wavetwin.ir.sides import Sides
 
 __all__ = ["ImageTransform", "SometimesTransform", "TransformedImages"]
-
-Sides = tuple[int, int]
-"""Height and width in pixels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from wavetwin.ir.augmentations import AUGMENTATIONS, CROP_ATTEMPTS
-from wavetwin.ir.sides import ImageSize, height_and_width
+from wavetwin.ir.sides import ImageSize, Sides, height_and_width
 from wavetwin.runtime.data.transforms import (
     CROP_RATIO,
     CROP_SCALE,
-    Sides,
     centred_window,
     fit,
     margins,

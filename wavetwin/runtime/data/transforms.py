@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wavetwin.ir.augmentations import AUGMENTATIONS, CROP_ATTEMPTS
-from wavetwin.ir.sides import ImageSize, height_and_width
+from wavetwin.ir.sides import ImageSize, Sides, height_and_width
 from wavetwin.runtime.data.eight_bits import resize_in_8_bits
 
 __all__ = ["augment", "fit", "five_crops", "resize"]
@@ -28,9 +28,6 @@ and the published models."""
 CROP_RATIO = (3 / 4, 4 / 3)
 """Width over height of a random crop, relative to that of the image size: it is stretched no more than
 on squares."""
-
-Sides = tuple[int, int]
-"""Along the height and along the width, in pixels: lengths or positions."""
 
 _WHOLE = 8
 """A resized image of so many crops is made whole; of a longer one the crop alone is computed."""

@@ -8,10 +8,8 @@ from wavetwin.compiler.schema import ExperimentSpec, read_transforms, transforms
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.augmentations import ListedTransforms
-from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.field_fault import FieldFault
 from wavetwin.ir.image_transforms import ImageTransform
-from wavetwin.ir.sides import height_and_width
 
 LIST = "data.augmentation"
 
@@ -53,8 +51,8 @@ def check_order(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnos
     if any(len(transforms_of(item)) != 1 for item in value):
         return
     listed = ListedTransforms(read_transforms(value))
-    size = height_and_width(spec.data.image_size or DATASETS[spec.data.dataset].image_size)
-    for position, fault in (*listed.order_faults(), *listed.size_faults(size)):
+    faults = (*listed.order_faults(), *listed.size_faults(spec.data.sides))
+    for position, fault in faults:
         key = listed.transforms[position].transform
         yield _report(context, f"{LIST}.{position}.{key}", fault)
 
