@@ -168,7 +168,7 @@ def _decode_all(found: Found, channels: int) -> Iterator[str]:
 def _damaged_arrays(found: Found) -> Iterator[str]:
     """Yield each file of arrays that has bytes of other checksums than its own."""
     parts = (found.train, found.test)
-    files = {part.location for part in parts if isinstance(part, FoundArrays)} - {None}
+    files = {part.location for part in parts if isinstance(part, FoundArrays)}
     for file in sorted(filter(None, files)):
         member = damaged_member(file)
         if member is not None:

@@ -43,10 +43,15 @@ class FoundArrays:
         """SHA-256 over sizes, images and classes."""
         if self.known_fingerprint is not None:
             return self.known_fingerprint
-        digest = hashlib.sha256(f"{self.images.shape},{self.maximum}".encode())
-        digest.update(np.ascontiguousarray(self.images).tobytes())
-        digest.update(self.labels.astype("<i8").tobytes())
-        return digest.hexdigest()
+        return pixel_fingerprint(self.images, self.labels, self.maximum)
+
+
+def pixel_fingerprint(images: np.ndarray, labels: np.ndarray, maximum: int) -> str:
+    """Return the SHA-256 over sizes, images and classes."""
+    digest = hashlib.sha256(f"{images.shape},{maximum}".encode())
+    digest.update(np.ascontiguousarray(images).tobytes())
+    digest.update(labels.astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wavetwin.diagnostics.terminal import complain
 from wavetwin.runtime.data.decode import BadImageError
-from wavetwin.runtime.data.sources import Batch, ImageSet, ImageSource
+from wavetwin.runtime.data.sources import Batch, ImageSet
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import STOP_SIGNALS
 
@@ -51,11 +51,11 @@ class _Fetcher(Dataset[_Fetched]):
     """What a DataLoader calls with the positions of one batch in the split."""
 
     images: ImageSet
-    source: ImageSource
     transform: FileTransform
     skips_bad: bool
 
     def __getitems__(self, offsets: Sequence[int]) -> _Fetched:
+        source = self.images.source
         results: list[Tensor] = []
         kept: list[int] = []
         bad: list[tuple[str, str]] = []
@@ -63,10 +63,10 @@ class _Fetcher(Dataset[_Fetched]):
         for offset in offsets:
             index = int(self.images.indices[offset])
             try:
-                (image,) = self.source.load([index])
+                (image,) = source.load([index])
             except BadImageError as damage:
                 if self.skips_bad:
-                    bad.append((self.source.label(index), damage.headline))
+                    bad.append((source.label(index), damage.headline))
                     continue
                 error = damage
                 break
@@ -82,7 +82,7 @@ class _Fetcher(Dataset[_Fetched]):
                 error = RunError(
                     "data-do-not-fit",
                     f"({width} x {height} pixels) cannot be changed: {reason}",
-                    subject=self.source.label(index),
+                    subject=source.label(index),
                 )
                 break
             kept.append(offset)
@@ -90,12 +90,12 @@ class _Fetcher(Dataset[_Fetched]):
             return _Fetched(Batch(torch.zeros(0), torch.zeros(0), torch.zeros(0)), bad, error)
         images = torch.stack(results) if results else self._nothing()
         positions = torch.tensor(kept, dtype=torch.int64)
-        labels = self.source.labels[self.images.indices[positions]]
+        labels = source.labels[self.images.indices[positions]]
         return _Fetched(Batch(images, labels, positions), bad, error)
 
     def _nothing(self) -> Tensor:
         """Return no images, of the size that the transform gives."""
-        blank = torch.zeros(self.source.channels, 8, 8, dtype=torch.uint8)
+        blank = torch.zeros(self.images.source.channels, 8, 8, dtype=torch.uint8)
         return self.transform(blank, 0).unsqueeze(0)[:0]
 
 
@@ -124,7 +124,7 @@ def read_files(
         RunError: an image is damaged, the disk does not give it, or a process was killed.
     """
     loader = DataLoader(
-        _Fetcher(images, images.source, transform, skips_bad),
+        _Fetcher(images, transform, skips_bad),
         batch_sampler=[batch.tolist() for batch in batches],
         num_workers=workers,
         prefetch_factor=_PREFETCH if workers else None,

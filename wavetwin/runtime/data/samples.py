@@ -14,7 +14,6 @@ from wavetwin.diagnostics.terminal import printable
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.plan import DataPlan, TrainingPlan
 from wavetwin.runtime.data.batches import Loading, evaluation_loader, training_loader
-from wavetwin.runtime.data.detected import FileList
 from wavetwin.runtime.data.held_out import set_aside
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.readers import find_images
@@ -71,25 +70,25 @@ def read_samples(
     splits = make_splits(open_sources(found, data.channels), set_aside(found, data, official))
     labels = [_labels(images) for images in splits]
     counts = [np.bincount(each, minlength=data.num_classes) for each in labels]
-    chosen = [
-        _first_of_each(each, min(data.num_classes, most_classes), per_class) for each in labels
-    ]
     train, _, test = splits
+    shown = min(data.num_classes, most_classes)
+    first_train, first_test = (
+        _first_of_each(each, shown, per_class) for each in (labels[0], labels[2])
+    )
     loading = Loading(skips_bad=True)
     # What is measured on all training images would take as long as reading them.
     statistics = (
         data.mean or (0.0,) * data.channels,
         data.std or (1.0,) * data.channels,
     )
-    trained = _by_class(
-        training_loader(train, _some(chosen[0]), plan, 0, loading, statistics), data
-    )
+    trained = _by_class(training_loader(train, first_train, plan, 0, loading, statistics), data)
     tested = _by_class(
-        evaluation_loader(test, _some(chosen[2]), lambda image: fit(image, data.sides), loading),
+        evaluation_loader(test, first_test, lambda image: fit(image, data.sides), loading),
         data,
     )
-    names = found.train.class_names if isinstance(found.train, FileList) else None
-    names = names or DATASETS[data.dataset].class_names or ("",) * data.num_classes
+    names = (
+        train.source.class_names or DATASETS[data.dataset].class_names or ("",) * data.num_classes
+    )
     return Samples(
         tuple(
             ClassSample(
@@ -110,14 +109,10 @@ def _labels(images: ImageSet) -> np.ndarray:
     return images.source.labels[images.indices].cpu().numpy()
 
 
-def _first_of_each(labels: np.ndarray, num_classes: int, per_class: int) -> Tensor:
-    """Return positions of the first images of each of the first classes."""
-    positions = [(labels == number).nonzero()[0][:per_class] for number in range(num_classes)]
-    return torch.from_numpy(np.concatenate(positions))
-
-
-def _some(positions: Tensor) -> list[Tensor]:
-    """Return the positions as one batch; none where there are none."""
+def _first_of_each(labels: np.ndarray, num_classes: int, per_class: int) -> list[Tensor]:
+    """Return positions of the first images of each of the first classes: one batch, none of none."""
+    each = [(labels == number).nonzero()[0][:per_class] for number in range(num_classes)]
+    positions = torch.from_numpy(np.concatenate(each))
     return [positions] if len(positions) else []
 
 

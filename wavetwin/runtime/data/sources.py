@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wavetwin.runtime.data.decode import decode_image
-from wavetwin.runtime.data.detected import FileList, Found, FoundArrays
+from wavetwin.runtime.data.detected import FileList, Found, FoundArrays, pixel_fingerprint
 
 __all__ = [
     "Batch",
@@ -85,10 +84,9 @@ class TensorImages:
         """SHA-256 over sizes, images and labels."""
         if self.known_fingerprint is not None:
             return self.known_fingerprint
-        digest = hashlib.sha256(f"{tuple(self.images.shape)},{self.maximum}".encode())
-        digest.update(self.images.cpu().contiguous().numpy().tobytes())
-        digest.update(self.labels.cpu().to(torch.int64).contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return pixel_fingerprint(
+            self.images.numpy(force=True), self.labels.numpy(force=True), self.maximum
+        )
 
     @property
     def channels(self) -> int:

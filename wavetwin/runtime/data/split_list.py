@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,8 +22,8 @@ from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["read_split_list"]
 
-COLUMNS = ("path", "label", "split")
-_HEADER = ",".join(COLUMNS)
+_COLUMNS = ("path", "label", "split")
+_HEADER = ",".join(_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _read_rows(file: Path, folder: Path) -> list[_Row]:
     rows: list[_Row] = []
     lines: dict[str, int] = {}
     try:
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
             raise _fault(
                 file, 1, f"has no column {list_some(missing)}", f"begin the list with {_HEADER}"
@@ -126,10 +127,10 @@ def _read_rows(file: Path, folder: Path) -> list[_Row]:
 
 
 def _read_row(record: dict[str, str], file: Path, line: int, folder: Path) -> _Row:
-    if any(record[name] is None or not record[name].strip() for name in COLUMNS):
-        empty = [name for name in COLUMNS if not (record[name] or "").strip()]
+    empty = [name for name in _COLUMNS if not (record[name] or "").strip()]
+    if empty:
         raise _fault(file, line, f"has no {list_some(empty)}", f"each line has {_HEADER}")
-    path, label, split = (record[name].strip() for name in COLUMNS)
+    path, label, split = (record[name].strip() for name in _COLUMNS)
     if split not in SPLITS:
         raise _fault(file, line, f"has the split '{split}'", f"a split is {' or '.join(SPLITS)}")
     pure = PurePosixPath(path)
@@ -141,17 +142,17 @@ def _read_row(record: dict[str, str], file: Path, line: int, folder: Path) -> _R
             "paths are relative to that folder, with slashes",
         )
     try:
-        size = (folder / pure).stat().st_size if (folder / pure).is_file() else None
+        found = (folder / pure).stat()
     except OSError:
-        size = None
-    if size is None:
+        found = None
+    if found is None or not stat.S_ISREG(found.st_mode):
         raise _fault(
             file,
             line,
             f"names {folder / pure}, which is no file",
             "bring it back, or delete the line",
         )
-    return _Row(line, str(pure), label, split, size)
+    return _Row(line, str(pure), label, split, found.st_size)
 
 
 def _fault(file: Path, line: int, text: str, remedy: str) -> RunError:
