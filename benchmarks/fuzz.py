@@ -184,7 +184,7 @@ class Fuzzer:
         if kind == 0:
             del holder[key]
         elif kind == 1 and isinstance(holder, dict):
-            holder[key[:-1] or "x"] = holder.pop(key)
+            holder[str(key)[:-1] or "x"] = holder.pop(key)
         elif kind == 2:
             other = self.random.choice(list(_holders(self.random.choice(self.trees)[1])))
             holder[key] = json.loads(json.dumps(other))

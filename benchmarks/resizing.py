@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import wavetwin
 from wavetwin.explain.study.photographs import bundled_photographs
+from wavetwin.ir.evaluations import Shifts
 from wavetwin.runtime.data import ExperimentData, load_data
 from wavetwin.runtime.data.transforms import fit
 from wavetwin.runtime.evaluation.entries import evaluate_entry
@@ -66,7 +67,7 @@ def write_windows(folder: Path) -> None:
 def train(model: nn.Module, data: ExperimentData, steps: int) -> float:
     """Train on windows moved at random; return the last loss."""
     stored = data.test.source
-    images = torch.stack(stored.load(list(range(28)))).float() / 255
+    images = torch.stack(list(stored.load(list(range(28))))).float() / 255
     images = fit(images, SIZE + MARGIN)
     labels = torch.arange(len(images))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -106,6 +107,7 @@ def main() -> None:
         loss = train(model, data, options.steps)
         print(f"{options.steps} steps of training, loss {loss:.3g}")
         for entry in compiled.plan.evaluation:
+            assert isinstance(entry, Shifts)
             both: list[Tensor] = []
             for how in ("float", "pil"):
                 scored = replace(entry, resize=how)

@@ -154,6 +154,12 @@ def autocast(options: argparse.Namespace) -> torch.autocast:
     return torch.autocast(device, dtype=torch.bfloat16, enabled=options.bfloat16)
 
 
+def to_channels_last(module: nn.Module, device: torch.device | str) -> nn.Module:
+    """Put a module on a device, its 4-D tensors in the layout in which a run trains."""
+    # torch's stubs lack the keyword.
+    return module.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
 def kept_megabytes(stem: nn.Module, x: Tensor) -> float:
     """Return what a stem keeps for its backward pass, in MB an image, but the image and the weights."""
     own = {value.untyped_storage().data_ptr() for value in (x, *stem.parameters(), *stem.buffers())}
@@ -174,7 +180,7 @@ def kept_megabytes(stem: nn.Module, x: Tensor) -> float:
 def peak_step(spec: str, way: str, options: argparse.Namespace) -> float:
     """Return how much more memory a training step takes than the network itself, MiB, in this process."""
     x, device = images(options), torch.device(options.device)
-    network = networks(spec)[way].to(device, memory_format=torch.channels_last)
+    network = to_channels_last(networks(spec)[way], device)
     (step,) = steps(network, x, options).values()
     if device.type == "cuda":
         step()
@@ -195,7 +201,7 @@ def memory_rows(options: argparse.Namespace, arguments: Sequence[str]) -> list[d
     x = images(options)
     for spec in options.specs:
         stem = build(wavetwin.compile(ROOT / "specs" / f"{spec}.yaml"), optimise=True).stem
-        stem.to(options.device, memory_format=torch.channels_last)
+        to_channels_last(stem, options.device)
         kept = kept_megabytes(stem, x)
         for module in stem.modules():
             if isinstance(module, MixedPackets):
@@ -265,7 +271,7 @@ def time_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         per_module: dict[str, dict[str, Way]] = {}
         for name, module in modules.items():
             if name in options.ways:
-                module.to(options.device, memory_format=torch.channels_last)
+                to_channels_last(module, options.device)
                 if options.compile and name != "tree":
                     module.compile()
                 per_module[name] = (steps if options.step else passes)(module, x, options)

@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,11 @@ def means(variant: Variant, seeds: int, width: int) -> dict[str, float]:
     return found
 
 
+def _note_size(sizes: list[float], module: nn.Module, arguments: object, output: Tensor) -> None:
+    """Add the root of the mean square of a module's output; a forward hook."""
+    sizes.append(float(output.detach().square().mean().sqrt()))
+
+
 def gain_table(width: int) -> dict[str, dict[str, float]]:
     """Return what poolings do before any training: maps, logits, first loss, gradients."""
     images, labels = crops(4, 0, 0)
@@ -193,12 +199,10 @@ def gain_table(width: int) -> dict[str, dict[str, float]]:
     for name in ("as posted (LL, orthonormal)", "LL at dc gain", "max"):
         model = build(ADAM[name], width, 0)
         maps: list[float] = []
-        first: nn.Parameter | None = None
+        first: Tensor | None = None
         for module in model.modules():
             if isinstance(module, WaveletPool2d | nn.MaxPool2d):
-                module.register_forward_hook(
-                    lambda m, x, y, maps=maps: maps.append(float(y.detach().square().mean().sqrt()))
-                )
+                module.register_forward_hook(partial(_note_size, maps))
             if first is None and isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
                 first = module.weight
         logits = model(images)

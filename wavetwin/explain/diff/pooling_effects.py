@@ -144,9 +144,9 @@ def _first_pooling(pair: Pair) -> Iterator[Effect]:
     else:
         where = "first pooling, free channels" if is_twin else "first pooling"
         # Of a CNN and a twin the free channels' pooling is that of the CNN's channels.
-        pools = tuple(not is_twin or has_free_channels(each) for each in pair.sides)
+        before_pools, after_pools = (not is_twin or has_free_channels(each) for each in pair.sides)
         yield from _change_of_pooling(
-            pair, (before, after), where, ("pooling.free",), (pools[0], pools[1])
+            pair, (before, after), where, ("pooling.free",), (before_pools, after_pools)
         )
     if is_twin and not any(kind.takes_complex for kind in wavelets):
         where = "first pooling, wavelet channels"
