@@ -117,7 +117,7 @@ def test_a_damaged_answer_is_made_again(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     spec = layer_spec(tmp_path, IDENTITY.format(statement="pass"))
     before = compile_spec(spec)
-    (entry,) = own_code_trials.cache_folder().iterdir()
+    (entry,) = own_code_trials.answers_folder().iterdir()
     whole = entry.read_bytes()
     document = json.loads(whole)
     damaged = [whole[:40], b"", b"[]", json.dumps(document | {"key": "another"}).encode()]
@@ -128,6 +128,9 @@ def test_a_damaged_answer_is_made_again(tmp_path: Path, monkeypatch: pytest.Monk
         assert entry.read_bytes() == whole
     # Of a folder that cannot be written it is tried each time.
     monkeypatch.setenv("XDG_CACHE_HOME", str(spec))
+    assert compile_spec(spec).graph == before.graph
+    # Nor is there a folder for a user without a home.
+    monkeypatch.setattr(own_code_trials, "cache_folder", lambda: None)
     assert compile_spec(spec).graph == before.graph
 
 

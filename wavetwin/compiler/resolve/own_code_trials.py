@@ -8,7 +8,6 @@ is made again; one that cannot be written costs time alone.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,12 +17,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
+from wavetwin.files.home import cache_folder
 from wavetwin.files.json_form import FormError, check_form
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.own_code import OwnCode, OwnCodeError, Sources
 from wavetwin.provenance.package import imported_package, installed_versions
 
-__all__ = ["Trials", "cache_folder"]
+__all__ = ["Trials", "answers_folder"]
 
 _VERSION = 1
 """Of the trials: another one finds other things."""
@@ -34,10 +34,10 @@ _IMPORT_SECONDS = 240.0
 """That torch's import may take, of a file system that is slow."""
 
 
-def cache_folder() -> Path:
-    """Return where answers are kept."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "wavetwin" / "own-code"
+def answers_folder() -> Path | None:
+    """Return where answers are kept; None for a user without a home, whose code is tried each time."""
+    folder = cache_folder()
+    return None if folder is None else folder / "own-code"
 
 
 @dataclass
@@ -69,8 +69,9 @@ class Trials:
         }
         key = {"version": _VERSION, **question, "files": dict(code.files or {}), **_versions()}
         text = json.dumps(key, sort_keys=True, allow_nan=False)
-        entry = cache_folder() / f"{sha256(text.encode()).hexdigest()}.json"
-        known = _read(entry, text, form)
+        folder = answers_folder()
+        entry = None if folder is None else folder / f"{sha256(text.encode()).hexdigest()}.json"
+        known = None if entry is None else _read(entry, text, form)
         if known is not None:
             return known
         found = _server().ask(
@@ -82,7 +83,8 @@ class Trials:
             }
         )
         check_form(found, form)
-        _write(entry, {"key": text, "found": found})
+        if entry is not None:
+            _write(entry, {"key": text, "found": found})
         return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wavetwin.files.home import expand_home
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.user_config import config_file, read_user_config
@@ -47,12 +48,12 @@ def root_locations(
         RunError: the user's file cannot be read or has a data_root that is not a text.
     """
     variables = os.environ if environment is None else environment
-    line = None if argument is None else argument.expanduser()
+    line = None if argument is None else expand_home(argument)
     given = variables.get("WAVETWIN_DATA")
-    variable = Path(given).expanduser() if given else None
+    variable = expand_home(given) if given else None
     is_asked = line is None and variable is None
     told = read_user_config(variables).text("data_root") if is_asked else None
-    in_file = None if told is None else Path(told).expanduser()
+    in_file = None if told is None else expand_home(told)
     return [
         RootLocation("--data-root", line),
         RootLocation("WAVETWIN_DATA", variable),

@@ -27,6 +27,7 @@ from wavetwin.diagnostics.system_errors import (
     refused,
 )
 from wavetwin.diagnostics.terminal import Parser, complain, guard_messages, printable
+from wavetwin.files.home import expand_home
 from wavetwin.runtime.process.errors import RunError, is_full, write_code
 from wavetwin.runtime.process.own_code import install_copies, own_code_error
 
@@ -282,7 +283,7 @@ def project_of(script_folder: Path) -> Path:
 
 def runs_folder(script_folder: Path, runs: Path | None) -> Path:
     """Return where runs are kept."""
-    return runs.expanduser().absolute() if runs is not None else project_of(script_folder) / "runs"
+    return expand_home(runs).absolute() if runs is not None else project_of(script_folder) / "runs"
 
 
 def load_build_model(file: Path) -> Callable[..., nn.Module]:

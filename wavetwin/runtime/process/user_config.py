@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wavetwin.files.home import expand_home
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["UserConfig", "config_file", "read_user_config"]
@@ -64,9 +65,8 @@ class UserConfig:
 def config_file(environment: Mapping[str, str] | None = None) -> Path:
     """Return where the user's settings are, whether they are there or not."""
     base = (os.environ if environment is None else environment).get("XDG_CONFIG_HOME")
-    # Path.expanduser() fails where the user has no home, as in some containers: no file is there then.
-    folder = Path(base or os.path.expanduser("~/.config"))  # noqa: PTH111
-    return folder / "wavetwin" / "config.toml"
+    # Without a home, as in some containers, no file is there.
+    return (Path(base) if base else expand_home("~/.config")) / "wavetwin" / "config.toml"
 
 
 def read_user_config(environment: Mapping[str, str] | None = None) -> UserConfig:
