@@ -11,6 +11,7 @@ import pytest
 import wavetwin
 from tests.support.shipped import ROOT
 from wavetwin.commands import cli
+from wavetwin.diagnostics import Diagnostic
 
 SPEC = "wavetwin: 1\nbackbone: {arch: resnet18}\ndata: {dataset: digits}\n"
 
@@ -133,6 +134,35 @@ def test_run_takes_its_options_on_both_sides_of_the_spec(
 def test_a_script_that_fails_ends_the_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wavetwin.commands.child.run_child", lambda command: 7)
     assert cli.main(["run", "a.yaml", "--no-git"]) == 7
+
+
+CIFAR = "extends: wavetwin:cifar10/R18C.yaml\ntraining: {epochs: 1}\n"
+"""A schedule that never acts, which the build warns of."""
+
+
+def test_run_writes_one_document(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of warnings of the build and what the script finds, which has no images to read."""
+    (project / "a.yaml").write_text(CIFAR, encoding="utf-8")
+    nowhere = ["--", "--device", "cpu", "--data-root", str(project)]
+    assert cli.main(["run", "a.yaml", "--no-git", "--format", "json", *nowhere]) == 2
+    document = json.loads(capfd.readouterr().out)
+    kinds = [(each["severity"], each["code"]) for each in document["diagnostics"]]
+    assert kinds == [("warning", "schedule-without-effect"), ("error", "data-set-missing")]
+
+
+def test_a_run_of_several_seeds_writes_one_document(
+    project: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "a.yaml").write_text(CIFAR, encoding="utf-8")
+    answers = [(0, ()), (0, ()), (2, (Diagnostic("data-set-missing", "there is none"),))]
+    monkeypatch.setattr(
+        "wavetwin.commands.seeds.run_reporting", lambda command, form: answers.pop(0)
+    )
+    assert cli.main(["run", "a.yaml", "--no-git", "--format", "sarif", "--seeds=0-1"]) == 2
+    said = capfd.readouterr()
+    results = json.loads(said.out)["runs"][0]["results"]
+    assert [each["ruleId"] for each in results] == ["schedule-without-effect", "data-set-missing"]
+    assert "seed 1: " in said.err
 
 
 def test_only_run_takes_words_after_the_separator(project: Path) -> None:

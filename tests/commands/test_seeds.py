@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin.commands import child, cli, seeds
+from wavetwin.commands import child, cli
 from wavetwin.commands.seeds import main, parse_seeds, run_seeds
 from wavetwin.diagnostics import CompileError
 from wavetwin.runtime.process.errors import RunError
@@ -65,7 +65,7 @@ def test_each_seed_is_built_before_the_first_one_trains(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started = Started(0, 0, 0, 130)
-    monkeypatch.setattr(seeds, "run_child", started)
+    monkeypatch.setattr(child, "run_child", started)
     arguments = ["run", "a.yaml", "--no-git", "--seeds", "1-2,0", "--", "--device", "cpu"]
     assert cli.main(arguments) == 130
     folders = [Path(command[1]).parent for command in started.commands]
@@ -93,7 +93,7 @@ def test_a_built_folder_trains_further_seeds_as_it_was_built(
     assert cli.main(["build", "a.yaml", "--no-git", "--set", "training.epochs=5"]) == 0
     (folder,) = (project / "generated").iterdir()
     started = Started()
-    monkeypatch.setattr(seeds, "run_child", started)
+    monkeypatch.setattr(child, "run_child", started)
     assert main(folder, (0, 1), ["--workers", "0"]) == 0
     first, second = (Path(command[1]).parent for command in started.commands)
     assert second == folder
@@ -136,15 +136,14 @@ def test_a_script_becomes_the_process_that_trains_the_seeds(
     assert len(became) == 1
 
 
-def test_the_first_fault_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seeds, "run_child", child.run_child)
+def test_the_first_fault_stops_the_others(tmp_path: Path) -> None:
     noted = tmp_path / "noted"
     code = "import sys; open(sys.argv[1], 'a').write(sys.argv[2]); sys.exit(int(sys.argv[2]) * 3)"
 
     def scripts(folder: Path) -> list[list[str]]:
         return [[sys.executable, "-c", code, str(noted), folder.name]]
 
-    assert run_seeds({each: tmp_path / str(each) for each in (0, 1, 2)}, scripts) == 3
+    assert run_seeds({each: tmp_path / str(each) for each in (0, 1, 2)}, scripts) == (3, ())
     assert noted.read_text(encoding="utf-8") == "01"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_build_options, add_specs
-from wavetwin.commands.output import DIFFERS, FINE, project_of, report
+from wavetwin.commands.output import DIFFERS, FINE, Findings, project_of
 from wavetwin.diagnostics.terminal import say
 
 if TYPE_CHECKING:
@@ -32,12 +32,18 @@ def execute(options: argparse.Namespace) -> int:
     """
     if options.check:
         return _compare_builds(options)
-    code, _ = build_and_print(options)
+    findings = Findings(options)
+    code, _ = build_and_print(options, findings)
+    findings.close()
     return code
 
 
-def build_and_print(options: argparse.Namespace) -> tuple[int, list[Built]]:
-    """Build the specs and say what was written.
+def build_and_print(options: argparse.Namespace, findings: Findings) -> tuple[int, list[Built]]:
+    """Build the specs and say what was written; return the exit code, too.
+
+    Args:
+        options: of the command line.
+        findings: takes the warnings.
 
     Raises:
         CompileError: as of `execute`.
@@ -48,7 +54,7 @@ def build_and_print(options: argparse.Namespace) -> tuple[int, list[Built]]:
 
     built = build_specs([Path(spec) for spec in options.specs], build_options(options))
     warnings = [warning for result in built for warning in result.compiled.warnings]
-    code = report(options, warnings) if warnings or options.format != "text" else FINE
+    code = findings.add(warnings)
     if options.format == "text":
         from wavetwin.commands.build_summary import build_summary
 

@@ -6,6 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from wavetwin.diagnostics import Diagnostic, read_json
+from wavetwin.diagnostics.output import DOCUMENTS
 
 
 def run_child(command: Sequence[str]) -> int:
@@ -14,13 +18,41 @@ def run_child(command: Sequence[str]) -> int:
     If this process is killed, the child gets SIGTERM (on Linux), on which the generated scripts save
     their state and stop. An interrupt from the terminal reaches both: the child decides what to do.
     """
-    process = subprocess.Popen(command, preexec_fn=_follow_parent())
+    return _end(subprocess.Popen(command, preexec_fn=_follow_parent()))[0]
+
+
+def run_reporting(command: Sequence[str], form: str) -> tuple[int, tuple[Diagnostic, ...]]:
+    """Run a generated script as `run_child` does, with its messages in a form.
+
+    Returns:
+        The exit code, and of a form that is one document what the script would have it say, so that
+        several scripts are one document, too. Other messages are written as they come.
+    """
+    if form == "text":
+        return run_child(command), ()
+    if form not in DOCUMENTS:
+        return run_child([*command, "--format", form]), ()
+    process = subprocess.Popen(
+        [*command, "--format", "json"],
+        preexec_fn=_follow_parent(),
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    code, text = _end(process)
+    # A script that ends well, or is called wrongly, writes no document.
+    return code, read_json(text) if text else ()
+
+
+def _end(process: subprocess.Popen[Any]) -> tuple[int, Any]:
+    """Wait for a process; return its exit code and what it wrote to a pipe."""
     while True:
         try:
-            code = process.wait()
+            output, _ = process.communicate()
         except KeyboardInterrupt:
             continue
-        return code if code >= 0 else 128 - code
+        code = process.returncode
+        return code if code >= 0 else 128 - code, output
 
 
 def _follow_parent() -> Callable[[], None] | None:

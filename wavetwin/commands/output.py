@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wavetwin.diagnostics.output import show_diagnostics
+from wavetwin.diagnostics.output import DOCUMENTS, show_diagnostics
 
 if TYPE_CHECKING:
     import argparse
@@ -20,6 +20,30 @@ FINE, DIFFERS, USER_FAULT, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 def report(options: argparse.Namespace, diagnostics: Sequence[Diagnostic]) -> int:
     """Write diagnostics in the form that was asked for; return the exit code that they ask for."""
     show_diagnostics(diagnostics, options.format)
+    return _exit_code(options, diagnostics)
+
+
+class Findings:
+    """What a command finds that starts scripts: shown as it comes, or at its end as one document."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._kept: list[Diagnostic] | None = [] if options.format in DOCUMENTS else None
+
+    def add(self, diagnostics: Sequence[Diagnostic]) -> int:
+        """Take diagnostics; return the exit code that they ask for."""
+        if self._kept is None:
+            return report(self._options, diagnostics) if diagnostics else FINE
+        self._kept += diagnostics
+        return _exit_code(self._options, diagnostics)
+
+    def close(self) -> None:
+        """Write the document."""
+        if self._kept is not None:
+            show_diagnostics(self._kept, self._options.format)
+
+
+def _exit_code(options: argparse.Namespace, diagnostics: Sequence[Diagnostic]) -> int:
     failing = ("error", "warning") if options.strict else ("error",)
     return USER_FAULT if any(d.severity in failing for d in diagnostics) else FINE
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_build_options, add_specs
-from wavetwin.commands.output import FINE
+from wavetwin.commands.output import FINE, Findings
 from wavetwin.commands.seeds import read_seeds
 from wavetwin.diagnostics.terminal import complain
 
@@ -54,32 +54,37 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         CompileError: the spec cannot be built.
     """
-    from wavetwin.commands.build import build_and_print
-    from wavetwin.commands.child import run_child
-
     extra: list[str] = options.script_arguments
-    if options.format != "text":
-        extra = ["--format", options.format, *extra]
 
     def scripts(folder: Path) -> list[list[str]]:
         each = (("train.py", extra), ("evaluate.py", _shared(extra)))
         return [[sys.executable, str(folder / name), *arguments] for name, arguments in each]
 
-    if options.seeds is not None:
-        return _run_seeds(options, scripts)
-    code, built = build_and_print(options)
+    findings = Findings(options)
+    run = _run_one if options.seeds is None else _run_seeds
+    code = run(options, scripts, findings)
+    findings.close()
+    return code
+
+
+def _run_one(options: argparse.Namespace, scripts: Scripts, findings: Findings) -> int:
+    from wavetwin.commands.build import build_and_print
+    from wavetwin.commands.child import run_reporting
+
+    code, built = build_and_print(options, findings)
     if code != FINE:
         return code
     sys.stdout.flush()
     for command in scripts(built[0].folder):
-        code = run_child(command)
+        code, found = run_reporting(command, options.format)
+        findings.add(found)
         if code != FINE:
             complain(f"{command[1]} ended with exit code {code}\n")
             return code
     return FINE
 
 
-def _run_seeds(options: argparse.Namespace, scripts: Scripts) -> int:
+def _run_seeds(options: argparse.Namespace, scripts: Scripts, findings: Findings) -> int:
     """Build each seed, the spec's own one as without --seeds, and run them.
 
     Raises:
@@ -88,7 +93,6 @@ def _run_seeds(options: argparse.Namespace, scripts: Scripts) -> int:
     from pathlib import Path
 
     from wavetwin.commands.build import build_options
-    from wavetwin.commands.output import report
     from wavetwin.commands.seeds import run_seeds
     from wavetwin.commands.specs import build_specs, compile_specs
 
@@ -102,8 +106,11 @@ def _run_seeds(options: argparse.Namespace, scripts: Scripts) -> int:
         (built,) = build_specs(spec, replace(base, overrides=(*base.overrides, *more)))
         folders[seed] = built.folder
         warnings |= dict.fromkeys(built.compiled.warnings)
-    code = report(options, list(warnings)) if warnings else FINE
-    return code if code != FINE else run_seeds(folders, scripts)
+    code = findings.add(list(warnings))
+    if code == FINE:
+        code, found = run_seeds(folders, scripts, options.format)
+        findings.add(found)
+    return code
 
 
 def _shared(arguments: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from wavetwin.commands.child import run_child
+from wavetwin.commands.child import run_reporting
 from wavetwin.commands.output import FINE
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.diagnostics.terminal import complain, say
@@ -59,7 +59,9 @@ def read_seeds(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def run_seeds(folders: Mapping[int, Path], scripts: Scripts) -> int:
+def run_seeds(
+    folders: Mapping[int, Path], scripts: Scripts, form: str = "text"
+) -> tuple[int, tuple[Diagnostic, ...]]:
     """Run each seed's scripts, one after another, and stop at the first that does not end well.
 
     An interrupt goes to the script, which saves its state; what is left is said, and starting again
@@ -68,36 +70,41 @@ def run_seeds(folders: Mapping[int, Path], scripts: Scripts) -> int:
     Args:
         folders: the built folder of each seed.
         scripts: the commands of a folder.
+        form: of messages; what programs read has standard output for itself.
 
     Returns:
-        The first exit code that is not 0.
+        The first exit code that is not 0, and what the scripts found as `run_reporting` has it.
     """
+    tell = say if form == "text" else complain
+    found: list[Diagnostic] = []
     done: list[int] = []
     for seed, folder in folders.items():
-        say(f"seed {seed}: {folder}\n")
+        tell(f"seed {seed}: {folder}\n")
         sys.stdout.flush()
         for command in scripts(folder):
-            code = run_child(command)
+            code, more = run_reporting(command, form)
+            found += more
             if code != FINE:
                 left = [each for each in folders if each not in done]
                 complain(
                     f"seed {seed} ended with exit code {code}; finished: {_listed(done)}; left: "
                     f"{_listed(left)}; the same command goes on from there\n"
                 )
-                return code
+                return code, tuple(found)
         done.append(seed)
-    return FINE
+    return FINE, tuple(found)
 
 
 def _listed(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) or "none"
 
 
-def main(folder: Path, seeds: Sequence[int], arguments: Sequence[str]) -> int:
+def main(folder: Path, seeds: Sequence[int], arguments: Sequence[str], form: str = "text") -> int:
     """Build what other seeds need as this folder was built, and train all; return the exit code.
 
     Raises:
-        CompileError: the spec is not there, is another one now, or an input is dirty.
+        CompileError: the spec is not there, is another one now, or an input is dirty; or what the
+            scripts found, of a form that is one document.
     """
     from wavetwin.commands.specs import BuildOptions, build_specs
     from wavetwin.compiler.compiled import compile_spec
@@ -133,7 +140,14 @@ def main(folder: Path, seeds: Sequence[int], arguments: Sequence[str]) -> int:
             optimise=bool(manifest["passes"]),
         )
         folders[seed] = build_specs([spec], options)[0].folder
-    return run_seeds(folders, lambda each: [[sys.executable, str(each / "train.py"), *arguments]])
+
+    def scripts(each: Path) -> list[list[str]]:
+        return [[sys.executable, str(each / "train.py"), *arguments]]
+
+    code, found = run_seeds(folders, scripts, form)
+    if found:
+        raise CompileError(found)
+    return code
 
 
 def _refuse(code: str, headline: str, subject: str, help_text: str) -> NoReturn:
@@ -146,7 +160,9 @@ def _started(argv: Sequence[str]) -> int:
         seeds = parse_seeds(text)
     except ValueError as error:
         _refuse("bad-argument", str(error), "--seeds", "a list of numbers and ranges: 0-4,7")
-    return main(Path(folder), seeds, arguments)
+    from wavetwin.runtime.process.scripts import asked_form
+
+    return main(Path(folder), seeds, arguments, asked_form(arguments))
 
 
 if __name__ == "__main__":

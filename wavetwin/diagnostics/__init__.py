@@ -95,6 +95,34 @@ def render_json(diagnostics: Iterable[Diagnostic]) -> str:
     return as_json(document, indent=2)
 
 
+def read_json(text: str) -> tuple[Diagnostic, ...]:
+    """Return the diagnostics of a document of `render_json`, which another process wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no such document.
+    """
+    import json
+
+    return tuple(
+        Diagnostic(
+            each["code"],
+            each["headline"],
+            _read_location(each["location"]),
+            each["severity"],
+            tuple(Origin(one["label"], _read_location(one["location"])) for one in each["from"]),
+            tuple(each["notes"]),
+            each["help"],
+            each["source_line"],
+            each["subject"],
+        )
+        for each in json.loads(text)["diagnostics"]
+    )
+
+
+def _read_location(value: dict[str, Any] | None) -> Location | None:
+    return None if value is None else Location(**value)
+
+
 def render_github(diagnostics: Iterable[Diagnostic]) -> str:
     """Return a workflow command for each diagnostic: GitHub shows it beside the line."""
     lines: list[str] = []

@@ -12,9 +12,11 @@ from wavetwin.diagnostics.terminal import complain, say
 if TYPE_CHECKING:
     from wavetwin.diagnostics import Diagnostic
 
-__all__ = ["FORMATS", "show_diagnostics", "uses_colour"]
+__all__ = ["DOCUMENTS", "FORMATS", "show_diagnostics", "uses_colour"]
 
 FORMATS = ("text", "json", "github", "sarif")
+DOCUMENTS = ("json", "sarif")
+"""The forms that are one document, however much there is to say."""
 
 
 def show_diagnostics(diagnostics: Sequence[Diagnostic], form: str) -> None:

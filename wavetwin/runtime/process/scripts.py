@@ -41,6 +41,7 @@ __all__ = [
     "CHECKPOINT_SECONDS",
     "STOP_SIGNALS",
     "ScriptArguments",
+    "asked_form",
     "load_build_model",
     "parse_arguments",
     "prepare_device",
@@ -213,7 +214,7 @@ def run_script(main: Callable[[], int], form: str | None = None) -> NoReturn:
     """
     guard_messages()
     open_streams()
-    asked = _asked_form(sys.argv[1:]) if form is None else form
+    asked = asked_form(sys.argv[1:]) if form is None else form
     raise SystemExit(guard_output(lambda: _run_guarded(main, asked), READER_GONE))
 
 
@@ -255,7 +256,7 @@ def _fail(diagnostics: Sequence[Diagnostic], form: str) -> int:
     return 2
 
 
-def _asked_form(arguments: Sequence[str]) -> str:
+def asked_form(arguments: Sequence[str]) -> str:
     """Return the form of messages that a command line asks for: they may come before it is parsed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     _add_format(parser)
