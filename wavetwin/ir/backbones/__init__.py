@@ -34,8 +34,11 @@ change."""
 
 
 def find_architecture(graph: ModuleGraph) -> Architecture | None:
-    """Return the architecture whose trunk a graph, as written, has; None where the spec lists it."""
-    trunk = {node.id: node.operation for node in graph.section("trunk")}
+    """Return the architecture whose trunk a graph, as written, has; None where the spec lists it.
+
+    The layers' names say it: one in whose place the spec puts another keeps its name.
+    """
+    trunk = {node.id for node in graph.section("trunk")}
     halving = graph.find(Blur, "trunk") or graph.find(WaveletPool, "trunk")
     linear = graph.all_of(Linear, "trunk")
     if not linear:
@@ -53,7 +56,6 @@ def find_architecture(graph: ModuleGraph) -> Architecture | None:
             architecture.add_trunk(builder, options, source)
         except ShapeError:
             continue
-        own = {node.id: node.operation for node in builder.graph().section("trunk")}
-        if own == trunk:
+        if trunk == {node.id for node in builder.graph().section("trunk")}:
             return architecture
     return None

@@ -32,7 +32,9 @@ class PoolLayer(LayerKind):
 
     @classmethod
     def of(cls, operation: Operation) -> Self | None:
-        """Return the layer that a pooling of a named trunk is."""
+        """Return the layer that a pooling of a named trunk is; no list has a mean of 6 x 6 cells."""
+        if isinstance(operation, AdaptiveAveragePool) and operation.output_size == 1:
+            return cls(kind="global_average")
         if not isinstance(operation, MaxPool):
             return None
         return cls(

@@ -209,10 +209,11 @@ def test_only_what_is_asked_for_has_to_fit(tmp_path: Path):
     assert "trunk.extra00.weight" in start.record.left_over
 
 
-def with_own_layer(graph: ModuleGraph) -> ModuleGraph:
-    """Put a layer of a project's into the place of the first Relu, as graph.json has it."""
+def with_own_layer(graph: ModuleGraph, place: str | None = None) -> ModuleGraph:
+    """Put a layer of a project's into the place of another, the first Relu, as graph.json has it."""
     relu = next(node for node in graph if isinstance(node.operation, Relu))
-    shape = relu.output_shape
+    replaced = relu if place is None else graph.by_id[place]
+    shape = replaced.output_shape
     own = UserModule(
         file="own/scale.py",
         name="Scale",
@@ -227,7 +228,7 @@ def with_own_layer(graph: ModuleGraph) -> ModuleGraph:
         num_macs=0,
         takes_one_image=True,
     )
-    nodes = (replace(node, operation=own) if node is relu else node for node in graph)
+    nodes = (replace(node, operation=own) if node is replaced else node for node in graph)
     return ModuleGraph.from_json(replace(graph, nodes=tuple(nodes)).to_json())
 
 
@@ -246,24 +247,54 @@ def test_weights_of_a_network_with_own_code_need_no_code():
     assert not found.faults
     assert set(found.state) == set(state)
     assert found.state[order].dtype == torch.int64
-    # A file without it, of torchvision's say, is told what is missing.
-    rest = {name: value for name, value in state.items() if not name.startswith(f"{own}.")}
-    found = reading.of_network(rest)
-    assert {each.own_name for each in found.faults} == {order, f"{own}.scale"}
+    # A file with a part of it is another one's.
+    del state[order]
+    assert [each.own_name for each in reading.of_network(state).faults] == [order]
 
 
-def test_own_layers_are_missing_in_torchvisions_files_and_nothing_else_is():
-    graph = with_own_layer(compiled_once(spec_of("RI")).graph)
+def test_an_own_layer_that_the_file_does_not_have_begins_anew_and_is_told():
+    graph = with_own_layer(compiled_once(spec_of("cnn")).graph)
     own = next(node.id for node in graph if isinstance(node.operation, UserModule))
+    state = {
+        each.name: torch.ones(each.shape)
+        for each in find_state(graph)
+        if not isinstance(each.node.operation, UserModule)
+    }
+    reading = Reading(graph, StartingWeights(checkpoint="x"), Path("x"))
+    found = reading.of_network(state)
+    assert not found.faults
+    record = reading.record(found, "0" * 64, ())
+    assert record.fresh == (f"{own}.scale", f"{own}.order")
+    assert list(record.lines())[1:] == [
+        f"  of the file: nothing in it is of {own}, a layer of the project's own",
+        f"  begins anew: {own}",
+    ]
+    # Where it is asked for by its name, it has to be there.
+    named = StartingWeights(checkpoint="x", parts=("stem", own))
+    faults = Reading(graph, named, Path("x")).of_network(state).faults
+    assert {each.own_name for each in faults} == {f"{own}.order", f"{own}.scale"}
+    # And everything else has to be there, too.
+    del state["stem.free.weight"]
+    assert [each.own_name for each in reading.of_network(state).faults] == ["stem.free.weight"]
+
+
+@pytest.mark.parametrize("replaced", ["trunk.layer1.0.relu1", "trunk.layer1.0.conv2"])
+def test_of_torchvisions_files_all_but_own_layers_is_taken(replaced: str):
+    graph = with_own_layer(compiled_once(spec_of("RI")).graph, replaced)
     import_torchvision()
     from torchvision import models
 
     with torch.device("meta"):
         theirs = models.get_model("resnet34", weights=None).state_dict()
     state = {k: torch.zeros((), dtype=v.dtype).expand(v.shape) for k, v in theirs.items()}
-    found = Reading(graph, StartingWeights(checkpoint="x"), Path("x")).of_network(state)
-    assert {each.own_name for each in found.faults} == {f"{own}.order", f"{own}.scale"}
-    assert len(found.state) == len(theirs)
+    reading = Reading(graph, StartingWeights(checkpoint="x"), Path("x"))
+    found = reading.of_network(state)
+    assert not found.faults
+    assert found.own == (replaced,)
+    # The weights of the layer whose place it takes are left in the file.
+    left = {f"{replaced.removeprefix('trunk.')}.weight"} & theirs.keys()
+    assert set(reading.record(found, "0" * 64, ()).left_over) == left
+    assert len(found.state) == len(theirs) - len(left)
 
 
 def test_the_state_that_is_compared_is_the_networks():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.operations import UserModule
 from wavetwin.ir.parameters import Parameter
 from wavetwin.ir.starting_weights import StartingWeights, find_state, is_asked_for
 from wavetwin.runtime.process.errors import RunError
@@ -21,6 +22,7 @@ from wavetwin.runtime.training.starting.conversion import (
 from wavetwin.runtime.training.starting.fresh_stem import fresh_stem
 from wavetwin.runtime.training.starting.plain_network import plain_network
 from wavetwin.runtime.training.starting.projection import Projection, project_weights
+from wavetwin.runtime.training.starting.reference_names import reference_module
 from wavetwin.runtime.training.starting.start_record import StartRecord
 from wavetwin.runtime.training.starting.tensor_checks import COUNTER, TensorFault, WeightsError
 
@@ -43,6 +45,8 @@ class Found:
     """What of `matched.state` went into it."""
     faults: tuple[TensorFault, ...]
     """What does not agree of what was asked for."""
+    own: tuple[str, ...] = ()
+    """Layers of the project's own that were asked for, and that the file has nothing of."""
     projection: Projection | None = None
 
 
@@ -95,17 +99,20 @@ class Reading:
             )
         asked = {each.name: each for each in find_state(plain) if self._is_asked(plain, each)}
         known = {each.name for each in find_state(plain)}
-        faults = tuple(
-            fault
-            for fault in matched.faults
-            if fault.own_name not in known or fault.own_name in asked
+        faults, own = self._without_own_layers(
+            matched,
+            (
+                fault
+                for fault in matched.faults
+                if fault.own_name not in known or fault.own_name in asked
+            ),
         )
         used = matched.state.keys() & asked.keys()
         self._check_finite({name: matched.state[name] for name in used})
         initial = dict(fresh_stem(self.graph, seed).state_dict())
         projection = project_weights(self.graph, plain, matched.state, initial)
         state = {name: value for name, value in projection.state.items() if name in self.asked}
-        return Found(state, matched, used, faults, projection)
+        return Found(state, matched, used, faults, own, projection)
 
     def remedy(self, found: Found) -> str:
         """Return what helps where tensors do not agree."""
@@ -140,11 +147,12 @@ class Reading:
         """
         loaded = [self.state[name] for name in self.state if name in found.state]
         projection = found.projection
+        own = [f"nothing in it is of {each}, a layer of the project's own" for each in found.own]
         return StartRecord(
             weights=self.weights.describe(),
             file=self.weights.file,
             sha256=sha256,
-            notes=(*notes, *found.matched.notes),
+            notes=(*notes, *found.matched.notes, *own),
             loaded=tuple(each.name for each in loaded),
             num_parameters=sum(each.count for each in loaded if self._is_weight(each)),
             fresh=tuple(name for name in self.state if name not in found.state),
@@ -178,7 +186,41 @@ class Reading:
                 kind = "missing" if given is None else "of another shape"
                 text = "" if given is None else f"{tuple(given.shape)} instead of "
                 faults.append(TensorFault(kind, name, name, f"{text}{each.shape}"))
-        return Found(state, matched, state.keys(), tuple(faults))
+        return Found(state, matched, state.keys(), *self._without_own_layers(matched, faults))
+
+    def _without_own_layers(
+        self, matched: Matched, faults: Iterable[TensorFault]
+    ) -> tuple[tuple[TensorFault, ...], tuple[str, ...]]:
+        """Return the faults but those of own layers that the file has nothing of, and these layers.
+
+        Nobody else's file has a layer of the project's own, or one of before it was written. What the file
+        has of the layer whose place it takes is left there. A layer that `parts` name has to be there.
+        """
+        absent: list[str] = []
+        starts: list[str] = []
+        for node in self.graph:
+            start = f"{node.id}."
+            if (
+                not isinstance(node.operation, UserModule)
+                or any(f"{part}.".startswith(start) for part in self.weights.parts)
+                or any(name.startswith(start) for name in matched.state)
+                or any(
+                    fault.kind != "missing" and (fault.own_name or "").startswith(start)
+                    for fault in matched.faults
+                )
+            ):
+                continue
+            starts += [start, reference_module(self.graph, node) or start]
+            if any(name.startswith(start) for name in self.asked):
+                absent.append(node.id)
+        places = tuple(starts)
+        kept = (
+            fault
+            for fault in faults
+            if not (fault.kind == "missing" and (fault.own_name or "").startswith(places))
+            and not (fault.kind == "left over" and fault.name.startswith(places))
+        )
+        return tuple(kept), tuple(absent)
 
     def _concerns(self, fault: TensorFault, matched: Matched) -> bool:
         """Return whether a fault is of what was asked for."""

@@ -23,7 +23,7 @@ from wavetwin.ir.operations import (
     WaveletPool,
 )
 
-__all__ = ["reference_constants", "reference_to_graph_names"]
+__all__ = ["reference_constants", "reference_module", "reference_to_graph_names"]
 
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _PARAMETERS: Mapping[type[Operation], Mapping[str, str]] = {
@@ -76,6 +76,17 @@ def reference_constants(graph: ModuleGraph) -> dict[str, str]:
         elif isinstance(operation, Bias):
             names[f"{modules[node.id]}weight"] = node.id
     return names
+
+
+def reference_module(graph: ModuleGraph, node: Node) -> str | None:
+    """Return what others call a node's module, with the final dot; None where they have none.
+
+    Of a layer of the project's own that is the layer whose place it takes.
+    """
+    try:
+        return _module_names(graph).get(node.id)
+    except NoForeignNamesError:
+        return None
 
 
 def _parameters(graph: ModuleGraph, node: Node) -> Iterator[tuple[str, str]]:
