@@ -69,6 +69,8 @@ def test_every_data_set_begins_without_a_warning(tmp_path: Path, dataset: str) -
     row = DATASETS[dataset]
     assert ("wavetwin data prepare specs/cnn.yaml" in readme) == row.is_own
     assert ("the index by which they are read" in readme) == bool(row.indexer)
+    for step in ("Write that file into `extends`", "take `num_classes` out", "--sheet sheet.html"):
+        assert (step in readme) == row.is_own, step
 
 
 @pytest.mark.parametrize("backbone", ARCHITECTURES)
@@ -184,4 +186,7 @@ def test_without_git_a_project_has_no_repository(
     assert "--no-git begins the project without a repository" in capsys.readouterr().err
     assert written(current) == set()
     assert cli.main(["init", "project", "--no-git"]) == 0
+    assert "data prepare" not in capsys.readouterr().out
     assert "specs/cnn.yaml" in written(current / "project")
+    assert cli.main(["init", "own", "--no-git", "--dataset", "folder", "--classes", "6"]) == 0
+    assert "wavetwin data prepare specs/cnn.yaml --data-root DIR" in capsys.readouterr().out

@@ -187,6 +187,10 @@ def _summary(
     commands: list[str] = []
     if folder != Path.cwd():
         commands.append(f"cd {shlex.quote(shown(folder, Path.cwd()))}")
+    if choices.dataset.is_own:
+        commands.append(
+            "wavetwin data prepare specs/cnn.yaml --data-root DIR   # README.md: your images"
+        )
     if uses_git:
         commands.append('git add -A && git commit -m "A wavetwin project"')
     commands.append(f"wavetwin diff specs/cnn.yaml specs/{choices.twins[0]}.yaml")

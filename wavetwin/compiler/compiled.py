@@ -11,6 +11,7 @@ from typing import Any
 
 from wavetwin.compiler.graph.build import build_graph
 from wavetwin.compiler.graph.chosen_parameters import check_chosen_parameters
+from wavetwin.compiler.graph.starting_classifier import check_classifier
 from wavetwin.compiler.lint import lint
 from wavetwin.compiler.parse.compose import LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.parse.project import checked_project, find_project
@@ -24,6 +25,7 @@ from wavetwin.compiler.resolve.weights_file import find_weights
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.spec import conflict, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.files.tensor_shapes import read_tensor_shapes
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
 from wavetwin.ir.own_code import OwnCodeError, Sources
@@ -143,7 +145,12 @@ def compile_spec(
     lonely = _norm_of_one_value(graph, plan)
     if lonely is not None:
         raise CompileError([*diagnostics, _batch_of_one(loaded, resolved, lonely, plan)])
-    faults = list(check_chosen_parameters(loaded, graph, plan))
+    start = plan.weights
+    tensors = None if start is None else read_tensor_shapes(project / start.file)
+    faults = [
+        *check_chosen_parameters(loaded, graph, plan, tensors),
+        *check_classifier(loaded, graph, plan, tensors),
+    ]
     if faults:
         raise CompileError([*diagnostics, *faults])
     optimised, records = run_passes(graph, PASSES if optimise else ())
@@ -154,7 +161,7 @@ def compile_spec(
         optimised.with_passes(records),
         plan,
         project,
-        (*diagnostics, *lint(loaded, resolved.spec, graph, plan)),
+        (*diagnostics, *lint(loaded, resolved.spec, graph, plan, tensors)),
         own.sources,
         own.paths,
     )

@@ -145,6 +145,7 @@ CHECK_CODES: dict[str, str] = {
     "no-such-parameters": "A name in the training or the weights chooses no parameter.",
     "weights-source": "Weights to start from name no file, two, or one outside the project.",
     "weights-changed": "A file that weights are of is another one than the spec or the build has.",
+    "classifier-does-not-fit": "The classifier of a weights file has another number of classes.",
     "projection-does-not-apply": "A first layer is to be fitted to a CNN's, and cannot be.",
     "nothing-to-train": "The training freezes every parameter.",
     "warmup-too-long": "The warm-up does not end within the training.",

@@ -61,7 +61,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "frozen-at-random": Explanation(
         cause="`training.freeze` holds parameters fixed that no weights are loaded for.",
-        cure="Load them, by `weights` and its `parts`, or freeze less.",
+        cure="Load them, by `weights` and its `parts`, or freeze less: the warning names the parts that "
+        "weights are loaded for.",
         number="freeze: [stem] of specs/cifar10/R18C.yaml holds 9,408 drawn numbers fixed.",
     ),
     "setting-without-effect": Explanation(

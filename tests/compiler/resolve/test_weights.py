@@ -14,6 +14,7 @@ from wavetwin.compiler.render.files import render
 from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.explain.diff.difference import Difference, Experiment, compare
+from wavetwin.ir.parameters import find_parameters, held_fixed
 from wavetwin.provenance.git_state import GitState
 from wavetwin.provenance.record import collect_provenance
 
@@ -193,6 +194,109 @@ def test_what_stays_at_random_values_is_no_good_to_freeze(project: Path):
     classifier = SPEC.replace("training: {", "training: {freeze: [classifier], ")
     assert not warned(classifier + START)
     assert warned(classifier + "weights: {checkpoint: a/w.pth, classifier: new}\n")
+
+
+def test_freezing_all_but_what_is_new_is_done_as_the_help_says(project: Path):
+    def written(freeze: str) -> Compiled:
+        text = f"""\
+wavetwin: 1
+backbone: {{arch: resnet18, replace: {{avgpool: {{module: {{file: own.py, name: Pool}}}}}}}}
+data: {{dataset: cifar10}}
+training: {{freeze: {freeze}}}
+weights: {{checkpoint: a/w.safetensors, classifier: new}}
+"""
+        return compiled(project, text)
+
+    (project / "own.py").write_text(OWN_POOL, encoding="utf-8")
+    (project / "a/w.safetensors").write_bytes(header({"conv1.weight": (64, 3, 3, 3)}))
+    (warning,) = written("[stem, trunk]").warnings
+    told = warning.help or ""
+    assert told == (
+        "set training.freeze to [stem, trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4], which "
+        "leaves trunk.avgpool and trunk.fc to train; or load weights for it"
+    )
+    followed = written(told[told.index("[") : told.index("]") + 1])
+    assert not followed.warnings
+    assert trained(followed) == {"pool.norm", "trunk.avgpool", "trunk.fc"}
+    # With the first norm all of it is frozen, which is an error.
+    with pytest.raises(CompileError) as caught:
+        written("[stem, pool, trunk]")
+    (fault,) = caught.value.diagnostics
+    told = fault.help or ""
+    assert fault.code == "nothing-to-train"
+    assert trained(written(told[told.index("[") : told.index("]") + 1])) == {
+        "trunk.avgpool",
+        "trunk.fc",
+    }
+    # A file that has the layer: a run of the project's.
+    (project / "a/w.safetensors").write_bytes(header({"trunk.avgpool.power": (1,)}))
+    (warning,) = written("[stem, trunk]").warnings
+    assert "which leaves trunk.fc to train" in (warning.help or "")
+
+
+def trained(compiled: Compiled) -> set[str]:
+    fixed = {each.name for each in held_fixed(compiled.graph, compiled.plan.freeze)}
+    parameters = find_parameters(compiled.graph)
+    return {each.node.id for each in parameters if each.name not in fixed}
+
+
+OWN_POOL = """\
+import torch
+from torch import nn
+
+
+class Pool(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.power = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return (x * self.power).mean((2, 3), keepdim=True)
+"""
+
+
+def header(shapes: dict[str, tuple[int, ...]]) -> bytes:
+    """Return the beginning of a safetensors file: what a build reads of it."""
+    tensors = {
+        name: {"dtype": "F32", "shape": list(shape), "data_offsets": [0, 0]}
+        for name, shape in shapes.items()
+    }
+    text = json.dumps({"__metadata__": {"format": "pt"}, **tensors}).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("shapes", "more", "is_told"),
+    [
+        ({"fc.weight": (1000, 512)}, "", True),
+        ({"module.fc.weight": (1000, 512), "conv1.weight": (64, 3, 7, 7)}, "", True),
+        ({"trunk.fc.weight": (3, 512)}, "", True),
+        ({"a.fc.weight": (10, 512), "b.fc.weight": (4, 512)}, "", False),
+        ({"a.fc.weight": (10, 512), "b.fc.weight": (4, 512)}, "state_dict: b", True),
+        ({"a.fc.weight": (10, 512), "b.fc.weight": (4, 512)}, "state_dict: a", False),
+        # Another network, another layer of that name, or nothing of it is for the run to say.
+        ({"fc.weight": (1000, 2048)}, "", False),
+        ({"layer1.fc.bias": (1000,)}, "", False),
+        ({"fc.weight": (10, 512)}, "", False),
+        ({"fc.weight": (1000, 512)}, "parts: [trunk.layer1]", False),
+        ({"fc.weight": (1000, 512)}, "on_mismatch: skip", False),
+    ],
+)
+def test_another_number_of_classes_is_told_by_the_build(
+    project: Path, shapes: dict[str, tuple[int, ...]], more: str, is_told: bool
+):
+    def text(*fields: str) -> str:
+        listed = ", ".join(each for each in ("checkpoint: a/w.safetensors", more, *fields) if each)
+        return f"wavetwin: 1\nbackbone: {{arch: resnet18}}\ndata: {{dataset: cifar10}}\nweights: {{{listed}}}\n"
+
+    (project / "a/w.safetensors").write_bytes(header(shapes))
+    if not is_told:
+        assert compiled(project, text()).plan.weights is not None
+        return
+    (fault,) = faults(project, text())
+    assert fault.code == "classifier-does-not-fit"
+    assert "set weights.classifier to new" in (fault.help or "")
+    assert compiled(project, text("classifier: new")).plan.weights is not None
 
 
 def test_a_new_classifier_beside_parts_without_one_is_idle(project: Path):

@@ -8,6 +8,8 @@ changes what is built.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wavetwin.compiler.lint.bands import BAND_RULES
 from wavetwin.compiler.lint.fitting import FITTING_RULES
 from wavetwin.compiler.lint.gain import GAIN_RULES
@@ -20,6 +22,7 @@ from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.files.tensor_shapes import Shape
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 
@@ -37,7 +40,11 @@ LINT_RULES: tuple[LintRule, ...] = (
 
 
 def lint(
-    loaded: LoadedSpec, spec: ExperimentSpec, graph: ModuleGraph, plan: TrainingPlan
+    loaded: LoadedSpec,
+    spec: ExperimentSpec,
+    graph: ModuleGraph,
+    plan: TrainingPlan,
+    tensors: Mapping[str, Shape] | None = None,
 ) -> tuple[Diagnostic, ...]:
     """Return the warnings of every rule that the spec does not suppress.
 
@@ -46,8 +53,9 @@ def lint(
         spec: with every value filled in.
         graph: as written.
         plan: of the training.
+        tensors: of the file that the training starts from, where that is known.
     """
-    context = LintContext(loaded, spec, graph, plan)
+    context = LintContext(loaded, spec, graph, plan, tensors)
     found = [warning for rule in LINT_RULES for warning in rule.lint(context)]
     allowed = () if spec.lint is None else spec.lint.allow
     rules = {entry.rule for entry in allowed}

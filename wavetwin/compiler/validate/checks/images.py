@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.parse.suggest import join_texts
@@ -37,7 +38,7 @@ def check_num_classes(spec: ExperimentSpec, context: CheckContext) -> Iterator[D
             f"the number of classes of {dataset.name} is not known",
             ["data.num_classes", "data.dataset"],
             help="add data.num_classes, or extend the lock that `wavetwin data prepare "
-            f"{context.loaded.display_path}` writes",
+            f"{_spec_of_images(context)}` writes",
         )
     elif known is not None and given not in (None, known):
         of_lock = dataset.num_classes is None
@@ -52,6 +53,14 @@ def check_num_classes(spec: ExperimentSpec, context: CheckContext) -> Iterator[D
             else f"write num_classes: {known}, or leave it out; other classes are a folder of your own: "
             "dataset: folder",
         )
+
+
+def _spec_of_images(context: CheckContext) -> str:
+    """Return the file that names the images, where it is a spec: its children have the same help."""
+    node = context.loaded.node("data.dataset")
+    path = Path() if node is None else Path(node.location.path)
+    is_spec = path.suffix == ".yaml" and not path.name.startswith("_")
+    return path.as_posix() if is_spec else context.loaded.display_path
 
 
 @reads("data.dataset", *(f"data.{name}" for name in _OWN))
