@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,13 @@ def test_a_file_that_is_cut_off(tmp_path: Path):
     torch.save(STATE, file)
     file.write_bytes(file.read_bytes()[:-100])
     assert read_tensor_shapes(file) is None
+
+
+def test_few_bytes_that_name_one_dictionary_very_often_take_no_time(tmp_path: Path):
+    inner: dict[str, Any] = dict(STATE)
+    for _ in range(4):
+        inner = {str(number): inner for number in range(300)}
+    torch.save(inner, tmp_path / "w.pth")
+    start = time.process_time()
+    assert read_tensor_shapes(tmp_path / "w.pth") is None
+    assert time.process_time() - start < 5

@@ -23,6 +23,7 @@ _LENGTH_BYTES = 8
 _LARGEST_HEADER = 2**26
 """In bytes; safetensors' own limit is somewhat larger. Pickles of 1,000 tensors have a tenth of a MB."""
 _MAX_DEPTH = 4
+_MOST_ENTRIES = 200_000
 _REBUILDS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter")
 _SIZE_ARGUMENT = 2
 """Storage and offset come before a tensor's size."""
@@ -63,15 +64,20 @@ def _of_zip(file: Path) -> dict[str, Shape] | None:
         if len(pickles) != 1 or pickles[0].file_size > _LARGEST_HEADER:
             return None
         with archive.open(pickles[0]) as content:
-            return dict(_tensors(_ShapeReader(content).load(), ()))
+            found = dict(_tensors(_ShapeReader(content).load(), (), left := [_MOST_ENTRIES]))
+            return found if left[0] > 0 else None
 
 
-def _tensors(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, Shape]]:
+def _tensors(value: object, path: tuple[str, ...], left: list[int]) -> Iterator[tuple[str, Shape]]:
+    """Yield a pickle's tensors; few bytes can name one dictionary very often, so entries are counted."""
     if isinstance(value, _Tensor):
         yield ".".join(path), value.shape
     elif isinstance(value, dict) and len(path) <= _MAX_DEPTH:
         for name, each in cast("dict[Any, object]", value).items():
-            yield from _tensors(each, (*path, str(name)))
+            left[0] -= 1
+            if left[0] <= 0:
+                return
+            yield from _tensors(each, (*path, str(name)), left)
 
 
 class _Nothing(dict[Any, Any]):
