@@ -70,6 +70,15 @@ def test_show_imports_no_torch() -> None:
     assert not loaded & (NUMERIC | {"jinja2", "rich", "git", "PIL", "wavetwin.explain.pictures"})
 
 
+def test_checking_a_sweep_imports_no_torch(tmp_path: Path) -> None:
+    (tmp_path / ".wavetwin.toml").touch()
+    (tmp_path / "cnn.yaml").write_text("extends: wavetwin:digits/cnn.yaml\n", encoding="utf-8")
+    text = "wavetwin_sweep: 1\nbase: cnn.yaml\nobjective: validation.loss\n"
+    (tmp_path / "a.sweep.yaml").write_text(text, encoding="utf-8")
+    loaded = modules_after(("sweep", str(tmp_path / "a.sweep.yaml")))
+    assert not loaded & (NUMERIC | {"rich", "git", "optuna"})
+
+
 def test_pictures_are_drawn_without_torch(tmp_path: Path) -> None:
     files = ("--packets", str(tmp_path / "packets.svg"), "--graph", str(tmp_path / "graph.svg"))
     loaded = modules_after(("show", "specs/alexnet/Azh3wyI_mod.yaml", *files))

@@ -34,6 +34,7 @@ COMMANDS = {
     "show": ("show", "Show a spec's layers: shapes, parameters, cost, where they come from."),
     "diff": ("diff", "Say what differs between experiments, and what it does."),
     "run": ("run", "Build one spec, train it and evaluate it."),
+    "sweep": ("sweep", "Vary the fields of a spec: check every member, and list what it costs."),
     "evaluate": ("evaluate", "Run a spec's evaluation suite on a weights file."),
     "report": ("report", "Show runs in one offline HTML page, side by side."),
     "runs": ("runs", "List, show and compare runs, by an index of their folders."),
@@ -44,7 +45,7 @@ COMMANDS = {
     ),
     "study": ("study", "Study the first layer: RMax and CMod, shifts, kernels, sparse layers."),
     "explain": ("explain", "Say what a field of a spec is and may be, or what a message means."),
-    "schema": ("schema", "Print the JSON Schema of specs, for editors."),
+    "schema": ("schema", "Print the JSON Schema of specs or of sweeps, for editors."),
 }
 """Each command's module in this package, and what it does."""
 

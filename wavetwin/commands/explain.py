@@ -1,4 +1,4 @@
-"""`wavetwin explain`: say what a field of a spec is, or what a message's code means."""
+"""`wavetwin explain`: say what a field of a spec or a sweep is, or what a message's code means."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="+",
         metavar="NAME",
-        help="a field: training.optimizer.lr, or the end of its path; or a message's code: static-gain",
+        help="a field: training.optimizer.lr, or the end of its path, of a sweep sweep.space; or a "
+        "message's code: static-gain",
     )
     parser.set_defaults(execute=execute, strict=False)
 
@@ -59,15 +60,18 @@ def _fields(name: str) -> tuple[list[str], list[Diagnostic]]:
     from wavetwin.diagnostics.codes import DESCRIPTIONS
     from wavetwin.diagnostics.listing import list_some
     from wavetwin.explain.field_text import explain_field, fields_named, spec_fields
+    from wavetwin.explain.sweep_fields import explain_sweep_field, sweep_fields, sweep_fields_named
 
     found = fields_named(name)
+    if not found and (of_sweeps := sweep_fields_named(name)):
+        return [explain_sweep_field(each) for each in of_sweeps], []
     if 0 < len(found) <= _MANY:
         return [explain_field(each) for each in found], []
     if found:
         headline = f"{len(found)} fields have this name"
         help_text = f"name one by its path: {list_some([each.label for each in found])}"
         return [], [Diagnostic("name-ambiguous", headline, subject=name, help=help_text)]
-    labels = [each.label for each in spec_fields()]
+    labels = [each.label for each in (*spec_fields(), *sweep_fields())]
     last = {label.rpartition(".")[2]: None for label in labels}
     help_text = suggest(name, [*DESCRIPTIONS, *labels, *last])
     return [], [

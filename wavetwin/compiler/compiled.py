@@ -14,6 +14,7 @@ from wavetwin.compiler.graph.chosen_parameters import check_chosen_parameters
 from wavetwin.compiler.graph.starting_classifier import check_classifier
 from wavetwin.compiler.lint import lint
 from wavetwin.compiler.parse.compose import LoadedSpec, SourceCache, load_spec
+from wavetwin.compiler.parse.nodes import ParsedSource
 from wavetwin.compiler.parse.project import checked_project, find_project
 from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.compiler.resolve.own_code import fault_of, read_own_code
@@ -114,15 +115,18 @@ def compile_spec(
     project: Path | None = None,
     cache: SourceCache | None = None,
     optimise: bool = True,
+    laid: ParsedSource | None = None,
 ) -> Compiled:
     """Compile one spec; without `optimise` no pass is run and both graphs are as written.
+
+    `laid` is a layer over the spec and its overrides that was read elsewhere: a point of a sweep.
 
     Raises:
         CompileError: with every fault found, in file order.
     """
     path = Path(path)
     project = find_project(path) if project is None else checked_project(project, path)
-    loaded = load_spec(path, project, overrides, cache)
+    loaded = load_spec(path, project, overrides, cache, laid)
     spec, diagnostics = validate(loaded, cache)
     if spec is None:
         raise CompileError(diagnostics)

@@ -51,6 +51,7 @@ CHECK_CODES: dict[str, str] = {
     "non-scalar-key": "A key is a list, a mapping, an alias or empty.",
     "duplicate-key": "A mapping has a key twice.",
     "empty-document": "A spec's file is empty.",
+    "sweep-not-a-spec": "A sweep is given where a spec is needed.",
     "not-a-mapping": "A spec is not a mapping of fields.",
     # composing
     "extends-absolute-path": "A parent is named by an absolute path.",
@@ -158,6 +159,24 @@ CHECK_CODES: dict[str, str] = {
     "duplicate-name": "Two specs have the same name, or one that differs in case alone.",
 }
 """What `wavetwin check` finds."""
+
+SWEEP_CODES: dict[str, str] = {
+    "not-a-sweep": "A spec is given where a sweep is needed.",
+    "base-not-usable": "The base of a sweep does not exist, or is none that members can be built from.",
+    "not-one-range": "A field of a sweep's space has no range of values, or several.",
+    "not-a-field-path": "A key of a sweep's space is not the path of a field.",
+    "field-not-varied": "A field cannot be varied by a sweep: something else says it, or it changes no training.",
+    "fields-overlap": "A sweep varies a section and a field of it.",
+    "grid-needs-lists": "A grid has a field whose values cannot be counted.",
+    "points-missing": "A sweep draws points, and nothing says how many.",
+    "space-is-empty": "A sweep draws points, and varies nothing.",
+    "too-many-points": "A grid has more points than a sweep may have.",
+    "points-above-space": "A sweep is to draw more points than there are.",
+    "grace-above-epochs": "A scheduler looks at points after their last epoch.",
+    "objective-of-test": "Points are to be compared by a score of test images.",
+}
+"""What `wavetwin sweep` finds in a sweep beside what `check` finds in specs; each has a bad sweep in the
+tests."""
 
 BUILD_CODES: dict[str, str] = {
     "fragment": "A part of specs is asked to be built on its own.",
@@ -313,6 +332,7 @@ SYSTEM_CODES: dict[str, str] = {
 
 DESCRIPTIONS: dict[str, str] = {
     **CHECK_CODES,
+    **SWEEP_CODES,
     **BUILD_CODES,
     **RUN_CODES,
     **SHOW_CODES,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.render.spec_yaml import dump_spec
@@ -18,7 +20,14 @@ from wavetwin.explain.diff.origins import DECIDED_BY
 from wavetwin.explain.field_examples import ANY, example_of
 from wavetwin.ir.section import declaration_of
 
-__all__ = ["SpecField", "explain_field", "fields_named", "spec_fields"]
+__all__ = [
+    "SpecField",
+    "explain_field",
+    "explanation",
+    "fields_named",
+    "spec_fields",
+    "type_text",
+]
 
 _READERS = {
     "wavetwin": "parse, which knows one language version",
@@ -95,27 +104,37 @@ def fields_named(text: str) -> list[SpecField]:
 
 def explain_field(field: SpecField) -> str:
     """Return all that is known of a field, as lines."""
-    name = field.path[-1]
-    description = field_descriptions(field.model)[name]
+    description = field_descriptions(field.model)[field.path[-1]]
     default = "as said above" if "default: " in description else _default_text(field)
-    rows = [("type", _type_text(field.form)), ("default", default)]
+    rows = [("type", type_text(field.form)), ("default", default)]
     rows.append(("read by", _READERS[field.path[0]]))
     rows.append(("digest", _digest_text(field)))
-    example = dump_spec(example_of(field.path)).splitlines()
-    lines = [".".join(field.path)]
+    return explanation(field.path, description, rows, example_of(field.path))
+
+
+def explanation(
+    path: Sequence[str],
+    description: str,
+    rows: Iterable[tuple[str, str]],
+    example: Mapping[str, Any],
+) -> str:
+    """Return what is known of a field as lines: its path, what it is, rows, a part of a document."""
+    lines = [".".join(path)]
     lines += textwrap.wrap(description, _WIDTH, initial_indent="  ", subsequent_indent="  ")
     for key, text in rows:
         start = f"  {key:10}"
         lines += textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * 12)
     lines += [
-        f"  {'example' if not number else '':10}{line}" for number, line in enumerate(example)
+        f"  {'example' if not number else '':10}{line}"
+        for number, line in enumerate(dump_spec(example).splitlines())
     ]
     return "\n".join(lines) + "\n"
 
 
-def _type_text(form: Form) -> str:
+def type_text(form: Form) -> str:
+    """Return what a value may be."""
     if form.branches:
-        return ", or ".join(_type_text(each) for _, each in form.branches)
+        return ", or ".join(type_text(each) for _, each in form.branches)
     bounds = f", {form.bounds}" if form.bounds else ""
     if form.item is None:
         return form.label + bounds

@@ -121,6 +121,7 @@ def declaration_of(each: Field[Any]) -> Declared:
     return cast("Declared", each.metadata.get(_DECLARED, _PLAIN))
 
 
+@cache
 def declared_fields(section: type[Section]) -> tuple[Field[Any], ...]:
     """Return the fields of a section in the order of documents.
 

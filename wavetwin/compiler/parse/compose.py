@@ -22,6 +22,8 @@ from wavetwin.compiler.parse.unreadable import is_folder
 from wavetwin.diagnostics import CompileError, Diagnostic, Location, Origin
 from wavetwin.provenance.starters import starter_name
 
+SWEEP_MARK = "wavetwin_sweep"
+"""The field that makes a document a sweep: the version of its language."""
 MAX_PARENTS = 64
 """Files of one spec's inheritance."""
 
@@ -31,16 +33,13 @@ class Layer:
     """One file or override: what it sets itself, before any merging."""
 
     parsed: ParsedSource
+    is_override: bool = False
+    """Whether it is a `--set` of the command line, or a point of a sweep: no file that specs share."""
 
     @property
     def name(self) -> str:
         """As shown: a path or `--set[K]`."""
         return self.parsed.source.path
-
-    @property
-    def is_override(self) -> bool:
-        """Whether the layer is a `--set` of the command line."""
-        return self.name.startswith("--set[")
 
     @property
     def tree(self) -> SpecNode | None:
@@ -181,19 +180,24 @@ class SourceCache:
 
 
 def load_spec(
-    path: Path, project: Path, overrides: Sequence[str] = (), cache: SourceCache | None = None
+    path: Path,
+    project: Path,
+    overrides: Sequence[str] = (),
+    cache: SourceCache | None = None,
+    laid: ParsedSource | None = None,
 ) -> LoadedSpec:
     """Read a spec, its parents and the overrides, and merge them.
 
-    Faults are collected in the result's diagnostics; what can be read is merged all the same.
+    Faults are collected in the result's diagnostics; what can be read is merged all the same. `laid` is
+    a layer that was read elsewhere, and wins over all.
 
     Raises:
-        CompileError: `file-not-found` or `file-unreadable`, of the spec itself.
+        CompileError: `file-not-found` or `file-unreadable`, of the spec itself; `sweep-not-a-spec`.
     """
     project = project.absolute()
     if cache is None:
         cache = SourceCache(project)
-    return _Composer(cache, project).load(path, tuple(overrides))
+    return _Composer(cache, project).load(path, tuple(overrides), laid)
 
 
 def find_node(tree: SpecNode | None, path: Sequence[str | int]) -> SpecNode | None:
@@ -229,12 +233,16 @@ class _Composer:
     """Files being composed and the `extends` entry that names each."""
     is_too_long: bool = False
 
-    def load(self, path: Path, overrides: tuple[str, ...]) -> LoadedSpec:
+    def load(
+        self, path: Path, overrides: tuple[str, ...], laid_over: ParsedSource | None
+    ) -> LoadedSpec:
         tree = self._compose(path, None)
+        self._refuse_sweep(path)
         files = tuple(name for resolved in self.layers for name in self.names[resolved])
         layers = list(self.layers.values())
-        for number, text in enumerate(overrides, 1):
-            layer = Layer(parse_override(text, number))
+        read = [parse_override(text, number) for number, text in enumerate(overrides, 1)]
+        for parsed in (*read, *([] if laid_over is None else [laid_over])):
+            layer = Layer(parsed, is_override=True)
             layers.append(layer)
             self.diagnostics += layer.parsed.diagnostics
             if layer.tree is not None:
@@ -255,6 +263,21 @@ class _Composer:
             laid.replaced,
         )
         return _with_diagnostics(loaded, laid)
+
+    def _refuse_sweep(self, path: Path) -> None:
+        """Refuse a document of the other language as a whole: all its fields would be unknown."""
+        parsed = self.cache.read(path)
+        mark = find_node(parsed.tree, [SWEEP_MARK])
+        if mark is None or find_node(parsed.tree, ["wavetwin"]) is not None:
+            return
+        headline, help_text = (
+            "this is a sweep, and a spec is needed",
+            "wavetwin sweep FILE checks it",
+        )
+        location = mark.key_location or mark.location
+        raise CompileError(
+            [report(parsed.source, "sweep-not-a-spec", headline, location, help=help_text)]
+        )
 
     def _compose(self, path: Path, named_by: Origin | None) -> SpecNode | None:
         resolved = real_path(path)

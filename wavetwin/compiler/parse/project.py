@@ -10,6 +10,9 @@ from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.provenance.starters import PREFIX
 
+SWEEP_SUFFIX = ".sweep.yaml"
+"""Of the sweeps that may lie among specs: a folder of specs is read without them."""
+
 OUTPUT_FOLDERS = frozenset({"generated", "runs"})
 """What builds and runs write into a project's root; it holds no specs to compile."""
 
@@ -81,8 +84,8 @@ def is_fragment(path: Path, root: Path) -> bool:
 def expand_specs(paths: Iterable[Path]) -> list[Path]:
     """Return the spec files that a command's paths mean, each once, in the order given.
 
-    A folder means its `**/*.yaml` in the order of their names, without fragments, hidden folders
-    and a project's outputs. A file means itself, a fragment too.
+    A folder means its `**/*.yaml` in the order of their names, without fragments, sweeps, hidden
+    folders and a project's outputs. A file means itself, a fragment too.
 
     Raises:
         CompileError: `file-not-found` or `no-specs`, one for each path that means nothing.
@@ -124,7 +127,8 @@ def _walk(folder: Path) -> Iterator[Path]:
         skipped = frozenset[str]()
         for name in files:
             path = Path(parent) / name
-            if name.endswith(".yaml") and not name.startswith((".", "_")) and path.is_file():
+            is_spec = name.endswith(".yaml") and not name.endswith(SWEEP_SUFFIX)
+            if is_spec and not name.startswith((".", "_")) and path.is_file():
                 yield path
 
 

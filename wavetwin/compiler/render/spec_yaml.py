@@ -26,6 +26,18 @@ def dump_spec(document: Mapping[str, Any]) -> str:
     return "".join(f"{line}\n" for line in _mapping_lines(document, 0))
 
 
+def flow_text(value: Any) -> str:
+    """Return a value of a spec on one line, in brackets where it has parts, as `--set` takes it."""
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value).items()
+        return "{" + ", ".join(f"{_scalar(key)}: {flow_text(each)}" for key, each in members) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow_text, cast("list[Any]", value))) + "]"
+    return _scalar(value)
+
+
 def _mapping_lines(mapping: Mapping[str, Any], indent: int) -> list[str]:
     lines: list[str] = []
     margin = " " * indent

@@ -16,7 +16,8 @@ from wavetwin.compiler.parse.source import Source
 from wavetwin.compiler.parse.suggest import MAX_CHOICES, join_texts, nearest
 from wavetwin.compiler.parse.tree import parse_value
 from wavetwin.compiler.validate.fields import (
-    INTEGER_CHOICES,
+    SPECS,
+    Language,
     PathPart,
     field_forms,
     form_at,
@@ -31,12 +32,13 @@ _THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2}([.,])[0-9]{3}(?:\1[0-9]{3})*")
 _LABELS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
-def accepts(path: Sequence[PathPart], value: object) -> bool:
+def accepts(path: Sequence[PathPart], value: object, language: Language = SPECS) -> bool:
     """Return whether the field or the item at a path takes a value."""
-    if value is None or (tuple(path) in INTEGER_CHOICES and isinstance(value, bool | float)):
+    is_integer = tuple(path) in language.integer_choices
+    if value is None or (is_integer and isinstance(value, bool | float)):
         return False
     last = max(index for index, part in enumerate(path) if isinstance(part, str))
-    model = model_at(path[:last])
+    model = model_at(path[:last], language)
     if model is None:
         return False
     depth = len(path) - last - 1
@@ -59,19 +61,22 @@ def read_value(text: str) -> object:
     return None if parsed.tree is None or parsed.diagnostics else to_plain(parsed.tree)
 
 
-def advise(path: Sequence[PathPart], node: SpecNode, raw: str | None) -> str | None:
+def advise(
+    path: Sequence[PathPart], node: SpecNode, raw: str | None, language: Language = SPECS
+) -> str | None:
     """Return what to write instead of a value; None where nothing is known that the field takes.
 
     Args:
         path: of the field or item.
         node: with the value that is refused.
         raw: the value as it is written; None where that is not known.
+        language: of the document.
     """
     value = node.value
     if value is None or isinstance(value, list | dict):
         return None
-    taken = _first_taken(path, _candidates(path, value, raw))
-    form = form_at(path)
+    taken = _first_taken(path, _candidates(path, value, raw, language), language)
+    form = form_at(path, language)
     if not taken and form is not None and form.label == "true or false":
         return "write true or false"
     if not taken:
@@ -83,7 +88,11 @@ def advise(path: Sequence[PathPart], node: SpecNode, raw: str | None) -> str | N
 
 
 def advise_comma(
-    path: Sequence[PathPart], before: SpecNode | None, name: str, digits: str
+    path: Sequence[PathPart],
+    before: SpecNode | None,
+    name: str,
+    digits: str,
+    language: Language = SPECS,
 ) -> str | None:
     """Return how to write a number whose comma starts another field, as in `{lr: 0,05}`.
 
@@ -92,30 +101,33 @@ def advise_comma(
         before: the value before the comma.
         name: of the field that it belongs to.
         digits: what follows the comma.
+        language: of the document.
     """
     if before is None or isinstance(before.value, bool | str | list | dict | None):
         return None
-    taken = _taken((*path, name), _numbers(f"{before.value},{digits}"))
+    taken = _taken((*path, name), _numbers(f"{before.value},{digits}"), language)
     return f"write {name}: {join_texts(taken, 'or')}" if taken else None
 
 
-def neighbours(section: Sequence[PathPart], key: str, node: SpecNode) -> str:
+def neighbours(
+    section: Sequence[PathPart], key: str, node: SpecNode, language: Language = SPECS
+) -> str:
     """Return what an unknown field may have meant: where its name is known, and the fields here.
 
     Of more than eight fields those are shown that take its value, if any does.
     """
     shown = ".".join(map(str, section))
     below = f"{shown}." if shown else ""
-    model = model_at(section)
+    model = model_at(section, language)
     assert model is not None
     names = list(field_forms(model))
-    elsewhere = [name for name in sections_with(key) if name not in ("", shown)]
+    elsewhere = [name for name in sections_with(key, language) if name not in ("", shown)]
     found: list[str] = []
     if elsewhere:
         found.append(f"'{key}' is a field of {join_texts(elsewhere, 'and')}")
     else:
         inner: dict[str, list[str]] = {}
-        for at, other in sections():
+        for at, other in sections(language):
             for name in field_forms(other) if at.startswith(below) else ():
                 inner.setdefault(name, []).append(at)
         meant = nearest(key, inner)
@@ -128,33 +140,37 @@ def neighbours(section: Sequence[PathPart], key: str, node: SpecNode) -> str:
         fitting = [
             name
             for name, form in field_forms(model).items()
-            if (form.model is not None if is_section else accepts((*section, name), value))
+            if (
+                form.model is not None if is_section else accepts((*section, name), value, language)
+            )
         ] or names
     if not found or len(names) <= MAX_CHOICES:
         found.append(f"choose {join_texts(fitting, 'or')}")
     return "; ".join(found)
 
 
-def _first_taken(path: Sequence[PathPart], groups: Iterable[Iterable[str]]) -> list[str]:
+def _first_taken(
+    path: Sequence[PathPart], groups: Iterable[Iterable[str]], language: Language
+) -> list[str]:
     for group in groups:
-        taken = _taken(path, group)
+        taken = _taken(path, group, language)
         if taken:
             return taken
     return []
 
 
-def _taken(path: Sequence[PathPart], texts: Iterable[str]) -> list[str]:
-    return [text for text in dict.fromkeys(texts) if accepts(path, read_value(text))]
+def _taken(path: Sequence[PathPart], texts: Iterable[str], language: Language) -> list[str]:
+    return [text for text in dict.fromkeys(texts) if accepts(path, read_value(text), language)]
 
 
 def _candidates(
-    path: Sequence[PathPart], value: str | float | bool, raw: str | None
+    path: Sequence[PathPart], value: str | float | bool, raw: str | None, language: Language
 ) -> Iterator[Iterable[str]]:
     """Yield what may have been meant: of the first group that the field takes, all is shown."""
     if isinstance(value, str):
         yield _numbers(value)
         yield (_LABELS.get(value.lower(), ""),)
-        yield from _mappings(path, value)
+        yield from _mappings(path, value, language)
     elif isinstance(value, bool):
         pass
     elif isinstance(value, int):
@@ -184,9 +200,9 @@ def _numbers(text: str) -> Iterator[str]:
         yield plain.replace(",", "").replace(".", "")
 
 
-def _mappings(path: Sequence[PathPart], value: str) -> Iterator[Iterable[str]]:
+def _mappings(path: Sequence[PathPart], value: str, language: Language) -> Iterator[Iterable[str]]:
     """Yield the sections that a text may mean: `cosine`, `arch resnet18`, `relu`."""
-    model = model_at(path)
+    model = model_at(path, language)
     if model is None:
         return
     forms = field_forms(model)

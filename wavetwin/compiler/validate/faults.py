@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from wavetwin.compiler.parse.compose import find_node
 from wavetwin.compiler.parse.nodes import SpecNode
 from wavetwin.compiler.parse.suggest import MAX_CHOICES, join_texts, nearest, suggest
-from wavetwin.compiler.schema import LANGUAGE_VERSION, NAME_PATTERN, NAME_RULE
+from wavetwin.compiler.schema import NAME_PATTERN, NAME_RULE
 from wavetwin.compiler.validate.advice import advise, advise_comma, neighbours, raw_text
 from wavetwin.compiler.validate.fields import (
+    SPECS,
     Form,
+    Language,
     PathPart,
     field_forms,
     form_at,
@@ -42,31 +44,35 @@ class Fault:
 
 
 def explain_fault(
-    tree: SpecNode, kind: str, path: Path, line_text: Callable[[Location], str | None]
+    tree: SpecNode,
+    kind: str,
+    path: Path,
+    line_text: Callable[[Location], str | None],
+    language: Language,
 ) -> Fault | None:
     """Return the fault that an error of pydantic stands for; None where another one says it."""
     if kind == "missing":
-        return _missing(tree, path)
+        return _missing(tree, path, language)
     node = find_node(tree, path)
     assert node is not None, path
     if kind == "extra_forbidden":
-        return unknown_field(tree, path, node)
+        return unknown_field(tree, path, node, language)
     if kind == "literal_error":
-        return _unknown_choice(path, node, line_text(node.location))
+        return _unknown_choice(path, node, line_text(node.location), language)
     if kind in ("too_short", "too_long"):
-        return _wrong_length(path, node)
+        return _wrong_length(path, node, language)
     if kind in ("string_too_short", "string_too_long"):
-        form = _form_of(path, node)
+        form = _form_of(path, node, language)
         headline = (
             f"{path_text(path)} must have {form.bounds} characters, not {len(str(node.value))}"
         )
         return Fault(path, Diagnostic("wrong-length", headline, node.location))
     if kind == "string_pattern_mismatch":
-        return _bad_name(path, node)
+        return _bad_name(path, node, language)
     if kind in _RANGE_ERRORS:
-        return _out_of_range(path, node)
+        return _out_of_range(path, node, language)
     assert kind in _TYPE_ERRORS, kind
-    return wrong_type(path, node, line_text(node.location))
+    return wrong_type(path, node, line_text(node.location), language)
 
 
 _RANGE_ERRORS = frozenset(
@@ -96,9 +102,9 @@ _TYPE_ERRORS = frozenset(
 )
 
 
-def _form_of(path: Path, node: SpecNode) -> Form:
+def _form_of(path: Path, node: SpecNode, language: Language) -> Form:
     """Return the form of the value, of several the one that it comes nearest to."""
-    form = form_at(path)
+    form = form_at(path, language)
     assert form is not None, path
     tag = "scalar"
     if isinstance(node.value, dict | list):
@@ -106,14 +112,15 @@ def _form_of(path: Path, node: SpecNode) -> Form:
     return dict(form.branches).get(tag, form)
 
 
-def _missing(tree: SpecNode, path: Path) -> Fault | None:
+def _missing(tree: SpecNode, path: Path, language: Language) -> Fault | None:
     parent_path = path[:-1]
     parent = find_node(tree, parent_path)
     assert parent is not None, path
     if isinstance(path[-1], int):
         # The items that a list of fixed length lacks: reported once, of the list.
         assert isinstance(parent.value, list)
-        return _wrong_length(parent_path, parent) if path[-1] == len(parent.value) else None
+        is_first = path[-1] == len(parent.value)
+        return _wrong_length(parent_path, parent, language) if is_first else None
     shown = path_text(path)
     null = find_node(tree, path)
     if null is not None:
@@ -123,25 +130,25 @@ def _missing(tree: SpecNode, path: Path) -> Fault | None:
                 "null-for-required-field",
                 f"{shown} is required and cannot be removed",
                 null.location,
-                help=_choices_help(path),
+                help=_choices_help(path, language),
             ),
             is_missing=True,
         )
-    where = path_text(parent_path) or "the spec"
+    where = path_text(parent_path) or f"the {language.noun}"
     return Fault(
         path,
         Diagnostic(
             "missing-field",
             f"{where} has no '{path[-1]}', which is required",
             parent.key_location or parent.location,
-            help=_choices_help(path),
+            help=_choices_help(path, language),
         ),
         is_missing=True,
     )
 
 
-def _choices_help(path: Path) -> str | None:
-    form = form_at(path)
+def _choices_help(path: Path, language: Language) -> str | None:
+    form = form_at(path, language)
     if form is None or not form.choices:
         return None
     choices = _choice_texts(form.choices)
@@ -153,25 +160,26 @@ def _choice_texts(choices: Sequence[object]) -> list[str]:
     return [describe(each) if isinstance(each, bool) else str(each) for each in choices]
 
 
-def unknown_field(tree: SpecNode, path: Path, node: SpecNode) -> Fault:
+def unknown_field(tree: SpecNode, path: Path, node: SpecNode, language: Language = SPECS) -> Fault:
     """Return the fault of a key that its section does not have."""
     key = str(path[-1])
     section = path[:-1]
-    model = model_at(section)
+    model = model_at(section, language)
     assert model is not None, path
     names = list(field_forms(model))
     before = _before_comma(tree, path, node)
     meant = None if before else nearest(key, names)
     if before:
-        help_text = advise_comma(section, find_node(tree, (*section, before)), before, key)
+        cut = find_node(tree, (*section, before))
+        help_text = advise_comma(section, cut, before, key, language)
         help_text = help_text or "a comma starts another field: leave it out"
     elif meant is not None:
         help_text = f"did you mean '{meant}'?"
     elif not names:
         help_text = f"{path_text(section)} has no fields; write {{}}"
     else:
-        help_text = neighbours(section, key, node)
-    where = path_text(section) or "a spec"
+        help_text = neighbours(section, key, node, language)
+    where = path_text(section) or f"a {language.noun}"
     named = before or meant
     return Fault(
         path,
@@ -205,17 +213,18 @@ def _before_comma(tree: SpecNode, path: Path, node: SpecNode) -> str | None:
     return None
 
 
-def _unknown_choice(path: Path, node: SpecNode, line: str | None) -> Fault:
-    choices = _form_of(path, node).choices
+def _unknown_choice(path: Path, node: SpecNode, line: str | None, language: Language) -> Fault:
+    choices = _form_of(path, node, language).choices
     value = node.value
-    if path == ("wavetwin",) and isinstance(value, int):
+    if path == (language.version_field,) and isinstance(value, int):
         headline = (
-            f"this wavetwin reads version {LANGUAGE_VERSION} of the spec language, not {value}"
+            f"this wavetwin reads version {language.version} of the {language.noun} language, "
+            f"not {value}"
         )
-        help_text = "use the version of wavetwin that the spec was written for"
+        help_text = f"use the version of wavetwin that the {language.noun} was written for"
         return Fault(path, Diagnostic("unknown-version", headline, node.location, help=help_text))
     if not isinstance(value, tuple({type(choice) for choice in choices})):
-        return wrong_type(path, node, line)
+        return wrong_type(path, node, line, language)
     # Among numbers the nearest is not the one that was meant: all are listed.
     texts = _choice_texts(choices)
     help_text = (
@@ -225,8 +234,8 @@ def _unknown_choice(path: Path, node: SpecNode, line: str | None) -> Fault:
     return Fault(path, Diagnostic("unknown-choice", headline, node.location, help=help_text))
 
 
-def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
-    form = _form_of(path, node)
+def _wrong_length(path: Path, node: SpecNode, language: Language) -> Fault | None:
+    form = _form_of(path, node, language)
     assert isinstance(node.value, list), path
     length = len(node.value)
     if form.num_items is not None:
@@ -251,23 +260,23 @@ def _wrong_length(path: Path, node: SpecNode) -> Fault | None:
     )
 
 
-def too_long_lists(tree: SpecNode, paths: Sequence[Path]) -> list[Fault]:
+def too_long_lists(tree: SpecNode, paths: Sequence[Path], language: Language) -> list[Fault]:
     """Return the lists of some faulty items that are too long: of these pydantic reports the items."""
     found: list[Fault] = []
     lists = {path[: at + 1] for path in paths for at in range(len(path) - 1)}
     for path in sorted(lists - set(paths), key=path_text):
         node = find_node(tree, path)
         if node is not None and isinstance(node.value, list):
-            fault = _wrong_length(path, node)
+            fault = _wrong_length(path, node, language)
             if fault is not None:
                 found.append(fault)
     return found
 
 
-def _bad_name(path: Path, node: SpecNode) -> Fault:
-    assert form_at(path) is not None
+def _bad_name(path: Path, node: SpecNode, language: Language) -> Fault:
+    assert form_at(path, language) is not None
     assert NAME_PATTERN.endswith("{0,63}$")
-    section = model_at(path[:-1])
+    section = model_at(path[:-1], language)
     rules = [
         declaration_of(each).rule
         for declared in (() if section is None else section.declared)
@@ -285,8 +294,8 @@ def _bad_name(path: Path, node: SpecNode) -> Fault:
     )
 
 
-def _out_of_range(path: Path, node: SpecNode) -> Fault:
-    form = _form_of(path, node)
+def _out_of_range(path: Path, node: SpecNode, language: Language) -> Fault:
+    form = _form_of(path, node, language)
     value = node.value
     is_finite = not isinstance(value, float) or math.isfinite(value)
     takes = form.bounds if is_finite and form.bounds else "a finite number"
@@ -300,9 +309,9 @@ def _out_of_range(path: Path, node: SpecNode) -> Fault:
     )
 
 
-def wrong_type(path: Path, node: SpecNode, line: str | None) -> Fault:
+def wrong_type(path: Path, node: SpecNode, line: str | None, language: Language = SPECS) -> Fault:
     """Return the fault of a value that is of another type than its field; `line` is its text's."""
-    form = form_at(path)
+    form = form_at(path, language)
     assert form is not None, path
     value = node.value
     received = describe(value)
@@ -317,7 +326,7 @@ def wrong_type(path: Path, node: SpecNode, line: str | None) -> Fault:
             "wrong-type",
             f"{path_text(path)} must be {label}, not {received}",
             node.location,
-            help=advise(path, node, raw_text(node, line)),
+            help=advise(path, node, raw_text(node, line), language),
         ),
     )
 

@@ -16,17 +16,33 @@ from pydantic import Tag
 from pydantic.fields import FieldInfo
 
 from wavetwin.compiler.parse.suggest import join_texts
-from wavetwin.compiler.schema import ExperimentSpec, SpecModel
+from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec, SpecModel
 from wavetwin.compiler.schema.declared import DeferredModel
 
 PathPart = str | int
 
-INTEGER_CHOICES: tuple[tuple[PathPart, ...], ...] = (
-    ("wavetwin",),
-    ("pooling", "max_kernel"),
-    ("data", "channels"),
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language of documents, by the model of a whole one."""
+
+    root: type[SpecModel]
+    noun: str
+    """What a document is called, without its article."""
+    version_field: str
+    version: int
+    integer_choices: tuple[tuple[PathPart, ...], ...]
+    """Enumerations of numbers: pydantic takes `true` for 1 and 3.0 for 3 there."""
+
+
+SPECS = Language(
+    ExperimentSpec,
+    "spec",
+    "wavetwin",
+    LANGUAGE_VERSION,
+    (("wavetwin",), ("pooling", "max_kernel"), ("data", "channels")),
 )
-"""Enumerations of numbers: pydantic takes `true` for 1 and 3.0 for 3 there."""
+"""The language of experiments, which every function here speaks where no other one is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +73,26 @@ def field_forms(model: type[SpecModel]) -> dict[str, Form]:
     return {name: _form(field.annotation, field) for name, field in model.model_fields.items()}
 
 
-def default_at(path: Sequence[PathPart]) -> Any:
+def default_at(path: Sequence[PathPart], language: Language = SPECS) -> Any:
     """Return the schema's default of a field; None where there is none."""
-    model = model_at(path[:-1])
+    model = model_at(path[:-1], language)
     field = None if model is None else model.model_fields.get(str(path[-1]))
     if field is None or field.is_required():
         return None
     return field.get_default(call_default_factory=False)
 
 
-def model_at(path: Sequence[PathPart]) -> type[SpecModel] | None:
+def model_at(path: Sequence[PathPart], language: Language = SPECS) -> type[SpecModel] | None:
     """Return the model of the mapping at a path; None where there is none."""
     if not path:
-        return ExperimentSpec
-    form = form_at(path)
+        return language.root
+    form = form_at(path, language)
     return None if form is None else _mapping_model(form)
 
 
-def form_at(path: Sequence[PathPart]) -> Form | None:
+def form_at(path: Sequence[PathPart], language: Language = SPECS) -> Form | None:
     """Return the form of the value at a path; None where the schema has no such field."""
-    form: Form | None = Form("a mapping", model=ExperimentSpec)
+    form: Form | None = Form("a mapping", model=language.root)
     for part in path:
         if form is None:
             return None
@@ -91,9 +107,9 @@ def form_at(path: Sequence[PathPart]) -> Form | None:
     return form
 
 
-def untagged_path(location: Sequence[PathPart]) -> tuple[PathPart, ...]:
+def untagged_path(location: Sequence[PathPart], language: Language = SPECS) -> tuple[PathPart, ...]:
     """Return a key path without the names that pydantic adds for the branch of a union."""
-    form: Form | None = Form("a mapping", model=ExperimentSpec)
+    form: Form | None = Form("a mapping", model=language.root)
     path: list[PathPart] = []
     for part in location:
         if form is not None and form.branches:
@@ -111,13 +127,13 @@ def untagged_path(location: Sequence[PathPart]) -> tuple[PathPart, ...]:
     return tuple(path)
 
 
-def sections_with(key: str) -> list[str]:
+def sections_with(key: str, language: Language = SPECS) -> list[str]:
     """Return the key paths of the sections that have a field of this name; `*` for a list's item.
 
     A section that stands in several places is named by the shortest path.
     """
     paths: dict[object, str] = {}
-    for path, model in sections():
+    for path, model in sections(language):
         what = model.declared or model
         if key in model.model_fields and len(path) <= len(paths.get(what, path)):
             paths[what] = path
@@ -125,7 +141,7 @@ def sections_with(key: str) -> list[str]:
 
 
 @cache
-def sections() -> tuple[tuple[str, type[SpecModel]], ...]:
+def sections(language: Language = SPECS) -> tuple[tuple[str, type[SpecModel]], ...]:
     """Return the key path and the model of every section, outer ones first."""
 
     def walk(path: str, model: type[SpecModel]) -> Iterator[tuple[str, type[SpecModel]]]:
@@ -142,7 +158,7 @@ def sections() -> tuple[tuple[str, type[SpecModel]], ...]:
                 if each is not None and each.model is not None:
                     yield from walk(f"{below}{name}.*", each.model)
 
-    return tuple(walk("", ExperimentSpec))
+    return tuple(walk("", language.root))
 
 
 def _mapping_model(form: Form) -> type[SpecModel] | None:

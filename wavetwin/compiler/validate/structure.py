@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from wavetwin.compiler.parse.compose import find_node
 from wavetwin.compiler.parse.nodes import SpecNode, to_plain
 from wavetwin.compiler.parse.replacement import REPLACE
-from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec
+from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec, SpecModel
 from wavetwin.compiler.validate.faults import (
     Fault,
     Path,
@@ -26,7 +26,13 @@ from wavetwin.compiler.validate.faults import (
     unknown_field,
     wrong_type,
 )
-from wavetwin.compiler.validate.fields import INTEGER_CHOICES, field_forms, model_at, untagged_path
+from wavetwin.compiler.validate.fields import (
+    SPECS,
+    Language,
+    field_forms,
+    model_at,
+    untagged_path,
+)
 from wavetwin.diagnostics import Location
 from wavetwin.ir.image_transforms import known_transforms
 from wavetwin.ir.layer_kinds import LAYER_KINDS
@@ -42,41 +48,46 @@ class Structure:
 
 
 def check_structure(tree: SpecNode, line_text: Callable[[Location], str | None]) -> Structure:
-    """Hold a tree against the schema and explain every fault."""
-    spec: ExperimentSpec | None = None
+    """Hold a tree against the schema of specs and explain every fault."""
+    spec, faults = hold_against(tree, line_text, SPECS)
+    return Structure(cast("ExperimentSpec | None", spec), faults)
+
+
+def hold_against(
+    tree: SpecNode, line_text: Callable[[Location], str | None], language: Language
+) -> tuple[SpecModel | None, tuple[Fault, ...]]:
+    """Hold a tree against the schema of a language; return the document and every fault, explained."""
+    document: SpecModel | None = None
     faults: list[Fault] = []
     try:
-        spec = ExperimentSpec.model_validate(to_plain(tree))
+        document = language.root.model_validate(to_plain(tree))
     except ValidationError as error:
         for each in error.errors(include_url=False, include_input=False):
-            path = untagged_path(each["loc"])
-            fault = explain_fault(tree, each["type"], path, line_text)
+            path = untagged_path(each["loc"], language)
+            fault = explain_fault(tree, each["type"], path, line_text, language)
             if fault is not None:
                 faults.append(fault)
-    faults += too_long_lists(tree, [fault.path for fault in faults])
-    for path in INTEGER_CHOICES:
+    faults += too_long_lists(tree, [fault.path for fault in faults], language)
+    for path in language.integer_choices:
         node = find_node(tree, path)
         if node is not None and isinstance(node.value, bool | float):
             faults = [fault for fault in faults if fault.path != path]
-            faults.append(wrong_type(path, node, line_text(node.location)))
+            faults.append(wrong_type(path, node, line_text(node.location), language))
     for path, node in _nulls(tree, ()):
         # A plain null is no value to pydantic, whatever its key; a wrong section is reported already.
-        section = model_at(path[:-1])
+        section = model_at(path[:-1], language)
         if section is not None and path[-1] not in field_forms(section):
-            faults.append(unknown_field(tree, path, node))
+            faults.append(unknown_field(tree, path, node, language))
     if faults:
-        spec = None
+        document = None
     # Half a number may be wrong for being half.
     cut = {fault.meant for fault in faults if fault.is_cut}
     meant = {fault.meant for fault in faults if fault.meant is not None}
-    return Structure(
-        spec,
-        tuple(
-            replace(fault, is_silent=True)
-            if fault.path in cut or (fault.is_missing and fault.path in meant)
-            else _with_line(fault, line_text)
-            for fault in faults
-        ),
+    return document, tuple(
+        replace(fault, is_silent=True)
+        if fault.path in cut or (fault.is_missing and fault.path in meant)
+        else _with_line(fault, line_text)
+        for fault in faults
     )
 
 
@@ -94,11 +105,11 @@ def _nulls(node: SpecNode, path: Path) -> Iterator[tuple[Path, SpecNode]]:
             yield from _nulls(item, (*path, index))
 
 
-def find_left_empty(tree: SpecNode) -> list[tuple[Path, SpecNode]]:
+def find_left_empty(tree: SpecNode, language: Language = SPECS) -> list[tuple[Path, SpecNode]]:
     """Return the fields of the language whose value is not written."""
     found: list[tuple[Path, SpecNode]] = []
     for path, node in _nulls(tree, ()):
-        section = model_at(path[:-1]) if node.left_out else None
+        section = model_at(path[:-1], language) if node.left_out else None
         if section is not None and path[-1] in field_forms(section):
             found.append((path, node))
     return found
