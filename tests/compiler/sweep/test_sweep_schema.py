@@ -90,6 +90,8 @@ def test_the_schema_file_is_beside_that_of_specs() -> None:
 def test_the_page_names_every_field_and_kind_and_its_example_is_a_sweep() -> None:
     page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
     for field in sweep_fields():
+        if field.form.model is not None:
+            continue  # its fields are named one by one
         label = field.path[-1] if field.path[0] == "space" else field.label
         assert re.search(rf"`{label}[`:]", page), label
     for table in (SEARCHES, SCHEDULERS, OBJECTIVES):
