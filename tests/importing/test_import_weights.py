@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -381,6 +382,22 @@ def test_files_that_hold_no_weights_are_refused(tmp_path: Path):
     foreign = read_foreign(tmp_path / "c.pth")
     assert list(foreign.tensors) == ["x"]
     assert foreign.sha256 == sha256_of((tmp_path / "c.pth").read_bytes())
+
+
+def test_few_bytes_that_name_one_mapping_very_often_are_refused_soon(tmp_path: Path):
+    mappings: dict[str, Any] = {"a.weight": torch.zeros(3)}
+    module: nn.Module = nn.Linear(2, 2)
+    for _ in range(5):
+        mappings = {str(number): mappings for number in range(200)}
+        inner, module = module, nn.Module()
+        for number in range(200):
+            module.add_module(str(number), inner)
+    for content in (mappings, module):
+        torch.save(content, tmp_path / "w.pth")
+        start = time.process_time()
+        with pytest.raises(RunError, match="more than 200,000 names in mappings within each"):
+            read_foreign(tmp_path / "w.pth")
+        assert time.process_time() - start < 5
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -25,6 +25,8 @@ _AVERAGED = re.compile(
 )
 """Keys of averages of weights, kept beside the weights."""
 _MAX_DEPTH = 4
+_MOST_NAMES = 200_000
+"""That are looked at: few bytes of a pickle can name one mapping very often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def choose_state_dict(content: Any, subject: str, key: str | None = None) -> Fou
     Raises:
         RunError: there is none, or there are several; the remedy names them.
     """
-    found = dict(_candidates(content, ()))
+    found = dict(_candidates(content, (), _Names(subject)))
     if not found:
         held = (
             list_some(map(repr, content)) if isinstance(content, dict) else type(content).__name__
@@ -87,18 +89,43 @@ def _make(found: Mapping[str, Mapping[str, Any]], label: str, content: Any) -> F
     return FoundStateDict(dict(zip(names, tensors.values(), strict=True)), tuple(notes))
 
 
-def _candidates(content: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+class _Names:
+    """Counts the names of a file that are looked at."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject, self._left = subject, _MOST_NAMES
+
+    def count(self, mapping: Mapping[Any, Any]) -> None:
+        """Count the names of a mapping.
+
+        Raises:
+            RunError: they are too many.
+        """
+        self._left -= len(mapping)
+        if self._left < 0:
+            raise RunError(
+                "not-a-weights-file",
+                f"holds more than {_MOST_NAMES:,} names in mappings within each other",
+                "save the state dict alone",
+                subject=self._subject,
+            )
+
+
+def _candidates(
+    content: Any, path: tuple[str, ...], names: _Names
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield mappings that directly hold tensors, by their keys joined; the top is ''."""
-    mapping = _module_state(content) if isinstance(content, SkippedObject) else content
+    mapping = _module_state(content, names) if isinstance(content, SkippedObject) else content
     if not isinstance(mapping, Mapping) or len(path) > _MAX_DEPTH:
         return
+    names.count(mapping)
     texts = {name: value for name, value in mapping.items() if isinstance(name, str)}
     if any(_is_of_network(name, value) for name, value in texts.items()):
         yield ".".join(path), texts
     for name, value in texts.items():
         # A name with a dot is one of a tensor or of what a module keeps beside it.
         if "." not in name:
-            yield from _candidates(value, (*path, name))
+            yield from _candidates(value, (*path, name), names)
 
 
 def _is_of_network(name: str, value: Any) -> bool:
@@ -106,26 +133,30 @@ def _is_of_network(name: str, value: Any) -> bool:
     return isinstance(value, Tensor) and (value.numel() > 1 or "." in name)
 
 
-def _module_state(skipped: SkippedObject) -> Mapping[str, Any] | None:
+def _module_state(skipped: SkippedObject, names: _Names) -> Mapping[str, Any] | None:
     """Return the state dict of a pickled module: its parameters, buffers and parts."""
     if not isinstance(skipped.state, Mapping) or "_modules" not in skipped.state:
         return None
     state: dict[str, Any] = {}
-    _collect(skipped.state, "", state, 0)
+    _collect(skipped.state, "", state, 0, names)
     return state
 
 
-def _collect(state: Mapping[str, Any], prefix: str, found: dict[str, Any], depth: int) -> None:
+def _collect(
+    state: Mapping[str, Any], prefix: str, found: dict[str, Any], depth: int, names: _Names
+) -> None:
     for kind in ("_parameters", "_buffers"):
         values = state.get(kind)
         if isinstance(values, Mapping):
+            names.count(values)
             found.update({f"{prefix}{k}": v for k, v in values.items() if isinstance(v, Tensor)})
     parts = state.get("_modules")
     if not isinstance(parts, Mapping) or depth > 50:
         return
+    names.count(parts)
     for name, part in parts.items():
         if isinstance(part, SkippedObject) and isinstance(part.state, Mapping):
-            _collect(part.state, f"{prefix}{name}.", found, depth + 1)
+            _collect(part.state, f"{prefix}{name}.", found, depth + 1, names)
 
 
 def _choose(found: Mapping[str, Mapping[str, Any]], subject: str) -> str:
