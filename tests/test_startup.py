@@ -53,13 +53,14 @@ def test_check_imports_the_front_end_only() -> None:
 
 
 def test_check_does_not_wait_for_what_the_spec_does_not_have() -> None:
-    """Neither transforms nor code of one's own: no table of the ones, no digest of wavetwin for the others."""
+    """Neither transforms, nor layers, nor code of one's own: no table of the first two, no digest of wavetwin."""
     code = (
         "import sys; from wavetwin.commands.cli import main;"
         "assert main(['check', 'specs/alexnet/Azh3wyI_mod.yaml']) == 0;"
         "from wavetwin.provenance.package import imported_package;"
         "assert imported_package.cache_info().currsize == 0;"
-        "assert 'wavetwin.ir.image_transforms.geometry' not in sys.modules"
+        "assert 'wavetwin.ir.image_transforms.geometry' not in sys.modules;"
+        "assert 'wavetwin.ir.layer_kinds.convolution' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 

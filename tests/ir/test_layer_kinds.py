@@ -8,7 +8,7 @@ import pytest
 
 from wavetwin.compiler.validate.json_schema import spec_schema
 from wavetwin.ir.layer_kind import LayerKind
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.operations import BAND_MAPS
 from wavetwin.ir.section import declared_fields
 from wavetwin.ir.wavelets import BOUNDARY_MODES
@@ -16,7 +16,7 @@ from wavetwin.ir.wavelets import BOUNDARY_MODES
 MODELS = spec_schema()["$defs"]
 
 
-@pytest.mark.parametrize("kind", LAYER_KINDS.values(), ids=LAYER_KINDS)
+@pytest.mark.parametrize("kind", known_layers().values(), ids=known_layers())
 def test_a_kind_has_a_description_and_so_has_each_of_its_fields(kind: type[LayerKind]):
     text = MODELS["SequentialLayer"]["properties"][kind.key]["description"]
     assert text.endswith(".")
@@ -27,16 +27,16 @@ def test_a_kind_has_a_description_and_so_has_each_of_its_fields(kind: type[Layer
 
 
 def test_followers_have_an_order_and_what_they_follow_follows_nothing():
-    assert not any(kind.takes_followers and kind.follows for kind in LAYER_KINDS.values())
-    followers = [kind.follows for kind in LAYER_KINDS.values() if kind.follows is not None]
+    assert not any(kind.takes_followers and kind.follows for kind in known_layers().values())
+    followers = [kind.follows for kind in known_layers().values() if kind.follows is not None]
     assert followers == sorted(followers)
 
 
 @pytest.mark.parametrize("key", ["invariant", "scattering"])
 def test_borders_of_invariant_and_scattering_layers_are_of_the_table(key: str):
-    assert set(get_args(get_type_hints(LAYER_KINDS[key])["mode"])) < set(BOUNDARY_MODES)
+    assert set(get_args(get_type_hints(known_layers()[key])["mode"])) < set(BOUNDARY_MODES)
 
 
 def test_choices_of_wavelet_poolings_are_the_tables():
-    hints = get_type_hints(LAYER_KINDS["wavelet_pool"])
+    hints = get_type_hints(known_layers()["wavelet_pool"])
     assert get_args(hints["bands"]) == tuple(BAND_MAPS)

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.support.diff_pairs import compiled, differ
 from wavetwin.diagnostics import CompileError
 from wavetwin.ir.architecture import NoForeignNamesError
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.operations import BAND_MAPS, MaxPool, UnfitError, WaveletPool
 from wavetwin.ir.section import declared_fields
 from wavetwin.ir.wavelet_bank import PooledBands
@@ -123,7 +123,7 @@ def test_a_learned_and_a_mixed_bank_are_told_from_others():
 def test_every_setting_of_the_language_has_a_sentence():
     from wavetwin.explain.diff.wavelet_pool_effects import SENTENCES
 
-    layer = declared_fields(LAYER_KINDS["wavelet_pool"])
+    layer = declared_fields(known_layers()["wavelet_pool"])
     assert set(SENTENCES) == {each.name for each in (*declared_fields(PooledBands), *layer)}
 
 

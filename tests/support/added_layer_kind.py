@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.added_kinds import ChannelScale
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.operations import Shape
 
 
@@ -39,7 +39,7 @@ data: {dataset: digits}
 
 def main() -> None:
     """Add the kind and write what follows from it."""
-    LAYER_KINDS[ScaleLayer.key] = ScaleLayer
+    known_layers()[ScaleLayer.key] = ScaleLayer
     import torch
 
     import wavetwin

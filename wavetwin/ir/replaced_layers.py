@@ -11,7 +11,7 @@ from dataclasses import MISSING
 from typing import Any
 
 from wavetwin.ir.layer_kind import LayerItem, LayerKind, arrange
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.operations import Operation
 from wavetwin.ir.section import declared_fields
 
@@ -30,7 +30,7 @@ class NotReplacedError(ValueError):
 
 def kind_of_operation(operation: Operation) -> LayerKind | None:
     """Return the layer of a list that an operation would be; None where no replaceable one is."""
-    found = (kind.of(operation) for kind in LAYER_KINDS.values())
+    found = (kind.of(operation) for kind in known_layers().values())
     return next((layer for layer in found if layer is not None), None)
 
 
@@ -54,7 +54,7 @@ def replaced_item(
             "layer-not-replaceable", f"nothing takes the place of the operation {operation.op}"
         )
     values = {key: dict(fields) for key, fields in given.items()}
-    main = [key for key in values if LAYER_KINDS[key].follows is None]
+    main = [key for key in values if known_layers()[key].follows is None]
     if before.follows is not None and not main:
         main = [*values]
     if len(main) > 1:
@@ -64,7 +64,7 @@ def replaced_item(
     if not main or main == [before.key]:
         values[before.key] = {**before.values(), **values.get(before.key, {})}
     else:
-        shared = {*before.hands_over} & {*LAYER_KINDS[main[0]].hands_over}
+        shared = {*before.hands_over} & {*known_layers()[main[0]].hands_over}
         handed_over = {name: value for name, value in before.values().items() if name in shared}
         values[main[0]] = {**handed_over, **values[main[0]]}
     layers = arrange(_layer(key, fields) for key, fields in values.items())
@@ -75,7 +75,7 @@ def replaced_item(
 
 
 def _layer(key: str, values: Mapping[str, Any]) -> LayerKind:
-    kind = LAYER_KINDS[key]
+    kind = known_layers()[key]
     for each in declared_fields(kind):
         if each.default is MISSING and each.name not in values:
             message = f"{key} has no '{each.name}', which is required"

@@ -27,6 +27,7 @@ __all__ = [
     "declare",
     "declared_fields",
     "field_text",
+    "field_types",
     "label_of",
     "read_section",
     "value_text",
@@ -192,7 +193,7 @@ def read_section(
         # Version 1 of plan.json had null for the fields of other kinds.
         if name not in known and document[name] is not None:
             raise FormError(f"{below}{name} is not known here")
-    hints = _hints(section)
+    hints = field_types(section)
     values: dict[str, Any] = {}
     for name, each in known.items():
         is_needed = each.default is MISSING or not (fills or declaration_of(each).is_later)
@@ -204,7 +205,8 @@ def read_section(
 
 
 @cache
-def _hints(section: type[Section]) -> dict[str, Any]:
+def field_types(section: type[Section]) -> dict[str, Any]:
+    """Return the types of a section's fields by name, text made types."""
     return get_type_hints(section)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 from wavetwin.compiler.compiled import Compiled, compile_spec
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.section import declared_fields
 
 PAGE = (ROOT / "docs" / "sequential.md").read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def test_a_swap_before_a_pooling_is_told_what_the_published_networks_do(tmp_path
 def test_the_table_has_every_kind_and_the_fields_of_a_convolution():
     cells = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
     named = re.findall(r"`(\w+)`", " ".join(cells))
-    assert sorted(named) == sorted(LAYER_KINDS)
+    assert sorted(named) == sorted(known_layers())
     (row,) = (line for line in PAGE.splitlines() if line.startswith("| `conv`"))
-    fields = [each.name for each in declared_fields(LAYER_KINDS["conv"])]
+    fields = [each.name for each in declared_fields(known_layers()["conv"])]
     assert [name for name in fields if f"`{name}`" not in row] == []

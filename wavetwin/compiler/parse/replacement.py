@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from wavetwin.compiler.parse.nodes import SpecNode
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.diagnostics import Diagnostic, Origin
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.layer_kinds.identity import IdentityLayer
 
 __all__ = ["REPLACE", "Laid", "lay_on_item", "lay_on_list", "merge"]
@@ -81,28 +81,28 @@ def _with_handed_over(before: str, old: SpecNode, after: str, new: SpecNode) -> 
     """Return a layer with what it has of the one that it replaces."""
     if not isinstance(old.value, dict) or not isinstance(new.value, dict):
         return new
-    shared = set(LAYER_KINDS[before].hands_over) & set(LAYER_KINDS[after].hands_over)
+    shared = set(known_layers()[before].hands_over) & set(known_layers()[after].hands_over)
     taken = {key: node for key, node in old.value.items() if key in shared}
     return replace(new, value={**taken, **new.value})
 
 
 def _follows(key: str) -> bool:
-    return LAYER_KINDS[key].follows is not None
+    return known_layers()[key].follows is not None
 
 
 def _same_place(key: str) -> Iterator[str]:
     """Yield the other layers that take the place of one among followers."""
-    kind = LAYER_KINDS.get(key)
+    kind = known_layers().get(key)
     if kind is None or kind.follows is None:
         return
-    for other, each in LAYER_KINDS.items():
+    for other, each in known_layers().items():
         if other != key and each.follows == kind.follows:
             yield other
 
 
 def _main_key(item: Mapping[str, SpecNode]) -> str | None:
     """Return the layer that an item is, past what follows it; None where it is not one."""
-    keys = [key for key, node in item.items() if key in LAYER_KINDS and node.value is not None]
+    keys = [key for key, node in item.items() if key in known_layers() and node.value is not None]
     first = [key for key in keys if not _follows(key)] or keys
     return first[0] if len(first) == 1 else None
 

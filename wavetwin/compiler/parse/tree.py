@@ -27,9 +27,10 @@ MAX_CHARACTERS = 262_144
 MAX_BYTES = 4 * MAX_CHARACTERS
 """Bytes of one file that are looked at: no character takes more than four."""
 
-# The characters that YAML 1.2 does not allow in a text.
+# The characters that YAML 1.2 does not allow in a text. Listed themselves: what leaves out those that it
+# allows takes 20 times as long to compile.
 _UNPRINTABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
 

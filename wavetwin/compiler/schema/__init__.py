@@ -29,12 +29,11 @@ from wavetwin.compiler.schema.labels import (
     PublishedSpec,
 )
 from wavetwin.compiler.schema.layers import (
-    ITEM_MODELS,
-    LAYER_MODELS,
-    SequentialLayer,
     given_fields,
+    item_models,
     items_below,
     law_model,
+    layer_models,
     layers_of,
     name_of,
     read_items,
@@ -62,9 +61,7 @@ from wavetwin.compiler.schema.training import OptimizerSpec, ScheduleSpec, Train
 from wavetwin.compiler.schema.weights import WeightsSpec
 
 __all__ = [
-    "ITEM_MODELS",
     "LANGUAGE_VERSION",
-    "LAYER_MODELS",
     "NAME_PATTERN",
     "NAME_RULE",
     "Architecture",
@@ -88,7 +85,6 @@ __all__ = [
     "PoolingSpec",
     "PublishedSpec",
     "ScheduleSpec",
-    "SequentialLayer",
     "SpecModel",
     "StemSpec",
     "TrainingSpec",
@@ -97,8 +93,10 @@ __all__ = [
     "WaveletSpec",
     "WeightsSpec",
     "given_fields",
+    "item_models",
     "items_below",
     "law_model",
+    "layer_models",
     "layers_of",
     "name_of",
     "read_items",

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args
 
 import pydantic
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from wavetwin.compiler.schema.model import LATER, SpecModel
-from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_fields
+from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_fields, field_types
 
 __all__ = [
     "DeferredModel",
@@ -116,7 +116,7 @@ def model_of(
             field as `create_model` takes them.
         is_partial: whether fields that are not given are None, whatever their defaults.
     """
-    hints = get_type_hints(section)
+    hints = field_types(section)
     made: dict[str, Any] = {}
     for each in declared_fields(section):
         known = (inner or {}).get(each.name)
@@ -150,7 +150,7 @@ def model_of_kinds(
     for field_name, declarations in kinds.all_fields().items():
         with_field = kinds.with_field(field_name)
         each = declarations[0]
-        annotation = get_type_hints(kinds[with_field[0]])[field_name]
+        annotation = field_types(kinds[with_field[0]])[field_name]
         if kinds.shares(field_name):
             made[field_name] = _field(each, annotation)
         else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, cast
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import pydantic
 from pydantic import Discriminator, Field, Tag
 
 from wavetwin.compiler.schema.declared import (
+    DeferredModel,
     KindModel,
     choice_of,
     declared_value,
@@ -18,18 +20,18 @@ from wavetwin.compiler.schema.declared import (
 from wavetwin.compiler.schema.model import SpecModel
 from wavetwin.ir.initial_laws import INITIAL_LAWS, InitialLaw, XavierLaw
 from wavetwin.ir.layer_kind import LayerItem, LayerKind, arrange
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.section import declaration_of, declared_fields
 
 __all__ = [
-    "ITEM_MODELS",
-    "LAYER_MODELS",
     "InitialField",
-    "ReplacedLayer",
-    "SequentialLayer",
+    "LayerField",
+    "ReplacedField",
     "given_fields",
+    "item_models",
     "items_below",
     "law_model",
+    "layer_models",
     "layers_of",
     "name_of",
     "read_items",
@@ -47,8 +49,11 @@ _GIVEN: Any = Annotated[
     Annotated[choice_of(INITIAL_LAWS), Tag("scalar")] | Annotated[InitialSpec, Tag("mapping")],
     Discriminator(_scalar_or_mapping),
 ]
-InitialField: Any = _GIVEN | None
-"""How weights begin: a law's name, or a mapping of the name and what the law takes."""
+if TYPE_CHECKING:
+    InitialField = object
+else:
+    InitialField = _GIVEN | None
+    """How weights begin: a law's name, or a mapping of the name and what the law takes."""
 
 
 class Item(SpecModel):
@@ -56,11 +61,6 @@ class Item(SpecModel):
 
     name: str | None = Field(default=None, min_length=1, max_length=64)
     """Label of the layer: letters, digits and `_`, a letter first; its nodes are called by it."""
-
-    field_texts: ClassVar[Mapping[str, str]] = {
-        key: (kind.__doc__ or "").splitlines()[0].partition(";")[0].removesuffix(".") + "."
-        for key, kind in LAYER_KINDS.items()
-    }
 
 
 def _model(kind: type[LayerKind], *, is_partial: bool = False) -> type[SpecModel]:
@@ -74,7 +74,8 @@ def _model(kind: type[LayerKind], *, is_partial: bool = False) -> type[SpecModel
         if known.kinds is INITIAL_LAWS:
             inner[each.name] = (InitialField, Field(default=None))
         elif known.holds_items:
-            items: Any = tuple[BranchLayer, ...]
+            branch: Any = _branch_item()
+            items: Any = tuple[branch, ...]
             limits = dict(known.limits)
             inner[each.name] = (
                 (items | None, Field(default=None, strict=False, **limits))
@@ -85,43 +86,75 @@ def _model(kind: type[LayerKind], *, is_partial: bool = False) -> type[SpecModel
     return model_of(name, kind, inner, is_partial=is_partial)
 
 
-def given_fields(item: SpecModel) -> dict[str, dict[str, Any]]:
-    """Return the fields that a replacement says, by the keys of layers, as `ir` has them."""
-    found: dict[str, dict[str, Any]] = {}
-    for key, kind in LAYER_KINDS.items():
-        layer = getattr(item, key)
-        if layer is None:
-            continue
-        values = {each.name: _value(layer, each, key) for each in declared_fields(kind)}
-        found[key] = {name: value for name, value in values.items() if value is not None}
-    return found
-
-
 def _item_model(name: str, models: Mapping[str, type[SpecModel]]) -> type[SpecModel]:
     made: Any = {key: (model | None, None) for key, model in models.items()}
-    return pydantic.create_model(
+    item = pydantic.create_model(
         name, __base__=Item, __module__=__name__, __doc__=Item.__doc__, **made
     )
+    item.field_texts = {
+        key: (kind.__doc__ or "").splitlines()[0].partition(";")[0].removesuffix(".") + "."
+        for key, kind in known_layers().items()
+    }
+    return item
 
 
 def _has_items(kind: type[LayerKind]) -> bool:
     return any(declaration_of(each).holds_items for each in declared_fields(kind))
 
 
-_PLAIN = {key: _model(kind) for key, kind in LAYER_KINDS.items() if not _has_items(kind)}
-BranchLayer: Any = _item_model("BranchLayer", _PLAIN)
-LAYER_MODELS = {
-    key: _PLAIN[key] if key in _PLAIN else _model(kind) for key, kind in LAYER_KINDS.items()
-}
-"""The model of each kind, by the keys of items."""
-SequentialLayer = _item_model("SequentialLayer", LAYER_MODELS)
-"""An item of `backbone.layers`."""
-ReplacedLayer = _item_model(
-    "ReplacedLayer", {key: _model(kind, is_partial=True) for key, kind in LAYER_KINDS.items()}
-)
-"""What takes the place of a layer, as far as it is said: fields that are not said are None."""
-ITEM_MODELS = (SequentialLayer, BranchLayer)
-"""Items of any list of layers."""
+@cache
+def _plain_models() -> dict[str, type[SpecModel]]:
+    return {key: _model(kind) for key, kind in known_layers().items() if not _has_items(kind)}
+
+
+@cache
+def _branch_item() -> type[SpecModel]:
+    return _item_model("BranchLayer", _plain_models())
+
+
+@cache
+def layer_models() -> dict[str, type[SpecModel]]:
+    """Return the model of each kind, by the keys of items."""
+    plain = _plain_models()
+    return {key: plain.get(key) or _model(kind) for key, kind in known_layers().items()}
+
+
+@cache
+def _sequential_item() -> type[SpecModel]:
+    return _item_model("SequentialLayer", layer_models())
+
+
+@cache
+def _replaced_item() -> type[SpecModel]:
+    partial = {key: _model(kind, is_partial=True) for key, kind in known_layers().items()}
+    return _item_model("ReplacedLayer", partial)
+
+
+def item_models() -> tuple[type[SpecModel], ...]:
+    """Return the models of the items of any list of layers."""
+    return _sequential_item(), _branch_item()
+
+
+if TYPE_CHECKING:
+    LayerField = SpecModel
+    ReplacedField = SpecModel
+else:  # Most specs list no layers, and do not wait for the models of all kinds.
+    LayerField = Annotated[Any, DeferredModel(_sequential_item)]
+    """An item of `backbone.layers`."""
+    ReplacedField = Annotated[Any, DeferredModel(_replaced_item)]
+    """What takes the place of a layer, as far as it is said: fields that are not said are None."""
+
+
+def given_fields(item: SpecModel) -> dict[str, dict[str, Any]]:
+    """Return the fields that a replacement says, by the keys of layers, as `ir` has them."""
+    found: dict[str, dict[str, Any]] = {}
+    for key, kind in known_layers().items():
+        layer = getattr(item, key)
+        if layer is None:
+            continue
+        values = {each.name: _value(layer, each, key) for each in declared_fields(kind)}
+        found[key] = {name: value for name, value in values.items() if value is not None}
+    return found
 
 
 def name_of(item: SpecModel) -> str | None:
@@ -131,7 +164,7 @@ def name_of(item: SpecModel) -> str | None:
 
 def layers_of(item: SpecModel) -> dict[str, LayerKind]:
     """Return the layers that an item has, by their keys, without those within them."""
-    found = {key: getattr(item, key, None) for key in LAYER_MODELS}
+    found = {key: getattr(item, key, None) for key in layer_models()}
     return {key: _layer(model, key, "") for key, model in found.items() if model is not None}
 
 
@@ -139,9 +172,9 @@ def items_below(items: Sequence[SpecModel], path: str) -> Iterator[tuple[str, Se
     """Yield the key path and the items of a list of layers, and of every list within it."""
     yield path, items
     for index, item in enumerate(items):
-        for key in LAYER_MODELS:
+        for key in layer_models():
             layer = getattr(item, key, None)
-            for each in declared_fields(LAYER_KINDS[key]):
+            for each in declared_fields(known_layers()[key]):
                 if layer is not None and declaration_of(each).holds_items:
                     inner = getattr(layer, each.name)
                     yield from items_below(inner, f"{path}.{index}.{key}.{each.name}")
@@ -152,7 +185,7 @@ def read_items(items: Sequence[SpecModel], path: str) -> tuple[LayerItem, ...]:
     found: list[LayerItem] = []
     for index, item in enumerate(items):
         own = f"{path}.{index}"
-        models = {key: getattr(item, key, None) for key in LAYER_MODELS}
+        models = {key: getattr(item, key, None) for key in layer_models()}
         layers = arrange(
             _layer(model, key, f"{own}.{key}") for key, model in models.items() if model is not None
         )
@@ -180,7 +213,7 @@ def law_model(value: object) -> Any:
 def with_laws(item: SpecModel) -> SpecModel:
     """Return an item whose layers say how weights begin written out."""
     update: dict[str, Any] = {}
-    for key, kind in LAYER_KINDS.items():
+    for key, kind in known_layers().items():
         layer = getattr(item, key, None)
         if layer is None:
             continue
@@ -196,7 +229,7 @@ def with_laws(item: SpecModel) -> SpecModel:
 
 
 def _layer(model: SpecModel, key: str, path: str) -> LayerKind:
-    kind = LAYER_KINDS[key]
+    kind = known_layers()[key]
     return kind(**{each.name: _value(model, each, path) for each in declared_fields(kind)})
 
 

@@ -30,6 +30,7 @@ class SpecModel(BaseModel):
         strict=True,
         frozen=True,
         allow_inf_nan=False,
+        defer_build=True,
     )
 
     declared: ClassVar[tuple[type[Section], ...]] = ()

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from wavetwin.compiler.schema import layers
 from wavetwin.compiler.schema.declared import model_of
-from wavetwin.compiler.schema.layers import SequentialLayer
+from wavetwin.compiler.schema.layers import InitialField, LayerField, ReplacedField
 from wavetwin.compiler.schema.model import LATER, SpecModel, scalar_or_list
 from wavetwin.compiler.schema.own_code import OwnCodeSpec
 from wavetwin.ir.backbones import ARCHITECTURES
@@ -23,18 +22,12 @@ if TYPE_CHECKING:
     FreePooling = str
     WaveletPooling = str
     Downsampling = str
-    LayerModel = SpecModel
-    ReplacedModel = SpecModel
-    InitialField = object
 else:  # The rows' names, read when the schema is made: a type checker cannot follow.
     Architecture = Literal[tuple(ARCHITECTURES)]
     FreePooling = Literal[tuple(FREE_POOLINGS)]
     WaveletPooling = Literal[tuple(POOLINGS)]
     Downsampling = Literal[tuple(DOWNSAMPLINGS)]
     WaveletPoolSpec = model_of("WaveletPoolSpec", PooledBands)
-    LayerModel = SequentialLayer
-    ReplacedModel = layers.ReplacedLayer
-    InitialField = layers.InitialField
 ExcludeRule = Literal["lowpass", "edges", "diagonal"]
 
 
@@ -51,9 +44,9 @@ class BackboneSpec(SpecModel):
     """What follows each convolution (and layer like it) of `layers` that has no norm; absent: nothing."""
     initial: InitialField = None
     """How the weights of `layers` begin that do not say it; absent: as torch's layers do."""
-    layers: tuple[LayerModel, ...] = Field(default=(), max_length=1000, strict=False)
+    layers: tuple[LayerField, ...] = Field(default=(), max_length=1000, strict=False)
     """Layers after the stem and its pooling, or of the whole network; for `sequential` only."""
-    replace: Annotated[dict[str, ReplacedModel], LATER] = Field(default={})
+    replace: Annotated[dict[str, ReplacedField], LATER] = Field(default={})
     """What takes the place of layers, by their names; null takes one away. Fields of the same kind of
     layer merge, and what follows it stays."""
 

@@ -55,8 +55,8 @@ class Form:
     """Of an enumeration."""
     bounds: str = ""
     """For example `from 1 to 4`; empty where there are none."""
-    model: type[SpecModel] | None = None
-    """Of a mapping."""
+    section: type[SpecModel] | DeferredModel | None = None
+    """Of a mapping: its model, or how that is made."""
     item: Form | None = None
     """Of a list."""
     values: Form | None = None
@@ -65,6 +65,11 @@ class Form:
     """Of a list whose length is fixed."""
     branches: tuple[tuple[str, Form], ...] = ()
     """Tag and form of each spelling, of a value with several."""
+
+    @property
+    def model(self) -> type[SpecModel] | None:
+        """The model of a mapping; None of another value."""
+        return self.section.make() if isinstance(self.section, DeferredModel) else self.section
 
 
 @cache
@@ -92,7 +97,7 @@ def model_at(path: Sequence[PathPart], language: Language = SPECS) -> type[SpecM
 
 def form_at(path: Sequence[PathPart], language: Language = SPECS) -> Form | None:
     """Return the form of the value at a path; None where the schema has no such field."""
-    form: Form | None = Form("a mapping", model=language.root)
+    form: Form | None = Form("a mapping", section=language.root)
     for part in path:
         if form is None:
             return None
@@ -109,7 +114,7 @@ def form_at(path: Sequence[PathPart], language: Language = SPECS) -> Form | None
 
 def untagged_path(location: Sequence[PathPart], language: Language = SPECS) -> tuple[PathPart, ...]:
     """Return a key path without the names that pydantic adds for the branch of a union."""
-    form: Form | None = Form("a mapping", model=language.root)
+    form: Form | None = Form("a mapping", section=language.root)
     path: list[PathPart] = []
     for part in location:
         if form is not None and form.branches:
@@ -193,7 +198,9 @@ def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
     if origin in (dict, Mapping):
         return Form("a mapping", values=_form(arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, SpecModel):
-        return Form("a mapping", model=annotation)
+        return Form("a mapping", section=annotation)
+    if isinstance(annotation, DeferredModel):
+        return Form("a mapping", section=annotation)
     if annotation is Any:
         return Form("a value")
     label = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -201,13 +208,13 @@ def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
 
 
 def _without_metadata(annotation: Any) -> tuple[Any, list[Any]]:
-    """Return a type without what is annotated, and that; a deferred model is made."""
+    """Return a type without what is annotated, and that; a deferred model stands for its type."""
     metadata: list[Any] = []
     while typing.get_origin(annotation) is Annotated:
         annotation, *more = typing.get_args(annotation)
         for each in more:
             if isinstance(each, DeferredModel):
-                annotation = each.make()
+                annotation = each
             metadata += each.metadata if isinstance(each, FieldInfo) else [each]
     return annotation, metadata
 

@@ -18,12 +18,12 @@ from typing import Any, cast
 
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import (
-    ITEM_MODELS,
     LANGUAGE_VERSION,
-    LAYER_MODELS,
     BackboneSpec,
     ExperimentSpec,
     SpecModel,
+    item_models,
+    layer_models,
     transform_item,
     transform_models,
 )
@@ -37,8 +37,8 @@ WHOLE = frozenset(
         "EvaluationSpec",
         "LintAllowSpec",
         "ParameterGroupSpec",
-        *(item.__name__ for item in (*ITEM_MODELS, transform_item())),
-        *(model.__name__ for model in (*LAYER_MODELS.values(), *transform_models().values())),
+        *(item.__name__ for item in (*item_models(), transform_item())),
+        *(model.__name__ for model in (*layer_models().values(), *transform_models().values())),
     }
 )
 """Models that stand in lists: what they require is required in the file."""
@@ -56,7 +56,7 @@ def spec_schema() -> dict[str, Any]:
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
         _complete(name, model, field_descriptions(classes[name]))
     _let_nulls_take_away(models)
-    for item in (*ITEM_MODELS, transform_item()):
+    for item in (*item_models(), transform_item()):
         models[item.__name__]["minProperties"] = 1
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -35,7 +35,7 @@ from wavetwin.compiler.validate.fields import (
 )
 from wavetwin.diagnostics import Location
 from wavetwin.ir.image_transforms import known_transforms
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.section import declaration_of, declared_fields
 
 
@@ -138,7 +138,7 @@ def prune(plain: dict[str, Any], faults: Sequence[Fault]) -> set[Path]:
 def _item_placeholders(path: str) -> Iterator[tuple[str, Any]]:
     """Yield placeholders of what the items of a list of layers require, and of lists within it."""
     yield f"{path}.*", {"flatten": {}}
-    for key, kind in LAYER_KINDS.items():
+    for key, kind in known_layers().items():
         for each in declared_fields(kind):
             known = declaration_of(each)
             if each.default is MISSING:

@@ -5,16 +5,19 @@ A module has `LAYER_KINDS`, a tuple of classes derived from `LayerKind` (docs/ad
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import cast
 
 from wavetwin.ir.layer_kind import LayerKind
 
-__all__ = ["LAYER_KINDS"]
+__all__ = ["known_layers"]
 
 
-def _find() -> dict[str, type[LayerKind]]:
+@cache
+def known_layers() -> dict[str, type[LayerKind]]:
+    """Return the kinds by the keys of items; most specs list no layers, and do not wait for them."""
     found: dict[str, type[LayerKind]] = {}
     for module in sorted(each.name for each in iter_modules(__path__)):
         kinds = import_module(f"{__name__}.{module}").LAYER_KINDS
@@ -29,7 +32,3 @@ def _rank(entry: tuple[str, type[LayerKind]]) -> tuple[bool, int, str]:
     key, kind = entry
     follows = 0 if kind.takes_followers else kind.follows
     return follows is None, follows or 0, key
-
-
-LAYER_KINDS = _find()
-"""By the keys of items."""

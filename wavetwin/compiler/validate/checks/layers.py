@@ -17,7 +17,7 @@ from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions, arrange, labels_of
-from wavetwin.ir.layer_kinds import LAYER_KINDS
+from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.layer_names import LAYER_NAME, RESERVED_NAMES
 
 LAYERS = ("backbone.arch", "backbone.layers", "backbone.layers.*")
@@ -51,7 +51,7 @@ def _not_one_layer(context: CheckContext, path: str, layers: Mapping[str, LayerK
     if not layers:
         help_text = "a layer without fields is written `- relu: {}`"
     elif any(layer.takes_followers for layer in layers.values()):
-        followers = [key for key, kind in LAYER_KINDS.items() if kind.follows is not None]
+        followers = [key for key, kind in known_layers().items() if kind.follows is not None]
         help_text = f"one of each place may follow: {', '.join(followers)}"
     else:
         help_text = "write each layer as an item of its own"
