@@ -131,6 +131,22 @@ def test_run_takes_its_options_on_both_sides_of_the_spec(
     assert (Path(evaluate).name, second) == ("evaluate.py", ["--device", "cpu"])
 
 
+def test_run_hands_device_and_data_root_on_to_both_scripts(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(
+        "wavetwin.commands.child.run_child", lambda command: started.append(command[2:]) or 0
+    )
+    options = ["--device", "cuda:1", "--data-root", "some where"]
+    assert cli.main(["run", "a.yaml", "--no-git", *options]) == 0
+    assert started == [options, options]
+    started.clear()
+    # The scripts read the last one of a kind.
+    assert cli.main(["run", *options, "a.yaml", "--no-git", "--", "--new", "--device=cpu"]) == 0
+    assert started == [[*options, "--new", "--device=cpu"], [*options, "--device=cpu"]]
+
+
 def test_a_script_that_fails_ends_the_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wavetwin.commands.child.run_child", lambda command: 7)
     assert cli.main(["run", "a.yaml", "--no-git"]) == 7

@@ -57,6 +57,21 @@ def test_digits_are_complete(project: Path, capsys: pytest.CaptureFixture[str]):
     )
 
 
+def test_warnings_are_of_the_data_alone(project: Path, capsys: pytest.CaptureFixture[str]):
+    late = ["--set", "training.epochs=2", "--set", "training.schedule={name: step, step_epochs: 5}"]
+    idle = ["--set", "data.augmentation=[{random_vertical_flip: {p: 0}}]"]
+    assert cli.main(["check", "digits.yaml", *late, *idle]) == 0
+    codes = ("schedule-without-effect", "setting-without-effect")
+    err = capsys.readouterr().err
+    assert all(f"warning: {code}: " in err for code in codes)
+    assert cli.main(["data", "check", "digits.yaml", *late]) == 0
+    assert capsys.readouterr().err == ""
+    assert cli.main(["data", "check", "digits.yaml", *late, *idle]) == 0
+    err = capsys.readouterr().err
+    assert "warning: setting-without-effect: random_vertical_flip" in err
+    assert codes[0] not in err
+
+
 def test_it_says_where_it_looked(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    compiled, code = compile_one(options, options.spec)
+    # How the images are trained with is not what was asked: `wavetwin check` says that.
+    compiled, code = compile_one(options, options.spec, section="data")
     from wavetwin.commands.data_check import check_data
 
     root = path_or_none(options.data_root)

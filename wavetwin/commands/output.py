@@ -56,9 +56,15 @@ def project_of(options: argparse.Namespace) -> Path | None:
 
 
 def compile_one(
-    options: argparse.Namespace, spec: str, *, optimise: bool = True
+    options: argparse.Namespace, spec: str, *, optimise: bool = True, section: str | None = None
 ) -> tuple[Compiled, int]:
     """Compile the spec that a command is about and report its warnings.
+
+    Args:
+        options: of the command.
+        spec: a file, or a starter's name.
+        optimise: whether the passes run.
+        section: report only warnings about values of this section; None: all.
 
     Returns:
         The compiled spec and the exit code that its warnings ask for.
@@ -71,7 +77,8 @@ def compile_one(
 
     path = spec_path(spec)
     compiled = compile_spec(path, options.overrides, project_of(options), optimise=optimise)
-    return compiled, report(options, compiled.warnings) if compiled.warnings else FINE
+    warnings = [each for each in compiled.warnings if section is None or each.is_within(section)]
+    return compiled, report(options, warnings) if warnings else FINE
 
 
 def path_or_none(text: str | None) -> Path | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_build_options, add_specs
-from wavetwin.commands.output import FINE, Findings
+from wavetwin.commands.output import FINE, Findings, path_or_none
 from wavetwin.commands.seeds import read_seeds
 from wavetwin.diagnostics.terminal import complain
 
@@ -42,7 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="train with each of these seeds, one after another: 0-4,7; finished ones are skipped",
     )
-    parser.epilog = "What follows -- is passed on to train.py: wavetwin run SPEC -- --device cuda"
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: auto")
+    parser.add_argument("--data-root", metavar="DIR", help="where the data sets lie")
+    parser.epilog = (
+        "What follows -- is passed on to train.py, and to evaluate.py what it takes, too: wavetwin run "
+        "SPEC -- --limit-batches 5"
+    )
     parser.set_defaults(execute=execute, takes_script_arguments=True)
 
 
@@ -54,9 +59,13 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         CompileError: the spec cannot be built.
     """
-    extra: list[str] = options.script_arguments
 
     def scripts(folder: Path) -> list[list[str]]:
+        from wavetwin.runtime.process.scripts import surroundings
+
+        own = surroundings(options.device, path_or_none(options.data_root))
+        # What follows -- is read later, and wins.
+        extra = [*own, *options.script_arguments]
         each = (("train.py", extra), ("evaluate.py", _shared(extra)))
         return [[sys.executable, str(folder / name), *arguments] for name, arguments in each]
 

@@ -8,7 +8,7 @@ commands of GitHub's workflows, or SARIF.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wavetwin.diagnostics.terminal import as_json, escape, paint, printable
@@ -59,6 +59,14 @@ class Diagnostic:
     """The text of the line at `location`, without its line end."""
     subject: str | None = None
     """What the message is about where there is no location: a file or a command."""
+    fields: tuple[str, ...] = field(default=(), compare=False)
+    """Key paths of the values that do not go together; it is not shown."""
+
+    def is_within(self, section: str) -> bool:
+        """Return whether all the values that it is about are of one section of the spec."""
+        return bool(self.fields) and all(
+            f"{each}.".startswith(f"{section}.") for each in self.fields
+        )
 
 
 class DiagnosticError(Exception):

@@ -57,6 +57,7 @@ def conflict(
         notes=notes,
         help=help,
         source_line=loaded.line_text(location),
+        fields=tuple(paths),
     )
 
 
