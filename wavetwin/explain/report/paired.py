@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.explain.report.figures import (
+    Form,
     in_form,
     normalised_label,
     record_label,
@@ -19,12 +21,35 @@ from wavetwin.explain.report.image_values import ImageValues, image_values
 from wavetwin.explain.report.page import Section
 from wavetwin.explain.report.runs import Record, Run, entry_of
 from wavetwin.ir.evaluations import Shifts, comparison_key
-from wavetwin.runtime.evaluation.intervals import paired_interval
+from wavetwin.runtime.evaluation.intervals import PairedDifference, paired_interval
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["paired_section", "pairs_of"]
+__all__ = ["PairedMeasure", "paired_measures", "paired_section", "pairs_of"]
 
 Pair = tuple[Run, Run]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedMeasure:
+    """One measure of an entry in two experiments, over the same seeds and images."""
+
+    entry: str
+    name: str
+    form: Form
+    first: float
+    second: float
+    difference: PairedDifference
+
+    def cells(self) -> list[str]:
+        """Return the measure as a row of a table."""
+        ends = (self.difference.low, self.difference.high)
+        return [
+            self.entry,
+            self.name,
+            in_form(self.first, self.form),
+            in_form(self.second, self.form),
+            with_interval(self.difference.mean, ends, self.form, signed=True),
+        ]
 
 
 def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
@@ -36,20 +61,8 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
         RunError: there is no pair, a seed is there twice, or two runs were judged on other images.
     """
     pairs, remarks = pairs_of(runs, first, second)
-    rows: list[list[str]] = []
-    left_out: list[str] = []
-    for record in pairs[0][0].scores:
-        found = [[_same_entry(run, record) for run in pair] for pair in pairs]
-        label = _entry_label(record)
-        if not all(each is not None for pair in found for each in pair):
-            left_out.append(f"{label}: not scored in every run")
-            continue
-        rows_of_entry = _entry_rows(pairs, record, label)
-        if rows_of_entry:
-            rows += rows_of_entry
-        else:
-            left_out.append(f"{label}: no predictions by image are kept")
-    if not rows:
+    measures, left_out = paired_measures(pairs)
+    if not measures:
         raise RunError(
             "not-comparable",
             f"'{first}' and '{second}' have no entry of the evaluation suite in common that keeps "
@@ -66,7 +79,32 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
         *(f"left out: {label}" for label in left_out),
     ]
     header = ["entry", "measure", first, second, f"{second} - {first} [95 %]"]
+    rows = [measure.cells() for measure in measures]
     return Section(f"{second} against {first}, paired", header, rows, remarks)
+
+
+def paired_measures(pairs: Sequence[Pair]) -> tuple[list[PairedMeasure], list[str]]:
+    """Return the measures of the entries that every run has scored, and which entries are left out.
+
+    Args:
+        pairs: runs of the first and of the second experiment, a pair a seed.
+
+    Raises:
+        RunError: two runs were judged on other images, or a table of predictions is damaged.
+    """
+    measures: list[PairedMeasure] = []
+    left_out: list[str] = []
+    for record in pairs[0][0].scores:
+        found = [[_same_entry(run, record) for run in pair] for pair in pairs]
+        label = _entry_label(record)
+        if not all(each is not None for pair in found for each in pair):
+            left_out.append(f"{label}: not scored in every run")
+            continue
+        of_entry = _entry_measures(pairs, record, label)
+        if not of_entry:
+            left_out.append(f"{label}: no predictions by image are kept")
+        measures += of_entry
+    return measures, left_out
 
 
 def pairs_of(runs: Sequence[Run], first: str, second: str) -> tuple[list[Pair], list[str]]:
@@ -119,8 +157,8 @@ def _same_entry(run: Run, record: Record) -> Record | None:
     return None
 
 
-def _entry_rows(pairs: Sequence[Pair], record: Record, label: str) -> list[list[str]]:
-    """Return a row a measure; none where a run keeps no predictions of the entry."""
+def _entry_measures(pairs: Sequence[Pair], record: Record, label: str) -> list[PairedMeasure]:
+    """Return the measures of one entry; none where a run keeps no predictions of it."""
     tables: list[list[ImageValues]] = [[], []]
     for pair in pairs:
         for side, run in enumerate(pair):
@@ -131,22 +169,13 @@ def _entry_rows(pairs: Sequence[Pair], record: Record, label: str) -> list[list[
                 return []
             _check_same_images(pairs[0][0], record, tables[0][:1], run, own, found)
             tables[side].append(found)
-    rows: list[list[str]] = []
+    measures: list[PairedMeasure] = []
     for name, form in tables[0][0].forms.items():
         first, second = (torch.stack([table.values[name] for table in side]) for side in tables)
         difference = paired_interval(first, second, is_rate=form == "rate")
-        rows.append(
-            [
-                label,
-                name,
-                in_form(float(first.mean()), form),
-                in_form(float(second.mean()), form),
-                with_interval(
-                    difference.mean, (difference.low, difference.high), form, signed=True
-                ),
-            ]
-        )
-    return rows
+        means = float(first.mean()), float(second.mean())
+        measures.append(PairedMeasure(label, name, form, *means, difference))
+    return measures
 
 
 def _check_same_images(
