@@ -207,3 +207,37 @@ def test_a_damaged_manifest_beside_the_weights_is_named(
     for record in (5, "ab", [1]):
         with pytest.raises(RunError, match=r"manifest\.json is damaged: class_names"):
             check_class_order({"class_names": record}, ["a", "b"], project)
+
+
+def test_own_metrics_are_computed_and_their_faults_are_the_users(
+    project: Path, capsys: pytest.CaptureFixture[str]
+):
+    (project / "own").mkdir()
+    file = project / "own" / "metrics.py"
+    file.write_text("def share(logits, labels):\n    return 1 / (len(labels) - 100)\n")
+    spec = SPEC.replace(
+        "{mode: one_crop}",
+        "{mode: one_crop, metrics: [{name: own, module: {file: own/metrics.py, name: share}}]}",
+    )
+    (project / "tiny.yaml").write_text(spec, encoding="utf-8")
+    arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml", "--device", "cpu"]
+    assert cli.main(arguments) == 0
+    assert f"metrics own: {1 / 260:.4f}, 360 images" in capsys.readouterr().out
+    scores_file = project / "tiny.safetensors.scores.json"
+    records = json.loads(scores_file.read_text(encoding="utf-8"))["scores"]
+    assert records[0]["scores"]["metrics"] == {"own": 1 / 260}
+    assert "own" not in records[0]["intervals"]
+    # The entry is left out, and the other one is not.
+    assert cli.main([*arguments, "--limit-batches", "1"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "metric own (share of own/metrics.py): error: own-code-failed: raises ZeroDivisionErr"
+        in told
+    )
+    assert "  raised at: own/metrics.py:2, in share: return 1 / (len(labels) - 100)\n" in told
+    assert "  from: evaluation.0.metrics.0.module\n  in: one crop, test, own metrics own\n" in told
+    assert len(json.loads(scores_file.read_text(encoding="utf-8"))["scores"]) == 3
+    damaged = scores_file.read_text(encoding="utf-8").replace('"files": {', '"arguments": {', 1)
+    scores_file.write_text(damaged, encoding="utf-8")
+    assert cli.main(arguments) == 2
+    assert "file-damaged" in capsys.readouterr().err

@@ -45,8 +45,11 @@ NAMES = {
     **{path: list(kinds) for path, kinds in TABLES.items()},
     "data.augmentation": list(AUGMENTATIONS),
 }
-REQUIRED = {"milestones": "[2, 4]"}
-"""Values of the fields without a default."""
+REQUIRED = {
+    "milestones": "[2, 4]",
+    "metrics": "[{name: own, module: {file: own/metrics.py, name: balanced_accuracy}}]",
+}
+"""Values of fields that have no default, or whose items are sections."""
 VALUES = {bool: "true", int: "3", float: "0.5", tuple: "[0.5, 0.25]"}
 
 
@@ -215,6 +218,33 @@ def test_a_sentence_is_said_of_a_recipe(
     assert [(each.label, each.before, each.after) for each in changes.rows] == [row]
     assert not changes.same_training
     assert len(changes.notes) == 1
+
+
+def test_own_metrics_are_told(folder: Path) -> None:
+    def suite(*arguments: str) -> str:
+        code = "{file: own/metrics.py, name: balanced_accuracy, arguments: {%s}}"
+        listed = [f"{{name: m{n}, module: {code % each}}}" for n, each in enumerate(arguments)]
+        return f"evaluation=[{{mode: one_crop, metrics: [{', '.join(listed)}]}}]"
+
+    def note(first: tuple[str, ...], second: tuple[str, ...]) -> str:
+        sides = [compiled(folder, suite(*each)) for each in (first, second)]
+        pair = Pair(*sides, compare_declarations(sides[0].resolved, sides[1].resolved))
+        changes = compare_plans(pair)
+        assert changes.same_training
+        (text,) = changes.notes
+        return text
+
+    adjusted, plain = "adjusted: true", "adjusted: false"
+    same = (
+        "the evaluation suites differ by `metrics` alone: entries give the same predictions, and their "
+        "errors compare"
+    )
+    other = "of other code or arguments, and"
+    assert note((), (plain,)) == note((plain,), (plain, adjusted)) == same
+    assert note((plain,), (adjusted,)) == f"{same}; m0 is {other} its numbers do not compare"
+    assert note((plain, adjusted), (adjusted, plain)) == (
+        f"{same}; m0 and m1 are {other} their numbers do not compare"
+    )
 
 
 @pytest.mark.parametrize(("path", "kinds"), TABLES.items())

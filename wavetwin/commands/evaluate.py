@@ -135,6 +135,7 @@ def evaluate_weights(
     from wavetwin.runtime.data.class_record import check_order_beside
     from wavetwin.runtime.evaluation.scores_file import add_record, data_info, read_scores
     from wavetwin.runtime.evaluation.suite import evaluate_suite
+    from wavetwin.runtime.process.own_code import install_sources
     from wavetwin.runtime.process.scripts import prepare_device, surroundings
     from wavetwin.runtime.training.training_batches import place
 
@@ -178,6 +179,8 @@ def evaluate_weights(
         for record, entry in zip(against, plan.evaluation, strict=True)
     ]
     model = place(model, plan, device)
+    # The plan's metrics are loaded from here, as a script loads them from the copies beside it.
+    install_sources(compiled.own_code.files)
     info = {
         "digest": plan.digest,
         "training_digest": plan.training_digest,

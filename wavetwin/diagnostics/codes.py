@@ -20,6 +20,7 @@ LINT_CODES: dict[str, str] = {
     "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
     "setting-without-effect": "A setting of training or data does not do what it seems to do.",
     "many-calibration-bins": "Calibration bins have too few images to tell their error from chance.",
+    "metrics-alike": "Two metrics of an entry are the same code with the same arguments.",
     "frozen-at-random": "Parts are frozen at the random values that they begin with.",
     "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
     "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
@@ -151,6 +152,7 @@ CHECK_CODES: dict[str, str] = {
     "nothing-to-train": "The training freezes every parameter.",
     "warmup-too-long": "The warm-up does not end within the training.",
     "max-step-too-large": "max_step is larger than the shifts that are made.",
+    "score-name-taken": "Two scores of an entry of the evaluation are called the same.",
     # lint: warnings
     **LINT_CODES,
     "reason-is-empty": "A warning is suppressed without a reason.",

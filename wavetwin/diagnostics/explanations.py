@@ -77,6 +77,11 @@ EXPLANATIONS: dict[str, Explanation] = {
         number="The rule speaks below 10 images a bin. Of 360 images drawn so that the probabilities are right, "
         "15 bins give an error of 0.05 on average, 36 bins 0.07, 360 bins 0.21.",
     ),
+    "metrics-alike": Explanation(
+        cause="Two metrics of one entry name the same code with the same arguments.",
+        cure="Give one of them the arguments that were meant, or remove it.",
+        number="The two differ by 0 in every run: they are one call on the same logits and labels.",
+    ),
     "joint-blur-without-norm": Explanation(
         cause="One softmax over the taps of all groups makes each group's taps add up to 1/groups.",
         cure="A binomial blur, or a norm behind it.",

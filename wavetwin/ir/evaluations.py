@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
+from wavetwin.ir.own_metric import OwnMetric
 from wavetwin.ir.scores import (
     CorruptionErrors,
     Divergences,
     ErrorRates,
     FlipRates,
+    OneCropScores,
     PerturbationRates,
     ScoreLabel,
 )
@@ -159,6 +161,10 @@ class CropsEvaluation(SplitEvaluation):
     predictions: bool = declare(False, later=True, keeps_predictions=True)
     """Whether the probabilities of all classes are kept, and written as CSV beside the scores: a row
     an image, with the name of its file, its label and its top prediction."""
+    metrics: tuple[OwnMetric, ...] = declare(
+        (), later=True, keeps_predictions=True, section=OwnMetric, max_length=64
+    )
+    """Metrics of the project's own, computed from logits and labels of all images."""
 
     @property
     def scores_form(self) -> Any:
@@ -169,9 +175,11 @@ class CropsEvaluation(SplitEvaluation):
     def details(self) -> tuple[str, ...]:
         """What is not as usual."""
         bins = f"{self.calibration_bins} calibration bins"
+        names = " and ".join(each.name for each in self.metrics)
         return (
             *([] if self.calibration_bins == CALIBRATION_BINS else [bins]),
             *(["predictions as CSV"] if self.predictions else []),
+            *([f"own metrics {names}"] if names else []),
         )
 
 
@@ -184,6 +192,11 @@ class OneCrop(CropsEvaluation):
     headline = (ScoreLabel("top1_error", "top-1 error"), ScoreLabel("top5_error", "top-5 error"))
     crops = ""
     published_prefix = ""
+
+    @property
+    def scores_form(self) -> Any:
+        """Error rates and the loss."""
+        return OneCropScores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

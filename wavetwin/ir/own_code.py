@@ -22,6 +22,7 @@ __all__ = [
     "argument_text",
     "defined_names",
     "imported_files",
+    "imported_packages",
     "is_importable",
     "module_name",
     "unrecorded_imports",
@@ -29,7 +30,16 @@ __all__ = [
 
 FOLDER = "project"
 """Of a built folder: where the copies lie, and the package that they are imported from."""
-_PACKAGES = frozenset({"torch", "torchvision", "numpy", "PIL"})
+_PACKAGES = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "torchmetrics": "torchmetrics",
+    "sklearn": "scikit_learn",
+}
+"""What own code may import beside wavetwin's: modules, and the packages that they are of, whose versions a
+build records."""
 _OWN_PACKAGES = ("wavetwin.runtime", "wavetwin.transforms")
 
 
@@ -105,6 +115,12 @@ class Sources:
         """Return the files of one class or function, of a resolved spec."""
         return {path: self.files[path] for path in code.files or ()}
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages that the files import, sorted; those of Python's own and wavetwin's left out."""
+        found = (imported_packages(content) for content in self.files.values())
+        return tuple(sorted(set[str]().union(*found)))
+
 
 def argument_text(arguments: Mapping[str, Any]) -> str:
     """Return arguments as one text, the same for the same ones; 2 and 2.0 are two."""
@@ -149,20 +165,32 @@ def imported_files(path: str, tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield "/".join((*parts, "__init__.py")), node.lineno
 
 
+def imported_packages(content: bytes) -> set[str]:
+    """Return the packages that a file imports, by the names that builds record them by.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    modules = {name.partition(".")[0] for name, _ in _absolute_imports(ast.parse(content))}
+    return {_PACKAGES[each] for each in modules if each in _PACKAGES}
+
+
 def unrecorded_imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Yield the modules that a file imports and whose contents no build records, with their lines."""
+    for name, line in _absolute_imports(tree):
+        root = name.partition(".")[0]
+        is_own = any(f"{name}.".startswith(f"{each}.") for each in _OWN_PACKAGES)
+        if not (root in sys.stdlib_module_names or root in _PACKAGES or is_own):
+            yield name, line
+
+
+def _absolute_imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield the modules that a file imports from elsewhere than beside it, with their lines."""
     for node in ast.walk(tree):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module is not None:
-            names = [node.module]
-        for name in names:
-            root = name.partition(".")[0]
-            is_own = any(f"{name}.".startswith(f"{each}.") for each in _OWN_PACKAGES)
-            if not (root in sys.stdlib_module_names or root in _PACKAGES or is_own):
-                assert isinstance(node, ast.Import | ast.ImportFrom)
-                yield name, node.lineno
+            yield node.module, node.lineno
 
 
 def defined_names(tree: ast.Module) -> tuple[dict[str, str], bool]:

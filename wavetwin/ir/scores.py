@@ -10,6 +10,7 @@ __all__ = [
     "Divergences",
     "ErrorRates",
     "FlipRates",
+    "OneCropScores",
     "PerturbationRates",
     "ScoreLabel",
 ]
@@ -23,6 +24,14 @@ class ErrorRates(TypedDict):
     expected_calibration_error: NotRequired[float]
     """Records of before it was computed have none; so with what follows."""
     calibration_bins: NotRequired[int]
+    metrics: NotRequired[dict[str, float]]
+    """Of the project's own, by their names; absent where the entry asks for none."""
+
+
+class OneCropScores(ErrorRates):
+    """Of one crop, with what ten crops have not."""
+
+    loss: NotRequired[float]
 
 
 class FlipRates(TypedDict):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import UserModule
 from wavetwin.ir.plan import TrainingPlan
+
+MANIFEST = "manifest.json"
 
 IDENTITY = """
 from torch import nn
@@ -94,7 +97,7 @@ def test_what_is_measured_is_what_the_module_has(tmp_path: Path):
 
 def test_a_second_build_imports_no_torch(tmp_path: Path):
     """In another process, to which torch is not there and which may start no other."""
-    spec = own_project(tmp_path)
+    spec = own_project(tmp_path, "judged")
     first = build(spec)
     program = f"""
 import sys
@@ -338,3 +341,124 @@ def test_a_transform_that_is_none_is_refused_at_its_line(name: str, told: str, t
     assert (fault.code, fault.headline) == ("own-code-does-not-fit", told)
     assert fault.location is not None
     assert fault.location.path == "--set[1]"
+
+
+METRICS = """
+import numpy as np
+import torch
+
+seen = []
+
+
+def share(logits, labels, top: int = 1):
+    return (logits.argmax(1) == labels).double().mean()
+
+
+def vector(logits, labels):
+    return (logits.argmax(1) == labels).double()
+
+
+def undefined(logits, labels):
+    return labels.double().mean() / 0 * 0
+
+
+def text(logits, labels):
+    return "0.5"
+
+
+def flag(logits, labels):
+    return torch.tensor(True)
+
+
+def numpys(logits, labels):
+    return np.float32(np.random.rand())
+
+
+def growing(logits, labels):
+    seen.append(logits)
+    return len(seen)
+
+
+def endless(logits, labels):
+    return float("inf")
+
+
+def split(logits, labels):
+    low, high = logits
+    return low
+
+
+class Kept:
+    def update(self, logits, labels):
+        self.share = share(logits, labels)
+
+    def compute(self):
+        return self.share
+
+
+class Nothing:
+    pass
+"""
+
+
+def judged(tmp_path: Path, module: str) -> tuple[Path, str]:
+    spec = layer_spec(tmp_path, IDENTITY.format(statement="pass"))
+    (tmp_path / "own" / "metrics.py").write_text(METRICS, encoding="utf-8")
+    listed = f"[{{name: own, module: {{file: own/metrics.py, {module}}}}}]"
+    return spec, f"evaluation=[{{mode: one_crop, metrics: {listed}}}]"
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "told"),
+    [
+        ("name: vector", "own-code-does-not-fit", "vector gives Tensor of shape (40,)"),
+        ("name: undefined", "own-code-does-not-fit", "undefined gives nan"),
+        ("name: endless", "own-code-does-not-fit", "endless gives inf"),
+        ("name: text", "own-code-does-not-fit", "text gives str"),
+        ("name: flag", "own-code-does-not-fit", "flag gives bool"),
+        ("name: growing", "own-code-does-not-fit", "growing gives 1 and 3 for the same logits and"),
+        ("name: Nothing", "own-code-does-not-fit", "Nothing is a class whose objects are no metr"),
+        ("name: seen", "own-code-does-not-fit", "seen is no function and no class"),
+        (
+            "name: split",
+            "own-code-failed",
+            "split, when it is called with logits (40, 10) and labels (40,), raises ValueError: too",
+        ),
+        ("name: share, arguments: {a: 1}", "own-code-arguments", "share does not take these arg"),
+        ("name: Kept, arguments: {a: 1}", "own-code-arguments", "Kept does not take these argum"),
+    ],
+)
+def test_a_metric_that_is_none_is_refused_at_its_line(
+    module: str, code: str, told: str, tmp_path: Path
+):
+    spec, override = judged(tmp_path, module)
+    with pytest.raises(CompileError) as caught:
+        compile_spec(spec, [override])
+    (fault,) = caught.value.diagnostics
+    assert (fault.code, fault.headline.startswith(told)) == (code, True), fault.headline
+    assert fault.location is not None
+    assert fault.location.path == "--set[1]"
+
+
+def test_a_metric_changes_the_evaluation_alone(tmp_path: Path):
+    spec, first = judged(tmp_path, "name: share")
+    before = compile_spec(spec)
+    found = [compile_spec(spec, [first])]
+    for module in ("name: Kept", "name: numpys", "name: share, arguments: {top: 2}"):
+        found.append(compile_spec(spec, [judged(tmp_path, module)[1]]))
+    change(spec.parent / "own/metrics.py", "seen = []", "seen = []  # grows")
+    found.append(compile_spec(spec, [first]))
+    assert {each.training_digest for each in found} == {before.training_digest}
+    assert len({each.digest for each in (before, *found)}) == 1 + len(found)
+    plan = found[0].plan
+    assert TrainingPlan.from_json(plan.to_json()) == plan
+    assert (
+        compile_spec(spec, ["evaluation=[{mode: one_crop, metrics: []}]"]).digest == before.digest
+    )
+
+
+def test_a_build_records_the_packages_that_own_code_imports(tmp_path: Path):
+    versions = json.loads((build(own_project(tmp_path, "judged")).folder / MANIFEST).read_text())
+    assert versions["versions"]["torchmetrics"] == metadata.version("torchmetrics")
+    other = build(own_project(tmp_path)).folder / MANIFEST
+    assert "torchmetrics" not in json.loads(other.read_text())["versions"]

@@ -182,6 +182,40 @@ def test_a_seed_counts_once_in_the_means(tmp_path: Path) -> None:
     assert "Means over seeds" not in report(runs[:3])
 
 
+def judged(code: str) -> dict[str, Any]:
+    """An entry with a metric of the project's own, of a file with this SHA-256."""
+    module = {"file": "own/metrics.py", "name": "balanced", "arguments": None}
+    module["files"] = {"own/metrics.py": code * 64}
+    return ONE_CROP | {"metrics": [{"name": "balanced", "module": module}]}
+
+
+def judged_run(tmp_path: Path, seed: int, value: float, code: str, name: str = "tiny") -> Path:
+    scores = ERRORS | {"metrics": {"balanced": value}}
+    entry = record(judged(code), scores, predictions="predictions/one.safetensors")
+    return write_run(tmp_path, plan_of(seed, name=name), [entry])
+
+
+def test_own_metrics_have_their_column_and_their_mean(tmp_path: Path) -> None:
+    """0.5 and 0.75: mean 0.625, deviation 0.25 / sqrt 2; what other code computes has no mean."""
+    runs = [judged_run(tmp_path, seed, value, "a") for seed, value in ((0, 0.5), (1, 0.75))]
+    text = report(runs)
+    header, *rows = table_rows(text, "Runs")
+    assert [dict(zip(header, row, strict=True))["balanced"] for row in rows] == ["0.5000", "0.7500"]
+    header, row = table_rows(text, "Means over seeds")
+    assert dict(zip(header, row, strict=True))["balanced"] == "0.6250 ± 0.1768"
+    assert "of other code" not in text
+    runs.append(judged_run(tmp_path, 2, 0.25, "b"))
+    text = report(runs)
+    assert "balanced" not in table_rows(text, "Means over seeds")[0]
+    assert (
+        "- balanced is of other code, or of other arguments, in each of tiny (00000000-s0), "
+        "tiny (00000002-s2): do not compare them\n"
+    ) in text
+    page = tmp_path / "report.html"
+    write_report(runs, page)
+    assert "balanced is of other code" in page.read_text(encoding="utf-8")
+
+
 def published_run(tmp_path: Path, warmup: int = 0, **changes: Any) -> Path:
     """AlexNet as published, apart from its epochs and its shifts' normalisation."""
     published: dict[str, Any] = {
@@ -376,6 +410,27 @@ def test_paired_differences(tmp_path: Path) -> None:
     assert (low, high) == (-37.5, 0.0)
     assert "pairs by seed: 0, 1" in text
     assert "without a partner: cmod (00000002-s2)" in text
+
+
+def test_own_metrics_of_pairs_have_a_difference_and_no_interval(tmp_path: Path) -> None:
+    import torch
+
+    def paired(folder: Path, code: str) -> str:
+        """The report of a against b, whose metric is of this code."""
+        folder.mkdir()
+        runs = [judged_run(folder, seed, value, "c", "a") for seed, value in ((0, 0.5), (1, 0.7))]
+        runs += [judged_run(folder, seed, 0.5, code, "b") for seed in (0, 1)]
+        wrong = torch.tensor([0, 0, 1, 0], dtype=torch.uint8)
+        table = {"top1_wrong": wrong, "top5_wrong": 0 * wrong, "classes": wrong.int()}
+        for run in runs:
+            predictions(run, "one", table | {"loss": wrong.float()})
+        return report(runs, ReportOptions(paired=("a", "b")))
+
+    rows = table_rows(paired(tmp_path / "same", "c"), "b against a, paired")
+    assert ["one crop", "balanced", "0.6000", "0.5000", "-0.1000, no interval"] in rows
+    text = paired(tmp_path / "other", "d")
+    assert all(row[1] != "balanced" for row in table_rows(text, "b against a, paired"))
+    assert "- left out: one crop: balanced is of other code, or of other arguments\n" in text
 
 
 def test_pairs_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from tests.support.forked import run_together
 from tests.support.suite import ENTRIES, evaluate_all, main, write_images
+from wavetwin.runtime.process.own_code import install_sources
 
 
 def test_two_processes_score_as_one(tmp_path: Path):
@@ -21,6 +22,8 @@ def test_two_processes_score_as_one(tmp_path: Path):
         alone = evaluate_all(root)
     finally:
         torch.set_num_threads(threads)
+        install_sources({})
+    assert alone[1].scores["metrics"]["weighted"] > 0
     for code, _, errors in run_together(2, lambda: main(root, out)):
         assert code == 0, errors
     for rank in range(2):

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
+import wavetwin
 from tests.runtime.training.test_processes import bits, finish, torchrun
 from tests.support.built import build, write_images
 from tests.support.forked import run_copy
 from tests.support.own_code import change, own_project
 from tests.support.paths import ROOT
 from tests.support.scripted import only_run
+from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.runtime.process.freeze import freeze
 
@@ -146,3 +152,54 @@ def test_transforms_draw_alike_whoever_reads_the_images_and_whenever(tmp_path: P
         run(script, *options)
         found.append(bits(spec.parent))
     assert found[0] == found[1] == found[2]
+
+
+def test_metrics_are_what_they_are_called_wherever_they_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By scripts, by two processes, by copies, for weights alone and in a notebook: the same numbers."""
+    spec = own_project(tmp_path, "judged")
+    folder = build(spec).folder
+    run(folder / "train.py")
+    assert "own metrics balanced and kappa: " in run(folder / "evaluate.py")
+    assert "has scores already" in run(folder / "evaluate.py")
+    (found,) = (spec.parent / "runs/judged").iterdir()
+
+    def last() -> dict[str, float]:
+        return json.loads((found / "scores.json").read_text())["scores"][-1]["scores"]["metrics"]
+
+    expected = last()
+    (table,) = (found / "predictions").glob("*.safetensors")
+    columns = load_file(table)
+    labels, classes = columns["labels"].numpy(), columns["classes"].numpy()
+    balanced = balanced_accuracy_score(labels, classes, adjusted=True)
+    assert expected["balanced"] == pytest.approx(balanced, abs=1e-12)
+    assert expected["kappa"] == pytest.approx(cohen_kappa_score(labels, classes), abs=1e-6)
+    assert "logits" not in columns
+    finish(torchrun(folder / "evaluate.py", "--again"))
+    record = json.loads((found / "scores.json").read_text())["scores"][-1]
+    assert (record["launch"]["processes"], last()) == (2, expected)
+    runs = ("--runs", str(spec.parent / "runs"), "--again")
+    run(freeze(folder).folder / "evaluate.py", *runs)
+    alone = tmp_path / "alone"
+    shutil.copytree(build(spec, standalone=True).folder, alone)
+    command = [sys.executable, "-I", str(alone / "evaluate.py"), "--device", "cpu", *runs]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    monkeypatch.chdir(spec.parent)
+    weights = found / "checkpoints/last/model.safetensors"
+    assert cli.main(["evaluate", str(weights), "--spec", "judged.yaml", "--out", "own.json"]) == 0
+    scores = json.loads(Path("own.json").read_text(encoding="utf-8"))["scores"][-1]["scores"]
+    assert scores["metrics"] == expected
+    # A metric that is changed is evaluated again, and its fault is the user's.
+    change(
+        spec.parent / "own/metrics.py", "is_right = ", "assert len(labels) != 360\n    is_right = "
+    )
+    told = run(build(spec).folder / "evaluate.py", code=2)
+    assert "own-code-failed: raises AssertionError" in told
+    assert "raised at: own/metrics.py:8, in balanced_accuracy: assert len(labels) != 360" in told
+    change(spec.parent / "own/metrics.py", "!= 360", "!= 361")
+    judged = wavetwin.evaluate(wavetwin.compile(spec), no_git=True, device="cpu")
+    assert judged.scores["one_crop.test.metrics.balanced"].value == expected["balanced"]
+    records = json.loads((found / "scores.json").read_text())["scores"]
+    assert [each["scores"]["metrics"] for each in records] == [expected] * len(records)
+    assert len(records) == 5

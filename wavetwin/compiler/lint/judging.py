@@ -37,6 +37,25 @@ def many_calibration_bins(context: LintContext) -> Iterator[Diagnostic]:
         )
 
 
+@lint_rule("metrics-alike", "no number")
+def metrics_alike(context: LintContext) -> Iterator[Diagnostic]:
+    """Two metrics of an entry have the same number, whatever the network."""
+    for position, entry in enumerate(context.plan.evaluation):
+        if not isinstance(entry, CropsEvaluation):
+            continue
+        first: dict[str, int] = {}
+        for number, metric in enumerate(entry.metrics):
+            other = first.setdefault(metric.definition, number)
+            if other != number:
+                listed = f"evaluation.{position}.metrics"
+                yield context.warn(
+                    "metrics-alike",
+                    f"{metric.name} is {entry.metrics[other].name}: both are {metric.module.describe()}",
+                    [f"{listed}.{other}.module", f"{listed}.{number}.module"],
+                    help="give one of them other arguments, or remove it",
+                )
+
+
 def _num_images(data: DataPlan, split: Split) -> int | None:
     """Return how many images a split has; None where only the disk knows."""
     held_out = data.validation * (data.num_classes if data.validation_per_class else 1)
@@ -47,4 +66,4 @@ def _num_images(data: DataPlan, split: Split) -> int | None:
     }[split]
 
 
-JUDGING_RULES: tuple[LintRule, ...] = (many_calibration_bins,)
+JUDGING_RULES: tuple[LintRule, ...] = (many_calibration_bins, metrics_alike)

@@ -169,7 +169,8 @@ def _manifest(
 
 def manifest_head(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
     """Return what a manifest says besides its files: all that these follow from."""
-    own = [name for name in compiled.plan.packages if name not in provenance.versions]
+    packages = dict.fromkeys((*compiled.plan.packages, *compiled.own_code.packages))
+    own = [name for name in packages if name not in provenance.versions]
     return {
         "wavetwin_manifest": MANIFEST_VERSION,
         "name": compiled.name,

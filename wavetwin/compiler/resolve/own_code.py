@@ -112,8 +112,8 @@ class _Reader:
                 raise OwnCodeError(
                     "own-code-imports",
                     f"{name}:{line} imports {module}, which no build records",
-                    help=f"own code imports torch, torchvision, NumPy, Pillow, wavetwin's runtime and "
-                    f"transforms, and Python's own modules; {_BESIDE}",
+                    help=f"own code imports torch, torchvision, NumPy, Pillow, torchmetrics, scikit-learn, "
+                    f"wavetwin's runtime and transforms, and Python's own modules; {_BESIDE}",
                     key="file",
                 )
             for other, line in imported_files(name, tree):

@@ -1,10 +1,11 @@
-"""Try the code of a project that is no layer: the loss of a training, transforms of its images."""
+"""Try the code of a project that is no layer: the loss, transforms of images, metrics of the evaluation."""
 
 from __future__ import annotations
 
 from typing import Any, TypedDict
 
 from wavetwin.compiler.resolve.own_code_trials import Trials
+from wavetwin.ir.evaluations import CropsEvaluation
 from wavetwin.ir.own_code import OwnCode, OwnCodeError
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sides import height_and_width
@@ -31,6 +32,11 @@ def try_code(plan: TrainingPlan, trials: Trials) -> None:
         if isinstance(each, OwnCode):
             field = f"data.augmentation.{position}.{each.transform}"
             _ask(trials, "transform", each, field, {"shape": shape})
+    for position, entry in enumerate(plan.evaluation):
+        if isinstance(entry, CropsEvaluation):
+            for number, metric in enumerate(entry.metrics):
+                field = f"evaluation.{position}.metrics.{number}.module"
+                _ask(trials, "metric", metric.module, field, {"classes": plan.data.num_classes})
 
 
 def _ask(trials: Trials, trial: str, code: OwnCode, field: str, about: dict[str, Any]) -> None:

@@ -128,7 +128,12 @@ def model_of(
 
 
 def model_of_kinds(
-    name: str, kinds: Kinds[Any], base: type[Kind], *, default: type[Kind] | None = None
+    name: str,
+    kinds: Kinds[Any],
+    base: type[Kind],
+    inner: Mapping[str, Any] | None = None,
+    *,
+    default: type[Kind] | None = None,
 ) -> type[KindModel]:
     """Return the model of a section that has several kinds.
 
@@ -139,6 +144,8 @@ def model_of_kinds(
         name: of the model.
         kinds: its kinds.
         base: of all of them: says what the section is.
+        inner: type and field, as `create_model` takes them, of fields whose types are models; not every
+            kind has them, so that they may be absent.
         default: the kind where none is chosen; None: one has to be.
     """
     made: dict[str, Any] = {
@@ -151,7 +158,9 @@ def model_of_kinds(
         with_field = kinds.with_field(field_name)
         each = declarations[0]
         annotation = field_types(kinds[with_field[0]])[field_name]
-        if kinds.shares(field_name):
+        if inner is not None and field_name in inner:
+            made[field_name] = inner[field_name]
+        elif kinds.shares(field_name):
             made[field_name] = _field(each, annotation)
         else:
             made[field_name] = _field(each, annotation, may_be_absent=True)

@@ -35,6 +35,7 @@ WHOLE = frozenset(
     {
         "KeepSpec",
         "EvaluationSpec",
+        "OwnMetricSpec",
         "LintAllowSpec",
         "ParameterGroupSpec",
         *(item.__name__ for item in (*item_models(), transform_item())),

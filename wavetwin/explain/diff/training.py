@@ -13,7 +13,7 @@ from wavetwin.explain.diff.network_info import (
     images_a_step,
 )
 from wavetwin.ir.augmentations import find_augmentation
-from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
+from wavetwin.ir.evaluations import EVALUATIONS, CropsEvaluation, Evaluation
 from wavetwin.ir.operations import BatchNorm
 from wavetwin.ir.optimizers import Optimizer
 from wavetwin.ir.own_code import OwnCode
@@ -179,10 +179,28 @@ def _kept_note(first: set[Evaluation], second: set[Evaluation]) -> str | None:
         )
     ]
     shown = " and ".join(f"`{name}`" for name in dict.fromkeys(names))
-    return (
+    note = (
         f"the evaluation suites differ by {shown} alone: entries give the same predictions, and their "
         "errors compare"
     )
+    others = list(dict.fromkeys(name for both in pairs for name in _redefined(*both)))
+    if not others:
+        return note
+    verb, whose = ("is", "its") if len(others) == 1 else ("are", "their")
+    return (
+        f"{note}; {' and '.join(others)} {verb} of other code or arguments, and {whose} numbers do not "
+        "compare"
+    )
+
+
+def _redefined(first: Evaluation, second: Evaluation) -> Iterator[str]:
+    """Yield the metrics of the project's own that two entries call the same, and that are not."""
+    if not (isinstance(first, CropsEvaluation) and isinstance(second, CropsEvaluation)):
+        return
+    definitions = {each.name: each.definition for each in first.metrics}
+    for each in second.metrics:
+        if definitions.get(each.name, each.definition) != each.definition:
+            yield each.name
 
 
 def _weights_note(pair: Pair) -> str:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wavetwin.explain.report.runs import Record, entry_of
-from wavetwin.ir.evaluations import Evaluation, FilesEvaluation, Shifts, SplitEvaluation
+from wavetwin.ir.evaluations import (
+    CropsEvaluation,
+    Evaluation,
+    FilesEvaluation,
+    Shifts,
+    SplitEvaluation,
+)
 
 __all__ = [
     "Figure",
@@ -15,6 +21,7 @@ __all__ = [
     "headline_figures",
     "in_form",
     "normalised_label",
+    "own_label",
     "record_label",
     "shift_label",
     "split_label",
@@ -34,6 +41,8 @@ class Figure:
     interval: Sequence[float] | None = None
     """[low, high] of 95 %."""
     form: Form = "rate"
+    definition: str = ""
+    """Of a metric of the project's own: what computes it. Two definitions under one name do not compare."""
 
     def __str__(self) -> str:
         return with_interval(self.value, self.interval, self.form)
@@ -76,6 +85,26 @@ def headline_figures(record: Record) -> Iterator[Figure]:
         if row.name in scores:
             label, value = f"{row.label}{where}{suffix}", scores[row.name]
             yield Figure(label, value, intervals.get(row.name), row.form)
+    if isinstance(entry, CropsEvaluation):
+        yield from _own_figures(entry, scores, suffix)
+
+
+def own_label(entry: CropsEvaluation, name: str) -> str:
+    """Return what a metric of the project's own is called, but for which images it is of."""
+    return f"{name}{entry.crops}"
+
+
+def _own_figures(entry: CropsEvaluation, scores: dict[str, Any], suffix: str) -> Iterator[Figure]:
+    """Yield metrics of the project's own: numbers of all images, without intervals."""
+    found: dict[str, float] = scores.get("metrics", {})
+    for metric in entry.metrics:
+        if metric.name in found:
+            yield Figure(
+                own_label(entry, metric.name) + suffix,
+                found[metric.name],
+                form="number",
+                definition=metric.definition,
+            )
 
 
 def _shifts_figure(

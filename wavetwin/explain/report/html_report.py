@@ -20,7 +20,7 @@ from wavetwin.explain.report.classes_part import classes_part
 from wavetwin.explain.report.cost import cost_part
 from wavetwin.explain.report.curves import curves_part
 from wavetwin.explain.report.first_layer_part import DrawPackets, first_layers_part
-from wavetwin.explain.report.overview import marks_of, overview
+from wavetwin.explain.report.overview import marks_of, other_definitions, overview
 from wavetwin.explain.report.page import Part, Section, headed_sections, section_html
 from wavetwin.explain.report.reproduce import reproduce_part, run_anchor
 from wavetwin.explain.report.runs import Run
@@ -98,6 +98,7 @@ def _overview_part(
     scores = Section("Scores with 95 % intervals over images", own.header, rows)
     marked = [(run.label, marks_of(run)) for run in runs]
     warnings = [f"{label}: {'; '.join(marks)}" for label, marks in marked if marks]
+    warnings += other_definitions(runs)
     table = section_html(scores, turned=True)
     body = fill("report_parts", "overview", table, warnings, headed_sections(sections))
     return Part("overview", "Overview", body)

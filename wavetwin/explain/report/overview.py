@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from wavetwin.diagnostics.listing import list_some
 from wavetwin.explain.report.baseline import Baseline, baseline_figures
 from wavetwin.explain.report.figures import Figure, headline_figures, in_form
 from wavetwin.explain.report.page import Section
@@ -13,7 +14,7 @@ from wavetwin.explain.report.runs import Run
 from wavetwin.provenance.edits import EDIT_DIFFERENCE, edit_mark
 from wavetwin.runtime.training.run_names import trial_mark
 
-__all__ = ["curve_of", "marks_of", "overview", "run_figures", "seeds_section"]
+__all__ = ["curve_of", "marks_of", "other_definitions", "overview", "run_figures", "seeds_section"]
 
 _NOT_IN_PLAN = ("seed", "streams", "digest", "training_digest", "evaluation")
 """What runs of one training with other seeds differ in."""
@@ -31,7 +32,21 @@ def overview(runs: Sequence[Run], baseline: Baseline | None) -> Section:
         [run.label, *(cells[number] for cells in columns.values()), *fixed[number].values()]
         for number, run in enumerate(runs)
     ]
-    return Section("Runs", header, rows, [_origin(run) for run in runs], level=1)
+    remarks = [*map(_origin, runs), *other_definitions(runs)]
+    return Section("Runs", header, rows, remarks, level=1)
+
+
+def other_definitions(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a remark for each metric of a project's own that runs compute by other code."""
+    found: dict[str, dict[str, str]] = {}
+    for run in runs:
+        for figure in run_figures(run, None):
+            if figure.definition:
+                found.setdefault(figure.name, {}).setdefault(figure.definition, run.label)
+    for name, first in found.items():
+        if len(first) > 1:
+            labels = list_some(first.values())
+            yield f"{name} is of other code, or of other arguments, in each of {labels}: do not compare them"
 
 
 def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | None:
@@ -57,7 +72,7 @@ def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | N
         tables = [{figure.name: figure for figure in run_figures(run, baseline)} for run in group]
         for name in tables[0]:
             found = [table[name] for table in tables if name in table]
-            if len(found) == len(group):
+            if len(found) == len(group) and len({each.definition for each in found}) == 1:
                 cell = _mean_and_spread(found)
                 columns.setdefault(name, [""] * len(several))[number] = cell
     rows = [

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.explain.report.figures import (
+    Figure,
     Form,
+    headline_figures,
     in_form,
     normalised_label,
     record_label,
@@ -62,6 +65,7 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
     """
     pairs, remarks = pairs_of(runs, first, second)
     measures, left_out = paired_measures(pairs)
+    own = list(_own_rows(pairs, left_out))
     if not measures:
         raise RunError(
             "not-comparable",
@@ -79,7 +83,7 @@ def paired_section(runs: Sequence[Run], first: str, second: str) -> Section:
         *(f"left out: {label}" for label in left_out),
     ]
     header = ["entry", "measure", first, second, f"{second} - {first} [95 %]"]
-    rows = [measure.cells() for measure in measures]
+    rows = [*(measure.cells() for measure in measures), *own]
     return Section(f"{second} against {first}, paired", header, rows, remarks)
 
 
@@ -176,6 +180,35 @@ def _entry_measures(pairs: Sequence[Pair], record: Record, label: str) -> list[P
         means = float(first.mean()), float(second.mean())
         measures.append(PairedMeasure(label, name, form, *means, difference))
     return measures
+
+
+def _own_rows(pairs: Sequence[Pair], left_out: list[str]) -> Iterator[list[str]]:
+    """Yield a row for each metric of the project's own that every run has: there is no interval.
+
+    What some runs do not have, or compute by other code, is added to what is left out.
+    """
+    for record in pairs[0][0].scores:
+        found = [[_same_entry(pair[side], record) for pair in pairs] for side in (0, 1)]
+        sides = [[_own_figures(each) for each in records if each is not None] for records in found]
+        if any(len(side) < len(pairs) for side in sides):
+            continue
+        tables = [table for side in sides for table in side]
+        for name in dict.fromkeys(name for table in tables for name in table):
+            label = _entry_label(record)
+            if not all(name in table for table in tables):
+                left_out.append(f"{label}: {name} is not computed in every run")
+            elif len({table[name].definition for table in tables}) > 1:
+                left_out.append(f"{label}: {name} is of other code, or of other arguments")
+            else:
+                first, second = (fmean(table[name].value for table in side) for side in sides)
+                difference = in_form(second - first, "number", signed=True)
+                cells = [in_form(first, "number"), in_form(second, "number")]
+                yield [label, name, *cells, f"{difference}, no interval"]
+
+
+def _own_figures(record: Record) -> dict[str, Figure]:
+    """Return the metrics of the project's own of a record, by the names that a report gives them."""
+    return {each.name: each for each in headline_figures(record) if each.definition}
 
 
 def _check_same_images(

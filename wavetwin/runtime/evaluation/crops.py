@@ -13,7 +13,14 @@ from wavetwin.runtime.data.transforms import fit, five_crops
 from wavetwin.runtime.evaluation.calibration import calibrate
 from wavetwin.runtime.evaluation.class_counts import class_labels
 from wavetwin.runtime.evaluation.metrics import are_wrong
-from wavetwin.runtime.evaluation.per_image import PROBABILITIES, Evaluated, Evaluation, Table
+from wavetwin.runtime.evaluation.own_metrics import check_own_metrics, own_metrics
+from wavetwin.runtime.evaluation.per_image import (
+    LOGITS,
+    PROBABILITIES,
+    Evaluated,
+    Evaluation,
+    Table,
+)
 
 __all__ = ["evaluate_one_crop", "evaluate_ten_crops"]
 
@@ -24,8 +31,10 @@ def evaluate_one_crop(run: Evaluation) -> Evaluated:
     def measure(images: Tensor, labels: Tensor) -> Table:
         logits = run.predict(images)
         loss = functional.cross_entropy(logits, labels, reduction="none")
-        return predictions(run, logits.softmax(-1), labels, logits) | {"loss": loss}
+        table = predictions(run, logits.softmax(-1), labels, logits)
+        return table | {"loss": loss} | for_metrics(run, logits)
 
+    check_own_metrics(run)
     table = run.collect(lambda x: fit(x, run.size, run.entry.resize), measure)
     return _finish(run, {"loss": table["loss"]} | errors(table), table)
 
@@ -33,7 +42,7 @@ def evaluate_one_crop(run: Evaluation) -> Evaluated:
 def evaluate_ten_crops(run: Evaluation) -> Evaluated:
     """Evaluate five crops of images an eighth larger (256 for 224, 36 for 32) and their mirror images.
 
-    The class probabilities are averaged.
+    The class probabilities are averaged; their logarithms are what metrics of the project's own get.
     """
     height, width = run.size
     larger = height * 8 // 7, width * 8 // 7
@@ -46,8 +55,11 @@ def evaluate_ten_crops(run: Evaluation) -> Evaluated:
         # Crop by crop: ten times the batch may not fit where the batch does.
         each = [run.predict(crop).softmax(-1) for crop in images.unbind(1)]
         probabilities = torch.stack(each).mean(0)
-        return predictions(run, probabilities, labels, probabilities)
+        logits = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+        table = predictions(run, probabilities, labels, probabilities)
+        return table | for_metrics(run, logits)
 
+    check_own_metrics(run)
     table = run.collect(crops, measure)
     return _finish(run, errors(table), table)
 
@@ -73,6 +85,12 @@ def predictions(run: Evaluation, probabilities: Tensor, labels: Tensor, scores: 
     return table | ({PROBABILITIES: probabilities} if run.entry.predictions else {})
 
 
+def for_metrics(run: Evaluation, logits: Tensor) -> Table:
+    """Return the column of logits, where metrics of the project's own ask for it."""
+    assert isinstance(run.entry, CropsEvaluation), run.entry
+    return {LOGITS: logits} if run.entry.metrics else {}
+
+
 def errors(table: Table) -> dict[str, Tensor]:
     """Return the columns whose means are the top-1 and top-5 errors."""
     return {"top1_error": table["top1_wrong"], "top5_error": table["top5_wrong"]}
@@ -80,6 +98,7 @@ def errors(table: Table) -> dict[str, Tensor]:
 
 def _finish(run: Evaluation, columns: dict[str, Tensor], table: Table) -> Evaluated:
     """Return the means of columns, and beside them what is no mean over images."""
+    logits = table.pop(LOGITS, None)
     found = run.finish(columns, table, no_rates=("loss",))
     if not run.is_full:
         return found
@@ -90,6 +109,8 @@ def _finish(run: Evaluation, columns: dict[str, Tensor], table: Table) -> Evalua
         "expected_calibration_error": calibration.error,
         "calibration_bins": calibration.bins,
     }
+    if logits is not None:
+        scores["metrics"] = own_metrics(run, logits, table["labels"])
     data = run.data.plan.data
     images = run.data.split(run.split)
     return replace(

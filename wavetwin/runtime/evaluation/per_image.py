@@ -26,6 +26,7 @@ from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.process.progress import ProgressReport
 
 __all__ = [
+    "LOGITS",
     "PROBABILITIES",
     "Baseline",
     "Evaluated",
@@ -45,6 +46,8 @@ _DIVERGED = (
 
 PROBABILITIES = "probabilities"
 """The column of all classes' probabilities, float32 (images, classes)."""
+LOGITS = "logits"
+"""The column that metrics of the project's own are computed from, float32 (images, classes); not kept."""
 Table = dict[str, Tensor]
 """Columns by name: tensors whose first dimension is the images, on the CPU."""
 Scores = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from wavetwin.files.json_form import FormError, check_form
 from wavetwin.files.json_text import parse_json
-from wavetwin.ir.evaluations import EVALUATIONS, Corruptions, Shifts
+from wavetwin.ir.evaluations import EVALUATIONS, Corruptions, CropsEvaluation, Shifts
 
 __all__ = ["Record", "check_scores_of_weights", "parse_scores", "read_records"]
 
@@ -116,6 +116,10 @@ def _check_record(record: Record, at: str) -> None:
         check_form(scores[name], float, f"{inside}.{name}")
     if isinstance(entry, Shifts):
         _check_shifts(entry, record, at)
+    if isinstance(entry, CropsEvaluation):
+        for number, metric in enumerate(entry.metrics):
+            if metric.module.files is None:
+                raise FormError(f"{at}.entry.metrics[{number}].module.files is missing")
     if isinstance(entry, Corruptions):
         for name, errors in scores.get("top1_error", {}).items():
             _check_steps(errors, f"{inside}.top1_error.{name}")

@@ -330,14 +330,14 @@ def entry_key(entry: Evaluation) -> dict[str, Any]:
     """Return an entry as records name it: without the fields that its mode does not have."""
     # Records of before a field are of its default, and are named alike.
     later = {
-        each.name: each.default
+        each.name
         for each in declared_fields(type(entry))
-        if declaration_of(each).is_later
+        if declaration_of(each).is_later and getattr(entry, each.name) == each.default
     }
     return {
         name: value
         for name, value in entry.to_json().items()
-        if value is not None and not (name in later and value == later[name])
+        if value is not None and name not in later
     }
 
 

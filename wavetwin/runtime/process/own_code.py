@@ -11,15 +11,16 @@ import importlib
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 from wavetwin.files.json_text import parse_json
-from wavetwin.ir.own_code import FOLDER, module_name
+from wavetwin.ir.own_code import FOLDER, imported_packages, module_name
 from wavetwin.provenance.package import read_manifest
 from wavetwin.runtime.process.errors import RunError
 
@@ -35,6 +36,8 @@ __all__ = [
 
 _INIT = "__init__.py"
 _MAX_MESSAGE = 300
+_LEAD_TO_TORCHVISION = frozenset({"torchvision", "torchmetrics"})
+"""Packages that are, or import, torchvision, which some environments import by `import_torchvision` alone."""
 
 
 class _Loader(SourceLoader):
@@ -48,6 +51,18 @@ class _Loader(SourceLoader):
 
     def get_data(self, path: str | bytes) -> bytes:
         return self._content
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        code = super().get_code(fullname)
+        if _LEAD_TO_TORCHVISION & imported_packages(self._content):
+            # torch is imported by it, too.
+            from wavetwin.runtime.process.torchvision_compat import import_torchvision
+
+            with suppress(
+                ImportError
+            ):  # torchmetrics does without it; the file's import says the rest
+                import_torchvision()
+        return code
 
 
 class _Finder(MetaPathFinder):

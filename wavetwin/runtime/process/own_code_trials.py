@@ -17,10 +17,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from wavetwin.runtime.process.own_code import exception_text, load_named, locate_fault
+from wavetwin.runtime.process.own_metric import MetricError, call_metric, make_metric
 
 __all__ = ["TRIALS", "TrialError", "try_layer", "warm_up"]
 
 _BATCHES = (2, 3)
+_IMAGES_A_CLASS = 4
+"""Of the logits that a metric is tried with."""
 _NORMS = (
     nn.modules.batchnorm._NormBase,
     nn.GroupNorm,
@@ -309,6 +312,40 @@ def try_transform(
     return {}
 
 
+def try_metric(file: str, name: str, arguments: Mapping[str, Any], classes: int) -> dict[str, Any]:
+    """Return nothing: a metric is called twice with the same random logits, and with others in between.
+
+    Args:
+        file: that has it.
+        name: of a function or a class, as `make_metric` takes them.
+        arguments: of the function beside logits and labels, or of the constructor.
+        classes: of the logits; each has several images.
+    """
+    made = _load(file, name)
+    if callable(made):
+        _bind(made, name, arguments, 0 if isinstance(made, type) else 2)
+    images = _IMAGES_A_CLASS * classes
+    torch.manual_seed(0)
+    logits = torch.randn(images, classes)
+    labels = torch.arange(images) % classes
+    shown = f"logits ({images}, {classes}) and labels ({images},)"
+    found: list[float] = []
+    for asked, known in ((logits, labels), (-logits, labels.flip(0)), (logits, labels)):
+        with _running(f"{name}, when it is called with {shown},"):
+            try:
+                value = call_metric(lambda: make_metric(made, arguments), asked, known)
+            except MetricError as error:
+                raise _unfit(name, str(error), error.help) from error
+        found.append(value)
+    if found[0] != found[2]:
+        raise _unfit(
+            name,
+            f"gives {found[0]:g} and {found[2]:g} for the same logits and labels",
+            "keep nothing from call to call, and draw from generators that torch, NumPy or Python seed",
+        )
+    return {}
+
+
 def _made(file: str, name: str, arguments: Mapping[str, Any], first: int) -> Callable[..., Any]:
     """Return a function with its arguments, or what a class makes of them; it takes `first` others."""
     made = _load(file, name)
@@ -330,5 +367,6 @@ TRIALS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "layer": try_layer,
     "loss": try_loss,
     "transform": try_transform,
+    "metric": try_metric,
 }
 """By the name in a request."""

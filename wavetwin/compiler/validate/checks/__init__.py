@@ -6,6 +6,7 @@ from wavetwin.compiler.validate.checks.augmentation import AUGMENTATION_RULES
 from wavetwin.compiler.validate.checks.images import IMAGE_RULES
 from wavetwin.compiler.validate.checks.labels import LABEL_RULES
 from wavetwin.compiler.validate.checks.layers import LAYER_RULES
+from wavetwin.compiler.validate.checks.metrics import METRIC_RULES
 from wavetwin.compiler.validate.checks.network import NETWORK_RULES
 from wavetwin.compiler.validate.checks.pooling import POOLING_RULES
 from wavetwin.compiler.validate.checks.replacements import REPLACEMENT_RULES
@@ -25,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     *AUGMENTATION_RULES,
     *IMAGE_RULES,
     *TRAINING_RULES,
+    *METRIC_RULES,
     *WEIGHTS_RULES,
     *LABEL_RULES,
 )
