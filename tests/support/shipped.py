@@ -74,7 +74,7 @@ def contents(compiled: Compiled) -> set[tuple[Any, ...]]:
 
     Its fields with a choice, a truth value or nothing, whether lists have none, one or several items,
     its operations with what is chosen in them, and the operations of its first layer and pooling in
-    their order, before and after the passes. Numbers and labels do not count.
+    their order, before and after the passes. Numbers, labels and the names of folders do not count.
     """
     sections = compiled.resolved.keys() - {"name", "summary", "tags", "published", "lint"}
     found = {
@@ -97,7 +97,8 @@ def _choices(value: object, path: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     if isinstance(value, dict):
         is_named = "layers" in path
         for key, item in value.items():
-            if not (is_named and key == "name"):
+            is_label = (is_named and key == "name") or (*path, key) == ("spec", "data", "folder")
+            if not is_label:
                 yield from _choices(item, (*path, key))
     elif isinstance(value, list):
         yield (*path, min(len(value), 2))
