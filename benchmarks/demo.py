@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ WAVETWIN = Path(sys.executable).with_name("wavetwin")
 FOLDER = Path("runs/demo")
 DATA = FOLDER / "data"
 REPORT = FOLDER / "report.html"
+WIDTH = 110
+"""Characters of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,8 @@ def setting(spec: str) -> Setting:
     return Setting(size, channels, compiled.plan.epochs)
 
 
-def findings(folders: Sequence[str]) -> list[str]:
-    """Return the differences of all pairs as lines of a table, and what they show.
+def findings(folders: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the differences of all pairs as lines of a table, and in sentences what they show.
 
     Args:
         folders: the networks' runs, in their order.
@@ -183,7 +186,7 @@ def findings(folders: Sequence[str]) -> list[str]:
         here, there = setting(CNN.spec), setting("specs/alexnet/AI.yaml")
         more = elsewhere(found, published_rates(first, second), here, there)
         sentences += [found.sentence(), *([more] if more else [])]
-    return [*align(rows), "", *sentences]
+    return align(rows), sentences
 
 
 def main() -> None:
@@ -202,18 +205,20 @@ def main() -> None:
     code = command(*parts, output=subprocess.DEVNULL).wait()
     if code:
         sys.exit(code)
-    print(
-        "\nDifferences in percentage points, with 95 % intervals over the test crops of one training each:"
-        " they cover other crops\nof these photographs, not other photographs nor training again. Images "
-        "move by 1 to 4 pixels.\n",
-        *findings(folders),
-        sep="\n",
+    table, sentences = findings(folders)
+    heading = (
+        "Differences in percentage points, with 95 % intervals over the test crops of one training each: "
+        "they cover other crops of these photographs, not other photographs, nor training again. Images "
+        "move by 1 to 4 pixels."
     )
-    print(f"\nreport: {REPORT}")
+    print("", fill(heading, WIDTH), "", *table, "", sep="\n")
+    print("\n\n".join(fill(each, WIDTH) for each in sentences))
     made = ROOT / ".venv/.seconds"
     if made.is_file():
-        print(f"environment: {made.read_text(encoding='utf-8').strip()} s, when it was made")
-    print(f"demo: {time.perf_counter() - start:.0f} s")
+        print(
+            f"\nenvironment: {made.read_text(encoding='utf-8').strip()} s, when it was made", end=""
+        )
+    print(f"\ndemo: {time.perf_counter() - start:.0f} s\nreport: {REPORT}")
 
 
 if __name__ == "__main__":

@@ -77,14 +77,16 @@ class Comparison:
             Verdict.UNDECIDED: f"The {self.images:,} test images do not decide which of {self.first} and "
             f"{self.second} makes fewer errors",
         }[errors]
+        verdicts = {errors, flips}
+        joint = "but" if verdicts == {Verdict.LESS, Verdict.MORE} else "and"
+        undecided = "whose predictions flip less often when the image moves"
         text += f" ({self.errors}), "
-        text += "but " if {errors, flips} == {Verdict.LESS, Verdict.MORE} else "and "
         text += {
-            Verdict.LESS: f"{self.second}'s predictions flip less often when the image moves",
-            Verdict.MORE: f"{self.second}'s predictions flip more often when the image moves",
-            Verdict.UNDECIDED: "they do not decide whose predictions flip less often when it moves"
-            if errors is Verdict.UNDECIDED
-            else "the test images do not decide whose predictions flip less often when the image moves",
+            Verdict.LESS: f"{joint} {self.second}'s predictions flip less often when the image moves",
+            Verdict.MORE: f"{joint} {self.second}'s predictions flip more often when the image moves",
+            Verdict.UNDECIDED: f"nor {undecided}"
+            if errors is flips
+            else f"and the test images do not decide {undecided}",
         }[flips]
         return f"{text} ({self.flips}){self._of_right()}."
 
@@ -138,8 +140,15 @@ def elsewhere(
         f"{name} {in_form(second, 'rate')} instead of {in_form(first, 'rate')}"
         for name, (first, second) in published.items()
     )
+    flips = comparison.flips
+    expected = [flips.first * (second / first - 1) for first, second in published.values()]
+    inside = [flips.difference.low <= each <= flips.difference.high for each in expected]
+    points = " and ".join(in_form(each, "rate", signed=True) for each in expected)
+    small = ": too few images to tell" if all(inside) else ""
     return (
         f"Published, on ImageNet, {comparison.second} flips less often than {comparison.first} in "
         f"{len(lower)} of {len(published)} architectures ({rates}), and docs/mnist-study.md compares them "
-        f"over five seeds. There: {there}. Here: {here}, one seed."
+        f"over five seeds. In the same proportion it would be {points} here, of which {sum(inside)} of "
+        f"{len(inside)} are within the interval{small}. Other differences: there {there}; here {here}, one "
+        "training each."
     )

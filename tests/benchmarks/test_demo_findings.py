@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ ERRORS = {
 FLIPS = {
     "less": "CMod's predictions flip less often when the image moves (10.00% instead of 30.00%: -20.00% [",
     "more": "CMod's predictions flip more often when the image moves (30.00% instead of 10.00%: +20.00% [",
-    "undecided": "do not decide whose predictions flip less often when ",
+    "undecided": " whose predictions flip less often when the image moves (20.00% instead of 20.00%",
 }
 
 
@@ -61,9 +62,9 @@ def test_the_sentence_says_what_the_intervals_say(errors: str, flips: str) -> No
     assert text.startswith(ERRORS[errors])
     for case, wording in FLIPS.items():
         assert (wording in text) == (case == flips)
-    is_contrary = {errors, flips} == {"less", "more"}
-    assert ("), but " in text) == is_contrary
-    assert ("), and " in text) != is_contrary
+    joint = {frozenset(("less", "more")): "but", frozenset(("undecided",)): "nor"}
+    found = re.findall(r"\), (and|but|nor) ", text)
+    assert found == [joint.get(frozenset((errors, flips)), "and")]
     # At equal errors nothing is said of flips that are undecided anyway.
     assert ("both get right" in text) == (flips != "undecided")
     assert text.endswith(").") or text.endswith("alone.")
@@ -102,17 +103,25 @@ def test_elsewhere_is_named_where_the_second_is_not_more_stable() -> None:
     here, there = demo.setting("specs/demo/demo_cnn.yaml"), demo.setting("specs/alexnet/AI.yaml")
     assert str(here) == "48 pixels, 24 channels in the first layer, 10 epochs"
     assert str(there) == "224 pixels, 64 channels in the first layer, 90 epochs"
+    assert demo.setting("specs/resnet34/RI.yaml") == there
     rates = demo.published_rates(demo.CNN, demo.CMOD)
     assert rates["AlexNet"] == pytest.approx((0.2446, 0.2244), abs=5e-5)
     assert findings.elsewhere(comparison((30, 10), (30, 10)), rates, here, there) == ""
-    for flips in ((10, 30), (20, 20)):
-        text = findings.elsewhere(comparison((30, 10), flips), rates, here, there)
-        assert "in 2 of 2 architectures (AlexNet 22.44% instead of 24.46%; ResNet-34 " in text
-        assert "docs/mnist-study.md" in text
-        assert f"There: {there}. Here: {here}, one seed." in text
-    rmax = demo.published_rates(demo.CNN, demo.RMAX)
-    text = findings.elsewhere(comparison((30, 10), (20, 20)), rmax, here, there)
-    assert "in 1 of 2 architectures (AlexNet 24.57% instead of 24.46%; " in text
+    rates = {"A": (0.2, 0.1), "B": (0.1, 0.11)}
+    # In the same proportion half of 10 % less, and a tenth of it more.
+    more = findings.elsewhere(comparison((30, 10), (10, 30)), rates, here, there)
+    assert (
+        "CMod flips less often than CNN in 1 of 2 architectures (A 10.00% instead of 20.00%; B"
+        in more
+    )
+    assert "docs/mnist-study.md" in more
+    assert "would be -5.00% and +1.00% here, of which 0 of 2 are within the interval. " in more
+    assert more.endswith(f"there {there}; here {here}, one training each.")
+    flips = findings.Measure(0.1, 0.1, PairedDifference(0.0, -0.06, 0.06))
+    pair = replace(comparison((30, 10), (20, 20)), flips=flips)
+    assert "2 of 2 are within the interval: too few images to tell. " in findings.elsewhere(
+        pair, rates, here, there
+    )
 
 
 def predicted_run(runs: Path, name: str, classes: list[list[int]]) -> Path:

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from tests.support.paths import ROOT
+
 crops = importlib.import_module("benchmarks.smeared_crops")
 
 
@@ -86,3 +88,13 @@ def test_crops_are_the_same_again_and_no_photograph_is_in_two_splits(
     assert counts == {("train", each): 6 for each in classes} | {
         ("test", each): 3 for each in classes
     }
+
+
+def test_the_page_names_every_photograph_with_its_licence_and_split() -> None:
+    page = (ROOT / "docs/demo.md").read_text(encoding="utf-8")
+    packages = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+    rows = [
+        f"| `{each.file}` | {packages[each.package]} | {each.licence} | {crops.split_of(each)} |"
+        for each in crops.PHOTOGRAPHS
+    ]
+    assert "\n".join(rows) in page

@@ -34,8 +34,8 @@ def checked(*pages: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_demos_report_in_a_browser(tmp_path: Path) -> None:
-    """The demo's two models, trained and scored as there, at 400 and 1400 pixels and on paper."""
+def test_a_report_in_a_browser(tmp_path: Path) -> None:
+    """Two models of digits, trained and scored, at 400 and 1400 pixels and on paper."""
     for name in ("cnn", "twin_mod"):
         parts = ["run", "--allow-dirty", "--out", str(tmp_path / "generated")]
         spec = str(ROOT / f"specs/digits/{name}.yaml")

@@ -85,7 +85,7 @@ def test_list(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ((), ["cnn 0", "cnn 1", "twin 0"]),
         (("--tag", "twin"), ["twin 0"]),
-        (("--tag", "digits", "--tag", "demo"), ["cnn 0", "cnn 1"]),
+        (("--tag", "digits", "--tag", "cnn"), ["cnn 0", "cnn 1"]),
         (("--name", "t*"), ["twin 0"]),
         (("--status", "finished"), ["cnn 0", "twin 0"]),
         (("--digest", "CNN-MODEL"), ["cnn 0", "cnn 1"]),
@@ -186,7 +186,7 @@ def test_show(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert document["scores"]["one_crop.test.top1_error"] == {
         "value": 0.25, "low": 0.0, "high": 0.9,
     }  # fmt: skip
-    assert document["tags"] == ["digits", "demo"]
+    assert document["tags"] == ["digits", "cnn"]
 
 
 def test_ways_to_name_a_run(project: Path, specs: dict[str, Compiled]) -> None:
