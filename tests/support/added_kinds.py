@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from wavetwin.ir.architecture import Architecture, TrunkOptions
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.builder import GraphBuilder, add_conv, add_linear
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations import Call, Flatten, Operation, Relu, Shape
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ChannelScale(Operation, op="channel_scale"):
     """Multiplies each channel by a weight."""
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.added_kinds import ChannelScale
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.operations import Shape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ScaleLayer(LayerKind):
     """A weight for each channel; it has no fields."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
@@ -27,6 +27,7 @@ from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.spec import conflict, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.files.tensor_shapes import read_tensor_shapes
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
 from wavetwin.ir.own_code import OwnCodeError, Sources
@@ -34,7 +35,7 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sides import size_text
 
 
-@dataclass(frozen=True)
+@frozen
 class Compiled:
     """Everything that the compiler knows of one experiment."""
 

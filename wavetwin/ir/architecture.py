@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from wavetwin.ir.builder import GraphBuilder
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.initial_laws import InitialLaw
 from wavetwin.ir.layer_kind import LayerItem, LayerKind, LayerOptions, Measure
@@ -25,7 +25,7 @@ _ANY_SIZE = (224, 224)
 """Of maps that no trunk is too small for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrunkOptions:
     """What a spec says of a trunk."""
 
@@ -83,7 +83,7 @@ class TrunkOptions:
         return self.add_reduction(builder, ids[1], current, fields)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Architecture(ABC):
     """What a spec need not say, the trunk, and what others call its weights."""
 

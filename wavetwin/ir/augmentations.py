@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from wavetwin.ir.field_fault import FieldFault
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.image_transforms import ImageTransform
 
 __all__ = [
@@ -21,7 +21,7 @@ CROP_ATTEMPTS = 10
 """Windows of random area and ratio that are tried until one fits the image."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Crop:
     """How a random part of an image is taken."""
 
@@ -50,7 +50,7 @@ _MOVED = Crop(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Augmentation:
     """What is done to a training image."""
 
@@ -110,7 +110,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 """By the name in a spec."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListedTransforms:
     """Transforms of training images, in order."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations import AdaptiveBlur, Blur, BlurPool, Operation, WaveletPool
 from wavetwin.ir.papers import ADAPTIVE_PAPER, BLUR_PAPER
 
@@ -25,7 +25,7 @@ __all__ = [
 _TRUNK_GROUPS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blurring:
     """A low-pass before every second position is dropped."""
 
@@ -71,7 +71,7 @@ def strongest(*kinds: Blurring | None) -> Blurring | None:
     return max((kind for kind in kinds if kind is not None), key=_BLURRINGS.index, default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Downsampling:
     """How a trunk halves its resolution: `backbone.downsampling`."""
 

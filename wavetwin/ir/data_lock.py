@@ -6,8 +6,7 @@ one commit know the same classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Section, declare
 
 __all__ = ["SPLITS", "DataLock"]
@@ -20,7 +19,7 @@ _COUNT = {"ge": 0, "le": 1000000000}
 _MOST_CLASSES = 1000000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DataLock(Section):
     """What the disk had of the images, written by `wavetwin data prepare`; a run compares."""
 

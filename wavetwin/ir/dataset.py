@@ -7,13 +7,15 @@ names their reader, and a row for each of them. Everybody else asks the fields.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
+
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["Dataset", "OwnDataset", "Package", "luminance_statistics"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Package:
     """A package that images come with."""
 
@@ -23,7 +25,7 @@ class Package:
     """As it is imported."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Dataset:
     """What a spec need not say, where the images lie, and what the official ones are."""
 
@@ -95,7 +97,7 @@ class Dataset:
         return ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class OwnDataset(Dataset):
     """Images of the user's own: the disk, and then the spec's lock, say how many there are of what."""
 

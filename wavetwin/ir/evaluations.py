@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.own_metric import OwnMetric
 from wavetwin.ir.scores import (
     CorruptionErrors,
@@ -48,7 +49,7 @@ CALIBRATION_BINS = 15
 """As Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Evaluation(Kind):
     """One entry of the evaluation: what is measured, and of which images."""
 
@@ -106,7 +107,7 @@ class Evaluation(Kind):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SplitEvaluation(Evaluation):
     """An evaluation of images of the data set."""
 
@@ -124,7 +125,7 @@ class SplitEvaluation(Evaluation):
         return self.split
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FilesEvaluation(Evaluation):
     """An evaluation of images of its own, below the data root."""
 
@@ -144,7 +145,7 @@ class FilesEvaluation(Evaluation):
         return self.root
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CropsEvaluation(SplitEvaluation):
     """Errors on images as they are."""
 
@@ -183,7 +184,7 @@ class CropsEvaluation(SplitEvaluation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OneCrop(CropsEvaluation):
     """The middle of each image."""
 
@@ -199,7 +200,7 @@ class OneCrop(CropsEvaluation):
         return OneCropScores
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TenCrops(CropsEvaluation):
     """Corners and middle of each image and of its mirror image."""
 
@@ -213,7 +214,7 @@ class TenCrops(CropsEvaluation):
     published_prefix = "ten_crops_"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShiftMetric:
     """What is compared where images move."""
 
@@ -252,7 +253,7 @@ SHIFT_METRICS: dict[str, ShiftMetric] = {
 """By the name in a spec."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Shifts(SplitEvaluation):
     """What changes when images move."""
 
@@ -297,7 +298,7 @@ class Shifts(SplitEvaluation):
         return (self.direction, metric, f"up to {self.max_shift} px{unit}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Corruptions(FilesEvaluation):
     """Errors on corrupted images."""
 
@@ -322,7 +323,7 @@ class Corruptions(FilesEvaluation):
         return CorruptionErrors
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Perturbations(FilesEvaluation):
     """Flip rates along videos of perturbed images."""
 

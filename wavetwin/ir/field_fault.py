@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["FieldFault"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FieldFault:
     """Fields of a kind that do not go together."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any, Generic, TypedDict, TypeVar, cast
 
 from wavetwin.files.json_form import check_form
 from wavetwin.files.json_text import parse_json
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.node import Node, NodeDocument, node_from_json, node_to_json, output_shape
 from wavetwin.ir.operations import (
     Call,
@@ -33,7 +34,7 @@ WITHOUT_STEM = ("input", "trunk")
 """The parts of a model whose layers begin with the image."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found(Generic[Kind]):
     """A node, and its operation with the type that was asked for."""
 
@@ -51,7 +52,7 @@ def users_of(nodes: Iterable[Node]) -> dict[str, tuple[Node, ...]]:
     return {node_id: tuple(readers) for node_id, readers in found.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PassRecord:
     """What one pass did: the cost of the graph before and after it."""
 
@@ -102,7 +103,7 @@ def _check_wiring(nodes: Sequence[Node]) -> None:
         known[node.id] = node
 
 
-@dataclass(frozen=True)
+@frozen
 class ModuleGraph:
     """Nodes in topological order, the first being the input; the last node is the output."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import Linear, Shape, UnfitError
 from wavetwin.ir.sides import ImageSize, image_size
@@ -15,7 +15,7 @@ ANY_SIZE = 1 << 14
 """Pixels along one side; a network that takes as many takes any number."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageSizes:
     """Bounds of height and width: one number where both sides have the same."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations import KAIMING, XAVIER
 from wavetwin.ir.section import Kind, Kinds, declare
 
 __all__ = ["INITIAL_LAWS", "DefaultLaw", "InitialLaw", "KaimingLaw", "XavierLaw"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class InitialLaw(Kind):
     """How weights begin."""
 
@@ -24,21 +24,21 @@ class InitialLaw(Kind):
         return 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DefaultLaw(InitialLaw):
     """As torch's layers do: weights and biases uniform, by fan in."""
 
     name = "default"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class KaimingLaw(InitialLaw):
     """Normal with a variance of 2 by fan out, biases 0."""
 
     name = KAIMING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class XavierLaw(InitialLaw):
     """Uniform between plus and minus gain times the root of 6 by fan in and fan out, biases 0."""
 

@@ -8,11 +8,11 @@ JSON Schema, the checks and the graph have it from there. An item is a layer and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from wavetwin.ir.builder import GraphBuilder
 from wavetwin.ir.field_fault import FieldFault
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.initial_laws import INITIAL_LAWS, DefaultLaw, InitialLaw
 from wavetwin.ir.node import ShapeError
 from wavetwin.ir.operations import Operation, Shape
@@ -35,7 +35,7 @@ Measure = Callable[[OwnCode, Shape], Operation]
 """From a class in a file of the project and the shape that it reads to its operation."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerOptions:
     """What the spec says beside a layer's own fields."""
 
@@ -52,7 +52,7 @@ class LayerOptions:
         return own or self.initial or DefaultLaw()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LayerKind(Section):
     """A layer of a `sequential` backbone."""
 
@@ -110,7 +110,7 @@ class LayerKind(Section):
         return None if self.gives is None else getattr(self, self.gives) or options.num_classes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerItem:
     """An item of a list of layers."""
 

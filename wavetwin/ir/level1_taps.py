@@ -9,10 +9,11 @@ pairs, whose taps are rational; LeGall and Tabatabai 1988; Antonini et al. 1992
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+
+from wavetwin.ir.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Level1Taps:
     """The four filters: analysis and synthesis, low-pass and high-pass, of odd lengths.
 

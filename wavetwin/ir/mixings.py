@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["MIXINGS", "Mixing"]
 
 _PUBLISHED_GAIN = 1.5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mixing:
     """Learned weights, and what fixed kernels they are multiplied with."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from typing import Any, NotRequired, TypedDict, cast
 
 from wavetwin.files.json_form import check_form
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations import OPERATIONS, Attribute, Operation, ParameterCounts, UnfitError
 
 __all__ = [
@@ -34,7 +35,7 @@ class ShapeError(ValueError):
         super().__init__(f"{node_id}: {reason}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """One operation with its inputs.
 

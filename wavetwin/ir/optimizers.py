@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Kind, Kinds, declare, declared_fields, field_text
 
 __all__ = ["OPTIMIZERS", "Adam", "AdamW", "Optimizer", "RmsProp", "Sgd"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Optimizer(Kind):
     """How a step follows from the gradients."""
 
@@ -41,7 +41,7 @@ class Optimizer(Kind):
         return ", ".join([self.name, *texts])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Sgd(Optimizer):
     """Stochastic gradient descent."""
 
@@ -60,7 +60,7 @@ class Sgd(Optimizer):
         return int(self.momentum > 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Adaptive(Optimizer):
     """Divides each weight's step by the size of its gradients."""
 
@@ -68,7 +68,7 @@ class _Adaptive(Optimizer):
     """Added to the root of the mean square, so that no step is divided by zero."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Moments(_Adaptive):
     """Keeps running means of the gradients and of their squares."""
 
@@ -81,7 +81,7 @@ class _Moments(_Adaptive):
         return 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AdamW(_Moments):
     """Adam with decoupled weight decay."""
 
@@ -90,7 +90,7 @@ class AdamW(_Moments):
     effect = "moves every weight by about the learning rate, whatever its gradient's size"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Adam(_Moments):
     """Adam, whose weight decay is a part of the gradient."""
 
@@ -102,7 +102,7 @@ class Adam(_Moments):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RmsProp(_Adaptive):
     """Divides the gradient by the root of its running mean square."""
 

@@ -6,12 +6,13 @@ import ast
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from keyword import iskeyword
 from pathlib import PurePosixPath
 from typing import Any
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Section, declare
 
 __all__ = [
@@ -70,7 +71,7 @@ class OwnCodeError(Exception):
         """Key path of the part of the spec that names the file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OwnCode(Section):
     """A class or a function of a Python file of the project."""
 
@@ -105,7 +106,7 @@ class OwnCode(Section):
         return f"{self.name}({given}) of {self.file}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sources:
     """Contents of files of a project by their paths in it."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.own_code import OwnCode
 from wavetwin.ir.section import Section, declare
 
 __all__ = ["OwnMetric"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OwnMetric(Section):
     """A metric of the project's own."""
 

@@ -8,11 +8,12 @@ runtime's tests prove each rule against the filters themselves (numerics.md sect
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 
+from wavetwin.ir.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class PacketInfo:
     """Where one packet lies."""
 

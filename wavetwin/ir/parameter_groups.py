@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.parameters import MAX_LENGTH, find_parameters, matches
 from wavetwin.ir.section import Section, declare
@@ -12,7 +12,7 @@ from wavetwin.ir.section import Section, declare
 __all__ = ["ParameterGroup", "group_numbers"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ParameterGroup(Section):
     """Parameters that are trained with another learning rate or weight decay than the rest."""
 

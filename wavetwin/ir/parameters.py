@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from math import prod
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations.operation import Shape
@@ -16,7 +16,7 @@ MAX_LENGTH = 1000
 """Of a choice of parameters, in characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     """A trainable parameter of a graph as written."""
 

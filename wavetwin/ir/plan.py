@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.data_lock import DataLock
 from wavetwin.ir.evaluations import EVALUATIONS, Evaluation
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.image_transforms import ImageTransform, known_transforms
 from wavetwin.ir.section import Section, declare, read_section
 from wavetwin.ir.sides import ImageSize, height_and_width
@@ -28,7 +28,7 @@ READABLE_VERSIONS = (1, 2)
 another kind's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DataPlan(Section):
     """The images and what happens to them before the network sees them."""
 
@@ -70,7 +70,7 @@ class DataPlan(Section):
         return find_augmentation(self.augmentation).name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegularisationPlan(Section):
     """The L1/Linf penalty: `lambdas[b]` weighs band b of the packet mixing at `node`."""
 
@@ -79,7 +79,7 @@ class RegularisationPlan(Section):
     lambdas: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InitialWeightsPlan(Section):
     """Where the free channels start from."""
 
@@ -87,7 +87,7 @@ class InitialWeightsPlan(Section):
     channels: tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TrainingPlan(Training):
     """All that a run needs to know beside the module graph.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.packets import plane_cells
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlaneCover:
     """Cells of the frequency plane that packets cover."""
 

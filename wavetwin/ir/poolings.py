@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 
 from wavetwin.ir.blurring import ADAPTIVE, BINOMIAL, WAVELET_STATEMENT, Blurring
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations import (
     BatchNorm,
     Bias,
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class FirstPooling:
     """What backbone and spec say of the first pooling, whichever it is."""
 
@@ -69,7 +69,7 @@ class FirstPooling:
     """Positions from one that the free channels' pooling keeps to the next."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class Step(ABC):
     """One layer of a recipe."""
 
@@ -93,7 +93,7 @@ class Step(ABC):
         return self.stride
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class Fixed(Step):
     """A layer that nothing changes."""
 
@@ -109,7 +109,7 @@ class Fixed(Step):
         return self.operation.subsampling
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class Norm(Step):
     """A batch norm where the first pooling begins with one."""
 
@@ -123,7 +123,7 @@ class Norm(Step):
         return self.name, BatchNorm.of(shape[0])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class EnergyNormOrBias(Step):
     """What stands after a modulus in place of a batch norm and of the convolution's bias."""
 
@@ -141,7 +141,7 @@ class EnergyNormOrBias(Step):
         return () if first.has_norm else ("pooling.initial_bias",)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class Maximum(Step):
     """The maximum in the backbone's window, or where it is taken at every position the spec's."""
 
@@ -160,7 +160,7 @@ class Maximum(Step):
         return ("pooling.max_kernel",) if is_open else ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class BlurByTwo(Step):
     """A low-pass that keeps every second position."""
 
@@ -178,7 +178,7 @@ class BlurByTwo(Step):
         return ("pooling.blur_size",)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class Bands(Step):
     """Bands of half the size, of the wavelet that the spec names."""
 
@@ -195,7 +195,7 @@ class Bands(Step):
         return ("pooling.wavelet_pool",)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class Module(Step):
     """A module of the project that the spec names."""
 
@@ -212,7 +212,7 @@ class Module(Step):
         return ("pooling.module",)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class KeepPositions(Step):
     """The positions that the free channels' pooling keeps, or at a part of its step."""
 
@@ -225,7 +225,7 @@ class KeepPositions(Step):
         return self.name, Subsample(step=first.free_step // self.parts)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen(kw_only=True)
 class Pooling:
     """A first pooling: one row."""
 

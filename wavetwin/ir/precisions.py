@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["PRECISIONS", "Precision"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Precision:
     """A number format that convolutions and products compute in."""
 

@@ -7,9 +7,9 @@ a schedule acts so; the warm-up, which any schedule may have, raises it step by 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Kind, Kinds, declare
 
 __all__ = [
@@ -32,7 +32,7 @@ PLATEAU_THRESHOLD = 1e-4
 """A loss counts as better where it is lower by this share, as in torch's ReduceLROnPlateau."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Losses:
     """What a schedule that follows the loss remembers."""
 
@@ -43,7 +43,7 @@ class Losses:
     """Epochs since the best."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moment:
     """A step of a training."""
 
@@ -56,7 +56,7 @@ class Moment:
     """Of the training."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Schedule(Kind):
     """How the learning rate changes."""
 
@@ -100,7 +100,7 @@ class Schedule(Kind):
         return self.rule(epochs) + warmup
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FallingSchedule(Schedule):
     """A schedule whose rate falls by a factor."""
 
@@ -108,7 +108,7 @@ class FallingSchedule(Schedule):
     """Factor of each change."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Step(FallingSchedule):
     """Falls every so many epochs."""
 
@@ -132,7 +132,7 @@ class Step(FallingSchedule):
         return f"x {self.gamma:g} every {self.step_epochs} epochs ({changes} times)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Milestones(FallingSchedule):
     """Falls after the epochs that are listed."""
 
@@ -162,7 +162,7 @@ class Milestones(FallingSchedule):
 Every = Literal["epoch", "step"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class EndingSchedule(Schedule):
     """A schedule that goes to its end along a curve, from the end of the warm-up on."""
 
@@ -195,7 +195,7 @@ class EndingSchedule(Schedule):
         return f"{self.name}{end}{', step by step' if self.acts() == 'step' else ''}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Cosine(EndingSchedule):
     """Falls along half a cosine over the epochs after the warm-up."""
 
@@ -217,7 +217,7 @@ class Cosine(EndingSchedule):
         return self.from_end(0.5 * (1 + math.cos(math.pi * after / span)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Linear(EndingSchedule):
     """Falls along a straight line over the steps after the warm-up."""
 
@@ -230,7 +230,7 @@ class Linear(EndingSchedule):
         return self.from_end(1 - after / span)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Polynomial(EndingSchedule):
     """Falls along a power of what is left, over the steps after the warm-up."""
 
@@ -250,7 +250,7 @@ class Polynomial(EndingSchedule):
         return f"{EndingSchedule.rule(self, epochs)}, power {self.power:g}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CosineRestarts(EndingSchedule):
     """Falls along half a cosine again and again, from the whole rate each time (SGDR).
 
@@ -285,7 +285,7 @@ class CosineRestarts(EndingSchedule):
         return f"{EndingSchedule.rule(self, epochs)}, anew after {self.first_epochs} epochs{longer}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OneCycle(EndingSchedule):
     """Rises along half a cosine and falls along another, step by step (torch's OneCycleLR).
 
@@ -317,7 +317,7 @@ class OneCycle(EndingSchedule):
         return f"{self.name}, x {self.start_factor:g} to 1 in {self.rise:.0%} of the steps"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Plateau(FallingSchedule):
     """Falls where the validation loss has not become better for so many epochs."""
 
@@ -347,7 +347,7 @@ class Plateau(FallingSchedule):
         return f"x {self.gamma:g} after {self.patience} epochs without progress"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Constant(Schedule):
     """The rate stays."""
 

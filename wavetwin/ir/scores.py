@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict
+
+from wavetwin.ir.frozen import frozen
 
 __all__ = [
     "CorruptionErrors",
@@ -59,7 +60,7 @@ class PerturbationRates(TypedDict):
     flip_rate: NotRequired[dict[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScoreLabel:
     """How a score is called where it stands for all of an entry."""
 

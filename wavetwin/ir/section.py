@@ -10,12 +10,13 @@ field that the table's `tag` names.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, field, fields
 from functools import cache
 from inspect import get_annotations
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_type_hints
 
 from wavetwin.files.json_form import FormError, check_form
+from wavetwin.ir.frozen import frozen
 
 __all__ = [
     "NAME_PATTERN",
@@ -39,7 +40,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _DECLARED = "wavetwin"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declared:
     """What is known of a field beside its name, its type and its default."""
 
@@ -158,7 +159,7 @@ def value_text(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Section:
     """A part of a spec, with every value filled in."""
 
@@ -210,7 +211,7 @@ def field_types(section: type[Section]) -> dict[str, Any]:
     return get_type_hints(section)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Kind(Section):
     """One kind of a section that has several; the class attribute named by `tag` is its name."""
 

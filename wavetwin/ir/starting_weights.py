@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.parameters import MAX_LENGTH, Parameter, matches
 from wavetwin.ir.section import Section, declare
@@ -17,7 +17,7 @@ RUN_FILES = {"best": "best.safetensors", "last": "last/model.safetensors"}
 _RUN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}/[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StartingWeights(Section):
     """Weights that the training starts from, in place of random ones."""
 

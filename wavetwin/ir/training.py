@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.optimizers import OPTIMIZERS, Optimizer, Sgd
 from wavetwin.ir.own_code import OwnCode
 from wavetwin.ir.parameter_groups import ParameterGroup
@@ -16,7 +16,7 @@ from wavetwin.ir.section import Section, declare
 __all__ = ["Training"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Training(Section):
     """How the model is trained."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.lattice import why_no_lattice
 from wavetwin.ir.layer_kind import FieldFault
 from wavetwin.ir.operations import WaveletPool
@@ -20,7 +20,7 @@ else:  # The table's names, which a type checker cannot follow.
     BoundaryMode = Literal[BOUNDARY_MODES]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WaveletBank(Section):
     """The bank of a wavelet pooling."""
 
@@ -77,7 +77,7 @@ class WaveletBank(Section):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PooledBands(WaveletBank):
     """Wavelet poolings, wherever the first pooling or the downsampling is `wavelet`."""
 

@@ -9,10 +9,11 @@ biorthogonal: all else follows. Standard library only.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+
+from wavetwin.ir.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WaveletTaps:
     """The four filters of a two-channel bank, of one even length.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import cast
 
 from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
 from wavetwin.compiler.parse.compose import Layer, LoadedSpec, find_node
 from wavetwin.compiler.parse.tree import SpecNode
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.packets import num_packets
 from wavetwin.ir.plane_cover import common_share, cover_of
 
@@ -17,7 +17,7 @@ _WAVELET = ("stem", "wavelet")
 _DEFAULT_TRANSFORM = "dtcwpt"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Numbering:
     """What packet numbers count: the packets of a transform's levels."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
@@ -14,13 +13,14 @@ from wavetwin.diagnostics import Diagnostic
 from wavetwin.files.tensor_shapes import Shape
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.layer_kind import LayerItem, labels_of
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
 
 
-@dataclass(frozen=True)
+@frozen
 class LintContext:
     """What a rule may look at."""
 
@@ -117,7 +117,7 @@ class LintContext:
 Lint = Callable[[LintContext], Iterable[Diagnostic]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LintRule:
     """A rule, its name and where it comes from."""
 

@@ -20,6 +20,7 @@ from wavetwin.compiler.parse.source import report
 from wavetwin.compiler.parse.tree import MAX_BYTES, ParsedSource, SpecNode, parse_bytes
 from wavetwin.compiler.parse.unreadable import is_folder
 from wavetwin.diagnostics import CompileError, Diagnostic, Location, Origin
+from wavetwin.ir.frozen import frozen
 from wavetwin.provenance.starters import starter_name
 
 SWEEP_MARK = "wavetwin_sweep"
@@ -28,7 +29,7 @@ MAX_PARENTS = 64
 """Files of one spec's inheritance."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layer:
     """One file or override: what it sets itself, before any merging."""
 
@@ -47,7 +48,7 @@ class Layer:
         return self.parsed.tree
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerReport:
     """What the schema refuses in one layer on its own."""
 
@@ -56,7 +57,7 @@ class LayerReport:
     """Whether the layer says its parents rightly; otherwise the merge lacks some."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadedSpec:
     """A spec as read: nothing is checked yet but the form of its files."""
 

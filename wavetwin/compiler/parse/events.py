@@ -9,13 +9,14 @@ No other module touches ruamel's untyped interface.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.loader import SafeLoader
 from ruamel.yaml.scanner import ScannerError
 from ruamel.yaml.tokens import DirectiveToken
+
+from wavetwin.ir.frozen import frozen
 
 TAB_INDENTS = "a tab stands where spaces indent"
 COMMENT_WITHOUT_SPACE = "a comment follows without a space"
@@ -25,7 +26,7 @@ _BREAKS = "\r\n\x85\u2028\u2029"
 _END = "\0\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Directive:
     """A line that starts with `%` where a document or a directive may start."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from wavetwin.compiler.parse.scalars import Scalar
 from wavetwin.compiler.parse.source import Source
 from wavetwin.diagnostics import Diagnostic, Location
+from wavetwin.ir.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpecNode:
     """One value of a spec and where it stands."""
 
@@ -22,7 +22,7 @@ class SpecNode:
     """What is not written: nothing, a null's value (`key:`), or even the colon (`{key}`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ParsedSource:
     """What one text holds, and what is wrong with it."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from wavetwin.compiler.parse.project import real_path
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.compiler.parse.unreadable import suggest_file, why_not_readable
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.ir.frozen import frozen
 from wavetwin.provenance.starters import (
     PREFIX,
     starter_file,
@@ -20,7 +20,7 @@ from wavetwin.provenance.starters import (
 __all__ = ["Refusal", "find_parent", "spec_path", "suggest_starter"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """Why a parent cannot be used, as a diagnostic says it."""
 

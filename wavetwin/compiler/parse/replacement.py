@@ -10,11 +10,12 @@ writing a network have one digest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wavetwin.compiler.parse.nodes import SpecNode
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.diagnostics import Diagnostic, Origin
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.layer_kinds.identity import IdentityLayer
 
@@ -26,7 +27,7 @@ REPLACE = ("backbone", "replace")
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Laid:
     """What became of a list of layers."""
 

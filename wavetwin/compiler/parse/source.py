@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 
 from wavetwin.diagnostics import Diagnostic, Location, Origin
+from wavetwin.ir.frozen import frozen
 
 LINE_END = re.compile(r"\r\n|\n|\r")
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     """A text and the name that it is shown under."""
 

@@ -7,7 +7,6 @@ where the text, so edited, is read beyond the fault.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, cast
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -21,6 +20,7 @@ from wavetwin.compiler.parse.events import (
 )
 from wavetwin.compiler.parse.source import Source, report
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.frozen import frozen
 
 _SYNTAX: tuple[tuple[str, str, str | None], ...] = (
     (TAB_INDENTS, TAB_INDENTS, "indent with spaces"),
@@ -64,7 +64,7 @@ _YAML_1_2 = re.compile(r"%YAML[ \t]+1\.2[ \t]*(?:#.*)?$")
 _CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7}) .*|={7}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """A fault of a text, as we report it."""
 

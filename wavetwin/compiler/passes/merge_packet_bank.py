@@ -8,9 +8,9 @@ trained or real stay as they are; the bank is made for fixed ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wavetwin.compiler.passes.rewiring import rebuild, redirect
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node, make_node
 from wavetwin.ir.operations import (
@@ -41,7 +41,7 @@ def merge_packet_bank(graph: ModuleGraph) -> ModuleGraph:
     return rebuild(graph, nodes) if changed else graph
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Chain:
     """The nodes to merge, in order, and what they do."""
 

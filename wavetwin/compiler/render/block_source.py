@@ -8,10 +8,11 @@ for it; a line of `forward` is an edge of the block that has them all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from itertools import groupby, pairwise
 
 from wavetwin.compiler.render.model_text import VARIABLES, assign
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Add, Call, Conv2d, Source
@@ -21,7 +22,7 @@ _CHANGED = "stride != 1 or inputs != outputs"
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClassSource:
     """One class of model.py; lines are those of the methods' bodies, unindented."""
 
@@ -38,7 +39,7 @@ class ClassSource:
     returns: str = "Tensor"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StagesSource:
     """The stages of a trunk: the class of their blocks, and the lines that make each stage."""
 
@@ -47,7 +48,7 @@ class StagesSource:
     """By the stage's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Block:
     """One block, and the arguments that it is made with."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["BuildOptions", "Built", "build_compiled"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildOptions:
     """How specs are built."""
 
@@ -30,7 +30,7 @@ class BuildOptions:
     """Run the passes; otherwise model.py is the graph as written."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Built:
     """One experiment and what its build wrote."""
 

@@ -30,6 +30,7 @@ from wavetwin.compiler.render.model_text import (
 )
 from wavetwin.compiler.render.own_code_source import own_import_lines, own_names
 from wavetwin.compiler.render.weights_source import single_draws
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import SECTIONS, ModuleGraph
 from wavetwin.ir.image_sizes import ImageSizes, find_image_sizes
 from wavetwin.ir.node import Node
@@ -52,7 +53,7 @@ from wavetwin.ir.operations import (
 from wavetwin.ir.plan import TrainingPlan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelSource:
     """What the template lays out."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from wavetwin.compiler.render.model_text import WIDTH
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import UserModule
 from wavetwin.ir.parameters import find_parameters, held_fixed
@@ -33,7 +33,7 @@ _FIELDS = {
 _PARTS = ("optimizer", "schedule")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Constant:
     """A number at the top of train.py, which the plan gets back from there."""
 
@@ -48,7 +48,7 @@ class Constant:
         return self.field.upper()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScriptSource:
     """What the templates of train.py and evaluate.py need beside the context of all templates."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -21,12 +20,13 @@ from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.atomic import remove_abandoned, staged
 from wavetwin.files.json_text import parse_json
+from wavetwin.ir.frozen import frozen
 from wavetwin.provenance.package import Package, imported_package, is_inside, sha256_of
 from wavetwin.provenance.package_changes import changed_paths, package_changes
 from wavetwin.provenance.record import STANDALONE, recorded_provenance
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """What writing a build changed."""
 
@@ -40,7 +40,7 @@ class Written:
     """Names under which files that were edited by hand are kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unchanged:
     """A folder that is what a build would write."""
 
@@ -48,7 +48,7 @@ class Unchanged:
     manifest_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildCheck:
     """What `build --check` finds of one folder."""
 

@@ -19,6 +19,7 @@ from wavetwin.compiler.schema import ExperimentSpec, SpecModel
 from wavetwin.compiler.schema.declared import section_of
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.own_code import (
     FOLDER,
     OwnCode,
@@ -39,7 +40,7 @@ _MOST_TEXT = 10_000
 _BESIDE = "import files of the project by relative imports, such as `from .blocks import Block`"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadCode:
     """A spec whose own code is read."""
 

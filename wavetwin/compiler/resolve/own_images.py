@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wavetwin.compiler.parse.compose import LoadedSpec, load_spec
@@ -12,13 +11,14 @@ from wavetwin.compiler.validate.checks.images import needs_field
 from wavetwin.compiler.validate.spec import conflict, validate_form
 from wavetwin.diagnostics import CompileError
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.plan import DataPlan
 from wavetwin.ir.sides import image_size
 
 __all__ = ["SpecImages", "read_own_images"]
 
 
-@dataclass(frozen=True)
+@frozen
 class SpecImages:
     """Where a spec's images lie, and which of its files has their lock."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Any, cast
 
 from wavetwin.compiler.resolve.own_code import is_own_code
@@ -33,6 +32,7 @@ from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.own_code import argument_text
 from wavetwin.ir.poolings import POOLINGS
 from wavetwin.ir.section import Kind
@@ -40,7 +40,7 @@ from wavetwin.ir.sides import image_size
 from wavetwin.ir.starting_weights import StartingWeights
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResolvedSpec:
     """A spec with every value filled in."""
 

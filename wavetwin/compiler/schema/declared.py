@@ -11,7 +11,7 @@ that nothing sets are None until the spec is resolved, and `kind_of` and `given`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, fields
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args
 
 import pydantic
@@ -19,6 +19,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from wavetwin.compiler.schema.model import LATER, SpecModel
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_fields, field_types
 
 __all__ = [
@@ -36,7 +37,7 @@ __all__ = [
 S = TypeVar("S", bound=Section)
 
 
-@dataclass(frozen=True)
+@frozen
 class DeferredModel:
     """Metadata of `Any` for a model that is made for the first value: each start waits for all others."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -17,13 +17,14 @@ from wavetwin.compiler.validate.faults import Fault, path_text
 from wavetwin.compiler.validate.fields import PathPart
 from wavetwin.compiler.validate.structure import find_left_empty, hold_against
 from wavetwin.diagnostics import CompileError, Diagnostic, Location
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.sweeps.objectives import OBJECTIVES, is_test_score
 from wavetwin.provenance.starters import PREFIX
 
 __all__ = ["SweepFile", "read_sweep"]
 
 
-@dataclass(frozen=True)
+@frozen
 class SweepFile:
     """A sweep as it is written, with its fields."""
 

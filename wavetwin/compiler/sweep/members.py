@@ -14,6 +14,7 @@ from wavetwin.compiler.sweep.document import SweepFile, read_sweep
 from wavetwin.compiler.sweep.space import Point, Space, make_space
 from wavetwin.compiler.validate.checks.images import has_validation_images
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sweeps.schedulers import SCHEDULERS
@@ -22,7 +23,7 @@ from wavetwin.ir.sweeps.searches import SEARCHES
 __all__ = ["CheckedPoint", "CheckedSweep", "check_sweep"]
 
 
-@dataclass(frozen=True)
+@frozen
 class CheckedPoint:
     """A point that compiles."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -16,6 +15,7 @@ from wavetwin.compiler.sweep.document import SweepFile
 from wavetwin.compiler.validate.advice import raw_text
 from wavetwin.diagnostics import Location
 from wavetwin.ir.build_names import variant_label
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.sweeps.ranges import ENDS, RANGES, IntervalRange, ListedRange, given_range
 
 __all__ = ["MAX_POINTS", "Point", "Space", "SweptField", "Value", "make_space"]
@@ -29,7 +29,7 @@ _TRIES = 1000
 """Draws of one point that is another one than all before."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value:
     """One value that a field takes, and where it is written."""
 
@@ -40,7 +40,7 @@ class Value:
     """As `--set` takes it: the text of the file where it stands on one line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SweptField:
     """A field that is varied."""
 
@@ -87,7 +87,7 @@ class SweptField:
         return (self.item(0), self.item(last)) if last else (self.item(0),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Point:
     """Values of all fields."""
 
@@ -142,7 +142,7 @@ def _as_node(fields: dict[str, Any], location: Location, key: Location | None = 
     return SpecNode(made, location, key)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Space:
     """All fields that are varied."""
 

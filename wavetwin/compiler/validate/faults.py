@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from wavetwin.compiler.parse.compose import find_node
 from wavetwin.compiler.parse.nodes import SpecNode
@@ -22,12 +21,13 @@ from wavetwin.compiler.validate.fields import (
     model_at,
 )
 from wavetwin.diagnostics import Diagnostic, Location
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import declaration_of, declared_fields
 
 Path = tuple[PathPart, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """One thing that the schema refuses."""
 

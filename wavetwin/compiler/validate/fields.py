@@ -8,7 +8,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, Literal, Union
 
@@ -18,11 +18,12 @@ from pydantic.fields import FieldInfo
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec, SpecModel
 from wavetwin.compiler.schema.declared import DeferredModel
+from wavetwin.ir.frozen import frozen
 
 PathPart = str | int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Language:
     """A language of documents, by the model of a whole one."""
 
@@ -45,7 +46,7 @@ SPECS = Language(
 """The language of experiments, which every function here speaks where no other one is named."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Form:
     """What a value may be."""
 

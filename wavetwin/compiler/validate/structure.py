@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, replace
 from functools import cache
 from typing import Any, cast
 
@@ -34,12 +34,13 @@ from wavetwin.compiler.validate.fields import (
     untagged_path,
 )
 from wavetwin.diagnostics import Location
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.image_transforms import known_transforms
 from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.section import declaration_of, declared_fields
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Structure:
     """The outcome of holding a tree against the schema."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wavetwin.ir.architecture import Architecture, TrunkOptions
 from wavetwin.ir.builder import GraphBuilder, add_batch_norm, add_conv, add_linear
 from wavetwin.ir.foreign_names import branch_names, check_twin, twin_stem_names
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import KAIMING, AdaptiveAveragePool, Add, Flatten, Packets, Relu
 
@@ -16,7 +15,7 @@ _ARCH = ("backbone.arch",)
 _DOWN = ("backbone.arch", "backbone.downsampling")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ResNet(Architecture):
     """Four stages of residual blocks, and one fully connected layer."""
 

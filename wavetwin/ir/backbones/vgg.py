@@ -7,12 +7,12 @@ pooled between the first and the second convolution (VGG-16).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from wavetwin.ir.architecture import Architecture, NoForeignNamesError, TrunkOptions
 from wavetwin.ir.builder import GraphBuilder, add_batch_norm, add_conv, add_linear
 from wavetwin.ir.foreign_names import counted_names
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import (
     KAIMING,
@@ -31,7 +31,7 @@ _DOWN = ("backbone.downsampling",)
 _WIDTHS = (64, 128, 256, 512, 512)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Vgg(Architecture):
     """Five blocks of convolutions, and three fully connected layers."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wavetwin.ir.dataset import OwnDataset
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["DATASETS"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Arrays(OwnDataset):
     """`train_images` and `train_labels` in a .npz file, the same of `val` and `test`."""
 

@@ -7,10 +7,10 @@ torchvision compares.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wavetwin.ir.dataset import Dataset
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["DATASETS", "Cifar"]
 
@@ -27,7 +27,7 @@ wardrobe whale willow_tree wolf woman worm
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Cifar(Dataset):
     """Batch files in a folder, or in the official archive of it."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wavetwin.ir.dataset import Dataset, Package
 from wavetwin.ir.datasets.mnist import NUMERALS
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["DATASETS"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Digits(Dataset):
     """Arrays in a package."""
 

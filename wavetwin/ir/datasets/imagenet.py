@@ -6,10 +6,10 @@ Mean and standard deviation are torchvision's, the checksums those that torchvis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wavetwin.ir.dataset import Dataset
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["DATASETS", "IMAGENET_MEAN", "IMAGENET_STD", "ImageNet"]
 
@@ -28,7 +28,7 @@ _SUBSET = (
 _TEST_PER_CLASS = 50
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ImageNet(Dataset):
     """Class folders in `train`, and class folders or flat images in `val`."""
 

@@ -6,17 +6,17 @@ what these unpack to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wavetwin.ir.dataset import Dataset
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["DATASETS", "NUMERALS", "Idx"]
 
 NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Idx(Dataset):
     """Four idx files in torchvision's layout, packed or not."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wavetwin.ir.dataset import OwnDataset
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["DATASETS"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Shards(OwnDataset):
     """`train-*.tar`, and `test-*.tar`, `val-*.tar` or both, of `<class>/*`, with an index."""
 

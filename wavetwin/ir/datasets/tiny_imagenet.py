@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wavetwin.ir.dataset import Dataset
 from wavetwin.ir.datasets.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["DATASETS", "TinyImageNet"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class TinyImageNet(Dataset):
     """One folder: `wnids.txt`, `train/<class>/images`, `val/images` and `val/val_annotations.txt`."""
 

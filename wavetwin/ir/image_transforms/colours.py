@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from wavetwin.ir.field_fault import FieldFault
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.image_transforms.transform import (
     ImageTransform,
     SometimesTransform,
@@ -18,7 +18,7 @@ from wavetwin.ir.sides import Sides
 __all__ = ["TRANSFORMS"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ColorJitter(ImageTransform):
     """Brightness, contrast, saturation and hue, in random order."""
 
@@ -44,7 +44,7 @@ class ColorJitter(ImageTransform):
         return None if any(self.values().values()) else "it is asked for no change"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Grayscale(ImageTransform):
     """The luminance in all channels."""
 
@@ -59,7 +59,7 @@ class Grayscale(ImageTransform):
         return {"num_output_channels": images.channels}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomGrayscale(SometimesTransform):
     """The luminance in all channels, of some images."""
 
@@ -72,7 +72,7 @@ class RandomGrayscale(SometimesTransform):
     """Probability that it happens to an image."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomInvert(SometimesTransform):
     """The negative."""
 
@@ -81,7 +81,7 @@ class RandomInvert(SometimesTransform):
     effect = "makes negatives"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomPosterize(SometimesTransform):
     """Fewer bits a value."""
 
@@ -93,7 +93,7 @@ class RandomPosterize(SometimesTransform):
     """Bits that are kept of 8."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomSolarize(SometimesTransform):
     """The negative of bright pixels."""
 
@@ -105,7 +105,7 @@ class RandomSolarize(SometimesTransform):
     """Value from which on pixels are inverted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomAdjustSharpness(SometimesTransform):
     """Sharpening or blurring."""
 
@@ -123,7 +123,7 @@ class RandomAdjustSharpness(SometimesTransform):
         return SometimesTransform.without_effect(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomAutocontrast(SometimesTransform):
     """The darkest pixel black, the brightest white."""
 
@@ -132,7 +132,7 @@ class RandomAutocontrast(SometimesTransform):
     effect = "stretches values from black to white"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomEqualize(SometimesTransform):
     """A flat histogram."""
 
@@ -141,7 +141,7 @@ class RandomEqualize(SometimesTransform):
     effect = "flattens histograms"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomChannelPermutation(ImageTransform):
     """The channels in random order."""
 
@@ -151,7 +151,7 @@ class RandomChannelPermutation(ImageTransform):
     needs_colour = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomPhotometricDistort(SometimesTransform):
     """Brightness, contrast, saturation, hue and the order of channels, each sometimes."""
 
@@ -172,7 +172,7 @@ class RandomPhotometricDistort(SometimesTransform):
     """Smallest and largest shift, of a turn of the colour circle."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GaussianBlur(ImageTransform):
     """Smoothing by a Gaussian kernel."""
 
@@ -213,7 +213,7 @@ class GaussianBlur(ImageTransform):
         return "with kernel_size 1 nothing is smoothed" if self.kernel_size == 1 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GaussianNoise(ImageTransform):
     """Independent noise in each value."""
 

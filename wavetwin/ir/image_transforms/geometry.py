@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from wavetwin.ir.field_fault import FieldFault
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.image_transforms.transform import (
     ImageTransform,
     SometimesTransform,
@@ -21,7 +21,7 @@ Interpolation = Literal["nearest", "bilinear"]
 Resampling = Literal["nearest", "bilinear", "bicubic"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomResizedCrop(ImageTransform):
     """A window of random area and ratio, resized."""
 
@@ -47,7 +47,7 @@ class RandomResizedCrop(ImageTransform):
         return size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomCrop(ImageTransform):
     """A window of the size at a random position."""
 
@@ -99,7 +99,7 @@ class RandomCrop(ImageTransform):
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Resize(ImageTransform):
     """Resizing of the stored image."""
 
@@ -119,7 +119,7 @@ class Resize(ImageTransform):
         return (self.size, self.size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomHorizontalFlip(SometimesTransform):
     """Mirroring left to right."""
 
@@ -128,7 +128,7 @@ class RandomHorizontalFlip(SometimesTransform):
     effect = "mirrors images left to right"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomVerticalFlip(SometimesTransform):
     """Mirroring top to bottom."""
 
@@ -137,7 +137,7 @@ class RandomVerticalFlip(SometimesTransform):
     effect = "mirrors images top to bottom"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Warp(ImageTransform):
     """A transform whose pixels come from between others, or from outside."""
 
@@ -147,7 +147,7 @@ class _Warp(ImageTransform):
     """Value of what lies outside of the image."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomRotation(_Warp):
     """Rotation about the middle."""
 
@@ -163,7 +163,7 @@ class RandomRotation(_Warp):
         return "with degrees 0 nothing is rotated" if self.degrees == 0 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomAffine(_Warp):
     """Rotation, shift, scaling and shear."""
 
@@ -190,7 +190,7 @@ class RandomAffine(_Warp):
         return "it is asked for no motion" if not any(moves) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomPerspective(SometimesTransform):
     """Change of the point of view."""
 
@@ -206,7 +206,7 @@ class RandomPerspective(SometimesTransform):
     """Value of what lies outside of the image."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ElasticTransform(ImageTransform):
     """Smooth random displacements."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.image_transforms.transform import ImageTransform
 from wavetwin.ir.own_code import OwnCode
 
 __all__ = ["TRANSFORMS", "ModuleTransform"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ModuleTransform(OwnCode, ImageTransform):
     """Transform of your own, of a file of the project."""
 

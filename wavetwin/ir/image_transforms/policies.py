@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from wavetwin.ir.field_fault import FieldFault
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.image_transforms.transform import (
     ImageTransform,
     SometimesTransform,
@@ -19,7 +19,7 @@ __all__ = ["TRANSFORMS"]
 Interpolation = Literal["nearest", "bilinear"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Policy(ImageTransform):
     """A random choice of motions and colour changes."""
 
@@ -29,7 +29,7 @@ class _Policy(ImageTransform):
     """Value of what lies outside of a moved image; default: black, into which edges are interpolated."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandAugment(_Policy):
     """Some operations of one strength; Cubuk et al. 2019, arXiv:1909.13719."""
 
@@ -56,7 +56,7 @@ class RandAugment(_Policy):
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TrivialAugmentWide(_Policy):
     """One operation of random strength; Mueller and Hutter 2021, arXiv:2103.10158."""
 
@@ -68,7 +68,7 @@ class TrivialAugmentWide(_Policy):
     """Strengths that there are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AutoAugment(_Policy):
     """One of the pairs of operations found for a data set; Cubuk et al. 2019, arXiv:1805.09501."""
 
@@ -81,7 +81,7 @@ class AutoAugment(_Policy):
     """The data set that they were found for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AugMix(ImageTransform):
     """A mean of several chains of operations; Hendrycks et al. 2020, arXiv:1912.02781."""
 
@@ -114,7 +114,7 @@ class AugMix(ImageTransform):
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RandomErasing(SometimesTransform):
     """A rectangle of one value; Zhong et al. 2020, arXiv:1708.04896."""
 

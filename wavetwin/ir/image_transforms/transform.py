@@ -7,17 +7,18 @@ bytes, (channels, height, width) from 0 to 255, until they are normalised.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING
 from typing import Any, ClassVar
 
 from wavetwin.ir.field_fault import FieldFault
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Kind, declare, declared_fields, field_text
 from wavetwin.ir.sides import Sides
 
 __all__ = ["ImageTransform", "SometimesTransform", "TransformedImages"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransformedImages:
     """The images that transforms change, as far as arguments depend on them."""
 
@@ -29,7 +30,7 @@ class TransformedImages:
     std: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ImageTransform(Kind):
     """A random change of training images, one of a list in order."""
 
@@ -111,7 +112,7 @@ class ImageTransform(Kind):
                     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SometimesTransform(ImageTransform):
     """A transform that happens to some images."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 from wavetwin.ir.operations import Gelu, LeakyRelu, Operation, Relu, Shape
 from wavetwin.ir.section import declare
@@ -14,7 +14,7 @@ __all__ = ["LAYER_KINDS"]
 _PLACE = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ReluLayer(LayerKind):
     """Rectified linear unit; it has no fields."""
 
@@ -31,7 +31,7 @@ class ReluLayer(LayerKind):
         return Relu()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LeakyReluLayer(LayerKind):
     """Rectified linear unit with a slope below zero."""
 
@@ -46,7 +46,7 @@ class LeakyReluLayer(LayerKind):
         return LeakyRelu(slope=self.slope)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GeluLayer(LayerKind):
     """Gaussian error linear unit; it has no fields."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 from wavetwin.ir.operations import Dropout, Operation, Shape
 from wavetwin.ir.section import declare
@@ -12,7 +12,7 @@ from wavetwin.ir.section import declare
 __all__ = ["LAYER_KINDS"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DropoutLayer(LayerKind):
     """Dropout."""
 

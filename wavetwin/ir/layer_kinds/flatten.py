@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 from wavetwin.ir.operations import Flatten, Shape
 
 __all__ = ["LAYER_KINDS"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FlattenLayer(LayerKind):
     """Maps to one vector per image; it has no fields."""
 

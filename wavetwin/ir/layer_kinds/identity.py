@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wavetwin.ir.builder import GraphBuilder
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 
 __all__ = ["LAYER_KINDS", "IdentityLayer"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class IdentityLayer(LayerKind):
     """Nothing, in the place of a layer of a named trunk that is left out; it has no fields."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.initial_laws import INITIAL_LAWS, InitialLaw
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 from wavetwin.ir.operations import Linear, Shape
@@ -12,7 +11,7 @@ from wavetwin.ir.section import declare
 __all__ = ["LAYER_KINDS"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LinearLayer(LayerKind):
     """Fully connected layer."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions
 from wavetwin.ir.operations import Operation, Shape
 from wavetwin.ir.own_code import OwnCode
@@ -11,7 +10,7 @@ from wavetwin.ir.own_code import OwnCode
 __all__ = ["LAYER_KINDS"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ModuleLayer(OwnCode, LayerKind):
     """Module of your own, of a file of the project."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, Self
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
 from wavetwin.ir.operations import BatchNorm, GroupNorm, Operation, Shape
 from wavetwin.ir.section import declare
@@ -16,7 +16,7 @@ _GROUPS = 32
 """As proposed: Wu and He 2018, arXiv:1803.08494."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NormLayer(LayerKind):
     """Normalisation."""
 

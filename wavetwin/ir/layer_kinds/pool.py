@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, Self
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
 from wavetwin.ir.operations import AdaptiveAveragePool, AveragePool, MaxPool, Operation, Shape
 from wavetwin.ir.section import declare
@@ -15,7 +15,7 @@ __all__ = ["LAYER_KINDS"]
 _WINDOW = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PoolLayer(LayerKind):
     """Pooling."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from wavetwin.ir.builder import GraphBuilder
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import FieldFault, LayerItem, LayerKind, LayerOptions, add_items
 from wavetwin.ir.operations import Add
 from wavetwin.ir.section import declare
@@ -13,7 +13,7 @@ from wavetwin.ir.section import declare
 __all__ = ["LAYER_KINDS"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ResidualLayer(LayerKind):
     """Sum of two branches of the same input."""
 

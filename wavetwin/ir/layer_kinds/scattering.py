@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.initial_laws import INITIAL_LAWS, DefaultLaw, InitialLaw, XavierLaw
 from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
 from wavetwin.ir.level1_taps import LEVEL1_FILTERS
@@ -23,7 +23,7 @@ else:  # The tables' names, which a type checker cannot follow.
     MixingName = Literal[tuple(MIXINGS)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ScatteringLayer(LayerKind):
     """Smoothed moduli of dual-tree wavelets, with nothing to learn; two layers are order two."""
 
@@ -53,7 +53,7 @@ class ScatteringLayer(LayerKind):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class InvariantLayer(LayerKind):
     """Smoothed moduli of dual-tree wavelets, mixed by learned weights."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kind import FieldFault, LayerKind, LayerOptions
 from wavetwin.ir.operations import Shape, WaveletPool
 from wavetwin.ir.section import declare
@@ -14,7 +14,7 @@ from wavetwin.ir.wavelet_bank import WaveletBank
 __all__ = ["LAYER_KINDS"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WaveletPoolLayer(LayerKind, WaveletBank):
     """Pooling by the bands of a wavelet."""
 

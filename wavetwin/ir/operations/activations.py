@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations.operation import Call, Operation, Shape
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Relu(Operation, op="relu"):
     """The positive part."""
 
@@ -25,7 +25,7 @@ class Relu(Operation, op="relu"):
         return Call.of("nn.ReLU")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class LeakyRelu(Operation, op="leaky_relu"):
     """The positive part, and the negative part by a factor."""
 
@@ -45,7 +45,7 @@ class LeakyRelu(Operation, op="leaky_relu"):
         return Call.of("nn.LeakyReLU", self.slope)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Gelu(Operation, op="gelu"):
     """A value times the share of a normal law that is below it."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations.networks import MaxPool
 from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Blur(Operation):
     """What smooths a map with reflected borders and keeps every `stride`-th sample."""
 
@@ -38,7 +38,7 @@ class Blur(Operation):
         return prod(out) * self.size**2
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class BlurPool(Blur, op="blur_pool"):
     """A binomial filter."""
 
@@ -54,7 +54,7 @@ class BlurPool(Blur, op="blur_pool"):
         return Call.of("BlurPool", **self._named("size", "stride"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class MaxBlurPool(Operation, op="max_blur_pool"):
     """A maximum at every position, then a binomial filter at the kept ones: made by a pass."""
 
@@ -94,7 +94,7 @@ class MaxBlurPool(Operation, op="max_blur_pool"):
         return Call.of("MaxBlurPool", **self._named("kernel_size", "padding", "size", "stride"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class AdaptiveBlur(Blur, op="adaptive_blur"):
     """Filters that a convolution makes of the map itself, one a group of channels."""
 

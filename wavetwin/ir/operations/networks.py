@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 
 KAIMING = "kaiming_normal_fan_out"
@@ -20,7 +20,7 @@ XAVIER = "xavier_uniform"
 biases of 0."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Input(Operation, op="input"):
     """The image."""
 
@@ -34,7 +34,7 @@ class Input(Operation, op="input"):
         return tuple(self.shape)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class SlidingWindow(Operation):
     """What moves a window over a map."""
 
@@ -62,7 +62,7 @@ class SlidingWindow(Operation):
         return max(0, size + margin - ((windows - 1) * self.stride + self.kernel_size))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Conv2d(Operation, op="conv2d"):
     """A convolution."""
 
@@ -115,7 +115,7 @@ class Conv2d(Operation, op="conv2d"):
         return Call.of("nn.Conv2d", x[0], self.channels, **self._named("kernel_size"), **options)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Linear(Operation, op="linear"):
     """A fully connected layer."""
 
@@ -149,7 +149,7 @@ class Linear(Operation, op="linear"):
         return Call.of("nn.Linear", x[0], self.features, **self._changed(bias=True))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class MaxPool(SlidingWindow, op="max_pool"):
     """The maximum in a window."""
 
@@ -172,14 +172,14 @@ class MaxPool(SlidingWindow, op="max_pool"):
         return Call.of(self.kind, **self._named("kernel_size", "stride"), **options)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class AveragePool(MaxPool, op="average_pool"):
     """The mean in a window."""
 
     kind = "nn.AvgPool2d"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class AdaptiveAveragePool(Operation, op="adaptive_average_pool"):
     """Means over as many windows as the output has positions."""
 
@@ -200,7 +200,7 @@ class AdaptiveAveragePool(Operation, op="adaptive_average_pool"):
         return Call.of("nn.AdaptiveAvgPool2d", self.output_size)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Dropout(Operation, op="dropout"):
     """Values set to zero at random, in training."""
 
@@ -228,7 +228,7 @@ class Dropout(Operation, op="dropout"):
         return Call.of("nn.Dropout", self.probability)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Flatten(Operation, op="flatten"):
     """A map as a vector."""
 
@@ -244,7 +244,7 @@ class Flatten(Operation, op="flatten"):
         return Call.of("nn.Flatten")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Add(Operation, op="add"):
     """The sum of two branches."""
 
@@ -267,7 +267,7 @@ class Add(Operation, op="add"):
         return Call.of("Add")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Bias(Operation, op="bias"):
     """A bias for each channel, after the modulus where there is no norm."""
 

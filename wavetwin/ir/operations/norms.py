@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Self
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class BatchNorm(Operation, op="batch_norm"):
     """Batch normalisation."""
 
@@ -47,7 +47,7 @@ class BatchNorm(Operation, op="batch_norm"):
         return Call.of(self.kind, self.channels, **self._changed(eps=1e-5, momentum=0.1))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class EnergyNorm(BatchNorm, op="energy_norm"):
     """A batch norm that divides by the root of the mean square and takes no mean off."""
 
@@ -55,7 +55,7 @@ class EnergyNorm(BatchNorm, op="energy_norm"):
     kind = "EnergyNorm"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class GroupNorm(Operation, op="group_norm"):
     """Normalisation of an image's positions and a group of channels."""
 

@@ -8,9 +8,11 @@ else asks it; nobody keeps a list of operations by name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, fields, replace
 from math import prod
 from typing import Any, ClassVar, Literal, Self, cast
+
+from wavetwin.ir.frozen import frozen
 
 __all__ = [
     "OPERATIONS",
@@ -59,7 +61,7 @@ def literal(value: object) -> str:
     return repr(value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """How a layer is constructed: printed into model.py, and made by the runtime."""
 
@@ -97,7 +99,7 @@ class Call:
         return f"{self.name}({', '.join(self.arguments)})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ParameterCounts:
     """Numbers of scalars.
 
@@ -126,7 +128,7 @@ OPERATIONS: dict[str, type[Operation]] = {}
 """Every operation by the name that graph.json has for it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Operation:
     """What a node does. A subclass with an `op` is an operation; its fields are attributes.
 

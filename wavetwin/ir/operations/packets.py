@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from typing import Literal
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 from wavetwin.ir.packets import num_packets, packet_paths
 from wavetwin.ir.wavelets import equivalent_length, filter_length, output_size
@@ -19,7 +20,7 @@ def _mixing_size(bands: tuple[MixingGroup, ...]) -> int:
     return sum(outputs * (inputs // groups) for inputs, outputs, groups in bands)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ColourMixing(Operation, op="colour_mixing"):
     """One luminance image of the colours, before the packets."""
 
@@ -43,7 +44,7 @@ class ColourMixing(Operation, op="colour_mixing"):
         return Call.of("ColourMixing", **self._named("initial"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Packets(Operation, op="packets"):
     """All wavelet packets of an image, complex for the dual tree."""
 
@@ -139,7 +140,7 @@ class Packets(Operation, op="packets"):
         return Call.of("DualTreePacketMaps", **options)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class KeepPackets(Operation, op="keep_packets"):
     """The kept packets, in order."""
 
@@ -158,7 +159,7 @@ class KeepPackets(Operation, op="keep_packets"):
         return Call.of("KeepPackets", self.packets, **self._changed(colours=1))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class PacketMixing(Operation, op="packet_mixing"):
     """Channels as weighted sums of kept packets, in groups."""
 
@@ -197,7 +198,7 @@ class PacketMixing(Operation, op="packet_mixing"):
         return Call.of("PacketMixing", **self._named("bands"), **options)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ColourMixingAfter(Operation, op="colour_mixing_after"):
     """One channel of three colours' channels, after the packets."""
 
@@ -223,7 +224,7 @@ class ColourMixingAfter(Operation, op="colour_mixing_after"):
         return Call.of("ColourMixingAfter", out[0])
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class PacketBank(Operation, op="packet_bank"):
     """Colour mixing, packets, selection and mixing in one: made by a pass.
 
@@ -306,7 +307,7 @@ class PacketBank(Operation, op="packet_bank"):
         return Call.of("MixedPackets", self.packets, **options)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class CropToPackets(Operation, op="crop_to_packets"):
     """The middle of a map, as large as the packets of the second input: made by a pass."""
 

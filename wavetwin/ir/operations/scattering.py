@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import comb, prod
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.level1_taps import level1_taps
 from wavetwin.ir.mixings import MIXINGS, Mixing
 from wavetwin.ir.operations.operation import Call, Operation, Shape
@@ -26,7 +26,7 @@ def _halved(size: int, levels: int = 1) -> int:
     return size
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Level1Filters(Operation):
     """What filters by the dual tree's first level."""
 
@@ -59,7 +59,7 @@ class Level1Filters(Operation):
         return {"filters": (2, max(self._lengths))}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Scattering(Level1Filters, op="scattering"):
     """Moduli of dual-tree wavelets, smoothed; nothing to learn."""
 
@@ -116,7 +116,7 @@ class Scattering(Level1Filters, op="scattering"):
         return Call.of("Scattering2d", self.levels, self.order, **options)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Invariant(Level1Filters, op="invariant"):
     """Smoothed moduli of the dual tree, mixed by learned weights."""
 

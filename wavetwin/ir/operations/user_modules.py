@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 from typing import Any, cast
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations.operation import (
     Call,
     Operation,
@@ -19,7 +20,7 @@ from wavetwin.ir.operations.operation import (
 __all__ = ["UserModule"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class UserModule(Operation, op="user_module"):
     """A module of the user's: what it has and gives was measured where the graph was built.
 

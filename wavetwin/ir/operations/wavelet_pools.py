@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 from wavetwin.ir.wavelets import equivalent_length, filter_length
 
@@ -19,7 +19,7 @@ _MODULI: dict[str, int] = {"modulus": 3, "energy": 1}
 """Of each channel, how many roots of squares are taken."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class WaveletPool(Operation, op="wavelet_pool"):
     """Bands of the last of some levels of a wavelet bank, each channel filtered alone."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.operations.operation import Call, Operation, Shape, UnfitError
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Modulus(Operation, op="modulus"):
     """The modulus of complex channels."""
 
@@ -28,7 +28,7 @@ class Modulus(Operation, op="modulus"):
         return Call.of("Modulus")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class RealPart(Operation, op="real_part"):
     """The real part of complex channels."""
 
@@ -44,7 +44,7 @@ class RealPart(Operation, op="real_part"):
         return Call.of("RealPart")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Interleave(Operation, op="interleave"):
     """Real and imaginary parts as channels, in turn."""
 
@@ -64,7 +64,7 @@ class Interleave(Operation, op="interleave"):
         return Call.of("Interleave")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Deinterleave(Operation, op="deinterleave"):
     """Complex channels of channels that are real and imaginary parts in turn."""
 
@@ -83,7 +83,7 @@ class Deinterleave(Operation, op="deinterleave"):
         return Call.of("Deinterleave")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class SliceChannels(Operation, op="slice_channels"):
     """Channels from `start` to before `stop`."""
 
@@ -103,7 +103,7 @@ class SliceChannels(Operation, op="slice_channels"):
         return Call.of("SliceChannels", self.start, self.stop)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Crop(Operation, op="crop"):
     """The middle of the first input, at most as large as the second."""
 
@@ -122,7 +122,7 @@ class Crop(Operation, op="crop"):
         return Call.of("CenterCrop")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Concat(Operation, op="concat"):
     """The channels of all inputs, one after another."""
 
@@ -140,7 +140,7 @@ class Concat(Operation, op="concat"):
         return Call.of("Concat")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Subsample(Operation, op="subsample"):
     """Every `step`-th sample."""
 

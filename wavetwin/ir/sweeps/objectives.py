@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wavetwin.ir.evaluations import EVALUATIONS
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.scores import (
     CorruptionErrors,
     Divergences,
@@ -18,7 +18,7 @@ from wavetwin.ir.scores import (
 __all__ = ["OBJECTIVES", "Objective", "is_test_score"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Objective:
     """A score that is written after every epoch; lower is better."""
 

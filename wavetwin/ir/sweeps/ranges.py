@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Section, declare, declared_fields
 
 __all__ = ["RANGES", "IntervalRange", "ListedRange", "SweptField", "given_range"]
@@ -18,7 +18,7 @@ SIGNIFICANT_DIGITS = 4
 """Of a number that is drawn from an interval: a reader can type it again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SweptField(Section):
     """What values a field takes: one of the five."""
 
@@ -34,7 +34,7 @@ class SweptField(Section):
     """Least and largest of whole numbers, both included."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListedRange:
     """Values that can be counted."""
 
@@ -46,7 +46,7 @@ class ListedRange:
         return int(share * len(self.values))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IntervalRange:
     """Numbers between two, both included."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["SCHEDULERS", "Scheduler"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scheduler:
     """A rule by which points are paused."""
 

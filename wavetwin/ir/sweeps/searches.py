@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["SEARCHES", "Search"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Search:
     """A way to find points."""
 
