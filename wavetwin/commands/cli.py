@@ -44,6 +44,7 @@ COMMANDS = {
         "Take over what others trained: weights, or the commands of the published models.",
     ),
     "study": ("study", "Study the first layer: RMax and CMod, shifts, kernels, sparse layers."),
+    "kernels": ("kernels", "Build the native kernel of the packets, before the first run does."),
     "explain": ("explain", "Say what a field of a spec is and may be, or what a message means."),
     "schema": ("schema", "Print the JSON Schema of specs or of sweeps, for editors."),
 }

@@ -30,6 +30,7 @@ from wavetwin.files.tensor_shapes import read_tensor_shapes
 from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
+from wavetwin.ir.operations import PacketBank
 from wavetwin.ir.own_code import OwnCodeError, Sources
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sides import size_text
@@ -159,6 +160,8 @@ def compile_spec(
     if faults:
         raise CompileError([*diagnostics, *faults])
     optimised, records = run_passes(graph, PASSES if optimise else ())
+    if plan.packet_kernels.is_native and optimised.find(PacketBank) is None:
+        raise CompileError([*diagnostics, _without_packet_bank(loaded, optimise)])
     return Compiled(
         loaded,
         resolved,
@@ -225,4 +228,16 @@ def _batch_of_one(
         ["training.batch_size", "training.accumulate", "data.validation", "data.image_size"],
         default_values={"data.validation": data.validation, "data.image_size": data.image_size},
         help="choose another batch_size, accumulate or validation, or a larger image_size",
+    )
+
+
+def _without_packet_bank(loaded: LoadedSpec, optimise: bool) -> Diagnostic:
+    """Report that the native kernel has nothing to compute."""
+    text = "this network has none" if optimise else "without the optimising passes there are none"
+    return conflict(
+        loaded,
+        "field-does-not-apply",
+        f"the native kernel computes dual-tree packets of fixed filters that are mixed: {text}",
+        ["training.kernels"],
+        help="remove kernels, or set training.kernels to torch",
     )

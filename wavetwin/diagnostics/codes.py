@@ -263,6 +263,10 @@ RUN_CODES: dict[str, str] = {
     "it in CXX.",
     "not-compilable": "torch.compile cannot compile a network as one graph. Train it without "
     "training.compile.",
+    "kernel-missing": "The native kernel of the packets cannot be built or loaded here. Install a C++ "
+    "compiler, or name one in CXX; without it torch's operations compute the packets.",
+    "kernel-changed": "A run was trained by another kernel of the packets, compiler or CPU. Go on where it "
+    "was trained, with --allow-drift, or start another run with --new.",
     "package-missing": "An optional package is not installed. The message says what installs it.",
     "launcher-incomplete": "What torchrun or Slurm sets or offers is missing or wrong. Start with "
     "torchrun or slurm.sh, or unset their variables.",

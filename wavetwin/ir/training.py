@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from wavetwin.ir.frozen import frozen
+from wavetwin.ir.kernels import KERNELS, Kernels
 from wavetwin.ir.optimizers import OPTIMIZERS, Optimizer, Sgd
 from wavetwin.ir.own_code import OwnCode
 from wavetwin.ir.parameter_groups import ParameterGroup
@@ -65,6 +66,15 @@ class Training(Section):
     )
     """Whether the network is trained through torch.compile, which needs a C++ compiler. Validation and
     evaluation are not compiled."""
+    kernels: Literal["torch", "native"] = declare(
+        "torch",
+        label="kernels of the packets",
+        later=True,
+        note="the native kernel sums in another order: last bits change in every step, nothing else does",
+    )
+    """What computes the mixed packets of a first layer on a CPU, in training and evaluation: torch's
+    operations, or wavetwin's own kernel, which a C++ compiler of the machine builds. It is faster, and
+    gives other last bits, the same for any number of threads."""
     label_smoothing: float = declare(
         0.0,
         later=True,
@@ -187,6 +197,11 @@ class Training(Section):
     def number_format(self) -> Precision:
         """What forward and backward passes compute in."""
         return PRECISIONS[self.precision]
+
+    @property
+    def packet_kernels(self) -> Kernels:
+        """What computes mixed packets."""
+        return KERNELS[self.kernels]
 
     @property
     def mixes_images(self) -> bool:

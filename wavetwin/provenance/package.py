@@ -21,6 +21,8 @@ from wavetwin.files.json_text import parse_json
 
 # wavetwin has no extension module: one beside a module would be imported in its place.
 _MODULES = (".py", *EXTENSION_SUFFIXES)
+NATIVE_SOURCES = (".cpp",)
+"""Of modules that are compiled on the user's machine; they lie beside the one that compiles them."""
 
 TEMPLATES_MARKER = "wavetwin-templates.txt"
 STARTERS = "wavetwin/specs/"
@@ -31,7 +33,7 @@ RECORDED_PACKAGES = ("torch", "numpy", "safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Python files and templates of wavetwin, by logical path."""
+    """Python files, native sources and templates of wavetwin, by logical path."""
 
     root: Path
     """The folder `wavetwin` itself."""
@@ -89,7 +91,8 @@ def load_package(root: Path) -> Package:
     init = (root / "__init__.py").read_text(encoding="utf-8")
     is_standalone = re.search(r"(?m)^__standalone__ = True$", init) is not None
     templates = root / "templates" if is_standalone else find_templates(root)
-    found = {f"wavetwin/{name}": root / name for name in _walk(root) if name.endswith(_MODULES)}
+    kinds = (*_MODULES, *NATIVE_SOURCES)
+    found = {f"wavetwin/{name}": root / name for name in _walk(root) if name.endswith(kinds)}
     found |= {f"wavetwin/templates/{name}": templates / name for name in _walk(templates)}
     files = {name: found[name] for name in sorted(found)}
     sha256 = {name: sha256_of(path.read_bytes()) for name, path in files.items()}
@@ -126,7 +129,7 @@ def imported_package() -> Package:
 def is_package_file(logical_path: str) -> bool:
     """Return whether the package's digest covers a file of this logical path."""
     return logical_path.startswith("wavetwin/templates/") or (
-        logical_path.startswith("wavetwin/") and logical_path.endswith(_MODULES)
+        logical_path.startswith("wavetwin/") and logical_path.endswith((*_MODULES, *NATIVE_SOURCES))
     )
 
 

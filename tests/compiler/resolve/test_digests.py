@@ -223,6 +223,7 @@ RECIPE = {
     "precision=float16": "precision=float32",
     "precision=bfloat16": "",
     "compile=true": "compile=false",
+    "kernels=native": "kernels=torch",
     "cutmix=0.2": "cutmix=null",
     "average_decay=0.9": "average_decay=null",
 }

@@ -32,6 +32,7 @@ QUICK: dict[str, Sequence[Block]] = {
         "DualTreePacketMaps (a pair)",
         "PacketMixing",
         "MixedPackets (a pair)",
+        "MixedPackets (a pair), native kernel",
         "Modulus",
         "EnergyNorm",
         "AdaptiveBlur, joint",

@@ -18,6 +18,7 @@ from tests.support.golden_weights import (
 from tests.support.paths import ROOT
 from tests.support.shipped import compiled_once
 from wavetwin.importing.weights import convert_state_dict
+from wavetwin.runtime.layers import MixedPackets, use_native_kernel
 from wavetwin.runtime.network.build import Network, build_module
 from wavetwin.runtime.training.losses import regularisation
 from wavetwin.runtime.training.starting.reference_names import (
@@ -114,9 +115,8 @@ def _entries(file: str) -> set[str]:
     return {key.split("/")[0] for key in golden_arrays(file)}
 
 
-@pytest.mark.parametrize("optimise", [False, True], ids=["written", "optimised"])
-@pytest.mark.parametrize("entry", STEMS)
-def test_stems(entry: str, optimise: bool):
+def first_layer(entry: str, optimise: bool) -> nn.ModuleDict:
+    """Return the stem and the first pooling of an entry of stems.npz, with its weights, in float64."""
     spec, overrides = STEMS[entry]
     # Without the trunk, whose weights take time to draw.
     compiled = compiled_once(ROOT / "specs" / f"{spec}.yaml", *overrides)
@@ -134,6 +134,13 @@ def test_stems(entry: str, optimise: bool):
     missing, unknown = sections.load_state_dict(state, strict=False)
     assert not unknown
     assert all(name.endswith("num_batches_tracked") for name in missing)
+    return sections
+
+
+@pytest.mark.parametrize("optimise", [False, True], ids=["written", "optimised"])
+@pytest.mark.parametrize("entry", STEMS)
+def test_stems(entry: str, optimise: bool):
+    sections = first_layer(entry, optimise)
     arrays = golden_arrays("stems.npz")
     with torch.no_grad():
         stem = sections["stem"](arrays["input"])
@@ -151,6 +158,21 @@ def test_stems(entry: str, optimise: bool):
     if gives_all:
         assert relative_error(stem.double(), arrays[f"{entry}/stem"]) < FLOAT32
     assert relative_error(pooled.double(), arrays[f"{entry}/pooled"]) < FLOAT32
+
+
+@pytest.mark.parametrize(
+    "entry", ["AwyI", "AwyI_mod", "Azh3wyI", "Azh3wyI_mod", "RwyI", "RwyI_mod", "Rzh3wyI_mod"]
+)
+def test_stems_by_the_native_kernel(entry: str):
+    sections = first_layer(entry, optimise=True)
+    assert use_native_kernel(sections)
+    assert any(isinstance(module, MixedPackets) and module.native for module in sections.modules())
+    arrays = golden_arrays("stems.npz")
+    for dtype, tolerance in ((torch.float64, FLOAT32_STORED), (torch.float32, FLOAT32)):
+        sections.to(dtype)
+        with torch.no_grad():
+            pooled = sections["pool"](sections["stem"](arrays["input"].to(dtype)))
+        assert relative_error(pooled.double(), arrays[f"{entry}/pooled"]) < tolerance
 
 
 @pytest.mark.parametrize(

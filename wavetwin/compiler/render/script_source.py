@@ -164,7 +164,11 @@ def _comments(plan: TrainingPlan, graph: ModuleGraph) -> Iterator[tuple[str, str
     threads = f"{plan.threads} threads a process"
     scaled = ", the loss scaled" if plan.number_format.scales_loss else ""
     compiled = ", compiled" if plan.compile else ""
-    yield "precision", f"{plan.precision}{scaled}{compiled}, {plan.memory_format}, {threads}"
+    native = ", native kernel of the packets" if plan.packet_kernels.is_native else ""
+    yield (
+        "precision",
+        f"{plan.precision}{scaled}{compiled}{native}, {plan.memory_format}, {threads}",
+    )
     yield "seed", str(plan.seed)
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from wavetwin.ir.own_code import FOLDER
-from wavetwin.provenance.package import Package
+from wavetwin.provenance.package import NATIVE_SOURCES, Package
 
 _PACKAGE = "wavetwin"
 _INIT = '''"""The part of wavetwin that the scripts beside this folder need.
@@ -61,6 +61,12 @@ def standalone_files(files: Mapping[str, bytes], package: Package) -> dict[str, 
         path = modules[name]
         waiting += _loaded_by(name, path, modules, package)
     copied = {modules[name]: package.files[modules[name]].read_bytes() for name in needed}
+    # What a package compiles on the user's machine lies beside its modules.
+    copied |= {
+        path: file.read_bytes()
+        for path, file in package.files.items()
+        if path.endswith(NATIVE_SOURCES) and _module_name(path.rpartition("/")[0]) in needed
+    }
     copied[modules[_PACKAGE]] = _INIT.format(version=package.version).encode()
     return {path: copied[path] for path in sorted(copied)}
 

@@ -35,13 +35,14 @@ def unpack_info(filters: str, packets: list[int], bands: list[int], numbers: lis
 
 
 # Schemas are written out: torch infers none from annotations that a test's hook wraps.
-_INFO = "str filters, int[] packets, int[] bands, int[] numbers"
+INFO_SCHEMA = "str filters, int[] packets, int[] bands, int[] numbers"
+"""An info, as `pack_info` gives it and its filters, among the arguments of an operator."""
 
 
 @torch.library.custom_op(
     "wavetwin::mixed_packets",
     mutates_args=(),
-    schema=f"(Tensor x, Tensor weights, Tensor? colour, {_INFO}) -> Tensor",
+    schema=f"(Tensor x, Tensor weights, Tensor? colour, {INFO_SCHEMA}) -> Tensor",
 )
 def mixed_packets_op(
     x: Tensor,
@@ -69,7 +70,7 @@ def _(x: Tensor, *inputs: Any) -> Tensor:
 @torch.library.custom_op(
     "wavetwin::mixed_packets_backward",
     mutates_args=(),
-    schema=f"(Tensor gradient, Tensor x, Tensor weights, Tensor? colour, {_INFO}, bool[] needed) "
+    schema=f"(Tensor gradient, Tensor x, Tensor weights, Tensor? colour, {INFO_SCHEMA}, bool[] needed) "
     "-> Tensor[]",
 )
 def mixed_packets_backward_op(

@@ -173,7 +173,7 @@ def build_layout(
             num_blocks=num_blocks,
             zero_blocks=(before, columns.total_blocks - before - num_blocks),
             row_kernel=constant(rows.kernels[0].flatten(0, 1).unsqueeze(2)),
-            weight_index=_weight_index(info).to(device),
+            weight_index=weight_index(info).to(device),
         )
 
 
@@ -194,7 +194,8 @@ def _read_blocks(axis: AxisBlocks, size: int) -> tuple[int, int]:
     return first, max(1, -(-(min(size, end) - first) // axis.block))
 
 
-def _weight_index(info: BankInfo) -> Tensor:
+def weight_index(info: BankInfo) -> Tensor:
+    """Return where each mixing weight lies in the flattened (outputs, packets) matrix."""
     positions: list[int] = []
     first_output, first_input = 0, 0
     for inputs, outputs, groups in info.bands:

@@ -13,6 +13,8 @@ from wavetwin.runtime.bank.derivative import KEPT_BYTES, MixedMaps, mixed_maps
 from wavetwin.runtime.bank.eager import is_eager, plain_shape
 from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.layout import make_layout
+from wavetwin.runtime.bank.native.operator import KEPT_BYTES as NATIVE_KEPT_BYTES
+from wavetwin.runtime.bank.native.operator import native_packets
 from wavetwin.runtime.bank.shapes import Float
 
 
@@ -21,8 +23,10 @@ def mixed_packets(
     weights: Sequence[Tensor],
     info: BankInfo,
     colour: Float[Tensor, "1 colours 1 1"] | None = None,
+    bias: Float[Tensor, " outputs"] | None = None,
     *,
     saves_memory: bool = False,
+    native: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Return mixed packets, (batch, outputs, out_height, out_width): real parts, or both parts.
 
@@ -34,16 +38,20 @@ def mixed_packets(
     Eager mode keeps at most 1 MB an image for the backward pass; `torch.func`'s transformations and
     forward-mode derivatives get the operations themselves. Under `torch.compile` the bank is one
     operator, which keeps its inputs only; `torch.export` gets the operations themselves, for the
-    example's height and width.
+    example's height and width. The native kernel takes the place of eager mode's operations and of the
+    operator, on a CPU; it gives other last bits.
 
     Args:
         x: the image; one channel where `colour` is None.
         weights: per band (outputs, inputs / groups, 1, 1), of the type of `x` or of float32.
         info: what is computed; `out_height` and `out_width` fit the image.
         colour: weights of the colours in the luminance.
+        bias: added to each output, to both of its parts.
         saves_memory: keep only the inputs for the backward pass and compute the rest again.
+        native: compute by the native kernel (`wavetwin.runtime.bank.native`) where `x` is on a CPU.
 
     Raises:
+        NoLibraryError: the native kernel is wanted and cannot be built.
         ValueError: there are several channels and no weights for them, or the weights are not those
             of the bands, or what the info would read lies outside the image.
     """
@@ -62,13 +70,28 @@ def mixed_packets(
     is_channels_last = _is_channels_last(x)
     with torch.autocast(device, enabled=False):
         flat = torch.cat([weight.flatten() for weight in weights]).to(wide)
-        parts = _parts(
-            x.to(wide), flat, colour if colour is None else colour.to(wide), info, saves_memory
-        )
+        inputs = x.to(wide), flat, None if colour is None else colour.to(wide)
+        if native and _is_for_kernel(x):
+            images = native_packets(
+                *inputs, None if bias is None else bias.to(wide), info, is_channels_last,
+                0 if saves_memory or not torch.is_grad_enabled() else NATIVE_KEPT_BYTES,
+            )  # fmt: skip
+            images = [image.to(result_type) for image in images]
+            return (images[0], images[1]) if info.is_complex else images[0]
+        parts = _parts(*inputs, info, saves_memory)
     images = [part.permute(0, 3, 1, 2).to(result_type) for part in parts]
     if not is_channels_last:
         images = [image.contiguous() for image in images]
+    if bias is not None:
+        images = [image + bias.to(image.dtype)[:, None, None] for image in images]
     return (images[0], images[1]) if info.is_complex else images[0]
+
+
+def _is_for_kernel(x: Tensor) -> bool:
+    """Return whether the native kernel takes an image: one on a CPU, whose derivatives are not torch's own."""
+    if x.device.type != "cpu" or plain_shape(x)[0] == 0 or torch.compiler.is_exporting():
+        return False
+    return torch.compiler.is_compiling() or is_eager()
 
 
 def _is_channels_last(x: Tensor) -> bool:

@@ -46,6 +46,7 @@ from wavetwin.runtime.training.checkpoint import (
     load_state,
     load_weights_bytes,
 )
+from wavetwin.runtime.training.deciding_record import kernel_drift
 from wavetwin.runtime.training.run_documents import DAMAGED, RunManifest
 from wavetwin.runtime.training.run_names import trial_mark
 from wavetwin.runtime.training.saved_state import NO_DIGESTS, check_weights
@@ -100,7 +101,7 @@ class ScoresFile:
         self._training_digest = plan.training_digest
         self._data, self._data_root = data, data_root
         self._file = run / "scores.json"
-        drift = {*manifest["drift"], *provenance.drift}
+        drift = {*manifest["drift"], *provenance.drift, *kernel_drift(plan, manifest)}
         self._info = {
             "digest": plan.digest,
             "training_digest": plan.training_digest,

@@ -2,7 +2,7 @@
 
 from wavetwin.runtime.layers.adaptive_blur import AdaptiveBlur
 from wavetwin.runtime.layers.blur import BlurPool
-from wavetwin.runtime.layers.fused import CropToPackets, MixedPackets
+from wavetwin.runtime.layers.fused import CropToPackets, MixedPackets, use_native_kernel
 from wavetwin.runtime.layers.images import check_images
 from wavetwin.runtime.layers.invariant import Invariant
 from wavetwin.runtime.layers.max_blur import MaxBlurPool
@@ -65,4 +65,5 @@ __all__ = [
     "leaf_modules",
     "map_parts",
     "modulus",
+    "use_native_kernel",
 ]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from wavetwin.runtime.bank import BankInfo, mixed_packets
 from wavetwin.runtime.bank.eager import plain_shape
 from wavetwin.runtime.bank.filters import bank_padding, qshift_taps
+from wavetwin.runtime.bank.native import has_native_kernel
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
 from wavetwin.runtime.layers.packets import DualTreePacketMaps, KeepPackets
@@ -108,6 +109,8 @@ class MixedPackets(Layer):
         imaginary: whether the result is a pair.
         lambdas: weights of the bands in the penalty, or None.
         saves_memory: compute more again in the backward pass instead of keeping it.
+        native: whether CPUs compute by the native kernel, which is built first where it has to be
+            (`wavetwin kernels build`); without a compiler they do not, and a warning says so.
 
     Raises:
         ValueError: an argument is out of range, or there are two mixings of the colours.
@@ -129,6 +132,7 @@ class MixedPackets(Layer):
         imaginary: bool = True,
         lambdas: tuple[float, ...] | None = None,
         saves_memory: bool = False,
+        native: bool = False,
     ) -> None:
         super().__init__()
         if colour is not None and colours != 1:
@@ -155,6 +159,8 @@ class MixedPackets(Layer):
         self.mixes_after = mixes_after
         self.has_bias = bias
         self.saves_memory = saves_memory
+        self.native = native and has_native_kernel()
+        """Whether the native kernel computes on a CPU."""
 
     def forward(
         self,
@@ -181,7 +187,11 @@ class MixedPackets(Layer):
         batch = image.shape[0]
         if self.colours != 1:
             image = image.flatten(0, 1).unsqueeze(1)
-        mixed = mixed_packets(image, weights, info, before, saves_memory=self.saves_memory)
+        bias = torch.cat(self.mixing.tensors("bias")) if self.has_bias else None
+        mixed = mixed_packets(
+            image, weights, info, before, bias,
+            saves_memory=self.saves_memory, native=self.native,
+        )  # fmt: skip
         if isinstance(mixed, tuple):
             return self._finish(mixed[0], batch), self._finish(mixed[1], batch)
         return self._finish(mixed, batch)
@@ -227,10 +237,7 @@ class MixedPackets(Layer):
         )
 
     def _finish(self, part: Tensor, batch: int) -> Tensor:
-        """Add the biases and join the colours."""
-        if self.has_bias:
-            bias = torch.cat(self.mixing.tensors("bias"))
-            part = part + bias.to(part.dtype)[:, None, None]
+        """Join the colours."""
         if self.colours != 1:
             part = part.unflatten(0, (batch, self.colours)).flatten(1, 2)
         return self.colour(part) if self.mixes_after and self.colour is not None else part
@@ -244,3 +251,16 @@ class MixedPackets(Layer):
         if like is not None:
             maps = self.crop(maps, like)
         return self.subsample(maps)
+
+
+def use_native_kernel(model: nn.Module) -> bool:
+    """Let every `MixedPackets` of a model compute by the native kernel on a CPU; return whether it is there.
+
+    Where it cannot be built, all stays as it is, and a warning says why.
+    """
+    if not has_native_kernel():
+        return False
+    for module in model.modules():
+        if isinstance(module, MixedPackets):
+            module.native = True
+    return True

@@ -23,11 +23,11 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.data.class_record import check_class_order
 from wavetwin.runtime.process.errors import RunError, is_full
-from wavetwin.runtime.process.machine import deciding_versions
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.random_streams import seed_step
 from wavetwin.runtime.training.checkpoint import find_last, find_not_finite, load_state, save_state
+from wavetwin.runtime.training.deciding_record import check_kernel, deciding_record
 from wavetwin.runtime.training.early_stopping import EarlyStopping
 from wavetwin.runtime.training.failed_batch import describe_full_disk, keep_failed_batch
 from wavetwin.runtime.training.kept_weights import KeptWeights
@@ -86,7 +86,6 @@ class TrainingRun:
         self._seconds_before = 0.0
         self._kept = KeptWeights(run.checkpoints, plan, processes.is_first)
         self._stopping = EarlyStopping(plan.early_stopping)
-        self._notes: list[str] = []
         recorded = plan.regularisation is not None, plan.record_gradients
         self._records = RunRecords(run.path, *recorded, processes, scaler is not None)
         self._save_clock = SaveClock(run.arguments, processes.is_first)
@@ -95,6 +94,7 @@ class TrainingRun:
         try:
             self._log = SessionLog(run, plan, graph, model, processes)
             check_lambdas(plan, model)
+            self._notes = check_kernel(run, plan, device)
             check_micro_batches(plan, graph, len(data.train), processes.count)
             self._restore()
             # Nobody saves before all have read the last state.
@@ -120,9 +120,8 @@ class TrainingRun:
         self.progress.__enter__()
         self.run.note_data(self.data.data_notes, self.data.class_names)
         self.run.note_identity()
-        warnings = self.run.begin_life(
-            self.total_steps, self.device, self.processes.count, deciding_versions(self.plan)
-        )
+        deciding, count = deciding_record(self.plan, self.device), self.processes.count
+        warnings = self.run.begin_life(self.total_steps, self.device, count, deciding)
         for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")
         if self.data.validation_note is not None:

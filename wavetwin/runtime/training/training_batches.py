@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data import ExperimentData
+from wavetwin.runtime.layers import use_native_kernel
 from wavetwin.runtime.process.errors import RunError
 
 _PLACEHOLDER_IMAGES = 2
@@ -22,8 +23,10 @@ def memory_format(plan: TrainingPlan) -> torch.memory_format:
 
 
 def place(model: nn.Module, plan: TrainingPlan, device: torch.device) -> nn.Module:
-    """Move a model to its device, in the plan's memory format."""
+    """Move a model to its device, in the plan's memory format, where the plan's kernels compute."""
     model.to(device)
+    if plan.packet_kernels.is_native:
+        use_native_kernel(model)
     if plan.memory_format == "channels_last":
         # torch's annotations know this argument on tensors only.
         model.to(memory_format=memory_format(plan))  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,204 @@
+"""Call the native kernel: forward, and the adjoint, for tensors on the CPU in any layout.
+
+Every type is float32 or float64. Maps come out channels-last or contiguous, and gradients go in however
+they lie: the kernel takes strides. It computes in torch's threads, an image at a time in each, and gives
+the same bits for any number of them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavetwin.runtime.bank.eager import outside_modes
+from wavetwin.runtime.bank.info import BankInfo
+from wavetwin.runtime.bank.layout import weight_index
+from wavetwin.runtime.bank.native.cascade import LANES, make_program
+from wavetwin.runtime.bank.native.library import find_library
+
+__all__ = ["Kept", "NativeGradients", "apply_adjoint", "apply_forward", "slot_bytes"]
+
+Kept = Tensor | None
+"""All slots of a batch, or nothing: the backward pass computes them again."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Constants:
+    """What the kernel takes beside tensors of the network, in one type."""
+
+    numbers: Tensor
+    vertical_taps: Tensor
+    horizontal_taps: Tensor
+    mask: Tensor
+    packets: Tensor
+    """(packets, parts * slots)."""
+    weight_index: Tensor
+    no_colour: Tensor
+    """The weight of an image's only channel, 1."""
+    slots: int
+    slot_values: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class NativeGradients:
+    """Gradients of the inputs; None where they were not asked for."""
+
+    x: Tensor | None
+    weights: Tensor | None
+    colour: Tensor | None
+    bias: Tensor | None
+
+
+@functools.lru_cache(maxsize=64)
+def _constants(
+    info: BankInfo, height: int, width: int, colours: int, dtype: torch.dtype
+) -> _Constants:
+    program = make_program(info, height, width, colours)
+    with outside_modes():
+        slots = program.mask.shape[0]
+        return _Constants(
+            numbers=program.numbers,
+            vertical_taps=program.vertical_taps.to(dtype).contiguous(),
+            horizontal_taps=program.horizontal_taps.to(dtype).contiguous(),
+            mask=program.mask.contiguous(),
+            packets=program.packets.transpose(0, 1).flatten(1).to(dtype).contiguous(),
+            weight_index=weight_index(info),
+            no_colour=torch.ones(1, dtype=dtype),
+            slots=slots,
+            slot_values=program.slot_values,
+            columns=program.columns,
+        )
+
+
+def _constants_of(x: Tensor, info: BankInfo) -> _Constants:
+    return _constants(info, x.shape[2], x.shape[3], x.shape[1], x.dtype)
+
+
+def slot_bytes(x: Tensor, info: BankInfo) -> int:
+    """Return the bytes an image that its slots take."""
+    return _constants_of(x, info).slot_values * x.element_size()
+
+
+def apply_forward(
+    x: Tensor,
+    weights: Tensor,
+    colour: Tensor | None,
+    bias: Tensor | None,
+    info: BankInfo,
+    is_channels_last: bool,
+    keeps_slots: bool = False,
+) -> tuple[list[Tensor], Kept]:
+    """Return the mixed packets per part, (batch, outputs, out_height, out_width), and all slots.
+
+    Args:
+        x: (batch, colours, height, width).
+        weights: mixing weights of all bands, flattened and joined.
+        colour: as many numbers as there are colours, or None for one channel.
+        bias: (outputs,), added to every part, or None.
+        info: what is computed.
+        is_channels_last: how the result lies in memory.
+        keeps_slots: whether slots are given back.
+    """
+    constants = _constants_of(x, info)
+    layout = torch.channels_last if is_channels_last else torch.contiguous_format
+    shape = (x.shape[0], info.outputs, info.out_height, info.out_width)
+    parts = [
+        torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+        for _ in range(info.parts)
+    ]
+    slots = x.new_empty(x.shape[0] * constants.slot_values) if keeps_slots else None
+    _call(
+        "forward", x, constants.numbers, constants.vertical_taps, constants.horizontal_taps,
+        _matrix(weights, info, constants), constants.mask, _columns_of(bias, x, info, constants),
+        x, _strides(x), _of_colours(colour, constants), parts, _strides(parts[0]), slots,
+    )  # fmt: skip
+    return parts, slots
+
+
+def apply_adjoint(
+    gradient: Sequence[Tensor],
+    x: Tensor,
+    weights: Tensor,
+    colour: Tensor | None,
+    info: BankInfo,
+    slots: Kept,
+    needed: Sequence[bool],
+) -> NativeGradients:
+    """Return the gradients that are needed of x, weights, colour and bias.
+
+    Args:
+        gradient: per part of the result, (batch, outputs, out_height, out_width).
+        x: as in `apply_forward`.
+        weights: as in `apply_forward`.
+        colour: as in `apply_forward`.
+        info: as in `apply_forward`.
+        slots: what `apply_forward` kept.
+        needed: of which of the four.
+    """
+    constants = _constants_of(x, info)
+    of_x = torch.zeros_like(x) if needed[0] else None
+    of_matrix = x.new_empty(constants.slots, constants.columns) if needed[1] else None
+    of_colour = None if colour is None or not needed[2] else x.new_empty(colour.shape)
+    of_columns = x.new_empty(constants.columns) if needed[3] else None
+    _call(
+        "backward", x, constants.numbers, constants.vertical_taps, constants.horizontal_taps,
+        _matrix(weights, info, constants), constants.mask, list(gradient), _strides(*gradient), x,
+        _strides(x), _of_colours(colour, constants), slots, of_matrix, of_columns, of_colour, of_x,
+        _strides(x if of_x is None else of_x),
+    )  # fmt: skip
+    of_weights = of_bias = None
+    if of_matrix is not None:
+        by_output = of_matrix.view(constants.slots, info.parts, -1).permute(2, 1, 0).flatten(1)
+        dense = torch.matmul(by_output, constants.packets.t())
+        of_weights = dense.flatten().index_select(0, constants.weight_index)
+    if of_columns is not None:
+        of_bias = of_columns.view(info.parts, -1)[:, : info.outputs].sum(0)
+    return NativeGradients(of_x, of_weights, of_colour, of_bias)
+
+
+def _matrix(weights: Tensor, info: BankInfo, constants: _Constants) -> Tensor:
+    """Return (slots, columns): what each output of a part takes of each slot."""
+    rows = constants.columns // info.parts
+    dense = weights.new_zeros(rows * len(info.packets))
+    dense = dense.index_copy(0, constants.weight_index, weights.detach()).view(rows, -1)
+    mixing = torch.matmul(dense, constants.packets).view(rows, info.parts, constants.slots)
+    return mixing.permute(2, 1, 0).reshape(constants.slots, constants.columns).contiguous()
+
+
+def _columns_of(bias: Tensor | None, x: Tensor, info: BankInfo, constants: _Constants) -> Tensor:
+    columns = x.new_zeros(info.parts, constants.columns // info.parts)
+    if bias is not None:
+        columns[:, : info.outputs] = bias.detach()
+    return columns
+
+
+def _of_colours(colour: Tensor | None, constants: _Constants) -> Tensor:
+    return constants.no_colour if colour is None else colour.detach().contiguous()
+
+
+def _strides(*tensors: Tensor) -> Tensor:
+    return torch.tensor([tensor.stride() for tensor in tensors], dtype=torch.int64, device="cpu")
+
+
+def _call(direction: str, x: Tensor, *arguments: Tensor | list[Tensor] | None) -> None:
+    """Call a function of the library with the addresses of tensors, for the batch of x."""
+    kind = str(x.dtype).removeprefix("torch.")
+    passed: list[Any] = []
+    for argument in arguments:
+        if isinstance(argument, list):
+            addresses = [tensor.data_ptr() for tensor in argument]
+            passed.append((ctypes.c_void_p * len(addresses))(*addresses))
+        else:
+            passed.append(ctypes.c_void_p(None if argument is None else argument.data_ptr()))
+    numbers = (ctypes.c_int64(x.shape[0]), ctypes.c_int64(torch.get_num_threads()))
+    find_library().functions[f"{direction}_{kind}"](*passed, *numbers)
+
+
+assert LANES == 8, "kernel.cpp has vectors of 8"

@@ -1,0 +1,861 @@
+// The packet bank's native kernel: mixed dual-tree wavelet packets of images, and the adjoint.
+//
+// What is computed. An image's colours become one luminance map; that map is filtered along the columns
+// and along the rows by filters of the dual-tree packet cascade; each output is a weighted sum of the
+// results ("slots"). docs/bank.md explains slots, wavetwin/runtime/bank/native/cascade.py lays them out,
+// and wavetwin/runtime/bank computes the same with torch's operations.
+//
+// Algorithm: the cascade of stages. A packet's filter has up to 66 taps for three levels, but it is a
+// chain of short filters, one a stage, shared by all packets with the same beginning. A split takes a
+// node of a stage to its low-pass and high-pass child at once: every input is loaded once for both.
+// Samples that no output reads are never computed: with an output step of S, stage s reads a grid of
+// spacing gcd(S, 2^s), so that the first stages subsample (polyphase) and the later ones, once the
+// step is reached, have dilated taps. A stage is given by taps, stride and dilation alone.
+//
+//   y[row][col]        luminance, a strip of COLUMNS columns, zeros above and below the image
+//     | vertical cascade, along the rows of the strip; a vector holds 8 columns
+//   leaves[path][m][col]
+//     | 8 x 8 transpositions: now a vector holds 8 lanes, each a (tree, vertical path)
+//   line[m][k][x][8]   k: vectors of lanes; x: columns, with the zeros beside the image
+//     | horizontal cascade, along x, row by row of the output; a lane's taps are its tree's
+//   slots[m][q][n][8]  q: (vector of lanes, horizontal path); n: column of the output
+//     | mixing: an output vector (8 outputs) is the sum over the slots that it takes
+//   out[m][n][8 o]
+//
+// The backward pass runs the same way up. The adjoint of a split gathers: input p takes child sample k
+// with tap t wherever p = k * stride + t * dilation; per residue of p modulo the stride these (k, t) are
+// the same list. Children have rows of zeros around them, so that no index is tested.
+// Slots that were not kept are computed again, row by row; a line's gradient takes the line's room.
+//
+// Tiles: a strip's stages and a row's stages lie in the first and second level of the cache; a
+// split keeps B x W accumulators for each child in registers.
+//
+// Threads: images are the tasks, on the OpenMP threads of the process (torch's own: a second pool of
+// threads would fight with torch's for the cores), or on std::thread where there is no OpenMP. Sums over
+// images go by fixed groups of images, in order: the bits do not depend on the number of threads.
+//
+// Types: float and double; a vector always has 8 numbers. GCC and Clang map it to what the CPU has.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <thread>
+#include <vector>
+
+extern "C" void GOMP_parallel(void (*)(void*), void*, unsigned, unsigned) __attribute__((weak));
+
+namespace {
+
+using Index = std::int64_t;
+
+constexpr Index LANES = 8;
+constexpr Index STRIP_VECTORS = 4;
+constexpr Index COLUMNS = STRIP_VECTORS * LANES;
+constexpr Index ROW_BLOCK = 8;   // output columns that the horizontal cascade holds in registers
+constexpr Index PIXELS = 12;     // output columns that the mixing holds in registers
+constexpr Index GROUPS = 32;     // groups of images whose gradients are summed apart
+
+template <class T> struct VectorOf {
+  typedef T type __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
+template <class T> using Vector = typename VectorOf<T>::type;
+template <class T> inline Vector<T> load(const T* p) { return *reinterpret_cast<const Vector<T>*>(p); }
+template <class T> inline void store(T* p, Vector<T> v) { *reinterpret_cast<Vector<T>*>(p) = v; }
+
+// ---- The program: integers that cascade.py writes, read in the same order here. ----
+
+struct Term { Index shift, tap; };
+struct Stage {
+  Index taps, stride, dilation;
+  std::vector<std::vector<Term>> terms;  // of the adjoint, per residue of the input modulo the stride
+};
+struct Split { Index parent, low, high, low_taps, high_taps; };  // -1: no such child
+struct Cascade {
+  std::vector<std::vector<Split>> stages;
+  std::vector<Index> nodes;  // per stage
+};
+struct Program {
+  Index height, width, colours, out_height, out_width, top, left, lane_vectors, slot_vectors;
+  Index output_vectors, outputs, parts;
+  std::vector<Stage> stages;
+  Cascade vertical;
+  std::vector<Index> lanes;        // lane_vectors * 8 leaves of the vertical cascade; -1: none
+  std::vector<Cascade> horizontal; // per vector of lanes
+  std::vector<Index> first_slot;   // per vector of lanes
+  std::vector<Index> rows, columns;  // of the lines and strips, per stage: inputs, then outputs
+  Index margin;                    // rows of zeros around what adjoints read
+
+  explicit Program(const Index* p) {
+    height = *p++; width = *p++; colours = *p++; out_height = *p++; out_width = *p++;
+    top = *p++; left = *p++; lane_vectors = *p++; slot_vectors = *p++; output_vectors = *p++;
+    outputs = *p++; parts = *p++;
+    stages.resize(*p++);
+    Index reach = 0;
+    for (Stage& s : stages) {
+      s.taps = *p++; s.stride = *p++; s.dilation = *p++;
+      s.terms.resize(s.stride);
+      for (Index r = 0; r < s.stride; ++r)
+        for (Index t = 0; t < s.taps; ++t)
+          if ((t * s.dilation - r) % s.stride == 0)
+            s.terms[r].push_back({(t * s.dilation - r) / s.stride, t});
+      reach = std::max(reach, s.taps * s.dilation);
+    }
+    margin = reach + ROW_BLOCK + 1;
+    p = read(p, vertical);
+    lanes.assign(p, p + lane_vectors * LANES);
+    p += lane_vectors * LANES;
+    horizontal.resize(lane_vectors);
+    for (Cascade& cascade : horizontal) { first_slot.push_back(*p++); p = read(p, cascade); }
+    rows = lengths(out_height);
+    columns = lengths(out_width);
+  }
+  const Index* read(const Index* p, Cascade& cascade) {
+    cascade.stages.resize(stages.size());
+    cascade.nodes.resize(stages.size());
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+      cascade.nodes[s] = *p++;
+      cascade.stages[s].resize(*p++);
+      for (Split& split : cascade.stages[s]) {
+        split = {p[0], p[1], p[2], p[3], p[4]};
+        p += 5;
+      }
+    }
+    return p;
+  }
+  std::vector<Index> lengths(Index outputs_) const {
+    std::vector<Index> found(stages.size() + 1, outputs_);
+    for (std::size_t s = stages.size(); s-- > 0;)
+      found[s] = (found[s + 1] - 1) * stages[s].stride + (stages[s].taps - 1) * stages[s].dilation + 1;
+    return found;
+  }
+  Index levels() const { return static_cast<Index>(stages.size()); }
+  Index strip_start() const { return std::max<Index>(0, -left); }  // in a line, where the image begins
+  Index line_length() const { return columns[0] + COLUMNS; }       // and room for the last strip's end
+};
+
+// ---- Splits and their adjoints. A row of a map is W vectors. ----
+
+template <class T, Index W, Index B, bool BOTH>
+void split_rows(const T* in, T* low, T* high, Index n, const Stage& s, const T* low_taps, const T* high_taps) {
+  const Index row = W * LANES, step = s.stride * row, hop = s.dilation * row, taps = s.taps;
+  Index k = 0;
+  for (; k + B <= n; k += B) {
+    Vector<T> l[B][W] = {}, h[B][W] = {};
+    const T* at = in + k * step;
+    for (Index t = 0; t < taps; ++t, at += hop) {
+      const Vector<T> a = load(low_taps + t * LANES), c = load(high_taps + t * LANES);
+#pragma GCC unroll 8
+      for (Index b = 0; b < B; ++b)
+#pragma GCC unroll 8
+        for (Index w = 0; w < W; ++w) {
+          const Vector<T> x = load(at + b * step + w * LANES);
+          l[b][w] += a * x;
+          if (BOTH) h[b][w] += c * x;
+        }
+    }
+#pragma GCC unroll 8
+    for (Index b = 0; b < B; ++b)
+#pragma GCC unroll 8
+      for (Index w = 0; w < W; ++w) {
+        store(low + (k + b) * row + w * LANES, l[b][w]);
+        if (BOTH) store(high + (k + b) * row + w * LANES, h[b][w]);
+      }
+  }
+  if constexpr (B > 1) {
+    if (k < n)
+      split_rows<T, W, 1, BOTH>(
+          in + k * step, low + k * row, BOTH ? high + k * row : nullptr, n - k, s, low_taps, high_taps);
+  }
+}
+
+template <class T, Index W, Index B, bool BOTH, bool ADD>
+void join_rows(const T* low, const T* high, T* in, Index n, const Stage& s, const T* low_taps, const T* high_taps) {
+  const Index row = W * LANES;
+  for (Index r = 0; r < s.stride; ++r) {
+    const Index count = (n - r + s.stride - 1) / s.stride;
+    for (Index q = 0; q < count; q += B) {
+      Vector<T> sum[B][W] = {};
+      for (const Term& term : s.terms[r]) {
+        const Vector<T> a = load(low_taps + term.tap * LANES), c = load(high_taps + term.tap * LANES);
+        const Index at = (q - term.shift) * row;
+#pragma GCC unroll 8
+        for (Index b = 0; b < B; ++b)
+#pragma GCC unroll 8
+          for (Index w = 0; w < W; ++w) {
+            sum[b][w] += a * load(low + at + b * row + w * LANES);
+            if (BOTH) sum[b][w] += c * load(high + at + b * row + w * LANES);
+          }
+      }
+      const Index some = std::min(B, count - q);
+      for (Index b = 0; b < some; ++b)
+        for (Index w = 0; w < W; ++w) {
+          T* p = in + ((q + b) * s.stride + r) * row + w * LANES;
+          store(p, ADD ? load(p) + sum[b][w] : sum[b][w]);
+        }
+    }
+  }
+}
+
+// Maps of all stages: stage s has `nodes[s]` maps of `lengths[s + 1]` rows, each with `margin` rows of
+// zeros before and after it.
+template <class T> struct Maps {
+  std::vector<T*> first;
+  std::vector<Index> between;
+  static Index size(const Cascade& c, const std::vector<Index>& lengths, Index margin, Index row) {
+    Index total = 0;
+    for (std::size_t s = 0; s < c.nodes.size(); ++s) total += c.nodes[s] * (lengths[s + 1] + 2 * margin) * row;
+    return total;
+  }
+  Maps(T* room, const Cascade& c, const std::vector<Index>& lengths, Index margin, Index row) {
+    for (std::size_t s = 0; s < c.nodes.size(); ++s) {
+      between.push_back((lengths[s + 1] + 2 * margin) * row);
+      first.push_back(room + margin * row);
+      if (margin > 0)
+        for (Index node = 0; node < c.nodes[s]; ++node) {
+          T* map = room + node * between[s];
+          std::fill(map, map + margin * row, T(0));
+          std::fill(map + between[s] - margin * row, map + between[s], T(0));
+        }
+      room += c.nodes[s] * between[s];
+    }
+  }
+  T* at(std::size_t stage, Index node) const { return first[stage] + node * between[stage]; }
+};
+
+template <class T, Index W, Index B>
+void run_cascade(const Program& p, const Cascade& c, const std::vector<Index>& lengths, const T* taps,
+                 const T* input, const Maps<T>& maps, T* leaves, Index leaf_size) {
+  for (std::size_t s = 0; s < c.stages.size(); ++s) {
+    const bool last = s + 1 == c.stages.size() && leaves != nullptr;
+    for (const Split& split : c.stages[s]) {
+      const T* in = s == 0 ? input : maps.at(s - 1, split.parent);
+      auto child = [&](Index node) { return last ? leaves + node * leaf_size : maps.at(s, node); };
+      const T* low_taps = taps + split.low_taps * LANES;
+      const T* high_taps = taps + split.high_taps * LANES;
+      if (split.low >= 0 && split.high >= 0)
+        split_rows<T, W, B, true>(in, child(split.low), child(split.high), lengths[s + 1], p.stages[s], low_taps, high_taps);
+      else if (split.low >= 0)
+        split_rows<T, W, B, false>(in, child(split.low), nullptr, lengths[s + 1], p.stages[s], low_taps, low_taps);
+      else
+        split_rows<T, W, B, false>(in, child(split.high), nullptr, lengths[s + 1], p.stages[s], high_taps, high_taps);
+    }
+  }
+}
+
+template <class T, Index W, Index B>
+void run_adjoint(const Program& p, const Cascade& c, const std::vector<Index>& lengths, const T* taps,
+                 const Maps<T>& maps, T* input) {
+  for (std::size_t s = c.stages.size(); s-- > 0;) {
+    bool first = true;
+    for (const Split& split : c.stages[s]) {
+      T* in = s == 0 ? input : maps.at(s - 1, split.parent);
+      const bool both = split.low >= 0 && split.high >= 0, add = s == 0 && !first;
+      const Index one = split.low >= 0 ? split.low : split.high;
+      const T* low = maps.at(s, one);
+      const T* high = both ? maps.at(s, split.high) : low;
+      const T* low_taps = taps + (split.low >= 0 ? split.low_taps : split.high_taps) * LANES;
+      const T* high_taps = taps + split.high_taps * LANES;
+      const Index n = lengths[s];
+      const Stage& stage = p.stages[s];
+      if (both && add) join_rows<T, W, B, true, true>(low, high, in, n, stage, low_taps, high_taps);
+      else if (both) join_rows<T, W, B, true, false>(low, high, in, n, stage, low_taps, high_taps);
+      else if (add) join_rows<T, W, B, false, true>(low, high, in, n, stage, low_taps, low_taps);
+      else join_rows<T, W, B, false, false>(low, high, in, n, stage, low_taps, low_taps);
+      first = false;
+    }
+  }
+}
+
+// Transpose 8 rows of 8 numbers.
+template <class T> inline void transpose(const T* const in[LANES], T* out, Index between) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define WAVETWIN_SHUFFLES
+#endif
+#endif
+#ifdef WAVETWIN_SHUFFLES
+  Vector<T> a[8], b[8], c[8];
+  for (Index i = 0; i < 8; ++i) a[i] = load(in[i]);
+  for (Index i = 0; i < 8; i += 2) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (Index h = 0; h < 8; h += 4) {
+    c[h] = __builtin_shufflevector(b[h], b[h + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    c[h + 1] = __builtin_shufflevector(b[h], b[h + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    c[h + 2] = __builtin_shufflevector(b[h + 1], b[h + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+    c[h + 3] = __builtin_shufflevector(b[h + 1], b[h + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  for (Index i = 0; i < 4; ++i) {
+    store<T>(out + i * between, __builtin_shufflevector(c[i], c[i + 4], 0, 1, 2, 3, 8, 9, 10, 11));
+    store<T>(out + (i + 4) * between, __builtin_shufflevector(c[i], c[i + 4], 4, 5, 6, 7, 12, 13, 14, 15));
+  }
+#else
+  for (Index i = 0; i < 8; ++i)
+    for (Index j = 0; j < 8; ++j) out[j * between + i] = in[i][j];
+#endif
+}
+
+// ---- Mixing ----
+
+// What each output vector takes, and what each slot vector gives, of a matrix that is mostly zeros.
+template <class T> struct Mixing {
+  struct Row { Index slot, lane; };
+  std::vector<std::vector<Row>> rows;       // per output vector
+  std::vector<Index> first_row;             // per output vector, and the total
+  std::vector<T> weights;                   // per row, 8 outputs
+  std::vector<std::vector<Index>> outputs;  // per slot vector
+  std::vector<Index> first_output;
+  std::vector<T> adjoint;                   // per output of a slot vector, 8 lanes
+
+  Mixing(const Program& p, const T* matrix, const std::uint8_t* mask) {
+    const Index wide = p.output_vectors * LANES;
+    for (Index o = 0; o < p.output_vectors; ++o) {
+      first_row.push_back(static_cast<Index>(weights.size()) / LANES);
+      rows.emplace_back();
+      for (Index q = 0; q < p.slot_vectors; ++q)
+        for (Index lane = 0; lane < LANES; ++lane) {
+          const Index at = (q * LANES + lane) * wide + o * LANES;
+          if (std::none_of(mask + at, mask + at + LANES, [](std::uint8_t m) { return m != 0; })) continue;
+          rows.back().push_back({q, lane});
+          weights.insert(weights.end(), matrix + at, matrix + at + LANES);
+        }
+    }
+    first_row.push_back(static_cast<Index>(weights.size()) / LANES);
+    for (Index q = 0; q < p.slot_vectors; ++q) {
+      first_output.push_back(static_cast<Index>(adjoint.size()) / LANES);
+      outputs.emplace_back();
+      for (Index o = 0; o < wide; ++o) {
+        bool any = false;
+        for (Index lane = 0; lane < LANES; ++lane) any |= mask[(q * LANES + lane) * wide + o] != 0;
+        if (!any) continue;
+        outputs.back().push_back(o);
+        for (Index lane = 0; lane < LANES; ++lane) adjoint.push_back(matrix[(q * LANES + lane) * wide + o]);
+      }
+    }
+  }
+  Index num_rows() const { return first_row.back(); }
+};
+
+template <class T, Index B>
+inline void mix_pixels(const Mixing<T>& mixing, Index o, const T* slots, Index n, Index width, Index wide,
+                       const T* bias, T* out) {
+  Vector<T> sum[B];
+  for (Index b = 0; b < B; ++b) sum[b] = load(bias + o * LANES);
+  const T* weight = mixing.weights.data() + mixing.first_row[o] * LANES;
+  for (const auto& row : mixing.rows[o]) {
+    const Vector<T> m = load(weight);
+    const T* s = slots + (row.slot * width + n) * LANES + row.lane;
+#pragma GCC unroll 16
+    for (Index b = 0; b < B; ++b) sum[b] += s[b * LANES] * m;
+    weight += LANES;
+  }
+  for (Index b = 0; b < B; ++b) store(out + (n + b) * wide + o * LANES, sum[b]);
+}
+
+// A row of slots to a row of outputs, [n][output vectors][8].
+template <class T>
+void mix_row(const Program& p, const Mixing<T>& mixing, const T* slots, const T* bias, T* out) {
+  const Index width = p.out_width, wide = p.output_vectors * LANES;
+  for (Index o = 0; o < p.output_vectors; ++o) {
+    Index n = 0;
+    for (; n + PIXELS <= width; n += PIXELS)
+      mix_pixels<T, PIXELS>(mixing, o, slots, n, width, wide, bias, out);
+    for (; n + 4 <= width; n += 4) mix_pixels<T, 4>(mixing, o, slots, n, width, wide, bias, out);
+    for (; n < width; ++n) mix_pixels<T, 1>(mixing, o, slots, n, width, wide, bias, out);
+  }
+}
+
+template <class T, Index R>
+inline void add_weights(const typename Mixing<T>::Row* rows, const T* slots, const T* gradient, Index o,
+                        Index width, Index wide, T* result) {
+  Vector<T> sum[R];
+  const T* s[R];
+#pragma GCC unroll 16
+  for (Index r = 0; r < R; ++r) {
+    sum[r] = load(result + r * LANES);
+    s[r] = slots + rows[r].slot * width * LANES + rows[r].lane;
+  }
+  const T* g = gradient + o * LANES;
+  for (Index n = 0; n < width; ++n) {
+    const Vector<T> gn = load(g + n * wide);
+#pragma GCC unroll 16
+    for (Index r = 0; r < R; ++r) sum[r] += s[r][n * LANES] * gn;
+  }
+#pragma GCC unroll 16
+  for (Index r = 0; r < R; ++r) store(result + r * LANES, sum[r]);
+}
+
+// Adds the gradient of the mixing of a row of outputs.
+template <class T>
+void add_mixing_gradient(const Program& p, const Mixing<T>& mixing, const T* slots, const T* gradient, T* result) {
+  const Index width = p.out_width, wide = p.output_vectors * LANES;
+  for (Index o = 0; o < p.output_vectors; ++o) {
+    const auto& rows = mixing.rows[o];
+    T* into = result + mixing.first_row[o] * LANES;
+    const Index count = static_cast<Index>(rows.size());
+    Index r = 0;
+    for (; r + 8 <= count; r += 8) add_weights<T, 8>(rows.data() + r, slots, gradient, o, width, wide, into + r * LANES);
+    for (; r + 2 <= count; r += 2) add_weights<T, 2>(rows.data() + r, slots, gradient, o, width, wide, into + r * LANES);
+    for (; r < count; ++r) add_weights<T, 1>(rows.data() + r, slots, gradient, o, width, wide, into + r * LANES);
+  }
+}
+
+template <class T, Index B>
+inline void unmix_pixels(const Mixing<T>& mixing, Index q, const T* gradient, Index n, Index wide, T* out) {
+  Vector<T> sum[B] = {};
+  const T* weight = mixing.adjoint.data() + mixing.first_output[q] * LANES;
+  for (const Index o : mixing.outputs[q]) {
+    const Vector<T> m = load(weight);
+    const T* g = gradient + n * wide + o;
+#pragma GCC unroll 16
+    for (Index b = 0; b < B; ++b) sum[b] += g[b * wide] * m;
+    weight += LANES;
+  }
+  for (Index b = 0; b < B; ++b) store(out + (n + b) * LANES, sum[b]);
+}
+
+template <class T>
+void unmix_row(const Program& p, const Mixing<T>& mixing, Index q, const T* gradient, T* out) {
+  const Index width = p.out_width, wide = p.output_vectors * LANES;
+  Index n = 0;
+  for (; n + PIXELS <= width; n += PIXELS) unmix_pixels<T, PIXELS>(mixing, q, gradient, n, wide, out);
+  for (; n + 4 <= width; n += 4) unmix_pixels<T, 4>(mixing, q, gradient, n, wide, out);
+  for (; n < width; ++n) unmix_pixels<T, 1>(mixing, q, gradient, n, wide, out);
+}
+
+// ---- One image ----
+
+struct Strides { Index image, channel, row, column; };
+
+template <class T> struct Task {
+  const Program& p;
+  const Mixing<T>& mixing;
+  const T* vertical_taps;
+  const T* horizontal_taps;
+  const T* x;
+  Strides xs;
+  const T* colour;
+};
+
+// Room of a thread; kept from call to call, so that the system need not give fresh pages each time.
+template <class T> T* thread_room(Index numbers) {
+  static thread_local std::unique_ptr<unsigned char[]> room;
+  static thread_local std::size_t bytes = 0;
+  const std::size_t needed = static_cast<std::size_t>(numbers) * sizeof(T) + 64;
+  if (needed > bytes) {
+    room.reset();
+    room.reset(new unsigned char[needed]);
+    bytes = needed;
+  }
+  const auto address = reinterpret_cast<std::uintptr_t>(room.get());
+  return reinterpret_cast<T*>((address + 63) / 64 * 64);
+}
+
+template <class T> struct Workspace {
+  T *strip, *vertical, *lines, *horizontal, *slots, *vertical_adjoint, *horizontal_adjoint, *outputs;
+  std::vector<Index> horizontal_sizes;
+  Workspace(const Program& p, bool backward) {
+    const Index strip_size = p.rows[0] * COLUMNS;
+    const Index vertical_size = Maps<T>::size(p.vertical, p.rows, 0, COLUMNS);
+    const Index line_size = p.out_height * p.lane_vectors * p.line_length() * LANES;
+    Index horizontal_size = 0, adjoint_size = 0;
+    for (const Cascade& c : p.horizontal) {
+      horizontal_size = std::max(horizontal_size, Maps<T>::size(c, p.columns, 0, LANES));
+      adjoint_size = std::max(adjoint_size, Maps<T>::size(c, p.columns, p.margin, LANES));
+    }
+    const Index slot_size = p.slot_vectors * p.out_width * LANES;
+    const Index output_size = p.out_width * p.output_vectors * LANES;
+    const Index vertical_adjoint_size = backward ? Maps<T>::size(p.vertical, p.rows, p.margin, COLUMNS) : 0;
+    if (!backward) adjoint_size = 0;
+    const Index sizes[] = {strip_size, vertical_size, line_size, horizontal_size, slot_size,
+                           vertical_adjoint_size, adjoint_size, output_size};
+    T** const parts[] = {&strip, &vertical, &lines, &horizontal, &slots,
+                         &vertical_adjoint, &horizontal_adjoint, &outputs};
+    Index total = 0;
+    for (const Index size : sizes) total += (size + 15) / 16 * 16;
+    T* room = thread_room<T>(total);
+    for (std::size_t i = 0; i < 8; ++i) {
+      *parts[i] = room;
+      room += (sizes[i] + 15) / 16 * 16;
+    }
+  }
+};
+
+// Luminance of a strip that begins at an image column; zeros outside the image.
+template <class T> void read_strip(const Task<T>& task, const T* x, Index column, T* strip) {
+  const Program& p = task.p;
+  const Index first = std::max<Index>(0, -p.top), last = std::min(p.rows[0], p.height - p.top);
+  const Index some = std::min(COLUMNS, p.width - column);
+  std::fill(strip, strip + first * COLUMNS, T(0));
+  std::fill(strip + last * COLUMNS, strip + p.rows[0] * COLUMNS, T(0));
+  for (Index r = first; r < last; ++r) {
+    T* out = strip + r * COLUMNS;
+    const T* in = x + (r + p.top) * task.xs.row + column * task.xs.column;
+    const Index cs = task.xs.channel, ws = task.xs.column;
+    if (p.colours == 3 && cs == 1 && ws == 3) {
+      const T c0 = task.colour[0], c1 = task.colour[1], c2 = task.colour[2];
+      for (Index i = 0; i < some; ++i) out[i] = c0 * in[3 * i] + c1 * in[3 * i + 1] + c2 * in[3 * i + 2];
+    } else if (p.colours == 3 && ws == 1) {
+      const T c0 = task.colour[0], c1 = task.colour[1], c2 = task.colour[2];
+      for (Index i = 0; i < some; ++i) out[i] = c0 * in[i] + c1 * in[cs + i] + c2 * in[2 * cs + i];
+    } else if (p.colours == 1 && ws == 1) {
+      for (Index i = 0; i < some; ++i) out[i] = task.colour[0] * in[i];
+    } else {
+      for (Index i = 0; i < some; ++i) {
+        T sum = 0;
+        for (Index c = 0; c < p.colours; ++c) sum += task.colour[c] * in[c * cs + i * ws];
+        out[i] = sum;
+      }
+    }
+    std::fill(out + some, out + COLUMNS, T(0));
+  }
+}
+
+// The vertical cascade of an image: lines[m][k][x][8].
+template <class T> void filter_columns(const Task<T>& task, const T* x, Workspace<T>& w) {
+  const Program& p = task.p;
+  const Index length = p.line_length(), start = p.strip_start();
+  const Index first = std::max<Index>(0, p.left), stop = std::min(p.width, p.left + p.columns[0]);
+  for (Index line = 0; line < p.out_height * p.lane_vectors; ++line) {
+    T* out = w.lines + line * length * LANES;
+    std::fill(out, out + start * LANES, T(0));
+    std::fill(out + (start + stop - first) * LANES, out + length * LANES, T(0));
+  }
+  const Maps<T> maps(w.vertical, p.vertical, p.rows, 0, COLUMNS);
+  const std::size_t last = p.stages.size() - 1;
+  const T zeros[LANES] = {};
+  for (Index column = first; column < stop; column += COLUMNS) {
+    read_strip(task, x, column, w.strip);
+    run_cascade<T, STRIP_VECTORS, 1>(p, p.vertical, p.rows, task.vertical_taps, w.strip, maps, static_cast<T*>(nullptr), 0);
+    const Index some = std::min(COLUMNS, stop - column);
+    for (Index m = 0; m < p.out_height; ++m)
+      for (Index k = 0; k < p.lane_vectors; ++k) {
+        const T* leaves[LANES];
+        T* out = w.lines + ((m * p.lane_vectors + k) * length + start + column - first) * LANES;
+        for (Index c = 0; c < some; c += LANES) {
+          for (Index lane = 0; lane < LANES; ++lane) {
+            const Index leaf = p.lanes[k * LANES + lane];
+            leaves[lane] = leaf < 0 ? zeros : maps.at(last, leaf) + m * COLUMNS + c;
+          }
+          transpose(leaves, out + c * LANES, LANES);
+        }
+      }
+    // Beyond the last column that is read lie zeros, which a strip's end may have overwritten.
+    if (stop < p.width && column + COLUMNS >= stop)
+      for (Index line = 0; line < p.out_height * p.lane_vectors; ++line) {
+        T* out = w.lines + line * length * LANES;
+        std::fill(out + (start + stop - first) * LANES, out + length * LANES, T(0));
+      }
+  }
+}
+
+// The horizontal cascades of an output row: slots[q][n][8].
+template <class T> void filter_row(const Task<T>& task, Index m, Workspace<T>& w, T* slots) {
+  const Program& p = task.p;
+  for (Index k = 0; k < p.lane_vectors; ++k) {
+    const Cascade& c = p.horizontal[k];
+    const Maps<T> maps(w.horizontal, c, p.columns, 0, LANES);
+    run_cascade<T, 1, ROW_BLOCK>(
+        p, c, p.columns, task.horizontal_taps, w.lines + (m * p.lane_vectors + k) * p.line_length() * LANES, maps,
+        slots + p.first_slot[k] * p.out_width * LANES, p.out_width * LANES);
+  }
+}
+
+// Copy a row [n][output vectors][8] to where a part's outputs lie, or back.
+template <class T> void write_row(const Program& p, const T* row, T* const* out, const Strides& os, Index offset) {
+  const Index wide = p.output_vectors * LANES, per_part = wide / p.parts;
+  for (Index part = 0; part < p.parts; ++part) {
+    T* to = out[part] + offset;
+    const T* from = row + part * per_part;
+    if (os.channel == 1)
+      for (Index n = 0; n < p.out_width; ++n)
+        std::memcpy(to + n * os.column, from + n * wide, sizeof(T) * static_cast<std::size_t>(p.outputs));
+    else
+      for (Index o = 0; o < p.outputs; ++o)
+        for (Index n = 0; n < p.out_width; ++n) to[o * os.channel + n * os.column] = from[n * wide + o];
+  }
+}
+template <class T> void read_row(const Program& p, T* row, const T* const* gradient, const Strides* gs, Index image, Index m) {
+  const Index wide = p.output_vectors * LANES, per_part = wide / p.parts;
+  for (Index part = 0; part < p.parts; ++part) {
+    const Strides& s = gs[part];
+    const T* from = gradient[part] + image * s.image + m * s.row;
+    T* to = row + part * per_part;
+    if (s.channel == 1)
+      for (Index n = 0; n < p.out_width; ++n)
+        std::memcpy(to + n * wide, from + n * s.column, sizeof(T) * static_cast<std::size_t>(p.outputs));
+    else
+      for (Index o = 0; o < p.outputs; ++o)
+        for (Index n = 0; n < p.out_width; ++n) to[n * wide + o] = from[o * s.channel + n * s.column];
+    for (Index n = 0; n < p.out_width; ++n) std::fill(to + n * wide + p.outputs, to + n * wide + per_part, T(0));
+  }
+}
+
+// The sum of products of two rows.
+template <class T> T product(const T* d, const T* in, Index step, Index n) {
+  T part[LANES] = {}, sum = 0;
+  for (Index i = 0; i < n; ++i) part[i % LANES] += d[i] * in[i * step];
+  for (Index i = 0; i < LANES; ++i) sum += part[i];
+  return sum;
+}
+
+// Add the products of a row with three interleaved colours.
+template <class T> void add_interleaved_products(const T* d, const T* in, Index n, Vector<T>* sums) {
+  Index i = 0;
+  for (; i + LANES <= n; i += LANES, in += 3 * LANES) {
+    T three[3 * LANES];
+    for (Index j = 0; j < LANES; ++j) three[3 * j] = three[3 * j + 1] = three[3 * j + 2] = d[i + j];
+    for (Index v = 0; v < 3; ++v) sums[v] += load(three + v * LANES) * load(in + v * LANES);
+  }
+  T rest[3 * LANES] = {};
+  for (Index j = 0; j < 3 * (n - i); ++j) rest[j] = d[i + j / 3] * in[j];
+  for (Index v = 0; v < 3; ++v) sums[v] += load(rest + v * LANES);
+}
+
+// The adjoint of filter_columns, whose lines hold gradients now: gradients of colours and image.
+template <class T>
+void join_columns(const Task<T>& task, const T* x, Workspace<T>& w, double* of_colour, T* of_x, const Strides& ds) {
+  const Program& p = task.p;
+  const Index length = p.line_length(), start = p.strip_start();
+  const Index first = std::max<Index>(0, p.left), stop = std::min(p.width, p.left + p.columns[0]);
+  const Maps<T> maps(w.vertical_adjoint, p.vertical, p.rows, p.margin, COLUMNS);
+  const std::size_t last = p.stages.size() - 1;
+  const Index top = std::max<Index>(0, -p.top), bottom = std::min(p.rows[0], p.height - p.top);
+  T spare[LANES];
+  for (Index column = first; column < stop; column += COLUMNS) {
+    const Index some = std::min(COLUMNS, stop - column);
+    for (Index m = 0; m < p.out_height; ++m)
+      for (Index k = 0; k < p.lane_vectors; ++k) {
+        const T* in = w.lines + ((m * p.lane_vectors + k) * length + start + column - first) * LANES;
+        for (Index c = 0; c < COLUMNS; c += LANES) {
+          const T* columns[LANES];
+          T block[LANES * LANES];
+          for (Index i = 0; i < LANES; ++i) columns[i] = in + (c + i) * LANES;
+          transpose(columns, block, LANES);
+          for (Index lane = 0; lane < LANES; ++lane) {
+            const Index leaf = p.lanes[k * LANES + lane];
+            store(leaf < 0 ? spare : maps.at(last, leaf) + m * COLUMNS + c, load(block + lane * LANES));
+          }
+        }
+      }
+    run_adjoint<T, STRIP_VECTORS, 2>(p, p.vertical, p.rows, task.vertical_taps, maps, w.strip);
+    Vector<T> sums[3] = {};  // products with interleaved colours: number i of these 24 is of colour i % 3
+    for (Index r = top; r < bottom; ++r) {
+      const T* d = w.strip + r * COLUMNS;
+      const Index row = r + p.top;
+      const T* in = x + row * task.xs.row + column * task.xs.column;
+      if (of_colour != nullptr) {
+        if (p.colours == 3 && task.xs.channel == 1 && task.xs.column == 3) add_interleaved_products(d, in, some, sums);
+        else
+          for (Index c = 0; c < p.colours; ++c)
+            of_colour[c] += static_cast<double>(product(d, in + c * task.xs.channel, task.xs.column, some));
+      }
+      if (of_x != nullptr)
+        for (Index c = 0; c < p.colours; ++c) {
+          T* out = of_x + c * ds.channel + row * ds.row + column * ds.column;
+          for (Index i = 0; i < some; ++i) out[i * ds.column] = task.colour[c] * d[i];
+        }
+    }
+    if (of_colour != nullptr)
+      for (Index i = 0; i < 3 * LANES; ++i)
+        if (i % 3 < p.colours) of_colour[i % 3] += static_cast<double>(sums[i / LANES][i % LANES]);
+  }
+}
+
+// ---- Threads ----
+
+template <class F> struct Tasks {
+  std::atomic<Index> next{0};
+  Index count;
+  const F& run;
+  Tasks(Index n, const F& f) : count(n), run(f) {}
+  static void take(void* self) {
+    auto& tasks = *static_cast<Tasks*>(self);
+    for (Index i = tasks.next++; i < tasks.count; i = tasks.next++) tasks.run(i);
+  }
+};
+
+template <class F> void for_each(Index count, Index threads, const F& run) {
+  Tasks<F> tasks(count, run);
+  const Index some = std::max<Index>(1, std::min(threads, count));
+  if (some == 1) {
+    Tasks<F>::take(&tasks);
+  } else if (GOMP_parallel != nullptr) {
+    GOMP_parallel(Tasks<F>::take, &tasks, static_cast<unsigned>(some), 0);
+  } else {
+    std::vector<std::thread> others;
+    for (Index i = 1; i < some; ++i) others.emplace_back(Tasks<F>::take, &tasks);
+    Tasks<F>::take(&tasks);
+    for (std::thread& other : others) other.join();
+  }
+}
+
+// ---- Batches ----
+
+template <class T>
+void forward(const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix,
+             const std::uint8_t* mask, const T* bias, const T* x, const Index* x_strides, const T* colour,
+             T* const* out, const Index* out_strides, T* slots, Index batch, Index threads) {
+  const Program p(program);
+  const Mixing<T> mixing(p, matrix, mask);
+  const Strides os{out_strides[0], out_strides[1], out_strides[2], out_strides[3]};
+  const Task<T> task{p, mixing, vertical_taps, horizontal_taps, x,
+                     {x_strides[0], x_strides[1], x_strides[2], x_strides[3]}, colour};
+  const Index row_size = p.slot_vectors * p.out_width * LANES;
+  for_each(batch, threads, [&](Index image) {
+    Workspace<T> w(p, false);
+    filter_columns(task, x + image * task.xs.image, w);
+    for (Index m = 0; m < p.out_height; ++m) {
+      T* row = slots == nullptr ? w.slots : slots + (image * p.out_height + m) * row_size;
+      filter_row(task, m, w, row);
+      mix_row(p, mixing, row, bias, w.outputs);
+      write_row(p, w.outputs, out, os, image * os.image + m * os.row);
+    }
+  });
+}
+
+template <class T>
+void backward(const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix,
+              const std::uint8_t* mask, const T* const* gradient, const Index* gradient_strides, const T* x,
+              const Index* x_strides, const T* colour, const T* slots, T* of_matrix, T* of_bias, T* of_colour, T* of_x,
+              const Index* of_x_strides, Index batch, Index threads) {
+  const Program p(program);
+  const Mixing<T> mixing(p, matrix, mask);
+  std::vector<Strides> gs;
+  for (Index part = 0; part < p.parts; ++part) {
+    const Index* s = gradient_strides + 4 * part;
+    gs.push_back({s[0], s[1], s[2], s[3]});
+  }
+  Strides ds{};
+  if (of_x != nullptr) ds = {of_x_strides[0], of_x_strides[1], of_x_strides[2], of_x_strides[3]};
+  const Task<T> task{p, mixing, vertical_taps, horizontal_taps, x,
+                     {x_strides[0], x_strides[1], x_strides[2], x_strides[3]}, colour};
+  const Index row_size = p.slot_vectors * p.out_width * LANES, wide = p.output_vectors * LANES;
+  const Index groups = std::min(batch, GROUPS), weights = mixing.num_rows() * LANES;
+  const bool needs_image = of_colour != nullptr || of_x != nullptr;
+  std::vector<T> sums(static_cast<std::size_t>(groups * weights), T(0));
+  std::vector<double> bias_sums(static_cast<std::size_t>(groups * wide), 0.0);
+  std::vector<double> colour_sums(static_cast<std::size_t>(groups * p.colours), 0.0);
+  for_each(groups, threads, [&](Index group) {
+    Workspace<T> w(p, true);
+    const Index length = p.line_length();
+    std::vector<T> bias_row(static_cast<std::size_t>(wide));
+    for (Index image = batch * group / groups; image < batch * (group + 1) / groups; ++image) {
+      const T* one = x + image * task.xs.image;
+      const bool again = of_matrix != nullptr && slots == nullptr;
+      if (again) filter_columns(task, one, w);
+      for (Index m = 0; m < p.out_height; ++m) {
+        read_row(p, w.outputs, gradient, gs.data(), image, m);
+        if (of_bias != nullptr) {
+          std::fill(bias_row.begin(), bias_row.end(), T(0));
+          for (Index n = 0; n < p.out_width; ++n)
+            for (Index o = 0; o < wide; ++o) bias_row[static_cast<std::size_t>(o)] += w.outputs[n * wide + o];
+          for (Index o = 0; o < wide; ++o) bias_sums[static_cast<std::size_t>(group * wide + o)] += static_cast<double>(bias_row[static_cast<std::size_t>(o)]);
+        }
+        if (of_matrix != nullptr) {
+          if (again) filter_row(task, m, w, w.slots);
+          const T* row = again ? w.slots : slots + (image * p.out_height + m) * row_size;
+          add_mixing_gradient(p, mixing, row, w.outputs, sums.data() + group * weights);
+        }
+        if (!needs_image) continue;
+        for (Index k = 0; k < p.lane_vectors; ++k) {
+          const Cascade& c = p.horizontal[k];
+          const Maps<T> maps(w.horizontal_adjoint, c, p.columns, p.margin, LANES);
+          for (Index leaf = 0; leaf < c.nodes.back(); ++leaf)
+            unmix_row(p, mixing, p.first_slot[k] + leaf, w.outputs, maps.at(p.stages.size() - 1, leaf));
+          T* line = w.lines + (m * p.lane_vectors + k) * length * LANES;
+          run_adjoint<T, 1, ROW_BLOCK>(p, c, p.columns, task.horizontal_taps, maps, line);
+          std::fill(line + p.columns[0] * LANES, line + length * LANES, T(0));
+        }
+      }
+      if (needs_image)
+        join_columns(task, one, w, of_colour == nullptr ? nullptr : colour_sums.data() + group * p.colours,
+                     of_x == nullptr ? nullptr : of_x + image * ds.image, ds);
+    }
+  });
+  if (of_matrix != nullptr) {
+    std::fill(of_matrix, of_matrix + p.slot_vectors * LANES * wide, T(0));
+    for (Index o = 0; o < p.output_vectors; ++o)
+      for (std::size_t r = 0; r < mixing.rows[static_cast<std::size_t>(o)].size(); ++r) {
+        const auto& row = mixing.rows[static_cast<std::size_t>(o)][r];
+        for (Index i = 0; i < LANES; ++i) {
+          double sum = 0;
+          for (Index group = 0; group < groups; ++group)
+            sum += static_cast<double>(sums[static_cast<std::size_t>(
+                group * weights + (mixing.first_row[static_cast<std::size_t>(o)] + static_cast<Index>(r)) * LANES + i)]);
+          of_matrix[(row.slot * LANES + row.lane) * wide + o * LANES + i] = static_cast<T>(sum);
+        }
+      }
+  }
+  auto total = [&](const std::vector<double>& parts, Index size, T* result) {
+    for (Index i = 0; i < size; ++i) {
+      double sum = 0;
+      for (Index group = 0; group < groups; ++group) sum += parts[static_cast<std::size_t>(group * size + i)];
+      result[i] = static_cast<T>(sum);
+    }
+  };
+  if (of_bias != nullptr) total(bias_sums, wide, of_bias);
+  if (of_colour != nullptr) total(colour_sums, p.colours, of_colour);
+}
+
+}  // namespace
+
+#define WAVETWIN_BANK(T, NAME)                                                                                      \
+  extern "C" void wavetwin_bank_forward_##NAME(                                                                     \
+      const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix,                      \
+      const std::uint8_t* mask, const T* bias, const T* x, const Index* x_strides, const T* colour, T* const* out,  \
+      const Index* out_strides, T* slots, Index batch, Index threads) {                                             \
+    forward<T>(program, vertical_taps, horizontal_taps, matrix, mask, bias, x, x_strides, colour, out, out_strides, \
+               slots, batch, threads);                                                                              \
+  }                                                                                                                 \
+  extern "C" void wavetwin_bank_backward_##NAME(                                                                    \
+      const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix,                      \
+      const std::uint8_t* mask, const T* const* gradient, const Index* gradient_strides, const T* x,                \
+      const Index* x_strides, const T* colour, const T* slots, T* of_matrix, T* of_bias, T* of_colour, T* of_x,     \
+      const Index* of_x_strides, Index batch, Index threads) {                                                      \
+    backward<T>(program, vertical_taps, horizontal_taps, matrix, mask, gradient, gradient_strides, x, x_strides,    \
+                colour, slots, of_matrix, of_bias, of_colour, of_x, of_x_strides, batch, threads);                  \
+  }
+
+WAVETWIN_BANK(float, float32)
+WAVETWIN_BANK(double, float64)
+
+// The vector extensions that this was compiled for: with the source and the compiler they decide the bits.
+extern "C" const char* wavetwin_bank_features() {
+  return ""
+#ifdef __AVX512F__
+         "avx512f "
+#endif
+#ifdef __AVX512VL__
+         "avx512vl "
+#endif
+#ifdef __AVX2__
+         "avx2 "
+#endif
+#ifdef __AVX__
+         "avx "
+#endif
+#ifdef __FMA__
+         "fma "
+#endif
+#ifdef __ARM_FEATURE_SVE
+         "sve "
+#endif
+#ifdef __ARM_NEON
+         "neon "
+#endif
+#ifdef __ARM_FEATURE_FMA
+         "fma "
+#endif
+#if defined(__x86_64__)
+         "x86-64";
+#elif defined(__aarch64__)
+         "aarch64";
+#else
+         "other";
+#endif
+}

@@ -1,0 +1,229 @@
+"""Build kernel.cpp by the system's C++ compiler, keep the library in the user's cache, and load it.
+
+A library is kept by source, flags, compiler and CPU, so that none of them meets what another made. Beside
+it lies a document with its SHA-256: a library that is not as it was built, or lies where others may write,
+is never loaded. Torch's headers are not needed, so that no version of torch needs another build.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wavetwin.files.atomic import write_file
+
+__all__ = [
+    "FLAGS",
+    "Library",
+    "NoLibraryError",
+    "build_library",
+    "find_library",
+    "has_native_kernel",
+    "kernels_folder",
+]
+
+SOURCE = Path(__file__).with_name("kernel.cpp")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-Wno-psabi")
+"""The shared library is not linked with OpenMP: it takes the threads of the one that torch has loaded."""
+_COMPILERS = ("c++", "g++", "clang++")
+_SECONDS = 600
+_TYPES = ("float32", "float64")
+
+
+class NoLibraryError(Exception):
+    """There is no library of the kernel; says why, in a few words."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A loaded library, and what decides the bits that it computes."""
+
+    path: Path
+    source: str
+    """SHA-256 of kernel.cpp."""
+    compiler: str
+    """First line of what the compiler says of itself."""
+    features: str
+    """Vector extensions that it was compiled for."""
+    functions: dict[str, Any]
+    """By name, as kernel.cpp exports them without their prefix."""
+
+    def record(self) -> dict[str, str]:
+        """Return what a run records."""
+        return {"source": self.source, "compiler": self.compiler, "features": self.features}
+
+
+def find_library() -> Library:
+    """Return the library of this process, built where it is not in the cache.
+
+    Raises:
+        NoLibraryError: it cannot be built, kept or loaded; nothing is tried again.
+    """
+    found = _find_once()
+    if isinstance(found, str):
+        raise NoLibraryError(found)
+    return found
+
+
+@functools.cache
+def has_native_kernel() -> bool:
+    """Return whether the kernel is there, built if need be; where it is not, say so once."""
+    found = _find_once()
+    if isinstance(found, str):
+        warnings.warn(f"{found}; torch's operations compute the packets", stacklevel=3)
+    return not isinstance(found, str)
+
+
+@functools.cache
+def _find_once() -> Library | str:
+    """Return the library, or why there is none."""
+    try:
+        return build_library()
+    except NoLibraryError as error:
+        return str(error)
+
+
+def build_library(folder: Path | None = None, extra: Sequence[str] = ()) -> Library:
+    """Return the library from a cache, built there where it is missing or damaged.
+
+    Args:
+        folder: the cache; default: `kernels_folder()`.
+        extra: flags after `FLAGS`.
+
+    Raises:
+        NoLibraryError: there is no compiler, it fails, or the cache is not one's own.
+    """
+    cache = kernels_folder() if folder is None else folder
+    source = SOURCE.read_bytes()
+    program = _find_compiler()
+    flags = [*FLAGS, *extra]
+    identity = {
+        "source": hashlib.sha256(source).hexdigest(),
+        "flags": " ".join(flags),
+        "compiler": _first_line([program, "--version"]),
+        "cpu": hashlib.sha256(_cpu().encode()).hexdigest(),
+    }
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+    try:
+        _check_folder(cache)
+        file = cache / f"{key}.so"
+        if not _is_whole(file, identity):
+            with _locked(cache / f"{key}.lock"):
+                if not _is_whole(file, identity):
+                    content = _compile(program, flags, source, cache)
+                    write_file(file, content)
+                    digest = {"sha256": hashlib.sha256(content).hexdigest()}
+                    document = json.dumps(identity | digest, indent=1, sort_keys=True)
+                    write_file(file.with_suffix(".json"), f"{document}\n")
+        return _load(file, identity)
+    except OSError as error:
+        raise NoLibraryError(f"{error.filename or cache}: {error.strerror or error}") from error
+
+
+def kernels_folder() -> Path:
+    """Return the folder of the user's cache that libraries are kept in."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    # A relative path is to be ignored: XDG base directory specification.
+    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
+    return root / "wavetwin" / "kernels"
+
+
+def _find_compiler() -> str:
+    named = os.environ.get("CXX")
+    for name in (named,) if named else _COMPILERS:
+        program = shutil.which(name)
+        if program is not None:
+            return program
+    raise NoLibraryError(f"no C++ compiler: {named or ', '.join(_COMPILERS)} is not there")
+
+
+def _first_line(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NoLibraryError(f"{command[0]} does not run: {error}") from error
+    return done.stdout.partition("\n")[0].strip()
+
+
+def _cpu() -> str:
+    """Return what the system says of the CPU's features."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                return f"{platform.machine()} {' '.join(sorted(value.split()))}"
+    return f"{platform.machine()} {platform.processor()} {sys.platform}"
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the cache, for its owner alone, or refuse one that others may write to."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = folder.stat()
+    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
+        raise NoLibraryError(f"others may write to {folder}: make it yours alone, or remove it")
+
+
+def _is_whole(file: Path, identity: dict[str, str]) -> bool:
+    """Return whether a library is there as it was built."""
+    try:
+        document = json.loads(file.with_suffix(".json").read_bytes())
+        if file.stat().st_uid not in (os.geteuid(), 0):
+            return False
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return False
+    return document == identity | {"sha256": digest}
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Let one process build at a time; the others find what it built."""
+    with file.open("a", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(program: str, flags: Sequence[str], source: bytes, cache: Path) -> bytes:
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        text, result = Path(folder, SOURCE.name), Path(folder, "kernel.so")
+        text.write_bytes(source)
+        command = [program, *flags, "-shared", str(text), "-o", str(result), "-pthread"]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_SECONDS, check=False
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise NoLibraryError(f"{program} does not run: {error}") from error
+        if done.returncode:
+            said = next((line for line in done.stderr.splitlines() if "error" in line), "")
+            raise NoLibraryError(f"{program} cannot compile the kernel: {said or done.returncode}")
+        return result.read_bytes()
+
+
+def _load(file: Path, identity: dict[str, str]) -> Library:
+    library = ctypes.CDLL(str(file))
+    functions: dict[str, Any] = {}
+    for direction in ("forward", "backward"):
+        for kind in _TYPES:
+            function = getattr(library, f"wavetwin_bank_{direction}_{kind}")
+            function.restype = None
+            functions[f"{direction}_{kind}"] = function
+    library.wavetwin_bank_features.restype = ctypes.c_char_p
+    features = library.wavetwin_bank_features().decode()
+    return Library(file, identity["source"], identity["compiler"], features, functions)
