@@ -4,6 +4,7 @@ A first layer is the stem with its first pooling. Timed in turns and in one proc
 channels-last memory, forward without gradients and forward with backward (images need no gradient):
 
 - bank: the twin as it is built, with the optimising passes;
+- native: the same, its packets computed by the native kernel (training.kernels);
 - tree: the same twin as it is written, its packets computed stage by stage (`tests/support/tree_packets.py`);
 - plain: the first convolution of the CNN with the same trunk, with its own pooling, as it is written.
 
@@ -32,7 +33,7 @@ from torch import Tensor, nn
 
 import wavetwin
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.runtime.layers import DualTreePacketMaps, MixedPackets
+from wavetwin.runtime.layers import DualTreePacketMaps, MixedPackets, use_native_kernel
 from wavetwin.runtime.network.build import Network, build_module
 
 ROOT = Path(__file__).parents[1]
@@ -51,10 +52,13 @@ PLAIN = {
 }
 """The CNN of each published twin."""
 
-WAYS = {False: ("bank", "tree", "plain"), True: ("bank", "plain", "passes")}
+WAYS = {
+    False: ("bank", "native", "tree", "plain"),
+    True: ("bank", "native", "plain", "passes"),
+}
 RATIOS = {
-    False: (("bank", "plain"), ("tree", "bank"), ("tree", "plain")),
-    True: (("bank", "plain"), ("bank", "passes")),
+    False: (("native", "plain"), ("bank", "plain"), ("tree", "bank"), ("tree", "plain")),
+    True: (("native", "plain"), ("bank", "plain"), ("bank", "passes")),
 }
 """What is timed and compared, of first layers and of steps."""
 
@@ -84,6 +88,13 @@ def take_the_tree(network: nn.Module) -> None:
                 setattr(parent, name, tree)
 
 
+def take_the_kernel(network: Network) -> Network:
+    """Let the native kernel compute the packets."""
+    if not use_native_kernel(network):
+        raise SystemExit("the native kernel cannot be built")
+    return network
+
+
 def first_layer(network: Network) -> nn.Module:
     return nn.Sequential(network.stem, network.pool)
 
@@ -96,6 +107,7 @@ def stems(spec: str) -> dict[str, nn.Module]:
     take_the_tree(tree)
     return {
         "bank": first_layer(build(twin, optimise=True)),
+        "native": first_layer(take_the_kernel(build(twin, optimise=True))),
         "tree": first_layer(tree),
         "plain": first_layer(build(plain, optimise=False)),
     }
@@ -107,6 +119,7 @@ def networks(spec: str) -> dict[str, nn.Module]:
     plain = wavetwin.compile(ROOT / "specs" / f"{PLAIN[spec]}.yaml")
     found: dict[str, nn.Module] = {
         "bank": build(twin, optimise=True),
+        "native": take_the_kernel(build(twin, optimise=True)),
         "plain": build(plain, optimise=False),
     }
     # Of a CNN the passes change only pooling with a blur.
@@ -289,7 +302,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--specs", nargs="*", default=list(PLAIN), help="published twins")
-    parser.add_argument("--ways", nargs="*", default=["bank", "tree", "plain", "passes"])
+    parser.add_argument("--ways", nargs="*", default=["bank", "native", "tree", "plain", "passes"])
     parser.add_argument(
         "--cpu-time",
         action="store_true",
