@@ -17,6 +17,7 @@ from wavetwin.ir.section import Section, declare
 
 __all__ = [
     "FOLDER",
+    "PACKAGES",
     "OwnCode",
     "OwnCodeError",
     "Sources",
@@ -31,7 +32,7 @@ __all__ = [
 
 FOLDER = "project"
 """Of a built folder: where the copies lie, and the package that they are imported from."""
-_PACKAGES = {
+PACKAGES = {
     "torch": "torch",
     "torchvision": "torchvision",
     "numpy": "numpy",
@@ -173,7 +174,7 @@ def imported_packages(content: bytes) -> set[str]:
         SyntaxError: it is no Python.
     """
     modules = {name.partition(".")[0] for name, _ in _absolute_imports(ast.parse(content))}
-    return {_PACKAGES[each] for each in modules if each in _PACKAGES}
+    return {PACKAGES[each] for each in modules if each in PACKAGES}
 
 
 def unrecorded_imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
@@ -181,7 +182,7 @@ def unrecorded_imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
     for name, line in _absolute_imports(tree):
         root = name.partition(".")[0]
         is_own = any(f"{name}.".startswith(f"{each}.") for each in _OWN_PACKAGES)
-        if not (root in sys.stdlib_module_names or root in _PACKAGES or is_own):
+        if not (root in sys.stdlib_module_names or root in PACKAGES or is_own):
             yield name, line
 
 

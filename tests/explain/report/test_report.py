@@ -204,6 +204,11 @@ def test_own_metrics_have_their_column_and_their_mean(tmp_path: Path) -> None:
     header, row = table_rows(text, "Means over seeds")
     assert dict(zip(header, row, strict=True))["balanced"] == "0.6250 ± 0.1768"
     assert "of other code" not in text
+    assert re.search(
+        r"\n- balanced: balanced\(\) of own/metrics.py, SHA-256 [0-9a-f]{64}; one number of all "
+        r"images, without an interval\n",
+        text,
+    )
     runs.append(judged_run(tmp_path, 2, 0.25, "b"))
     text = report(runs)
     assert "balanced" not in table_rows(text, "Means over seeds")[0]
@@ -214,6 +219,8 @@ def test_own_metrics_have_their_column_and_their_mean(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     write_report(runs, page)
     assert "balanced is of other code" in page.read_text(encoding="utf-8")
+    write_report(runs[:2], page)
+    assert "balanced: balanced() of own/metrics.py" in page.read_text(encoding="utf-8")
 
 
 def published_run(tmp_path: Path, warmup: int = 0, **changes: Any) -> Path:

@@ -2,11 +2,13 @@
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections import namedtuple
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,26 @@ def test_what_is_not_as_built(built: Built) -> None:
     code, lines = built.ask("--allow-drift")
     assert code == 0
     assert lines["build"].startswith("note")
+
+
+def test_packages_that_own_code_imports_are_there_as_they_were(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A metric is computed when the training is over: too late to find that its package is missing."""
+    manifest = built.folder / "manifest.json"
+    document = json.loads(manifest.read_bytes())
+    document["versions"] |= {"torchmetrics": "0.1", "scikit_learn": None}
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+    code, lines = built.ask()
+    assert code == 0
+    assert f"torchmetrics {metadata.version('torchmetrics')} (built with 0.1)" in lines["packages"]
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "sklearn" else find(name)
+    )
+    code, lines = built.ask()
+    assert code == 2
+    assert " has no scikit_learn; PYTHON" in lines["packages"]
 
 
 def test_a_folder_that_is_not_whole(built: Built, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from wavetwin.explain.report.classes_part import classes_part
 from wavetwin.explain.report.cost import cost_part
 from wavetwin.explain.report.curves import curves_part
 from wavetwin.explain.report.first_layer_part import DrawPackets, first_layers_part
-from wavetwin.explain.report.overview import marks_of, other_definitions, overview
+from wavetwin.explain.report.overview import marks_of, other_definitions, overview, own_metrics
 from wavetwin.explain.report.page import Part, Section, headed_sections, section_html
 from wavetwin.explain.report.reproduce import reproduce_part, run_anchor
 from wavetwin.explain.report.runs import Run
@@ -95,7 +95,8 @@ def _overview_part(
         [fill("report_parts", "link", run_anchor(number), row[0]), *row[1:]]
         for number, row in enumerate(own.rows)
     ]
-    scores = Section("Scores with 95 % intervals over images", own.header, rows)
+    title = "Scores with 95 % intervals over images"
+    scores = Section(title, own.header, rows, own_metrics(runs))
     marked = [(run.label, marks_of(run)) for run in runs]
     warnings = [f"{label}: {'; '.join(marks)}" for label, marks in marked if marks]
     warnings += other_definitions(runs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.explain.report.baseline import Baseline, baseline_figures
@@ -14,7 +14,15 @@ from wavetwin.explain.report.runs import Run
 from wavetwin.provenance.edits import EDIT_DIFFERENCE, edit_mark
 from wavetwin.runtime.training.run_names import trial_mark
 
-__all__ = ["curve_of", "marks_of", "other_definitions", "overview", "run_figures", "seeds_section"]
+__all__ = [
+    "curve_of",
+    "marks_of",
+    "other_definitions",
+    "overview",
+    "own_metrics",
+    "run_figures",
+    "seeds_section",
+]
 
 _NOT_IN_PLAN = ("seed", "streams", "digest", "training_digest", "evaluation")
 """What runs of one training with other seeds differ in."""
@@ -32,21 +40,37 @@ def overview(runs: Sequence[Run], baseline: Baseline | None) -> Section:
         [run.label, *(cells[number] for cells in columns.values()), *fixed[number].values()]
         for number, run in enumerate(runs)
     ]
-    remarks = [*map(_origin, runs), *other_definitions(runs)]
+    remarks = [*map(_origin, runs), *own_metrics(runs), *other_definitions(runs)]
     return Section("Runs", header, rows, remarks, level=1)
 
 
-def other_definitions(runs: Sequence[Run]) -> Iterator[str]:
-    """Yield a remark for each metric of a project's own that runs compute by other code."""
+def own_metrics(runs: Sequence[Run]) -> list[str]:
+    """Return what each metric of a project's own is, where all runs that have it agree."""
+    return [
+        f"{name}: {next(iter(first))}; one number of all images, without an interval"
+        for name, first in _definitions(runs).items()
+        if len(first) == 1
+    ]
+
+
+def other_definitions(runs: Sequence[Run]) -> list[str]:
+    """Return a remark for each metric of a project's own that runs compute by other code."""
+    return [
+        f"{name} is of other code, or of other arguments, in each of {list_some(first.values())}: do not "
+        "compare them"
+        for name, first in _definitions(runs).items()
+        if len(first) > 1
+    ]
+
+
+def _definitions(runs: Sequence[Run]) -> dict[str, dict[str, str]]:
+    """Return the definitions of each metric of a project's own, each with the first run that has it."""
     found: dict[str, dict[str, str]] = {}
     for run in runs:
         for figure in run_figures(run, None):
             if figure.definition:
                 found.setdefault(figure.name, {}).setdefault(figure.definition, run.label)
-    for name, first in found.items():
-        if len(first) > 1:
-            labels = list_some(first.values())
-            yield f"{name} is of other code, or of other arguments, in each of {labels}: do not compare them"
+    return found
 
 
 def seeds_section(runs: Sequence[Run], baseline: Baseline | None) -> Section | None:

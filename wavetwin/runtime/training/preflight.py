@@ -24,6 +24,7 @@ from wavetwin.diagnostics.terminal import say
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
+from wavetwin.ir.own_code import PACKAGES
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.provenance.edits import find_edit
 from wavetwin.provenance.package import RECORDED_PACKAGES, installed_versions, version_difference
@@ -41,7 +42,7 @@ from wavetwin.runtime.training.run_names import find_runs, run_stem
 
 __all__ = ["run_preflight", "run_status"]
 
-_MODULES = {"pillow": "PIL"}
+_MODULES = {"pillow": "PIL", "scikit_learn": "sklearn"}
 """Names of packages that are imported by another one."""
 _FLOAT_BYTES = 4
 _STATES_AT_ONCE = 3
@@ -114,7 +115,10 @@ def _check_build(provenance: RunProvenance, arguments: ScriptArguments) -> Findi
 
 
 def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[Finding]:
-    needed = [*RECORDED_PACKAGES, *plan.packages, "pillow"]
+    recorded: dict[str, Any] = provenance.manifest.get("versions", {})
+    # What code of the project imports, its metrics too: evaluate.py needs it when the training is over.
+    own = [name for name in PACKAGES.values() if name in recorded]
+    needed = list(dict.fromkeys((*RECORDED_PACKAGES, *plan.packages, *own, "pillow")))
     dataset = DATASETS.get(plan.data.dataset)
     if dataset is not None and dataset.package is not None:
         needed.append(dataset.package.module)
@@ -125,10 +129,9 @@ def _check_packages(provenance: RunProvenance, plan: TrainingPlan) -> Iterator[F
         text = f"{sys.executable} has no {list_some(missing)}; PYTHON chooses another interpreter"
         yield Finding("fail", "packages", text)
         return
-    recorded: dict[str, Any] = provenance.manifest.get("versions", {})
     changed = [
         f"{name} {differs[1]} (built with {differs[0]})"
-        for name, version in installed_versions((*RECORDED_PACKAGES, *plan.packages)).items()
+        for name, version in installed_versions(needed).items()
         if recorded.get(name) is not None and version is not None
         if (differs := version_difference(recorded[name], version)) is not None
     ]
