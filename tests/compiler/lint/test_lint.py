@@ -15,6 +15,7 @@ import wavetwin
 from tests.support.shipped import KIND_IDS, KINDS, ROOT, compiled_once, spec_of
 from wavetwin.commands import cli
 from wavetwin.compiler.lint import LINT_RULES, LintContext
+from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.compiler.schema import LintRuleName
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.diagnostics.codes import CHECK_CODES
@@ -73,6 +74,17 @@ def test_allowing_changes_no_digest_and_is_locked() -> None:
     ]
     assert "lint" not in other.resolved
     assert json.dumps(compiled.resolved)
+
+
+@pytest.mark.parametrize("training", ["{}", "{epochs: 9, schedule: {name: cosine_restarts}}"])
+def test_a_lock_is_warned_of_as_its_spec_is(tmp_path: Path, training: str) -> None:
+    """It writes out every default."""
+    path = tmp_path / "x.yaml"
+    path.write_text(f"{SMALL}training: {training}\n", encoding="utf-8")
+    compiled = wavetwin.compile(path)
+    lock = codes(warnings_of(tmp_path, dump_spec(compiled.resolved)))
+    assert lock == codes(list(compiled.warnings))
+    assert len(lock) == (training != "{}")
 
 
 def test_an_unknown_rule_is_an_error_with_a_suggestion(tmp_path: Path) -> None:

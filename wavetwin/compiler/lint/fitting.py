@@ -11,13 +11,16 @@ from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.parameter_groups import group_numbers
 from wavetwin.ir.parameters import held_fixed, matches
+from wavetwin.ir.section import declared_fields
 from wavetwin.ir.starting_weights import StartingWeights, find_state
+from wavetwin.ir.training import Training
 
 MOST_PARAMETERS_PER_IMAGE = 50
 """The design's threshold (WT019); with fewer, the rule has nothing to say."""
 MANY_IMAGES_PER_CLASS = 1300
 """As many as ImageNet has at most: what is taken of a folder whose size only the disk knows."""
 
+_DEFAULTS = {each.name: each.default for each in declared_fields(Training)}
 MOST_OF_THE_START = 0.1
 """Share of the initial weights in their average at the end, above which the average says little."""
 
@@ -126,7 +129,7 @@ def setting_without_effect(context: LintContext) -> Iterator[Diagnostic]:
     yield from _idle_transforms(context)
     yield from _idle_validation(context)
     yield from _idle_classifier(context)
-    if context.loaded.has("training.frozen_norms") and not _has_frozen_norm(context):
+    if plan.frozen_norms != _DEFAULTS["frozen_norms"] and not _has_frozen_norm(context):
         yield context.warn(
             "setting-without-effect",
             "frozen_norms is of the batch norms that training.freeze holds fixed, and it holds none",
