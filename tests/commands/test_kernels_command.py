@@ -39,7 +39,26 @@ def test_without_a_compiler_the_command_says_what_to_do(
     assert cli.main(["kernels", "build"]) == 2
     error = capsys.readouterr().err
     assert "kernel-missing: the native kernel cannot be built: no C++ compiler" in error
-    assert "help: install a C++ compiler or name one in CXX" in error
+    assert "help: install one, or name it in the environment variable CXX" in error
+
+
+def test_a_user_without_a_home_is_told_what_to_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wavetwin.runtime.bank.native.library.cache_folder", lambda: None)
+    assert cli.main(["kernels", "build"]) == 2
+    error = capsys.readouterr().err
+    assert (
+        "no folder can keep it: the user has no home\n  help: name one in XDG_CACHE_HOME" in error
+    )
+    monkeypatch.undo()
+    # A folder that others may write to is none that a library is loaded from.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "wavetwin" / "kernels"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    assert cli.main(["kernels", "build"]) == 2
+    assert f"help: make it yours alone, chmod go-w {folder}, or" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def _build(options: argparse.Namespace) -> int:
         raise RunError(
             "kernel-missing",
             f"the native kernel cannot be built: {error}",
-            "install a C++ compiler or name one in CXX; without it torch's operations compute the packets",
+            error.help,
         ) from error
     say(f"{library.path}\n")
     for name, value in library.record().items():

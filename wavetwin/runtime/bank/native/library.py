@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from wavetwin.files.atomic import write_file
+from wavetwin.files.home import cache_folder
 
 __all__ = [
     "FLAGS",
@@ -46,7 +47,16 @@ _TYPES = ("float32", "float64")
 
 
 class NoLibraryError(Exception):
-    """There is no library of the kernel; says why, in a few words."""
+    """There is no library of the kernel.
+
+    Args:
+        reason: why, in a few words.
+        help: what to do about it, where that is known.
+    """
+
+    def __init__(self, reason: str, help: str | None = None) -> None:
+        super().__init__(reason)
+        self.help = help
 
 
 @dataclass(frozen=True)
@@ -136,11 +146,17 @@ def build_library(folder: Path | None = None, extra: Sequence[str] = ()) -> Libr
 
 
 def kernels_folder() -> Path:
-    """Return the folder of the user's cache that libraries are kept in."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    # A relative path is to be ignored: XDG base directory specification.
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
-    return root / "wavetwin" / "kernels"
+    """Return the folder of the user's cache that libraries are kept in.
+
+    Raises:
+        NoLibraryError: the user has no home, and nothing else is named.
+    """
+    folder = cache_folder()
+    if folder is None:
+        raise NoLibraryError(
+            "no folder can keep it: the user has no home", "name one in XDG_CACHE_HOME"
+        )
+    return folder / "kernels"
 
 
 def _find_compiler() -> str:
@@ -149,7 +165,10 @@ def _find_compiler() -> str:
         program = shutil.which(name)
         if program is not None:
             return program
-    raise NoLibraryError(f"no C++ compiler: {named or ', '.join(_COMPILERS)} is not there")
+    raise NoLibraryError(
+        f"no C++ compiler: {named or ', '.join(_COMPILERS)} is not there",
+        "install one, or name it in the environment variable CXX",
+    )
 
 
 def _first_line(command: Sequence[str]) -> str:
@@ -176,7 +195,10 @@ def _check_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     status = folder.stat()
     if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
-        raise NoLibraryError(f"others may write to {folder}: make it yours alone, or remove it")
+        raise NoLibraryError(
+            f"others may write to {folder}",
+            f"make it yours alone, chmod go-w {folder}, or remove it",
+        )
 
 
 def _is_whole(file: Path, identity: dict[str, str]) -> bool:
