@@ -76,7 +76,7 @@ def test_checking_a_sweep_imports_no_torch(tmp_path: Path) -> None:
     (tmp_path / "cnn.yaml").write_text("extends: wavetwin:digits/cnn.yaml\n", encoding="utf-8")
     text = "wavetwin_sweep: 1\nbase: cnn.yaml\nobjective: validation.loss\n"
     (tmp_path / "a.sweep.yaml").write_text(text, encoding="utf-8")
-    loaded = modules_after(("sweep", str(tmp_path / "a.sweep.yaml")))
+    loaded = modules_after(("sweep", str(tmp_path / "a.sweep.yaml"), "--check"))
     assert not loaded & (NUMERIC | {"rich", "git", "optuna"})
 
 

@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_command_lists_members(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["sweep", str(file)]) == 0
+    assert cli.main(["sweep", str(file), "--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         "a.sweep: 8 points of cnn.yaml by validation.top1_error, 2 seeds: 16 members"

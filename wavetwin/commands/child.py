@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from wavetwin.diagnostics import Diagnostic, read_json
 from wavetwin.diagnostics.output import DOCUMENTS
+from wavetwin.runtime.process.follow_parent import follow_parent
 
 
 def run_child(command: Sequence[str]) -> int:
@@ -18,7 +17,7 @@ def run_child(command: Sequence[str]) -> int:
     If this process is killed, the child gets SIGTERM (on Linux), on which the generated scripts save
     their state and stop. An interrupt from the terminal reaches both: the child decides what to do.
     """
-    return _end(subprocess.Popen(command, preexec_fn=_follow_parent()))[0]
+    return _end(subprocess.Popen(command, preexec_fn=follow_parent()))[0]
 
 
 def run_reporting(command: Sequence[str], form: str) -> tuple[int, tuple[Diagnostic, ...]]:
@@ -34,7 +33,7 @@ def run_reporting(command: Sequence[str], form: str) -> tuple[int, tuple[Diagnos
         return run_child([*command, "--format", form]), ()
     process = subprocess.Popen(
         [*command, "--format", "json"],
-        preexec_fn=_follow_parent(),
+        preexec_fn=follow_parent(),
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
@@ -53,17 +52,3 @@ def _end(process: subprocess.Popen[Any]) -> tuple[int, Any]:
             continue
         code = process.returncode
         return code if code >= 0 else 128 - code, output
-
-
-def _follow_parent() -> Callable[[], None] | None:
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    library = ctypes.CDLL(None, use_errno=True)
-    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
-
-    def follow() -> None:
-        library.prctl(set_death_signal, signal.SIGTERM)
-
-    return follow

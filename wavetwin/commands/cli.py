@@ -34,7 +34,7 @@ COMMANDS = {
     "show": ("show", "Show a spec's layers: shapes, parameters, cost, where they come from."),
     "diff": ("diff", "Say what differs between experiments, and what it does."),
     "run": ("run", "Build one spec, train it and evaluate it."),
-    "sweep": ("sweep", "Vary the fields of a spec: check every member, and list what it costs."),
+    "sweep": ("sweep", "Vary the fields of a spec: check every member, train them, show the best."),
     "evaluate": ("evaluate", "Run a spec's evaluation suite on a weights file."),
     "report": ("report", "Show runs in one offline HTML page, side by side."),
     "runs": ("runs", "List, show and compare runs, by an index of their folders."),

@@ -1,43 +1,161 @@
-"""`wavetwin sweep`: check a sweep, and list its members with what they cost."""
+"""`wavetwin sweep`: check a sweep and train its members, or show how they did."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wavetwin.commands.output import USER_FAULT, project_of, report
-from wavetwin.diagnostics.terminal import say
+from wavetwin.commands.arguments import add_build_options, positive
+from wavetwin.commands.output import DIFFERS, FINE, USER_FAULT, project_of, report
+from wavetwin.diagnostics.terminal import complain, say
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
+
+    from wavetwin.compiler.sweep.members import CheckedSweep
+
+_SHOW = "show"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("sweep", metavar="FILE", help="a sweep's file")
-    parser.add_argument("--project", metavar="DIR", help="the project's root folder")
     parser.add_argument(
-        "--dry-run", action="store_true", help="time a training step, and estimate time and disk"
+        "words", metavar="FILE", nargs="+", help="a sweep's file; `show FILE`: its results"
     )
+    parser.add_argument("--project", metavar="DIR", help="the project's root folder")
     parser.add_argument("--strict", action="store_true", help="warnings fail the command")
-    parser.set_defaults(execute=execute)
+    parser.add_argument(
+        "--check", action="store_true", help="check and list the members; train nothing"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="as --check, and time a training step, and estimate time and disk",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="members at once; default: one for each GPU, or as many as the cores have threads for",
+    )
+    parser.add_argument(
+        "--retry",
+        action="store_true",
+        help="try what failed before again; the rest goes on as always",
+    )
+    parser.add_argument(
+        "--runs", metavar="DIR", help="where runs are kept; default: the project's runs/"
+    )
+    add_build_options(parser)
+    parser.epilog = "What follows -- is passed on to train.py of every member: wavetwin sweep FILE -- --device cpu"
+    parser.set_defaults(execute=execute, takes_script_arguments=True, overrides=[])
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Compile every point, and print the table of members.
+    """Compile every point, and train the members; or list them, or show how they did.
 
     Raises:
-        CompileError: with everything that is wrong.
+        CompileError: with everything that is wrong; nothing was started.
+        RunError: a member ended in a way that the others would end in, too.
     """
     from pathlib import Path
 
     from wavetwin.compiler.sweep.members import check_sweep
+
+    *action, file = options.words
+    if action not in ([], [_SHOW]):
+        complain(
+            f"wavetwin sweep: FILE or {_SHOW} FILE is needed, not {' '.join(options.words)!r}\n"
+        )
+        return USER_FAULT
+    checked = check_sweep(Path(file), project_of(options))
+    code = report(options, checked.warnings) if checked.warnings else FINE
+    if code != FINE:
+        return code
+    runs = checked.file.project / "runs" if options.runs is None else Path(options.runs).absolute()
+    if action:
+        return _show(checked, runs)
+    if options.check or options.dry_run:
+        return _list(options, checked)
+    return _train(options, checked, runs)
+
+
+def _list(options: argparse.Namespace, checked: CheckedSweep) -> int:
     from wavetwin.sweep.estimate import time_steps
     from wavetwin.sweep.member_table import member_table
 
-    checked = check_sweep(Path(options.sweep), project_of(options))
-    code = report(options, checked.warnings) if checked.warnings else 0
-    if code == USER_FAULT:
-        return code
-    costs = time_steps(checked.points) if options.dry_run else None
-    say(member_table(checked, costs))
-    return code
+    device = _device(options.script_arguments)
+    costs = time_steps(checked.points, device or "auto") if options.dry_run else None
+    say(member_table(checked, costs, len(_slots(options, checked))))
+    return FINE
+
+
+def _show(checked: CheckedSweep, runs: Path) -> int:
+    from wavetwin.ir.sweeps.objectives import OBJECTIVES
+    from wavetwin.sweep.drive import make_course
+    from wavetwin.sweep.members import Members
+    from wavetwin.sweep.result_table import result_table
+    from wavetwin.sweep.results import Results
+
+    results = Results(OBJECTIVES[checked.file.spec.objective])
+    course = make_course(checked, Members(checked, runs), results)
+    course.advance()
+    say(result_table(checked, course))
+    return FINE
+
+
+def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> int:
+    from dataclasses import replace
+
+    from wavetwin.commands.build import build_options
+    from wavetwin.sweep.drive import Driver
+    from wavetwin.sweep.folder import hold_sweep, sweep_folder
+    from wavetwin.sweep.local import LocalEngine
+    from wavetwin.sweep.members import Members
+    from wavetwin.sweep.result_table import result_table
+
+    folder = sweep_folder(runs, checked.file.name)
+    with hold_sweep(folder):
+        build = replace(build_options(options), project=checked.file.project)
+        members = Members(checked, runs, build)
+        if checked.are_all_known:
+            members.prepare(checked.points)
+        arguments = [*options.script_arguments, "--runs", str(runs)]
+        engine = LocalEngine(_slots(options, checked), arguments, folder / "logs")
+        driver = Driver(checked, members, engine, lambda line: complain(f"{line}\n"), options.retry)
+        course, stopped_by = driver.run()
+    say(result_table(checked, course))
+    if stopped_by:
+        complain(
+            f"stopped by signal {stopped_by}; members have saved their states, and the same command "
+            "goes on\n"
+        )
+        return 128 + stopped_by
+    failed = sum(each.state == "failed" for each in course.points)
+    if failed:
+        complain(f"{failed} of {len(course.points)} points failed; --retry tries them again\n")
+        return DIFFERS
+    return FINE
+
+
+def _slots(options: argparse.Namespace, checked: CheckedSweep) -> tuple[dict[str, str], ...]:
+    """Return the environment of each member that is trained at once."""
+    import os
+
+    from wavetwin.sweep.machine import VISIBLE, divide_machine
+
+    threads = max(each.plan.threads for each in checked.points)
+    environment = dict(os.environ)
+    if _device(options.script_arguments) == "cpu":
+        environment[VISIBLE] = ""
+    return tuple(dict(each) for each in divide_machine(threads, options.jobs, environment))
+
+
+def _device(arguments: Sequence[str]) -> str | None:
+    """Return the device that train.py is told to use; None: it chooses."""
+    for position, each in enumerate(arguments):
+        name, equals, value = each.partition("=")
+        if name == "--device":
+            return value if equals else next(iter(arguments[position + 1 :]), None)
+    return None

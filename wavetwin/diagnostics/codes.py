@@ -256,6 +256,9 @@ RUN_CODES: dict[str, str] = {
     "name it by a relative path.",
     "bad-config": "wavetwin's configuration file cannot be read, or has a value of another kind. "
     "Correct it.",
+    "member-not-started": "A member of a sweep ended before it trained, as the others would. Its log says why; "
+    "the same command goes on.",
+    "member-killed": "A member of a sweep was killed again and again. Train fewer at once with --jobs.",
     # the machine
     "device-missing": "The device asked for is not there or cannot be used. Name another one with "
     "--device.",

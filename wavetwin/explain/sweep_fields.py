@@ -22,9 +22,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "name": {"name": "table_1_2"},
     "summary": {"summary": "Learning rate and momentum of the first network"},
     "space": {
-        "space": {_LR: {"grid": [0.01, 0.1]}, "pooling.free": {"choices": ["max", "average"]}}
+        "space": {_LR: {"grid": [0.01, 0.1]}, "pooling.free": {"choices": ["max", "max_blur"]}}
     },
-    "space.choices": {"space": {"pooling.free": {"choices": ["max", "average"]}}},
+    "space.choices": {"space": {"pooling.free": {"choices": ["max", "max_blur"]}}},
     "space.grid": {"space": {_LR: {"grid": [0.01, 0.0316, 0.1]}}},
     "space.log_uniform": {"space": {_LR: {"log_uniform": [0.001, 1.0]}}},
     "space.uniform": {"space": {"training.optimizer.momentum": {"uniform": [0.0, 0.99]}}},

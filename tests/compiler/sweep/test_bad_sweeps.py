@@ -27,7 +27,7 @@ def run_case(code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> str
     before = Path.cwd()
     os.chdir(folder)
     try:
-        exit_code = cli.main(["sweep", "a.sweep.yaml"])
+        exit_code = cli.main(["sweep", "a.sweep.yaml", "--no-git"])
     finally:
         os.chdir(before)
     printed = capsys.readouterr()

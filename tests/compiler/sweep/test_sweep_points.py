@@ -137,12 +137,12 @@ def test_all_points_of_a_small_space_are_drawn(project: Path) -> None:
 def test_corners_and_every_listed_value_stand_for_points_that_depend_on_results(
     project: Path,
 ) -> None:
-    text = RANDOM.replace("random", "tpe") + "  pooling.free: {choices: [max, average, blur]}\n"
+    text = RANDOM.replace("random", "tpe") + "  pooling.free: {choices: [max, max_blur, none]}\n"
     made = space(project, text)
     overrides = [point.overrides for point in made.probes(0)]
     assert len(overrides) == 16 + 1 + NUM_SAMPLES
     flat = {option for each in overrides for option in each}
-    assert {f"pooling.free={name}" for name in ("max", "average", "blur")} <= flat
+    assert {f"pooling.free={name}" for name in ("max", "max_blur", "none")} <= flat
     assert {"training.optimizer.lr=0.001", "training.optimizer.lr=1.0"} <= flat
     assert {"training.batch_size=16", "training.batch_size=64"} <= flat
 

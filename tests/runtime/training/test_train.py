@@ -124,6 +124,22 @@ def test_resumed_run_equals_uninterrupted(
     assert 15 <= sum(steps) <= 15 + 3
 
 
+def test_a_paused_run_goes_on_as_if_it_had_not_paused(
+    uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for until, done in ((1, 1), (2, 2), (2, 2)):
+        assert train(tmp_path, FULL, "--until-epoch", str(until)) == 0
+        assert f"paused after epoch {done}, start again to go on" in capsys.readouterr().out
+        assert [each["kind"] for each in metrics(tmp_path)].count("epoch") == done
+        manifest = json.loads((only_run(tmp_path) / "manifest.json").read_text())
+        assert manifest["status"] == "stopped"
+    assert train(tmp_path, FULL, "--until-epoch", "3") == 0
+    assert weights(tmp_path) == weights(uninterrupted)
+    assert metrics(tmp_path) == metrics(uninterrupted)
+    outcomes = [each["outcome"] for each in sessions(tmp_path)]
+    assert outcomes == ["stopped", "stopped", "stopped", "finished"]
+
+
 def test_crash_between_the_last_step_and_the_end_of_an_epoch(
     uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

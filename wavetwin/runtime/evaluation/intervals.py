@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wavetwin.runtime.evaluation.student import NORMAL_QUANTILE, student_quantile
+
 __all__ = [
     "RESAMPLES",
     "PairedDifference",
@@ -30,9 +32,6 @@ RESAMPLES = 2000
 _TAIL = 0.025
 """Share of resamples left out on each side: the interval is of 95 %."""
 _SEED = 20190326
-_NORMAL = 1.959964
-_STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-"""97.5 % quantiles of Student's t with 1 to 10 degrees of freedom."""
 _AT_ONCE = 2_000_000
 """Random numbers drawn at once: 16 MB."""
 
@@ -171,7 +170,11 @@ def paired_interval(
     shares = torch.cat(list(_draw_counts(num_seeds, resamples, seed + 1)))
     samples = (by_seed * shares).sum(1) / num_seeds
     if num_seeds > 1:
-        widening = math.sqrt(num_seeds / (num_seeds - 1)) * _student(num_seeds - 1) / _NORMAL
+        widening = (
+            math.sqrt(num_seeds / (num_seeds - 1))
+            * student_quantile(num_seeds - 1)
+            / NORMAL_QUANTILE
+        )
         samples += (widening - 1) * ((shares - 1) * difference.mean(1)).sum(1) / num_seeds
     low, high = (float(end) for end in percentiles(samples.unsqueeze(1)))
     if is_rate:
@@ -191,10 +194,10 @@ def proportion_interval(successes: int, number: int) -> tuple[float, float]:
         successes: how many images show what is counted.
         number: of all images, 1 or more.
     """
-    share, square = successes / number, _NORMAL**2
+    share, square = successes / number, NORMAL_QUANTILE**2
     centre = (share + square / (2 * number)) / (1 + square / number)
     spread = share * (1 - share) / number + square / (4 * number**2)
-    reach = _NORMAL * math.sqrt(spread) / (1 + square / number)
+    reach = NORMAL_QUANTILE * math.sqrt(spread) / (1 + square / number)
     # Rounding may leave the last digit beyond the ends.
     low = 0.0 if successes == 0 else centre - reach
     high = 1.0 if successes == number else centre + reach
@@ -245,11 +248,3 @@ def _draw_counts(number: int, resamples: int, seed: int) -> Iterator[Tensor]:
         drawn += torch.arange(rows).unsqueeze(1) * number
         counts = torch.bincount(drawn.flatten(), minlength=rows * number)
         yield counts.reshape(rows, number).float()
-
-
-def _student(degrees: int) -> float:
-    """Return the 97.5 % quantile of Student's t; beyond the table, its expansion in 1 / degrees."""
-    if degrees <= len(_STUDENT):
-        return _STUDENT[degrees - 1]
-    z = _NORMAL
-    return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)

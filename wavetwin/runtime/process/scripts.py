@@ -87,6 +87,8 @@ class ScriptArguments:
     on_bad_image: str = "stop"
     allow_other_data: bool = False
     preflight: bool = False
+    until_epoch: int | None = None
+    """The epoch after which training pauses, counted from 1; None: it goes on to the last one."""
     seeds: str | None = None
     """A list of seeds to train with, one after another; None: the plan's own."""
     weights: str = "last"
@@ -158,6 +160,12 @@ def parse_arguments(
             "--checkpoint-steps", type=_positive, metavar="N", help="save it every N steps as well"
         )
         parser.add_argument(
+            "--until-epoch",
+            type=_positive,
+            metavar="N",
+            help="pause after N epochs in all; started again, the run goes on from there",
+        )
+        parser.add_argument(
             "--seeds",
             metavar="LIST",
             help="train with each of these seeds, one after another: 0-4,7; finished ones are skipped",
@@ -199,6 +207,7 @@ def parse_arguments(
         on_bad_image=values.on_bad_image,
         allow_other_data=values.allow_other_data,
         preflight=getattr(values, "preflight", False),
+        until_epoch=getattr(values, "until_epoch", None),
         seeds=getattr(values, "seeds", None),
         weights=getattr(values, "weights", "last"),
         again=getattr(values, "again", False),

@@ -29,6 +29,7 @@ from wavetwin.runtime.process.random_streams import seed_step
 from wavetwin.runtime.training.checkpoint import find_last, find_not_finite, load_state, save_state
 from wavetwin.runtime.training.deciding_record import check_kernel, deciding_record
 from wavetwin.runtime.training.early_stopping import EarlyStopping
+from wavetwin.runtime.training.epochs_left import epochs_left
 from wavetwin.runtime.training.failed_batch import describe_full_disk, keep_failed_batch
 from wavetwin.runtime.training.kept_weights import KeptWeights
 from wavetwin.runtime.training.loss_scaler import LossScaler
@@ -176,14 +177,8 @@ class TrainingRun:
         return self._records.means.epoch_means()["loss"]
 
     def epochs(self) -> Iterator[int]:
-        """Yield the epochs that are left, counted from 0; none after an early stop."""
-        for epoch in range(self.epoch, self.plan.epochs):
-            if self._stopping.is_due:
-                note = f"no better validation loss for {self._stopping.patience} epochs"
-                self.progress.say(f"{note}: the training ends after epoch {epoch}")
-                self.run.manifest["stopped_early"] = epoch
-                return
-            yield epoch
+        """Yield the epochs that are left, counted from 0 (`epochs_left`)."""
+        return epochs_left(self.run, self.plan, self.epoch, self._stopping, self.progress)
 
     def batches(self, epoch: int) -> Iterator[TrainingBatch]:
         """Yield what is left of an epoch; seeds each step's dropout.

@@ -1,0 +1,302 @@
+"""The course of a sweep: decisions depend on results, not on when and in which order they arrive."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from wavetwin.compiler.sweep.members import CheckedSweep, check_sweep
+from wavetwin.diagnostics import DiagnosticError
+from wavetwin.ir.sweeps.objectives import OBJECTIVES, Objective
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.sweep.course import Course
+from wavetwin.sweep.drive import Driver, make_course
+from wavetwin.sweep.members import Member, Members
+from wavetwin.sweep.result_table import best_point, result_table
+from wavetwin.sweep.results import Results
+
+HEAD = "wavetwin_sweep: 1\nbase: cnn.yaml\nobjective: validation.loss\n"
+SPACE = """
+space:
+  training.optimizer.lr: {grid: [0.0316, 0.1, 0.316, 1.0]}
+  training.optimizer.momentum: {grid: [0.0, 0.5, 0.9]}
+"""
+ASHA = (
+    SPACE + "budget: {max_epochs: 8, grace_epochs: 2, reduction: 2}\nscheduler: asha\nparallel: 3\n"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / ".wavetwin.toml").touch()
+    (tmp_path / "cnn.yaml").write_text("extends: wavetwin:digits/cnn.yaml\n", encoding="utf-8")
+    return tmp_path
+
+
+def check(project: Path, text: str) -> CheckedSweep:
+    file = project / "a.sweep.yaml"
+    file.write_text(HEAD + text, encoding="utf-8")
+    return check_sweep(file)
+
+
+def loss(member: Member, epoch: int) -> float:
+    """A score that falls with the epochs to a floor of the member's own."""
+    floor = random.Random(member.label).random() + 0.01 * member.seed
+    return floor + 1 / (epoch + 1)
+
+
+class FakeEngine:
+    """Trains in no time, in any order, and writes what a run writes; notes each epoch that is trained."""
+
+    def __init__(self, order: int, room: int = 2) -> None:
+        self._random, self._room = random.Random(order), room
+        self._running: list[tuple[Member, int]] = []
+        self.trained: list[tuple[str, int]] = []
+        self.fails: Callable[[Member, int], bool] = lambda member, epoch: False
+        self.kills: Callable[[Member, int], bool] = lambda member, epoch: False
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._running) < self._room
+
+    @property
+    def running(self) -> Sequence[Member]:
+        return [member for member, _ in self._running]
+
+    def start(self, member: Member, folder: Path, until: int) -> None:
+        self._running.append((member, until))
+
+    def ended(self) -> Sequence[tuple[Member, int]]:
+        member, until = self._running.pop(self._random.randrange(len(self._running)))
+        return [(member, self._train(member, until))]
+
+    def _train(self, member: Member, until: int) -> int:
+        run = member.run
+        run.mkdir(parents=True, exist_ok=True)
+        with (run / "metrics.jsonl").open("a+", encoding="utf-8") as metrics:
+            metrics.seek(0)
+            done = len(metrics.readlines())
+            for epoch in range(done + 1, until + 1):
+                if self.kills(member, epoch):
+                    self._write_status(run, "running")
+                    return -9
+                if self.fails(member, epoch):
+                    self._write_status(run, "failed")
+                    return 2
+                self.trained.append((member.text, epoch))
+                validation = {"loss": loss(member, epoch), "top1_error": 0.5}
+                line = {"kind": "epoch", "epoch": epoch, "validation": validation}
+                metrics.write(f"{json.dumps(line)}\n")
+        self._write_status(run, "finished" if until == member.plan.epochs else "stopped")
+        return 0
+
+    def _write_status(self, run: Path, status: str) -> None:
+        (run / "manifest.json").write_text(json.dumps({"status": status}), encoding="utf-8")
+
+    def stop(self) -> None:
+        self._running.clear()
+
+    def log(self, member: Member) -> Path:
+        return member.run / "log"
+
+
+class WithoutBuilds(Members):
+    """Members that are not built: nothing of theirs is run."""
+
+    def folder(self, member: Member) -> Path:
+        return Path(member.label)
+
+
+def drive(
+    checked: CheckedSweep, engine: FakeEngine, runs: Path, retry: bool = False
+) -> tuple[Course, list[str]]:
+    said: list[str] = []
+    driver = Driver(checked, WithoutBuilds(checked, runs), engine, said.append, retry)
+    course, stopped_by = driver.run()
+    assert stopped_by == 0
+    return course, said
+
+
+def table(course: Course) -> list[tuple[str, str, int]]:
+    return [(each.point.label, each.state, each.epoch) for each in course.ranked()]
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_the_order_in_which_results_arrive_changes_nothing(scheduler: str, project: Path) -> None:
+    text = ASHA.replace("asha", scheduler)
+    if scheduler == "median":
+        text = text.replace(", reduction: 2", "")
+    checked = check(project, text)
+    courses: list[object] = []
+    for order in range(4):
+        engine = FakeEngine(order, room=1 + order)
+        course, _ = drive(checked, engine, project / f"runs{order}")
+        courses.append((table(course), sorted(engine.trained)))
+        assert len(engine.trained) == len(set(engine.trained))
+    assert all(each == courses[0] for each in courses)
+    states = [state for _, state, _ in courses[0][0]]  # pyright: ignore[reportIndexIssue]
+    assert {"complete", "paused"} == set(states)
+
+
+def test_what_was_stopped_goes_on_to_the_same_end(project: Path) -> None:
+    checked = check(project, ASHA)
+    whole = FakeEngine(0)
+    expected, _ = drive(checked, whole, project / "whole")
+    trained: list[tuple[str, int]] = []
+    codes: set[str] = set()
+    for session in range(40):
+        engine = FakeEngine(session)
+        engine.kills = lambda member, epoch, engine=engine: len(engine.trained) >= 3
+        try:
+            course, _ = drive(checked, engine, project / "parts")
+        except RunError as error:
+            codes.add(error.code)
+            trained += engine.trained
+            continue
+        trained += engine.trained
+        assert table(course) == table(expected)
+        break
+    assert codes == {"member-killed"}
+    assert len(trained) == len(set(trained))
+    assert sorted(trained) == sorted(whole.trained)
+    again = FakeEngine(7)
+    course, _ = drive(checked, again, project / "parts")
+    assert again.trained == []
+    assert table(course) == table(expected)
+
+
+def test_results_are_read_without_an_engine(project: Path) -> None:
+    checked = check(project, ASHA)
+    course, _ = drive(checked, FakeEngine(0), project / "runs")
+    shown = make_course(
+        check_sweep(checked.file.path), Members(checked), Results(_objective(checked))
+    )
+    assert shown.advance() == []
+    assert table(shown) == table(course)
+    best = best_point(shown)
+    assert best is not None
+    scores = {
+        member.label: loss(member, 8)
+        for each in shown.points
+        if each.state == "complete"
+        for member in Members(checked).of(each.point)
+    }
+    assert best.point.label == min(scores, key=lambda label: scores[label])
+    text = result_table(checked, shown)
+    assert f"best      {best.point.label}: validation.loss {scores[best.point.label]:.4f}" in text
+
+
+def _objective(checked: CheckedSweep) -> Objective:
+    return OBJECTIVES[checked.file.spec.objective]
+
+
+def test_paused_points_are_promoted_where_the_scheduler_is_taken_away(project: Path) -> None:
+    first = FakeEngine(0)
+    course, _ = drive(check(project, ASHA), first, project / "runs")
+    paused = [each for each in course.points if each.state == "paused"]
+    assert paused
+    plain = SPACE + "budget: {max_epochs: 8}\n"
+    second = FakeEngine(0)
+    course, _ = drive(check(project, plain), second, project / "runs")
+    assert {each.state for each in course.points} == {"complete"}
+    assert len(first.trained) + len(second.trained) == 12 * 8
+    assert not set(first.trained) & set(second.trained)
+
+
+def test_more_seeds_train_only_what_is_new(project: Path) -> None:
+    plain = SPACE + "budget: {max_epochs: 2}\n"
+    drive(check(project, plain), FakeEngine(0), project / "runs")
+    engine = FakeEngine(0)
+    checked = check(project, plain + "seeds: [0, 1, 2]\n")
+    course, _ = drive(checked, engine, project / "runs")
+    assert len(engine.trained) == 12 * 2 * 2
+    assert not any(text.endswith("seed 0") for text, _ in engine.trained)
+    best = best_point(course)
+    assert best is not None
+    assert best.outcome is not None
+    assert len(best.outcome.values) == 3
+    assert "95 % interval" in result_table(checked, course)
+
+
+def test_failed_members_are_results_until_they_are_tried_again(project: Path) -> None:
+    checked = check(project, SPACE + "budget: {max_epochs: 2}\n")
+    engine = FakeEngine(0)
+    engine.fails = lambda member, epoch: "lr=1.0" in member.label and epoch == 2
+    course, said = drive(checked, engine, project / "runs")
+    failed = [each.point.label for each in course.points if each.state == "failed"]
+    assert failed == [f"lr=1.0,momentum={momentum}" for momentum in ("0.0", "0.5", "0.9")]
+    assert sum("failed after epoch 1" in line for line in said) == 3
+    engine = FakeEngine(0)
+    course, _ = drive(checked, engine, project / "runs")
+    assert engine.trained == []
+    engine = FakeEngine(0)
+    engine.fails = lambda member, epoch: "momentum=0.9" in member.label
+    course, _ = drive(checked, engine, project / "runs", retry=True)
+    assert sorted(engine.trained) == [
+        ("lr=1.0,momentum=0.0 seed 0", 2),
+        ("lr=1.0,momentum=0.5 seed 0", 2),
+    ]
+    assert [each.point.label for each in course.points if each.state == "failed"] == [
+        "lr=1.0,momentum=0.9"
+    ]
+
+
+def test_a_member_that_does_not_start_stops_the_sweep_with_its_log(project: Path) -> None:
+    checked = check(project, SPACE)
+
+    class Refused(FakeEngine):
+        def _train(self, member: Member, until: int) -> int:
+            member.run.mkdir(parents=True)
+            self.log(member).write_text("train.py: error: data-root-unknown\n", encoding="utf-8")
+            return 2
+
+    with pytest.raises(DiagnosticError) as caught:
+        drive(checked, Refused(0), project / "runs")
+    (fault,) = caught.value.diagnostics
+    assert fault.code == "member-not-started"
+    assert fault.notes == ("log: train.py: error: data-root-unknown",)
+
+
+def test_a_milestone_whose_state_was_lost_is_trained_again(project: Path) -> None:
+    """A kill between an epoch's record and its state: the record alone is no result of a milestone."""
+    checked = check(project, SPACE + "budget: {max_epochs: 2}\n")
+    drive(checked, FakeEngine(0), project / "runs")
+    member = Members(checked, project / "runs").of(checked.points[0])[0]
+    manifest = member.run / "manifest.json"
+    manifest.write_text(json.dumps({"status": "running"}), encoding="utf-8")
+    results = Results(_objective(checked))
+    assert results.of(member.run).value_at(1) is not None
+    assert results.of(member.run).value_at(2) is None
+    drive(checked, FakeEngine(0), project / "runs")
+    assert results.of(member.run).value_at(2) is not None
+
+
+TPE = """
+search: tpe
+space:
+  training.optimizer.lr: {log_uniform: [0.001, 1.0]}
+  training.optimizer.momentum: {grid: [0.0, 0.5, 0.9]}
+  pooling.free: {choices: [max, max_blur]}
+budget: {points: 15, max_epochs: 4, grace_epochs: 1, reduction: 2}
+scheduler: asha
+parallel: 2
+"""
+
+
+def test_points_of_tpe_follow_the_results_alone(project: Path) -> None:
+    checked = check(project, TPE)
+    first, _ = drive(checked, FakeEngine(0), project / "one")
+    second, _ = drive(check_sweep(checked.file.path), FakeEngine(5, room=1), project / "two")
+    assert table(first) == table(second)
+    assert [each.point.label for each in first.points] == [
+        each.point.label for each in second.points
+    ]
+    assert len(first.points) == 15
+    other, _ = drive(check(project, f"{TPE}search_seed: 1\n"), FakeEngine(0), project / "three")
+    assert [each.point.label for each in other.points] != [
+        each.point.label for each in first.points
+    ]

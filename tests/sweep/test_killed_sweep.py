@@ -1,0 +1,128 @@
+"""A sweep of real trainings whose driver and one of whose workers are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wavetwin.commands import cli
+
+SWEEP = """
+wavetwin_sweep: 1
+base: cnn.yaml
+space:
+  training.optimizer.lr: {grid: [0.001, 0.01, 0.1]}
+  training.optimizer.momentum: {grid: [0.0, 0.9]}
+search: random
+objective: validation.loss
+budget: {points: 4, max_epochs: 4, grace_epochs: 1, reduction: 2}
+scheduler: asha
+parallel: 2
+"""
+
+
+def write_project(project: Path) -> Path:
+    project.mkdir()
+    (project / ".wavetwin.toml").touch()
+    base = "extends: wavetwin:digits/cnn.yaml\ntraining: {threads: 1}\n"
+    (project / "cnn.yaml").write_text(base, encoding="utf-8")
+    (project / "a.sweep.yaml").write_text(SWEEP, encoding="utf-8")
+    return project
+
+
+def start(project: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "wavetwin", "sweep", "a.sweep.yaml", "--no-git", "--jobs", "2"]
+    with (project / "said").open("ab") as said:
+        return subprocess.Popen(
+            [*command, "--", "--device", "cpu"], cwd=project, stdout=said, stderr=said
+        )
+
+
+def epochs(project: Path) -> list[tuple[str, int, float]]:
+    """Return every epoch that the runs have: run, number, validation loss."""
+    found: list[tuple[str, int, float]] = []
+    for file in sorted(project.glob("runs/cnn/*/metrics.jsonl")):
+        for line in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
+            if line["kind"] == "epoch":
+                found.append((file.parent.name, line["epoch"], line["validation"]["loss"]))
+    return found
+
+
+def wait_for_epochs(project: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    while len(epochs(project)) < count:
+        assert process.poll() is None, (project / "said").read_text(encoding="utf-8")
+        time.sleep(0.05)
+
+
+def workers(driver: int) -> list[int]:
+    children = Path(f"/proc/{driver}/task/{driver}/children").read_text(encoding="ascii")
+    return [int(each) for each in children.split()]
+
+
+def shown(project: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(["sweep", "show", str(project / "a.sweep.yaml")]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
+def test_a_killed_sweep_ends_as_an_undisturbed_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, killed = write_project(tmp_path / "whole"), write_project(tmp_path / "killed")
+    assert start(whole).wait() == 0
+    driver = start(killed)
+    wait_for_epochs(killed, 2, driver)
+    driver.kill()
+    driver.wait()
+    driver = start(killed)
+    wait_for_epochs(killed, 4, driver)
+    victims = workers(driver.pid)
+    assert victims
+    os.kill(victims[0], signal.SIGKILL)
+    assert driver.wait() == 0
+    assert epochs(killed) == epochs(whole)
+    assert shown(killed, capsys) == shown(whole, capsys)
+    assert "best  " in shown(killed, capsys)
+    sessions = [
+        session
+        for file in killed.glob("runs/cnn/*/manifest.json")
+        for session in json.loads(file.read_text(encoding="utf-8"))["lives"]
+    ]
+    outcomes = {session["outcome"] for session in sessions}
+    assert {"killed", "stopped", "finished"} <= outcomes
+    # A step is done twice at most where a kill came between two states.
+    total = sum(session["last_step"] - session["first_step"] + 1 for session in sessions)
+    steps = sum(
+        session["last_step"] - session["first_step"] + 1
+        for file in whole.glob("runs/cnn/*/manifest.json")
+        for session in json.loads(file.read_text(encoding="utf-8"))["lives"]
+    )
+    epoch_steps = steps // len(epochs(whole))
+    assert steps <= total <= steps + 3 * epoch_steps
+    before = epochs(killed)
+    assert start(killed).wait() == 0
+    assert epochs(killed) == before
+
+
+@pytest.mark.slow
+def test_a_sweep_stopped_by_a_signal_says_how_it_goes_on(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project")
+    driver = start(project)
+    wait_for_epochs(project, 1, driver)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait() == 130
+    said = (project / "said").read_text(encoding="utf-8")
+    assert "members have saved their states, and the same command goes on" in said
+    statuses = {
+        json.loads(file.read_text(encoding="utf-8"))["status"]
+        for file in project.glob("runs/cnn/*/manifest.json")
+    }
+    assert "running" not in statuses

@@ -1,0 +1,220 @@
+"""Drive a sweep: start what its course asks for, until no point is left."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep
+from wavetwin.ir.sweeps.objectives import OBJECTIVES
+from wavetwin.ir.sweeps.schedulers import SCHEDULERS
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.sweep.course import Course, Leg, Outcome
+from wavetwin.sweep.judges import make_judge
+from wavetwin.sweep.local import Engine
+from wavetwin.sweep.members import Member, Members
+from wavetwin.sweep.results import Results, RunResult
+
+__all__ = ["Driver", "make_course"]
+
+_POLL_SECONDS = 0.1
+MAX_KILLS = 3
+"""Times in a row that a member may be killed by somebody else without an epoch between."""
+_LOG_LINES = 12
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def make_course(
+    checked: CheckedSweep,
+    members: Members,
+    results: Results,
+    is_given_up: Callable[[Member], bool] | None = None,
+) -> Course:
+    """Return the course of a sweep by the results that run folders have.
+
+    Args:
+        checked: the sweep.
+        members: of its points.
+        results: of their runs.
+        is_given_up: whether a run that failed counts as failed; None: each does.
+    """
+    spec = checked.file.spec
+    scheduler = SCHEDULERS[spec.scheduler]
+
+    def outcome(point: CheckedPoint, epoch: int) -> Outcome | None:
+        runs: list[RunResult] = []
+        for member in members.of(point):
+            result = results.of(member.run)
+            has_failed = result.has_failed and result.value_at(epoch) is None
+            if has_failed and (is_given_up is None or is_given_up(member)):
+                return Outcome((), has_failed=True)
+            runs.append(result)
+        values = [each.value_at(epoch) for each in runs]
+        known = tuple(each for each in values if each is not None)
+        if len(known) < len(values):
+            return None
+        return Outcome(
+            known, is_over=all(each.epochs <= epoch and each.is_finished for each in runs)
+        )
+
+    decides = scheduler.pauses or not checked.are_all_known
+    return Course(
+        make_judge(checked),
+        spec.parallel if decides else checked.num_points,
+        lambda point: scheduler.milestones(
+            point.plan.epochs, spec.budget.grace_epochs, spec.budget.reduction
+        ),
+        outcome,
+    )
+
+
+@dataclass
+class Driver:
+    """Keeps an engine busy with what a course asks for."""
+
+    checked: CheckedSweep
+    members: Members
+    engine: Engine
+    say: Callable[[str], None]
+    """Takes a line for the user."""
+    retry: bool = False
+    """Whether what failed before is tried again, once."""
+    results: Results = field(init=False)
+    _stopped_by: int = field(default=0, init=False)
+    _given_up: set[Path] = field(default_factory=set[Path], init=False)
+    """Runs that failed in this session."""
+    _until: dict[Path, int] = field(default_factory=dict[Path, int], init=False)
+    """The epoch that each run was last started for."""
+    _kills: dict[Path, tuple[int, int]] = field(
+        default_factory=dict[Path, tuple[int, int]], init=False
+    )
+    """Of a run: its epochs when it was killed last, and how often it was since."""
+
+    def __post_init__(self) -> None:
+        self.results = Results(OBJECTIVES[self.checked.file.spec.objective])
+
+    def run(self) -> tuple[Course, int]:
+        """Train until nothing is left, or until a signal stops it.
+
+        Returns:
+            The course, and the number of the signal that stopped it; 0: nothing is left.
+
+        Raises:
+            RunError: a member ended in a way that the others would end in, too.
+        """
+        course = make_course(self.checked, self.members, self.results, self._is_given_up)
+        with self._hearing():
+            try:
+                while not self._stopped_by:
+                    legs = course.advance()
+                    if not legs:
+                        break
+                    self._start(legs)
+                    self._wait()
+            finally:
+                self.engine.stop()
+        return course, self._stopped_by
+
+    def _is_given_up(self, member: Member) -> bool:
+        return not self.retry or member.run in self._given_up
+
+    def _start(self, legs: Sequence[Leg]) -> None:
+        """Start members of the legs, the first ones first, as far as there is room."""
+        busy = {member.run for member in self.engine.running}
+        for leg in legs:
+            for member in self.members.of(leg.point):
+                if not self.engine.has_room:
+                    return
+                result = self.results.of(member.run)
+                is_over = result.has_failed and self._is_given_up(member)
+                if member.run in busy or is_over or result.value_at(leg.until) is not None:
+                    continue
+                self.say(f"{member.text}: trains to epoch {leg.until}")
+                self._until[member.run] = leg.until
+                self.engine.start(member, self.members.folder(member), leg.until)
+
+    def _wait(self) -> None:
+        """Wait until a member ends, or a signal comes."""
+        while not self._stopped_by:
+            ended = self.engine.ended()
+            for member, code in ended:
+                self._take(member, code)
+            if ended:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _take(self, member: Member, code: int) -> None:
+        """Take in how a member ended."""
+        result = self.results.of(member.run)
+        if code == 0:
+            until = self._until[member.run]
+            if result.value_at(until) is None:
+                raise RunError(
+                    "file-damaged",
+                    f"ends at epoch {result.epochs}, and was trained to epoch {until}",
+                    "move the run away: it is trained again",
+                    subject=member.run,
+                )
+            shown = OBJECTIVES[self.checked.file.spec.objective]
+            self.say(
+                f"{member.text}: epoch {result.epochs}, {shown.name} {shown.shown(result.values[-1])}"
+            )
+        elif code < 0 or code > 128:
+            self._take_kill(member, code, result)
+        elif result.has_failed:
+            self._given_up.add(member.run)
+            self.say(
+                f"{member.text}: failed after epoch {result.epochs}, see {self.engine.log(member)}"
+            )
+        else:
+            raise RunError(
+                "member-not-started",
+                f"{member.text} ended with exit code {code} before it trained, and the others would, too",
+                "what it says is above and in the log; the same command goes on",
+                subject=self.engine.log(member),
+                notes=_last_lines(self.engine.log(member)),
+            )
+
+    def _take_kill(self, member: Member, code: int, result: RunResult) -> None:
+        """Let a member that somebody else stopped be started again, unless it comes to nothing."""
+        epochs, kills = self._kills.get(member.run, (-1, 0))
+        kills = 1 if result.epochs > epochs else kills + 1
+        self._kills[member.run] = result.epochs, kills
+        number = -code if code < 0 else code - 128
+        self.say(f"{member.text}: ended by signal {number} after epoch {result.epochs}, goes on")
+        if kills > MAX_KILLS:
+            raise RunError(
+                "member-killed",
+                f"{member.text} was ended by signal {number}, {kills} times without an epoch between",
+                "often the memory does not suffice: train fewer members at once (--jobs); the same "
+                "command goes on",
+                subject=self.engine.log(member),
+            )
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        """Note a signal that asks to stop."""
+
+        def hear(number: int, frame: FrameType | None) -> None:
+            self._stopped_by = number
+
+        old: dict[int, Any] = {number: signal.signal(number, hear) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+
+def _last_lines(log: Path) -> tuple[str, ...]:
+    """Return the last lines of a member's log, as notes."""
+    if not log.is_file():
+        return ()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return tuple(f"log: {line}" for line in lines[-_LOG_LINES:] if line.strip())

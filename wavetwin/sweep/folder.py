@@ -1,0 +1,49 @@
+"""Keep one process at a sweep: its folder has a lock and what its members print, and no result."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wavetwin.runtime.process.errors import RunError
+
+__all__ = ["hold_sweep", "sweep_folder"]
+
+FOLDER = ".sweeps"
+"""In the folder of runs, whose other folders are experiments."""
+
+
+def sweep_folder(runs: Path, name: str) -> Path:
+    """Return where a sweep's lock and logs lie."""
+    return runs / FOLDER / name
+
+
+@contextmanager
+def hold_sweep(folder: Path) -> Iterator[None]:
+    """Hold a sweep's lock; the system lets go of it when this process ends, in whatever way.
+
+    Raises:
+        RunError: `in-use`, another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
+            raise RunError(
+                "in-use",
+                f"another process drives this sweep{f' ({holder})' if holder else ''}",
+                "wait for it, or stop it: the same command goes on",
+                subject=folder,
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(lock)
