@@ -40,7 +40,13 @@ from wavetwin.compiler.schema.layers import (
     read_law,
     with_laws,
 )
-from wavetwin.compiler.schema.model import NAME_PATTERN, NAME_RULE, SpecModel, scalar_or_list
+from wavetwin.compiler.schema.model import (
+    NAME_PATTERN,
+    NAME_RULE,
+    SpecModel,
+    scalar_or_list,
+    with_defaults,
+)
 from wavetwin.compiler.schema.network import (
     Architecture,
     BackboneSpec,
@@ -135,13 +141,13 @@ class ExperimentSpec(SpecModel):
     """Labels to find the experiment by."""
     backbone: BackboneSpec
     """The network around the stem."""
-    stem: StemSpec = Field(default_factory=StemSpec)
+    stem: StemSpec = Field(default_factory=lambda: with_defaults(StemSpec))
     """The first layer."""
-    pooling: PoolingSpec = Field(default_factory=PoolingSpec)
+    pooling: PoolingSpec = Field(default_factory=lambda: with_defaults(PoolingSpec))
     """The first pooling."""
     data: DataSpec
     """The images."""
-    training: TrainingSpec = Field(default_factory=TrainingSpec)
+    training: TrainingSpec = Field(default_factory=lambda: with_defaults(TrainingSpec))
     """How the model is trained."""
     weights: WeightsSpec | None = None
     """Weights that the training starts from; absent: random ones."""

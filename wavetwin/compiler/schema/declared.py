@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args
 
 import pydantic
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from wavetwin.compiler.schema.model import LATER, SpecModel
+from wavetwin.compiler.schema.model import LATER, SpecModel, with_defaults
 from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_fields, field_types
 
@@ -122,7 +123,7 @@ def model_of(
     for each in declared_fields(section):
         known = (inner or {}).get(each.name)
         if isinstance(known, type):
-            made[each.name] = (known, pydantic.Field(default_factory=known))
+            made[each.name] = (known, pydantic.Field(default_factory=partial(with_defaults, known)))
         else:
             made[each.name] = known or _field(each, hints[each.name], may_be_absent=is_partial)
     return _model(name, SpecModel, section.__doc__, made, declared=(section,))

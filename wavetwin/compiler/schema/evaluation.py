@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic
 
+from wavetwin.compiler.schema.model import with_defaults
 from wavetwin.ir.evaluations import OneCrop
 
 if TYPE_CHECKING:
@@ -34,4 +35,4 @@ __all__ = ["EvaluationSpec", "default_entries"]
 
 def default_entries() -> tuple[EvaluationSpec, ...]:
     """Return what is evaluated where a spec does not say."""
-    return (cast("Any", EvaluationSpec)(mode=OneCrop.mode),)
+    return (with_defaults(EvaluationSpec, mode=OneCrop.mode),)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from wavetwin.ir.section import NAME_PATTERN, Section, declaration_of, declared_fields
 
-__all__ = ["LATER", "NAME_PATTERN", "NAME_RULE", "SpecModel", "scalar_or_list"]
+__all__ = ["LATER", "NAME_PATTERN", "NAME_RULE", "SpecModel", "scalar_or_list", "with_defaults"]
+
+S = TypeVar("S")
 
 NAME_RULE = "a name has up to 64 letters, digits, '.', '_' and '-', the first a letter or digit"
 
@@ -56,6 +58,14 @@ class SpecModel(BaseModel):
             for each in declared_fields(section)
             if declaration_of(each).is_location
         )
+
+
+def with_defaults(section: type[S], **values: Any) -> S:
+    """Return a section with some values, which are known to be right, and the defaults of the others.
+
+    No validator is made for it.
+    """
+    return cast("Any", section).model_construct(**values)
 
 
 def scalar_or_list(value: object) -> str:
