@@ -19,6 +19,7 @@ from wavetwin.compiler.resolve import own_code_trials
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import UserModule
+from wavetwin.ir.own_code import Sources
 from wavetwin.ir.plan import TrainingPlan
 
 MANIFEST = "manifest.json"
@@ -98,6 +99,9 @@ def test_what_is_measured_is_what_the_module_has(tmp_path: Path):
 def test_a_second_build_imports_no_torch(tmp_path: Path):
     """In another process, to which torch is not there and which may start no other."""
     spec = own_project(tmp_path, "judged")
+    lines = spec.read_text(encoding="utf-8").splitlines(keepends=True)
+    # Without what imports torchmetrics for its trial: seconds.
+    spec.write_text("".join(each for each in lines if "kappa" not in each), encoding="utf-8")
     first = build(spec)
     program = f"""
 import sys
@@ -458,7 +462,10 @@ def test_a_metric_changes_the_evaluation_alone(tmp_path: Path):
 
 
 def test_a_build_records_the_packages_that_own_code_imports(tmp_path: Path):
-    versions = json.loads((build(own_project(tmp_path, "judged")).folder / MANIFEST).read_text())
-    assert versions["versions"]["torchmetrics"] == metadata.version("torchmetrics")
-    other = build(own_project(tmp_path)).folder / MANIFEST
-    assert "torchmetrics" not in json.loads(other.read_text())["versions"]
+    code = "import os\nfrom PIL import Image\n" + IDENTITY.format(statement="pass")
+    folder = build(layer_spec(tmp_path, code)).folder
+    versions = json.loads((folder / MANIFEST).read_bytes())["versions"]
+    assert versions["pillow"] == metadata.version("pillow")
+    assert "torchmetrics" not in versions
+    found = {"a.py": b"import sklearn.metrics", "b.py": b"def f():\n    from torchmetrics import x"}
+    assert Sources(found).packages == ("scikit_learn", "torchmetrics")
