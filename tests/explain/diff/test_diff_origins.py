@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.own_code import change, own_project
 from tests.support.shipped import ROOT, spec_of
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
@@ -69,6 +70,13 @@ def test_a_blur_decides_the_stride_of_an_alexnet_alone() -> None:
     loaded = compile_spec(spec_of("Rzh3I")).loaded
     label = origin_of(loaded, ("stem", "stride")).text()
     assert label == "default, by backbone.arch (specs/base/resnet34.yaml:5)"
+
+
+def test_a_file_of_own_code_comes_from_the_field_that_names_it(tmp_path: Path) -> None:
+    first, second = own_project(tmp_path / "first"), own_project(tmp_path / "second")
+    change(second.parent / "own/windows.py", "(x, 2)", "(x, 2, 2)")
+    (both,) = origins(first, second).values()
+    assert both == ("default, by pooling.module.file (own.yaml:7)",) * 2
 
 
 def test_a_packet_list_comes_from_its_band_and_the_rules(project: Path) -> None:

@@ -92,6 +92,8 @@ def origin_of(loaded: LoadedSpec, path: Path, value: Any = ABSENT) -> FieldOrigi
         return _origin_of_band(loaded, path)
     if above is not None and path[-2:] == ("color_mixing", "position"):
         return FieldOrigin((_location(above),))
+    if path[-2:-1] == ("files",):
+        return _origin_of_own_file(loaded, path)
     return _default(loaded, dotted(path))
 
 
@@ -120,6 +122,13 @@ def _origin_of_band(loaded: LoadedSpec, path: Path) -> FieldOrigin:
         tuple(_location(node) for _, node in found),
         written=tuple(f"{name} {written_text(node)}" for name, node in found),
     )
+
+
+def _origin_of_own_file(loaded: LoadedSpec, path: Path) -> FieldOrigin:
+    """Return what the SHA-256 of a file of own code follows: the field that names the file or its importer."""
+    named = (*path[:-2], "file")
+    node = find_node(loaded.tree, named)
+    return FieldOrigin((), dotted(named), None if node is None else _location(node))
 
 
 def _plain(node: SpecNode) -> Any:

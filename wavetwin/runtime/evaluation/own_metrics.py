@@ -86,6 +86,7 @@ def _guarded(run: Evaluation, number: int, metric: OwnMetric, work: Any) -> Any:
         raise RunError(
             "own-code-failed",
             f"raises {exception_text(error)}",
+            "mend it and build again: the run stays as it is",
             subject=subject,
             notes=[*([] if at is None else [f"raised at: {at}"]), where],
         ) from error
