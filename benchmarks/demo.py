@@ -80,7 +80,7 @@ def run_all() -> None:
             outputs = [files.enter_context(tempfile.TemporaryFile()) for _ in NETWORKS[1:]]
             for network, output in zip(NETWORKS, (None, *outputs), strict=True):
                 # A changed checkout may run the demo, too: what it makes is marked as dirty.
-                parts = ["run", "--allow-dirty", network.spec, "--", "--data-root", str(DATA)]
+                parts = ["run", "--allow-dirty", network.spec, "--data-root", str(DATA)]
                 if output is None:
                     print(f"\n$ wavetwin {' '.join(parts)}", flush=True)
                 started.append(command(*parts, output=output))
