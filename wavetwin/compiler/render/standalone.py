@@ -28,6 +28,7 @@ __standalone__ = True
 __all__ = ["__version__"]
 '''
 _DOTTED_NAME = re.compile(r"wavetwin\.runtime(?:\.\w+)+(?::\w+)?")
+_LOADS_ITS_MODULES = ("pkgutil", "iter_modules")
 _STARTED_MODULE = re.compile(r"-m (wavetwin(?:\.\w+)+)|/(wavetwin(?:/\w+)+)\.py")
 """By its name, or by its path."""
 
@@ -74,10 +75,24 @@ def standalone_files(files: Mapping[str, bytes], package: Package) -> dict[str, 
 def _loaded_by(name: str, path: str, modules: Mapping[str, str], package: Package) -> Iterator[str]:
     """Yield the modules of the package that a module loads."""
     for imported in _imports(package.files[path], package.sha256[path]):
-        if imported == ("pkgutil", "iter_modules"):
-            # It loads whatever modules it has.
-            yield from (each for each in modules if each.rpartition(".")[0] == name)
+        if imported == _LOADS_ITS_MODULES:
+            yield from _modules_of(name, modules)
         yield from _resolve(*imported, modules, package)
+
+
+def _modules_of(name: str, modules: Mapping[str, str]) -> Iterator[str]:
+    """Yield the modules of a package that loads whatever modules it has."""
+    yield from (each for each in modules if each.rpartition(".")[0] == name)
+
+
+def _looked_for(
+    name: str, path: str, modules: Mapping[str, str], package: Package
+) -> Iterator[str]:
+    """Yield the names that a package finds in its modules when it is asked for them."""
+    if _LOADS_ITS_MODULES in _imports(package.files[path], package.sha256[path]):
+        for module in _modules_of(name, modules):
+            own = modules[module]
+            yield from _definitions(package.files[own], package.sha256[own])
 
 
 def _module_name(path: str) -> str:
@@ -105,6 +120,7 @@ def _resolve(
             yield from _resolve(*known[name], modules, package)
         else:
             own = _definitions(package.files[path], package.sha256[path])
+            own |= set(_looked_for(module, path, modules, package))
             assert name in own, f"import {name} from the module that has it, not from {module}"
 
 

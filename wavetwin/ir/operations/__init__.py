@@ -1,9 +1,13 @@
 """Define a module graph's operations: a class each, with attributes, shapes, weights and layer.
 
-`OPERATIONS` has all of them by the names that graph.json uses; docs/graph.md lists them.
+`OPERATIONS` has all of them by the names that graph.json uses, known by being in a module of this package;
+docs/graph.md lists them.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from wavetwin.ir.operations.activations import Gelu, LeakyRelu, Relu
 from wavetwin.ir.operations.blurs import AdaptiveBlur, Blur, BlurPool, MaxBlurPool
@@ -114,3 +118,6 @@ __all__ = [
     "WaveletPool",
     "literal",
 ]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

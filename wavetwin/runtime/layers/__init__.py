@@ -1,4 +1,12 @@
-"""Offer the layers of the twins, each usable on its own in anybody's model."""
+"""Offer the layers of the twins, each usable on its own in anybody's model.
+
+`__all__` has those that docs/layers.md offers. The layer that an operation names is known by being in a
+module of this package.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from wavetwin.runtime.layers.adaptive_blur import AdaptiveBlur
 from wavetwin.runtime.layers.blur import BlurPool
@@ -67,3 +75,15 @@ __all__ = [
     "modulus",
     "use_native_kernel",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> type:
+        """Return a class of one of the modules, which no list above names."""
+        modules = [each.name for each in iter_modules(__path__)]
+        for module in modules if name not in modules and not name.startswith("_") else ():
+            found = vars(import_module(f"{__name__}.{module}")).get(name)
+            if isinstance(found, type) and found.__module__ == f"{__name__}.{module}":
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
