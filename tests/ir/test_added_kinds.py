@@ -40,6 +40,20 @@ def test_a_layer_that_is_added_is_in_the_language_and_in_the_graph():
     }
 
 
+def test_a_lint_rule_that_is_added_is_in_the_language_and_explained():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.added_rule"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    warned, *explained = done.stdout.splitlines()
+    assert json.loads(warned) == [["odd-batch"], []]
+    assert [line.split()[0] for line in explained] == ["odd-batch:", "cause", "cure", "number"]
+
+
 def _run(module: str) -> dict[str, Any]:
     """Return what a program that adds kinds writes."""
     done = subprocess.run(

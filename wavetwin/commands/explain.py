@@ -34,15 +34,17 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         DiagnosticError: there is no such code and no such field, or there are many.
     """
+    from wavetwin.compiler.lint import LINT_RULES
     from wavetwin.diagnostics import CompileError
     from wavetwin.diagnostics.codes import DESCRIPTIONS
-    from wavetwin.diagnostics.explanations import explanation_text
 
     texts: list[str] = []
     faults: list[Diagnostic] = []
     for name in options.names:
-        if name in DESCRIPTIONS:
-            texts.append(explanation_text(name))
+        if name in LINT_RULES:
+            texts.append(LINT_RULES[name].explanation)
+        elif name in DESCRIPTIONS:
+            texts.append(f"{name}: {DESCRIPTIONS[name]}\n")
         else:
             found, fault = _fields(name)
             texts += found

@@ -6,28 +6,6 @@ Part of the public interface: a code keeps its meaning from version to version. 
 
 from __future__ import annotations
 
-LINT_CODES: dict[str, str] = {
-    "map-below-filter": "A packet, blur or pooling filter is longer than the map that it reads.",
-    "packets-above-kernel": "A packet's filter is many times as long as the free kernel beside it.",
-    "samples-dropped": "Windows end before the last row or column of a map.",
-    "static-gain": "A low-pass packet or band enlarges constants, and no norm follows.",
-    "band-filter-mixes": "A fixed filter that is meant as a band's mixes channels.",
-    "haar-is-average": "The low band of Haar alone is an average pooling.",
-    "bands-discarded": "A wavelet pooling keeps the low band alone.",
-    "details-into-relu": "Signed detail bands go into a ReLU.",
-    "lengthened-bands": "A wavelet pooling gives more than half the samples.",
-    "no-regularisation": "Many parameters, few images, and nothing against overfitting.",
-    "schedule-without-effect": "A change of the learning rate comes after the last epoch.",
-    "setting-without-effect": "A setting of training or data does not do what it seems to do.",
-    "many-calibration-bins": "Calibration bins have too few images to tell their error from chance.",
-    "metrics-alike": "Two metrics of an entry are the same code with the same arguments.",
-    "frozen-at-random": "Parts are frozen at the random values that they begin with.",
-    "joint-blur-without-norm": "A joint adaptive blur divides the signal, and no norm follows.",
-    "packets-of-other-levels": "Packets are kept by numbers that counted those of other levels.",
-    "invariant-upsampled-before-pool": "Maps are up-sampled, and a pooling drops the samples again.",
-}
-"""The rules of lint, by the names that a spec ignores them by; each is a function of compiler/lint."""
-
 CHECK_CODES: dict[str, str] = {
     # reading a file
     "file-not-found": "A file that was named does not exist.",
@@ -154,7 +132,6 @@ CHECK_CODES: dict[str, str] = {
     "max-step-too-large": "max_step is larger than the shifts that are made.",
     "score-name-taken": "Two scores of an entry of the evaluation are called the same.",
     # lint: warnings
-    **LINT_CODES,
     "reason-is-empty": "A warning is suppressed without a reason.",
     "unused-suppression": "A warning is suppressed that the spec does not give rise to.",
     # several specs
@@ -349,4 +326,5 @@ DESCRIPTIONS: dict[str, str] = {
     **DIFF_CODES,
     **SYSTEM_CODES,
 }
-"""Every code."""
+"""Every code; rules of lint say what they are themselves, and stand here when they are imported
+(`wavetwin.compiler.lint`)."""

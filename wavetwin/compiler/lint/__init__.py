@@ -1,23 +1,17 @@
 """Warn about models that compile and may still not do what was meant (docs/lint.md).
 
-A rule is a function of the compiled model to warnings, in the registry `LINT_RULES`: a rule for a
-new layer is one more function, and its name with what it means in `LINT_CODES`. A spec ignores what it
-means to do, with a reason: `lint: {allow: [{rule: static-gain, reason: "..."}]}`. Nothing here
-changes what is built.
+A rule is a function of the compiled model to warnings, known by being in a module of this package; its
+decorator says what it means. A spec ignores what it means to do, with a reason:
+`lint: {allow: [{rule: static-gain, reason: "..."}]}`. Nothing here changes what is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 
-from wavetwin.compiler.lint.bands import BAND_RULES
-from wavetwin.compiler.lint.fitting import FITTING_RULES
-from wavetwin.compiler.lint.gain import GAIN_RULES
-from wavetwin.compiler.lint.geometry import GEOMETRY_RULES
-from wavetwin.compiler.lint.inheritance import INHERITANCE_RULES
-from wavetwin.compiler.lint.judging import JUDGING_RULES
 from wavetwin.compiler.lint.rule import LintContext, LintRule
-from wavetwin.compiler.lint.scattering import SCATTERING_RULES
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.conflict import conflict
@@ -28,15 +22,17 @@ from wavetwin.ir.plan import TrainingPlan
 
 __all__ = ["LINT_RULES", "LintContext", "LintRule", "lint"]
 
-LINT_RULES: tuple[LintRule, ...] = (
-    *GEOMETRY_RULES,
-    *GAIN_RULES,
-    *BAND_RULES,
-    *FITTING_RULES,
-    *JUDGING_RULES,
-    *INHERITANCE_RULES,
-    *SCATTERING_RULES,
-)
+
+def _find() -> Iterator[tuple[str, LintRule]]:
+    """Yield the rules of the package's modules, by their names."""
+    for module in sorted(each.name for each in iter_modules(__path__)):
+        for value in vars(import_module(f"{__name__}.{module}")).values():
+            if isinstance(value, LintRule):
+                yield value.name, value
+
+
+LINT_RULES: dict[str, LintRule] = dict(_find())
+"""By the names that a spec ignores them by."""
 
 
 def lint(
@@ -56,7 +52,7 @@ def lint(
         tensors: of the file that the training starts from, where that is known.
     """
     context = LintContext(loaded, spec, graph, plan, tensors)
-    found = [warning for rule in LINT_RULES for warning in rule.lint(context)]
+    found = [warning for rule in LINT_RULES.values() for warning in rule.lint(context)]
     allowed = () if spec.lint is None else spec.lint.allow
     rules = {entry.rule for entry in allowed}
     kept = [warning for warning in found if warning.code not in rules]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.lint.rule import LintContext, LintRule, and_more, lint_rule
+from wavetwin.compiler.lint.rule import LintContext, and_more, lint_rule
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Conv2d, Packets, SlidingWindow
@@ -13,7 +13,14 @@ MOST_KERNELS_PER_PACKET = 8
 """In the published twins a packet's filter is 4.3 and 6 times as long as the free kernel."""
 
 
-@lint_rule("map-below-filter", "WT006")
+@lint_rule(
+    "map-below-filter",
+    "WT006",
+    meaning="A packet, blur or pooling filter is longer than the map that it reads.",
+    cause="A filter is longer than the map that it reads, so that every output reaches beyond the border.",
+    cure="A larger image, fewer levels, a shorter filter, or less subsampling before it.",
+    number="The packets of qshift_a have 12, 30, 66 taps at one, two, three levels.",
+)
 def map_below_filter(context: LintContext) -> Iterator[Diagnostic]:
     """A packet, blur or pooling filter has more taps than the map that it reads has samples."""
     found: dict[tuple[int, int, int, tuple[str, ...]], list[str]] = {}
@@ -35,7 +42,14 @@ def map_below_filter(context: LintContext) -> Iterator[Diagnostic]:
         )
 
 
-@lint_rule("packets-above-kernel", "no number")
+@lint_rule(
+    "packets-above-kernel",
+    "no number",
+    meaning="A packet's filter is many times as long as the free kernel beside it.",
+    cause="Packets see patches many times as large as the free channels beside them.",
+    cure="Fewer levels, or shorter filters.",
+    number="The published twins have 66 taps beside 11 and 30 beside 7; the rule speaks from 8 to 1 on.",
+)
 def packets_above_kernel(context: LintContext) -> Iterator[Diagnostic]:
     """A packet's filter is many times as long as the free channels' kernel beside it."""
     stem = context.spec.stem
@@ -72,7 +86,14 @@ def _filter_fields(context: LintContext, node: Node) -> list[str]:
     return context.fields_of(node)
 
 
-@lint_rule("samples-dropped", "WT015")
+@lint_rule(
+    "samples-dropped",
+    "WT015",
+    meaning="Windows end before the last row or column of a map.",
+    cause="The windows of a layer end before its map does.",
+    cure="A padding, or an image size that comes out even.",
+    number="A window of 2 at steps of 2 over 57 samples never reads the last one.",
+)
 def samples_dropped(context: LintContext) -> Iterator[Diagnostic]:
     """Windows that lie side by side or overlap end before the map does."""
     for node in context.graph:
@@ -118,6 +139,3 @@ def _repair(context: LintContext, node: Node, window: SlidingWindow, sizes: tupl
     ]
     is_chosen = node.section == "stem" or context.architecture.lists_layers
     return f"set its padding to {enough[0]}, or {other}" if enough and is_chosen else other
-
-
-GEOMETRY_RULES: tuple[LintRule, ...] = (map_below_filter, packets_above_kernel, samples_dropped)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
+from wavetwin.compiler.lint.rule import LintContext, lint_rule
 from wavetwin.compiler.parse.compose import Layer, LoadedSpec, find_node
 from wavetwin.compiler.parse.tree import SpecNode
 from wavetwin.diagnostics import Diagnostic
@@ -28,7 +28,14 @@ class _Numbering:
         return f"{self.transform} at J = {self.levels}"
 
 
-@lint_rule("packets-of-other-levels", "no number")
+@lint_rule(
+    "packets-of-other-levels",
+    "no number",
+    meaning="Packets are kept by numbers that counted those of other levels.",
+    cause="Packet numbers count other frequencies under other levels or another transform.",
+    cure="List the packets anew beside the levels, or keep dyadic bands.",
+    number="Packets 1 to 3 of J = 2 are a quarter of those frequencies at J = 3.",
+)
 def packets_of_other_levels(context: LintContext) -> Iterator[Diagnostic]:
     """Packets are kept by number, and a later file or --set changed what the numbers count."""
     wavelet = context.spec.stem.wavelet
@@ -103,6 +110,3 @@ def _units(layers: tuple[Layer, ...]) -> list[tuple[Layer, ...]]:
 
 def _fields(node: SpecNode | None) -> dict[str, SpecNode]:
     return node.value if node is not None and isinstance(node.value, dict) else {}
-
-
-INHERITANCE_RULES: tuple[LintRule, ...] = (packets_of_other_levels,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
+from wavetwin.compiler.lint.rule import LintContext, lint_rule
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.evaluations import CropsEvaluation, Split
@@ -14,7 +14,16 @@ IMAGES_A_BIN = 10
 """Fewer on average, and chance is most of the expected calibration error."""
 
 
-@lint_rule("many-calibration-bins", "no number")
+@lint_rule(
+    "many-calibration-bins",
+    "no number",
+    meaning="Calibration bins have too few images to tell their error from chance.",
+    cause="The error adds up distances between an accuracy and a mean probability, bin by bin; in a "
+    "bin of few images chance alone sets them apart.",
+    cure="Fewer bins, or more images.",
+    number="The rule speaks below 10 images a bin. Of 360 images drawn so that the probabilities are right, "
+    "15 bins give an error of 0.05 on average, 36 bins 0.07, 360 bins 0.21.",
+)
 def many_calibration_bins(context: LintContext) -> Iterator[Diagnostic]:
     """The bins of the calibration error have too few images each to tell it from chance."""
     for position, entry in enumerate(context.plan.evaluation):
@@ -37,7 +46,14 @@ def many_calibration_bins(context: LintContext) -> Iterator[Diagnostic]:
         )
 
 
-@lint_rule("metrics-alike", "no number")
+@lint_rule(
+    "metrics-alike",
+    "no number",
+    meaning="Two metrics of an entry are the same code with the same arguments.",
+    cause="Two metrics of one entry name the same code with the same arguments.",
+    cure="Give one of them the arguments that were meant, or remove it.",
+    number="The two differ by 0 in every run: they are one call on the same logits and labels.",
+)
 def metrics_alike(context: LintContext) -> Iterator[Diagnostic]:
     """Two metrics of an entry have the same number, whatever the network."""
     for position, entry in enumerate(context.plan.evaluation):
@@ -64,6 +80,3 @@ def _num_images(data: DataPlan, split: Split) -> int | None:
         "validation": held_out or None,
         "test": DATASETS[data.dataset].test_images,
     }[split]
-
-
-JUDGING_RULES: tuple[LintRule, ...] = (many_calibration_bins, metrics_alike)

@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import cast
 
 from wavetwin.compiler.parse.compose import LoadedSpec
-from wavetwin.compiler.schema import ExperimentSpec, LintRuleName, read_items
+from wavetwin.compiler.schema import ExperimentSpec, read_items
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
+from wavetwin.diagnostics.codes import DESCRIPTIONS
 from wavetwin.files.tensor_shapes import Shape
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
@@ -47,9 +48,7 @@ class LintContext:
                 found.update(node.inputs)
         return frozenset(found)
 
-    def warn(
-        self, rule: LintRuleName, headline: str, paths: Sequence[str], help: str
-    ) -> Diagnostic:
+    def warn(self, rule: str, headline: str, paths: Sequence[str], help: str) -> Diagnostic:
         """Return a rule's warning about the values at some key paths."""
         return conflict(
             self.loaded,
@@ -117,21 +116,53 @@ class LintContext:
 Lint = Callable[[LintContext], Iterable[Diagnostic]]
 
 
-@frozen
+@frozen(kw_only=True)
 class LintRule:
-    """A rule, its name and where it comes from."""
+    """A rule, what it is called, and what `wavetwin explain` says of it."""
 
-    name: LintRuleName
+    name: str
+    """What a spec ignores it by: the code of its warnings."""
     source: str
     """Its number in the list of rules of the design, for example `WT006`."""
+    meaning: str
+    """What it warns of, in a sentence."""
+    cause: str
+    """What its warning comes from."""
+    cure: str
+    """What helps."""
+    number: str
+    """A figure that shows how much it matters: counted on graphs, following from the taps, or measured
+    (docs/lint.md and docs/wavelet-pooling.md say how)."""
     lint: Lint
 
+    @property
+    def explanation(self) -> str:
+        """What it means, its cause, its cure and its number, a line each."""
+        lines = (
+            f"{self.name}: {self.meaning}",
+            f"cause   {self.cause}",
+            f"cure    {self.cure}",
+            f"number  {self.number}",
+        )
+        return "\n".join(lines) + "\n"
 
-def lint_rule(name: LintRuleName, source: str) -> Callable[[Lint], LintRule]:
-    """Return a decorator that makes a function a rule."""
+
+def lint_rule(
+    name: str, source: str, *, meaning: str, cause: str, cure: str, number: str
+) -> Callable[[Lint], LintRule]:
+    """Return a decorator that makes a function a rule; the arguments are those of `LintRule`."""
+    DESCRIPTIONS[name] = meaning
 
     def make(lint: Lint) -> LintRule:
-        return LintRule(name, source, lint)
+        return LintRule(
+            name=name,
+            source=source,
+            meaning=meaning,
+            cause=cause,
+            cure=cure,
+            number=number,
+            lint=lint,
+        )
 
     return make
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavetwin.compiler.lint.rule import LintContext, LintRule, lint_rule
+from wavetwin.compiler.lint.rule import LintContext, lint_rule
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import Invariant
 
-__all__ = ["SCATTERING_RULES"]
 
-
-@lint_rule("invariant-upsampled-before-pool", "no number")
+@lint_rule(
+    "invariant-upsampled-before-pool",
+    "no number",
+    meaning="Maps are up-sampled, and a pooling drops the samples again.",
+    cause="An invariant layer up-samples what a pooling behind it halves again.",
+    cure="A stride of 2, and no pooling.",
+    number="The 4 samples of a window are interpolated from at most 9 that the layer computed, in a map of a "
+    "quarter of the size.",
+)
 def invariant_upsampled_before_pool(context: LintContext) -> Iterator[Diagnostic]:
     """An invariant layer of stride 1 is followed by a pooling that halves its maps."""
     for node in context.graph:
@@ -51,6 +57,3 @@ def _pooling_after(graph: ModuleGraph, node: Node) -> Node | None:
             return None
         users = graph.users[user.id]
     return None
-
-
-SCATTERING_RULES: tuple[LintRule, ...] = (invariant_upsampled_before_pool,)

@@ -24,7 +24,6 @@ from wavetwin.compiler.schema.evaluation import EvaluationSpec, default_entries
 from wavetwin.compiler.schema.labels import (
     Fraction,
     LintAllowSpec,
-    LintRuleName,
     LintSpec,
     PublishedSpec,
 )
@@ -85,7 +84,6 @@ __all__ = [
     "KeepSpec",
     "Lambda",
     "LintAllowSpec",
-    "LintRuleName",
     "LintSpec",
     "OptimizerSpec",
     "PoolingSpec",

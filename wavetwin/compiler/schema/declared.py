@@ -10,13 +10,13 @@ that nothing sets are None until the spec is resolved, and `kind_of` and `given`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args
 
 import pydantic
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
 
 from wavetwin.compiler.schema.model import LATER, SpecModel, with_defaults
@@ -24,6 +24,7 @@ from wavetwin.ir.frozen import frozen
 from wavetwin.ir.section import Kind, Kinds, Section, declaration_of, declared_fields, field_types
 
 __all__ = [
+    "DeferredChoice",
     "DeferredModel",
     "KindModel",
     "choice_of",
@@ -58,6 +59,27 @@ class DeferredModel:
         """Return a reference to the model's JSON Schema: only what stands within is a definition."""
         own = handler(core_schema.list_schema(self.make().__pydantic_core_schema__))
         return own["items"]
+
+
+@frozen
+class DeferredChoice:
+    """Metadata of `str` for a choice whose names are asked for with the first value."""
+
+    names: Callable[[], Iterable[str]]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return a schema that holds values against the names as they are then."""
+        return core_schema.no_info_plain_validator_function(
+            lambda value: TypeAdapter(choice_of(self.names())).validate_python(value, strict=True)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the JSON Schema of the names."""
+        return {"enum": list(self.names()), "type": "string"}
 
 
 class KindModel(SpecModel):
@@ -170,7 +192,7 @@ def model_of_kinds(
     return _model(name, KindModel, base.__doc__, made, declared=declared, kinds=kinds)
 
 
-def choice_of(table: Mapping[str, object]) -> Any:
+def choice_of(table: Iterable[str]) -> Any:
     """Return the type of the names in a table."""
     return Literal[tuple(table)]
 

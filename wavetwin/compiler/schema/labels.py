@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from pkgutil import resolve_name
+from typing import Annotated
 
 from pydantic import Field
 
+from wavetwin.compiler.schema.declared import DeferredChoice
 from wavetwin.compiler.schema.model import SpecModel
-from wavetwin.diagnostics.codes import LINT_CODES
 
-if TYPE_CHECKING:
-    LintRuleName = str
-else:
-    LintRuleName = Literal[tuple(LINT_CODES)]
+# Rules look at compiled models and stand above the language, which finds them by name.
+LintRuleName = Annotated[
+    str, DeferredChoice(lambda: resolve_name("wavetwin.compiler.lint:LINT_RULES"))
+]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 

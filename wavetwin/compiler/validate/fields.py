@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import LANGUAGE_VERSION, ExperimentSpec, SpecModel
-from wavetwin.compiler.schema.declared import DeferredModel
+from wavetwin.compiler.schema.declared import DeferredChoice, DeferredModel, choice_of
 from wavetwin.ir.frozen import frozen
 
 PathPart = str | int
@@ -177,6 +177,9 @@ def _form(annotation: Any, field: FieldInfo | None = None) -> Form:
     """Return the form of an annotation; `field` holds what pydantic took out of it."""
     annotation, metadata = _without_metadata(annotation)
     metadata += [] if field is None else field.metadata
+    deferred = next((each for each in metadata if isinstance(each, DeferredChoice)), None)
+    if deferred is not None:
+        annotation = choice_of(deferred.names())
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
     if origin in (types.UnionType, Union):
