@@ -1,12 +1,13 @@
-"""Lay what a spec says of a layer of a named trunk on the layer that the trunk has.
+"""Say what a replacement is to the layer that it is laid on, and lay one on a layer that a trunk has.
 
-As in lists (`wavetwin.compiler.parse.replacement`): fields of the same kind merge, another kind takes the
-place and has of the one before what both say alike.
+Fields of the same kind merge; another kind takes the place and has of the one before what both say alike.
+Replacements in lists (`wavetwin.compiler.parse.replacement`) are laid on what is written there, located
+texts that need not be layers yet, by the same rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
 from typing import Any
 
@@ -15,7 +16,13 @@ from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.operations import Operation
 from wavetwin.ir.section import declared_fields
 
-__all__ = ["NotReplacedError", "kind_of_operation", "replaced_item"]
+__all__ = [
+    "NotReplacedError",
+    "handed_over",
+    "kind_of_operation",
+    "replaced_item",
+    "replacing_layers",
+]
 
 
 class NotReplacedError(ValueError):
@@ -26,6 +33,27 @@ class NotReplacedError(ValueError):
         self.field = field
         """Key path below the replacement of what is at fault."""
         super().__init__(message)
+
+
+def replacing_layers(before: str | None, given: Iterable[str]) -> list[str]:
+    """Return the layers of a replacement that take the place of another one, past what follows them.
+
+    Followers alone follow the layer that is there, unless that is a follower, too.
+
+    Args:
+        before: the layer that is there; None where that is not known.
+        given: the keys of the replacement's layers.
+    """
+    kinds, keys = known_layers(), list(given)
+    first = [key for key in keys if kinds[key].follows is None]
+    may_be_follower = before is None or kinds[before].follows is not None
+    return first or (keys if may_be_follower else [])
+
+
+def handed_over(before: str, after: str) -> set[str]:
+    """Return the fields that a layer has of the one of another kind that it replaces."""
+    kinds = known_layers()
+    return {*kinds[before].hands_over} & {*kinds[after].hands_over}
 
 
 def kind_of_operation(operation: Operation) -> LayerKind | None:
@@ -54,9 +82,7 @@ def replaced_item(
             "layer-not-replaceable", f"nothing takes the place of the operation {operation.op}"
         )
     values = {key: dict(fields) for key, fields in given.items()}
-    main = [key for key in values if known_layers()[key].follows is None]
-    if before.follows is not None and not main:
-        main = [*values]
+    main = replacing_layers(before.key, values)
     if len(main) > 1:
         raise NotReplacedError(
             "not-one-layer", f"one layer takes a layer's place, not {' and '.join(main)}"
@@ -64,9 +90,9 @@ def replaced_item(
     if not main or main == [before.key]:
         values[before.key] = {**before.values(), **values.get(before.key, {})}
     else:
-        shared = {*before.hands_over} & {*known_layers()[main[0]].hands_over}
-        handed_over = {name: value for name, value in before.values().items() if name in shared}
-        values[main[0]] = {**handed_over, **values[main[0]]}
+        shared = handed_over(before.key, main[0])
+        taken = {name: value for name, value in before.values().items() if name in shared}
+        values[main[0]] = {**taken, **values[main[0]]}
     layers = arrange(_layer(key, fields) for key, fields in values.items())
     if layers is None:
         written = " and ".join(values)

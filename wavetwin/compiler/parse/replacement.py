@@ -18,6 +18,7 @@ from wavetwin.diagnostics import Diagnostic, Origin
 from wavetwin.ir.frozen import frozen
 from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.layer_kinds.identity import IdentityLayer
+from wavetwin.ir.replaced_layers import handed_over, replacing_layers
 
 __all__ = ["REPLACE", "Laid", "lay_on_item", "lay_on_list", "merge"]
 
@@ -63,9 +64,7 @@ def lay_on_item(under: SpecNode, over: SpecNode, *, is_item: bool = True) -> Spe
     before = _main_key(old)
     if before is not None and _follows(before) and not is_item:
         before = None  # which layer that is to follow, the item says
-    after = _main_key(new)
-    if after is not None and before is not None and _follows(after) and not _follows(before):
-        after = None  # a follower of the layer that is there
+    after = _main_key(new, before)
     merged = dict(old)
     for key, node in new.items():
         known = merged.get(key)
@@ -82,7 +81,7 @@ def _with_handed_over(before: str, old: SpecNode, after: str, new: SpecNode) -> 
     """Return a layer with what it has of the one that it replaces."""
     if not isinstance(old.value, dict) or not isinstance(new.value, dict):
         return new
-    shared = set(known_layers()[before].hands_over) & set(known_layers()[after].hands_over)
+    shared = handed_over(before, after)
     taken = {key: node for key, node in old.value.items() if key in shared}
     return replace(new, value={**taken, **new.value})
 
@@ -101,11 +100,11 @@ def _same_place(key: str) -> Iterator[str]:
             yield other
 
 
-def _main_key(item: Mapping[str, SpecNode]) -> str | None:
-    """Return the layer that an item is, past what follows it; None where it is not one."""
-    keys = [key for key, node in item.items() if key in known_layers() and node.value is not None]
-    first = [key for key in keys if not _follows(key)] or keys
-    return first[0] if len(first) == 1 else None
+def _main_key(item: Mapping[str, SpecNode], before: str | None = None) -> str | None:
+    """Return the layer that an item is, or that takes the place of one; None where it is not one."""
+    keys = (key for key, node in item.items() if key in known_layers() and node.value is not None)
+    found = replacing_layers(before, keys)
+    return found[0] if len(found) == 1 else None
 
 
 def lay_on_list(tree: SpecNode) -> Laid:
