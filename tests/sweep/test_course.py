@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -300,3 +301,15 @@ def test_points_of_tpe_follow_the_results_alone(project: Path) -> None:
     assert [each.point.label for each in other.points] != [
         each.point.label for each in first.points
     ]
+
+
+def test_optuna_is_asked_for_only_where_something_is_decided(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    course, _ = drive(
+        check(project, SPACE + "budget: {max_epochs: 2}\n"), FakeEngine(0), project / "runs"
+    )
+    assert len(course.points) == 12
+    with pytest.raises(RunError, match="this sweep needs optuna, which is not installed"):
+        drive(check(project, ASHA), FakeEngine(0), project / "runs")

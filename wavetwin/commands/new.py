@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="parent",
         metavar="SPEC",
         required=True,
-        help="what it extends: a spec's path, or a starter, wavetwin:digits/cnn.yaml",
+        help="what it extends: a spec's path, or a starter, wavetwin:digits/cnn.yaml; or a sweep, whose "
+        "best point it is",
     )
     add_overrides(parser, "a field that differs, for example --set stem.free_channels=40")
     parser.add_argument("--strict", action="store_true", help="warnings fail the command")
@@ -46,6 +47,7 @@ def execute(options: argparse.Namespace) -> int:
 
     Raises:
         CompileError: the parent or the new spec is at fault, or a file is there already.
+        RunError: of a sweep, no point is trained to the end.
     """
     from pathlib import Path
 
@@ -58,6 +60,7 @@ def execute(options: argparse.Namespace) -> int:
     from wavetwin.explain.text_table import quoted, shown
     from wavetwin.files.atomic import write_file
 
+    history = _take_winner(options)
     parent = spec_path(options.parent)
     target = _target(options.name, options.parent)
     project = project_of(options) or find_project(target)
@@ -65,7 +68,7 @@ def execute(options: argparse.Namespace) -> int:
     if faults:
         raise CompileError(faults)
     origin = compile_spec(parent, project=_project_of_parent(options.parent, project))
-    text = _text(options, target, origin)
+    text = _text(options, target, origin, history)
     cache = SourceCache(project)
     cache.sources[real_path(target)] = parse_bytes(text.encode(), cache.display(target))
     compiled = compile_spec(target, project=project, cache=cache)
@@ -77,6 +80,41 @@ def execute(options: argparse.Namespace) -> int:
     child, source = quoted(shown(target, here)), quoted(options.parent)
     say(f"{'wrote':12}{shown(target, here)}\n{'next':12}wavetwin diff {source} {child}\n")
     return FINE
+
+
+def _take_winner(options: argparse.Namespace) -> Sequence[str]:
+    """Put a sweep's base and the values of its best point in its place; return where they are from.
+
+    Raises:
+        CompileError: the sweep is at fault.
+        RunError: it has no point that is trained to the end.
+    """
+    from pathlib import Path
+
+    from wavetwin.compiler.compiled import compile_spec
+    from wavetwin.compiler.parse.compose import SWEEP_MARK, SourceCache, find_node
+    from wavetwin.compiler.parse.override import parse_override
+    from wavetwin.compiler.parse.project import find_project
+
+    path = Path(options.parent)
+    if not path.is_file():
+        return ()  # a starter, or reported where parents are read
+    project = project_of(options) or find_project(path)
+    if find_node(SourceCache(project).read(path).tree, [SWEEP_MARK]) is None:
+        return ()
+    from wavetwin.sweep.winner import find_winner
+
+    winner = find_winner(path, project)
+    base = compile_spec(winner.base, project=project)
+    differing: list[str] = []
+    for number, text in enumerate(winner.overrides, 1):
+        keys = text.partition("=")[0].split(".")
+        node = find_node(parse_override(text, number).tree, keys)
+        if node is None or not _is_same(node, base, keys):
+            differing.append(text)
+    options.parent = os.path.relpath(winner.base)
+    options.overrides = [*differing, *options.overrides]
+    return winner.origin
 
 
 def _target(name: str, parent: str) -> Path:
@@ -117,7 +155,9 @@ def _faults_of_place(name: str, target: Path) -> Iterator[Diagnostic]:
         yield Diagnostic("output-not-written", headline, subject=str(target.parent), help=help_text)
 
 
-def _text(options: argparse.Namespace, target: Path, origin: Compiled) -> str:
+def _text(
+    options: argparse.Namespace, target: Path, origin: Compiled, history: Sequence[str]
+) -> str:
     """Return the new spec's text.
 
     Raises:
@@ -138,7 +178,7 @@ def _text(options: argparse.Namespace, target: Path, origin: Compiled) -> str:
     environment = text_environment(imported_package().templates)
     extends = dump_spec({"extends": name}).removeprefix("extends: ").strip()
     return environment.get_template("project/child.yaml.j2").render(
-        parent=origin.name, extends=extends, lines=list(_lines(values, ()))
+        parent=origin.name, extends=extends, lines=list(_lines(values, ())), history=history
     )
 
 

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--project", metavar="DIR", help="the project's root folder")
     parser.add_argument("--strict", action="store_true", help="warnings fail the command")
+    parser.add_argument("--html", metavar="FILE", help="of show: write a page with pictures, too")
     parser.add_argument(
         "--check", action="store_true", help="check and list the members; train nothing"
     )
@@ -69,13 +70,16 @@ def execute(options: argparse.Namespace) -> int:
             f"wavetwin sweep: FILE or {_SHOW} FILE is needed, not {' '.join(options.words)!r}\n"
         )
         return USER_FAULT
+    if options.html is not None and not action:
+        complain(f"wavetwin sweep: --html belongs to `sweep {_SHOW} FILE`\n")
+        return USER_FAULT
     checked = check_sweep(Path(file), project_of(options))
     code = report(options, checked.warnings) if checked.warnings else FINE
     if code != FINE:
         return code
     runs = checked.file.project / "runs" if options.runs is None else Path(options.runs).absolute()
     if action:
-        return _show(checked, runs)
+        return _show(options, checked, runs)
     if options.check or options.dry_run:
         return _list(options, checked)
     return _train(options, checked, runs)
@@ -91,17 +95,18 @@ def _list(options: argparse.Namespace, checked: CheckedSweep) -> int:
     return FINE
 
 
-def _show(checked: CheckedSweep, runs: Path) -> int:
-    from wavetwin.ir.sweeps.objectives import OBJECTIVES
-    from wavetwin.sweep.drive import make_course
-    from wavetwin.sweep.members import Members
-    from wavetwin.sweep.result_table import result_table
-    from wavetwin.sweep.results import Results
+def _show(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> int:
+    from pathlib import Path
 
-    results = Results(OBJECTIVES[checked.file.spec.objective])
-    course = make_course(checked, Members(checked, runs), results)
-    course.advance()
+    from wavetwin.files.atomic import write_file
+    from wavetwin.sweep.page import sweep_page
+    from wavetwin.sweep.result_table import result_table
+    from wavetwin.sweep.winner import course_so_far
+
+    course = course_so_far(checked, runs)
     say(result_table(checked, course))
+    if options.html is not None:
+        write_file(Path(options.html), sweep_page(checked, course))
     return FINE
 
 

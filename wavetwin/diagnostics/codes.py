@@ -235,6 +235,7 @@ RUN_CODES: dict[str, str] = {
     "Correct it.",
     "member-not-started": "A member of a sweep ended before it trained, as the others would. Its log says why; "
     "the same command goes on.",
+    "no-winner": "A sweep has no point yet that is trained to the end. Start it: it goes on.",
     "member-killed": "A member of a sweep was killed again and again. Train fewer at once with --jobs.",
     # the machine
     "device-missing": "The device asked for is not there or cannot be used. Name another one with "

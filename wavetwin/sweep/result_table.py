@@ -11,31 +11,36 @@ from wavetwin.ir.sweeps.objectives import OBJECTIVES
 from wavetwin.runtime.evaluation.student import mean_interval
 from wavetwin.sweep.course import Course, Outcome, Progress
 
-__all__ = ["best_point", "result_table", "score_text"]
+__all__ = ["best_point", "result_rows", "result_table", "score_text", "summary_lines"]
 
 
 def result_table(checked: CheckedSweep, course: Course) -> str:
     """Return the table, and below it the best point and how many are in which state."""
+    rows = result_rows(checked, course)
+    lines = align(rows, right=(0, 1, 4, 5, 6)) if len(rows) > 1 else ["no point has begun"]
+    summary = [f"{name:10}{text}" for name, text in summary_lines(checked, course)]
+    return "".join(f"{line}\n" for line in (*lines, "", *summary))
+
+
+def result_rows(checked: CheckedSweep, course: Course) -> list[tuple[str, ...]]:
+    """Return the heads of the columns and a row for each point: first those with a score, the best first."""
     objective = OBJECTIVES[checked.file.spec.objective]
-    rows = [("rank", "point", "of the base", "state", "epochs", objective.name, *_head(checked))]
-    rows += [
-        (
-            str(rank) if each.state == "complete" else "",
-            str(each.number),
-            each.point.label,
-            each.state,
-            str(each.epoch),
-            *_score_cells(checked, each.outcome),
-        )
-        for rank, each in enumerate(course.ranked(), 1)
+    heads = ("rank", "point", "of the base", "state", "epochs", objective.name, *_head(checked))
+    begun = [each for each in course.points if each.outcome is None]
+    return [
+        heads,
+        *(
+            (
+                str(rank) if each.state == "complete" else "",
+                str(each.number),
+                each.point.label,
+                each.state,
+                str(each.epoch),
+                *_score_cells(checked, each.outcome),
+            )
+            for rank, each in enumerate((*course.ranked(), *begun), 1)
+        ),
     ]
-    waiting = [each for each in course.points if each.outcome is None]
-    rows += [
-        ("", str(each.number), each.point.label, each.state, "0", "-", *["-"] * len(_head(checked)))
-        for each in waiting
-    ]
-    lines = align(rows, right=(0, 1, 4, 5, 6)) if len(rows) > 1 else ["no point has a score"]
-    return "".join(f"{line}\n" for line in (*lines, "", *_summary(checked, course)))
 
 
 def _head(checked: CheckedSweep) -> tuple[str, ...]:
@@ -63,13 +68,14 @@ def score_text(checked: CheckedSweep, outcome: Outcome) -> str:
     return text
 
 
-def _summary(checked: CheckedSweep, course: Course) -> list[str]:
-    lines: list[str] = []
+def summary_lines(checked: CheckedSweep, course: Course) -> list[tuple[str, str]]:
+    """Return what a reader wants to know first, each with its name."""
+    lines: list[tuple[str, str]] = []
     best = best_point(course)
     if best is not None and best.outcome is not None:
-        lines.append(f"best      {best.point.label}: {score_text(checked, best.outcome)}")
+        lines.append(("best", f"{best.point.label}: {score_text(checked, best.outcome)}"))
         lines.append(
-            f"{'':10}chosen on the validation images: its score there is better than on others"
+            ("", "chosen on the validation images: its score there is better than on others")
         )
     counts = {
         state: sum(each.state == state for each in course.points)
@@ -78,8 +84,7 @@ def _summary(checked: CheckedSweep, course: Course) -> list[str]:
     named = [f"{count} {state}" for state, count in counts.items() if count]
     left = checked.num_points - len(course.points)
     named += [f"{left} not begun"] if left else []
-    lines.append(f"points    {', '.join(named)}")
-    return lines
+    return [*lines, ("points", ", ".join(named))]
 
 
 def best_point(course: Course) -> Progress | None:

@@ -1,0 +1,78 @@
+"""What a sweep has found: the page with its pictures, and the winner as a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.html_pages import Page
+from tests.sweep.test_course import ASHA, TPE, FakeEngine, check, drive, project
+from wavetwin.commands import cli
+from wavetwin.compiler.compiled import compile_spec
+from wavetwin.sweep.page import sweep_page
+from wavetwin.sweep.result_table import best_point
+
+__all__ = ["project"]
+
+
+@pytest.mark.parametrize("text", [ASHA, TPE], ids=["grid", "tpe"])
+def test_the_page_has_a_line_and_a_dot_for_each_point(text: str, project: Path) -> None:
+    checked = check(project, text)
+    course, _ = drive(checked, FakeEngine(0), project / "runs")
+    page = Page(sweep_page(checked, course))
+    page.check()
+    num_fields = len(checked.space.fields)
+    scored = [each for each in course.points if each.outcome is not None]
+    assert len(page.cells("Points")) == 5 * len(course.points)
+    for each in scored:
+        assert (each.point.label, "state") in page.cells("Points")
+    for field in checked.space.fields:
+        assert f"validation.loss over {field.path}" in page.text
+    assert page.text.count("A line a point.") == 1
+    source = sweep_page(checked, course)
+    assert source.count("<figure") == 1 + num_fields
+    # A dot shows its point's label where a reader points at it.
+    assert source.count(f"<title>{scored[0].point.label}</title>") == num_fields
+
+
+def test_a_sweep_without_results_has_a_page_without_pictures(project: Path) -> None:
+    checked = check(project, ASHA)
+    course = drive(checked, FakeEngine(0), project / "runs")[0]
+    course.points.clear()
+    text = sweep_page(checked, course)
+    Page(text).check()
+    assert "<figure" not in text
+
+
+def test_show_writes_a_page(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checked = check(project, ASHA)
+    drive(checked, FakeEngine(0), project / "runs")
+    file = project / "page.html"
+    command = ["sweep", "show", str(checked.file.path)]
+    assert cli.main([*command, "--html", str(file)]) == 0
+    assert "best  " in capsys.readouterr().out
+    Page(file.read_text(encoding="utf-8")).check()
+    assert cli.main(["sweep", str(checked.file.path), "--html", str(file)]) == 2
+
+
+def test_the_winner_is_a_spec_that_says_where_it_came_from(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checked = check(project, f"{ASHA}seeds: [0, 1]\n")
+    sweep = str(checked.file.path)
+    assert cli.main(["new", "best", "--from", sweep]) == 2
+    assert "no-winner: has no point that is trained to the end" in capsys.readouterr().err
+    course, _ = drive(checked, FakeEngine(0), project / "runs")
+    best = best_point(course)
+    assert best is not None
+    assert cli.main(["new", "best", "--from", sweep]) == 0
+    file = project / "best.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert f"# The best of 12 points of the sweep a.sweep.yaml: point {best.number}," in text
+    assert "# validation.loss" in text
+    assert "extends: cnn.yaml\n" in text
+    compiled = compile_spec(file)
+    assert compiled.training_digest == best.point.training_digest
+    assert cli.main(["new", "more", "--from", sweep, "--set", "training.batch_size=32"]) == 0
+    assert compile_spec(project / "more.yaml").plan.batch_size == 32
