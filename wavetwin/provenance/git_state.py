@@ -96,8 +96,9 @@ class Repository:
                 and `files` lacks is reported as deleted.
         """
         inputs: dict[str, Path] = {}
+        leads = _Leads(self.root)
         for file in files:
-            for path in (*_links(file, self.root), file.resolve()):
+            for path in leads.of_file(file):
                 inputs[_relative(path, self.root)] = path
         folders = folders or {}
         self.look([*inputs, *(_relative(folder, self.root) for folder in folders)])
@@ -278,6 +279,25 @@ class GitState:
                 break
         self._roots.update(dict.fromkeys(passed, found))
         return found
+
+
+class _Leads:
+    """Where files lead; what the system says of a folder is asked once for all of its files."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders: dict[Path, tuple[Path, list[Path]]] = {}
+
+    def of_file(self, file: Path) -> list[Path]:
+        """Return the symbolic links inside the root that a file as written goes through, and the file itself."""
+        file = file.absolute()
+        if file.parent not in self._folders:
+            above = file.parent
+            self._folders[above] = (above.resolve(), _links(above, self._root))
+        folder, links = self._folders[file.parent]
+        if file.is_symlink():
+            return [*_links(file, self._root), file.resolve()]
+        return [*links, folder / file.name]
 
 
 def _relative(path: Path, root: Path) -> str:
