@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,14 @@ from wavetwin.compiler.resolve.spec import resolve
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.explain.diff.declaration import (
     ABSENT,
+    DeclarationChanges,
     FieldChange,
-    apply_changes,
+    ListAlignment,
     compare_declarations,
     compare_labels,
+    leaves,
 )
+from wavetwin.explain.diff.declaration import Path as KeyPath
 from wavetwin.explain.diff.difference import Experiment, SourcedChange, compare
 from wavetwin.explain.diff.field_rows import declaration_rows
 
@@ -96,6 +101,49 @@ def compiled_of(document: Document | str, name: str = "x") -> Compiled:
         path.write_text(text, encoding="utf-8")
         (Path(folder) / ".wavetwin.toml").touch()
         return compile_spec(path, optimise=False)
+
+
+def apply_changes(resolved: Mapping[str, Any], changes: DeclarationChanges) -> dict[str, Any]:
+    """Return the spec that a resolved spec becomes by the changes, as plain values.
+
+    Its digests are those of the second spec that `compare_declarations` was given; labels are the
+    first one's.
+    """
+    removed = {change.before_path for change in changes.fields if change.after is ABSENT}
+    values = {
+        moved: value
+        for path, value in leaves(dict(resolved))
+        if path not in removed and (moved := _moved(path, changes.lists)) is not None
+    }
+    for each in changes.lists:
+        values[each.path] = []  # what stays when no item does
+    for change in changes.fields:
+        if change.after is not ABSENT:
+            values[change.path] = change.after
+    return _nest(values)
+
+
+def _moved(path: KeyPath, lists: Sequence[ListAlignment]) -> KeyPath | None:
+    """Return where a field of the first spec lies in the second; None where its item is gone."""
+    for each in lists:
+        depth = len(each.before_path)
+        if path[:depth] == each.before_path and len(path) > depth:
+            position = next(j for i, j in each.pairs if i == path[depth])
+            return None if position is None else (*each.path, position, *path[depth + 1 :])
+    return path
+
+
+def _nest(values: Mapping[KeyPath, Any]) -> Any:
+    """Return nested plain values from their leaves; an empty value gives way to what is below it."""
+    members: dict[str | int, dict[KeyPath, Any]] = {}
+    for path, value in values.items():
+        if path:
+            members.setdefault(path[0], {})[path[1:]] = value
+    if not members:
+        return copy.deepcopy(values[()])
+    if all(isinstance(key, int) for key in members):
+        return [_nest(members[key]) for key in sorted(members)]
+    return {str(key): _nest(below) for key, below in members.items()}
 
 
 def digest_after(first: Compiled, second: Compiled) -> str:

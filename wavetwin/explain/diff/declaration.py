@@ -6,7 +6,6 @@ leave them out, too, so that there is no change exactly where the digests are eq
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -94,26 +93,6 @@ def compare_labels(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple
         (),
     )
     return tuple(comparison.fields)
-
-
-def apply_changes(resolved: Mapping[str, Any], changes: DeclarationChanges) -> dict[str, Any]:
-    """Return the spec that a resolved spec becomes by the changes, as plain values.
-
-    Its digests are those of the second spec that `compare_declarations` was given; labels are the
-    first one's.
-    """
-    removed = {change.before_path for change in changes.fields if change.after is ABSENT}
-    values = {
-        moved: value
-        for path, value in leaves(dict(resolved))
-        if path not in removed and (moved := _moved(path, changes.lists)) is not None
-    }
-    for each in changes.lists:
-        values[each.path] = []  # what stays when no item does
-    for change in changes.fields:
-        if change.after is not ABSENT:
-            values[change.path] = change.after
-    return cast("dict[str, Any]", _nest(values))
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -252,26 +231,3 @@ def _likeness(first: Any, second: Any) -> float:
     ours, theirs = dict(leaves(first)), dict(leaves(second))
     equal = sum(1 for path, value in ours.items() if path in theirs and theirs[path] == value)
     return 1.0 + equal / max(len(ours), len(theirs))
-
-
-def _moved(path: Path, lists: Sequence[ListAlignment]) -> Path | None:
-    """Return where a field of the first spec lies in the second; None where its item is gone."""
-    for each in lists:
-        depth = len(each.before_path)
-        if path[:depth] == each.before_path and len(path) > depth:
-            position = next(j for i, j in each.pairs if i == path[depth])
-            return None if position is None else (*each.path, position, *path[depth + 1 :])
-    return path
-
-
-def _nest(values: Mapping[Path, Any]) -> Any:
-    """Return nested plain values from their leaves; an empty value gives way to what is below it."""
-    members: dict[str | int, dict[Path, Any]] = {}
-    for path, value in values.items():
-        if path:
-            members.setdefault(path[0], {})[path[1:]] = value
-    if not members:
-        return copy.deepcopy(values[()])
-    if all(isinstance(key, int) for key in members):
-        return [_nest(members[key]) for key in sorted(members)]
-    return {str(key): _nest(below) for key, below in members.items()}

@@ -31,7 +31,6 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 _ORDERS = ("<", "<=", ">", ">=")
 _SORT_FIELDS = ("name", "started", "seed", "epochs", "status")
-Number = int | float
 
 
 @dataclass(frozen=True, slots=True)

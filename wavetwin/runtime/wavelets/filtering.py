@@ -17,9 +17,6 @@ from wavetwin.ir.wavelet_taps import WaveletTaps
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.wavelets.extension import extend
 
-BANDS = ("approximation", "horizontal", "vertical", "diagonal")
-"""Names of a level's bands, in order."""
-
 
 def analysis_filters(taps: WaveletTaps) -> Float[Tensor, "2 taps"]:
     """Return a wavelet's low-pass and high-pass filter of analysis, float64 on the CPU."""
