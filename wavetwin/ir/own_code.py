@@ -27,6 +27,7 @@ __all__ = [
     "imported_packages",
     "is_importable",
     "module_name",
+    "package_of",
     "unrecorded_imports",
 ]
 
@@ -175,6 +176,11 @@ def imported_packages(content: bytes) -> set[str]:
     """
     modules = {name.partition(".")[0] for name, _ in _absolute_imports(ast.parse(content))}
     return {PACKAGES[each] for each in modules if each in PACKAGES}
+
+
+def package_of(module: str) -> str | None:
+    """Return the package that has a module which own code may import; None of another module."""
+    return PACKAGES.get(module.partition(".")[0])
 
 
 def unrecorded_imports(tree: ast.Module) -> Iterator[tuple[str, int]]:

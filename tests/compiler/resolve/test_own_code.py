@@ -205,6 +205,13 @@ def test_files_of_the_project_are_found_by_relative_imports_alone(tmp_path: Path
     assert sorted(compile_spec(spec).own_code.files) == ["own/layers.py", "own/other.py"]
 
 
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path):
+    code = "import sys\nsys.modules['sklearn'] = None\nimport sklearn\n"
+    (fault,) = faults(layer_spec(tmp_path, code + IDENTITY.format(statement="pass")))
+    assert (fault.code, fault.help) == ("own-code-imports", "pip install scikit_learn")
+    assert fault.headline == "own/layers.py imports sklearn, which is not found"
+
+
 def test_a_built_folder_is_read_by_its_own_copies(tmp_path: Path):
     spec = own_project(tmp_path)
     folder = build(spec).folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
@@ -58,6 +59,13 @@ def log_probabilities(logits, labels):
 
 def broken(logits, labels):
     raise KeyError("no such class")
+
+
+def without(logits, labels):
+    import sys
+
+    sys.modules["sklearn"] = None
+    import sklearn
 
 
 def empty(logits, labels):
@@ -155,6 +163,16 @@ def test_a_fault_of_a_metric_is_the_users(
         evaluate(entry)
     assert (caught.value.code, caught.value.headline) == (code, text)
     assert caught.value.notes == (*notes, "from: evaluation.1.metrics.1.module")
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", sys.modules.get("sklearn"))
+    with pytest.raises(RunError) as caught:
+        evaluate(OneCrop(metrics=(metric("without"),)))
+    assert (caught.value.code, caught.value.remedy) == (
+        "package-missing",
+        "pip install scikit_learn",
+    )
 
 
 def test_one_that_cannot_be_made_costs_no_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:

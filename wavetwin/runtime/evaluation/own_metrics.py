@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from wavetwin.ir.evaluations import CropsEvaluation
+from wavetwin.ir.own_code import package_of
 from wavetwin.ir.own_metric import OwnMetric
 from wavetwin.ir.plan import stream_seed
 from wavetwin.runtime.evaluation.per_image import Evaluation
@@ -78,7 +79,7 @@ def _guarded(run: Evaluation, number: int, metric: OwnMetric, work: Any) -> Any:
         raise RunError(
             "package-missing",
             f"imports {error.name}, which is not installed here",
-            f"pip install what has the module {error.name}",
+            f"pip install {package_of(error.name or '') or error.name}",
             subject=subject,
         ) from error
     except Exception as error:

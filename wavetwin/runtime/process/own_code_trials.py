@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from wavetwin.ir.own_code import package_of
 from wavetwin.runtime.process.own_code import exception_text, load_named, locate_fault
 from wavetwin.runtime.process.own_metric import MetricError, call_metric, make_metric
 
@@ -85,11 +86,14 @@ def _load(file: str, name: str) -> Any:
             return load_named(file, name)
         except ModuleNotFoundError as error:
             at = locate_fault(error)
+            package = package_of(error.name or "")
             raise TrialError(
                 "own-code-imports",
                 f"{file} imports {error.name}, which is not found",
                 [] if at is None else [f"raised at: {at}"],
-                "files of the project are imported from each other by relative imports, "
+                f"pip install {package}"
+                if package is not None
+                else "files of the project are imported from each other by relative imports, "
                 "such as `from .blocks import Block`",
             ) from error
 
