@@ -43,6 +43,14 @@ def run(script: Path, *arguments: str, code: int = 0, driver: tuple[str, ...] = 
     return output + errors
 
 
+def run_alone(script: Path, *arguments: str, code: int = 0) -> str:
+    """Run a script of a standalone folder, in a process that has not imported another wavetwin."""
+    command = [sys.executable, "-I", str(script), "--device", "cpu", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 def trained(folder: Path) -> tuple[Path, bytes]:
     spec = own_project(folder)
     script = build(spec).folder / "train.py"
@@ -88,9 +96,9 @@ def test_two_processes_train_it(tmp_path: Path):
 def test_a_standalone_folder_has_the_code_and_an_edited_copy_is_refused(tmp_path: Path):
     spec = own_project(tmp_path)
     folder = build(spec, standalone=True).folder
-    run(folder / "train.py", "--limit-batches", "1")
+    run_alone(folder / "train.py", "--limit-batches", "1")
     change(folder / "project/own/blocks.py", "torch.zeros(1)", "torch.ones(1)")
-    told = run(folder / "train.py", "--limit-batches", "1", code=2)
+    told = run_alone(folder / "train.py", "--limit-batches", "1", code=2)
     assert "script-modified" in told
     assert "project/own/blocks.py" in told
 
@@ -183,8 +191,7 @@ def test_metrics_are_what_they_are_called_wherever_they_are_computed(
     run(freeze(folder).folder / "evaluate.py", *runs)
     alone = tmp_path / "alone"
     shutil.copytree(build(spec, standalone=True).folder, alone)
-    command = [sys.executable, "-I", str(alone / "evaluate.py"), "--device", "cpu", *runs]
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    run_alone(alone / "evaluate.py", *runs)
     monkeypatch.chdir(spec.parent)
     weights = found / "checkpoints/last/model.safetensors"
     assert cli.main(["evaluate", str(weights), "--spec", "judged.yaml", "--out", "own.json"]) == 0
