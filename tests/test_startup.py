@@ -49,7 +49,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_check_imports_the_front_end_only() -> None:
     loaded = modules_after(("check", "specs/alexnet/Azh3wyI_mod.yaml"))
-    assert not loaded & (NUMERIC | {"jinja2", "rich", "git", "subprocess"})
+    assert not loaded & (NUMERIC | {"jinja2", "rich", "git", "subprocess", "pickle"})
     assert not {name for name in loaded if name.startswith("wavetwin.runtime")}
 
 

@@ -7,7 +7,7 @@ from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wavetwin.compiler.graph.build import build_graph
 from wavetwin.compiler.graph.chosen_parameters import check_chosen_parameters
@@ -26,7 +26,6 @@ from wavetwin.compiler.resolve.weights_file import find_weights
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.spec import conflict, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
-from wavetwin.files.tensor_shapes import read_tensor_shapes
 from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
@@ -34,6 +33,9 @@ from wavetwin.ir.operations import PacketBank
 from wavetwin.ir.own_code import OwnCodeError, Sources
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sides import size_text
+
+if TYPE_CHECKING:
+    from wavetwin.files.tensor_shapes import Shape
 
 
 @frozen
@@ -151,8 +153,7 @@ def compile_spec(
     lonely = _norm_of_one_value(graph, plan)
     if lonely is not None:
         raise CompileError([*diagnostics, _batch_of_one(loaded, resolved, lonely, plan)])
-    start = plan.weights
-    tensors = None if start is None else read_tensor_shapes(project / start.file)
+    tensors = None if plan.weights is None else _tensor_shapes(project / plan.weights.file)
     faults = [
         *check_chosen_parameters(loaded, graph, plan, tensors),
         *check_classifier(loaded, graph, plan, tensors),
@@ -173,6 +174,13 @@ def compile_spec(
         own.sources,
         own.paths,
     )
+
+
+def _tensor_shapes(file: Path) -> dict[str, Shape] | None:
+    """Return the shapes of the file that the training starts from; most specs have none to wait for."""
+    from wavetwin.files.tensor_shapes import read_tensor_shapes
+
+    return read_tensor_shapes(file)
 
 
 def _does_not_fit(loaded: LoadedSpec, resolved: ResolvedSpec, error: ShapeError) -> Diagnostic:

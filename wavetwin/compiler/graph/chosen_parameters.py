@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.parse.suggest import join_texts, suggest
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.files.tensor_shapes import Shape
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import UserModule
 from wavetwin.ir.parameters import CHOICES, Parameter, find_parameters, held_fixed, matches
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.starting_weights import find_state, is_asked_for
+
+if TYPE_CHECKING:
+    from wavetwin.files.tensor_shapes import Shape
 
 __all__ = ["check_chosen_parameters", "find_drawn", "freeze_others"]
 

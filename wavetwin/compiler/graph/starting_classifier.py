@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.files.tensor_shapes import Shape
 from wavetwin.ir.architecture import NoForeignNamesError
 from wavetwin.ir.backbones import find_architecture
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.starting_weights import find_state, is_asked_for
+
+if TYPE_CHECKING:
+    from wavetwin.files.tensor_shapes import Shape
 
 __all__ = ["check_classifier"]
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from wavetwin.compiler.lint.rule import LintContext, LintRule
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
-from wavetwin.files.tensor_shapes import Shape
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
+
+if TYPE_CHECKING:
+    from wavetwin.files.tensor_shapes import Shape
 
 __all__ = ["LINT_RULES", "LintContext", "LintRule", "lint"]
 

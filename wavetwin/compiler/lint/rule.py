@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from wavetwin.compiler.parse.compose import LoadedSpec
 from wavetwin.compiler.schema import ExperimentSpec, read_items
 from wavetwin.compiler.validate.conflict import conflict
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.diagnostics.codes import DESCRIPTIONS
-from wavetwin.files.tensor_shapes import Shape
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.frozen import frozen
@@ -19,6 +18,9 @@ from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.layer_kind import LayerItem, labels_of
 from wavetwin.ir.node import Node
 from wavetwin.ir.plan import TrainingPlan
+
+if TYPE_CHECKING:
+    from wavetwin.files.tensor_shapes import Shape
 
 
 @frozen
