@@ -291,7 +291,7 @@ def check_before_run(
             script,
             f"the wavetwin that is imported is not the one this was built with ({_label(built)})",
             changed,
-            f"{_remedy(built, script.parent)}, or build again; nothing was run",
+            f"{_remedy(built, script.parent, package)}, or build again; nothing was run",
         )
     if modified and not allow_drift:
         _stop(
@@ -374,8 +374,10 @@ def _label(source: Mapping[str, Any]) -> str:
     return f"{label}, with changes" if source["dirty"] else label
 
 
-def _remedy(source: Mapping[str, Any], folder: Path) -> str:
+def _remedy(source: Mapping[str, Any], folder: Path, package: Package) -> str:
     commit, version, patch = source.get("commit"), source.get("version"), source.get("patch")
+    if source["kind"] == STANDALONE and not package.is_standalone:
+        return f"set PYTHONPATH={folder.as_posix()}, where its own wavetwin lies"
     if source["kind"] == STANDALONE:
         return "put the copied files back"
     if commit:

@@ -201,6 +201,11 @@ def test_a_frozen_job_is_not_reached_by_edits(tmp_path: Path) -> None:
 
 def test_a_standalone_folder_is_its_own_package(tmp_path: Path) -> None:
     folder = build(write_spec(tmp_path / "project"), standalone=True).folder
+    other = run(ROOT, "-m", "wavetwin.runtime.process.freeze", str(folder), cwd=tmp_path)
+    assert other.returncode == 2
+    assert (
+        f"  help: set PYTHONPATH={folder}, where its own wavetwin lies, or build " in other.stderr
+    )
     froze = run(folder, "-m", "wavetwin.runtime.process.freeze", str(folder), cwd=tmp_path)
     assert froze.returncode == 0, froze.stderr
     frozen = Path(froze.stdout.removesuffix("\n"))
