@@ -54,8 +54,14 @@ using Index = std::int64_t;
 constexpr Index LANES = 8;
 constexpr Index STRIP_VECTORS = 4;
 constexpr Index COLUMNS = STRIP_VECTORS * LANES;
-constexpr Index ROW_BLOCK = 8;   // output columns that the horizontal cascade holds in registers
-constexpr Index PIXELS = 12;     // output columns that the mixing holds in registers
+#if defined(__AVX512VL__)
+constexpr Index STRIP_BLOCK = 2;  // output rows of a strip whose sums are in registers: 32 of these
+constexpr Index ROW_BLOCK = 8;    // the same of columns, in the horizontal cascade
+#else
+constexpr Index STRIP_BLOCK = 1;
+constexpr Index ROW_BLOCK = 4;
+#endif
+constexpr Index PIXELS = 12;     // output columns whose outputs or slots are in registers
 constexpr Index GROUPS = 32;     // groups of images whose gradients are summed apart
 
 template <class T> struct VectorOf {
@@ -93,7 +99,7 @@ struct Program {
     top = *p++; left = *p++; lane_vectors = *p++; slot_vectors = *p++; output_vectors = *p++;
     outputs = *p++; parts = *p++;
     stages.resize(*p++);
-    Index reach = 0;
+    Index reach = 0, largest = 1;
     for (Stage& s : stages) {
       s.taps = *p++; s.stride = *p++; s.dilation = *p++;
       s.terms.resize(s.stride);
@@ -102,8 +108,9 @@ struct Program {
           if ((t * s.dilation - r) % s.stride == 0)
             s.terms[r].push_back({(t * s.dilation - r) / s.stride, t});
       reach = std::max(reach, s.taps * s.dilation);
+      largest = std::max(largest, s.dilation);
     }
-    margin = reach + ROW_BLOCK + 1;
+    margin = reach + ROW_BLOCK * largest + 1;
     p = read(p, vertical);
     lanes.assign(p, p + lane_vectors * LANES);
     p += lane_vectors * LANES;
@@ -139,35 +146,87 @@ struct Program {
 // ---- Splits and their adjoints. A row of a map is W vectors. ----
 
 template <class T, Index W, Index B, bool BOTH>
-void split_rows(const T* in, T* low, T* high, Index n, const Stage& s, const T* low_taps, const T* high_taps) {
+inline void split_block(const T* at, T* low, T* high, const Stage& s, const T* low_taps, const T* high_taps) {
   const Index row = W * LANES, step = s.stride * row, hop = s.dilation * row, taps = s.taps;
-  Index k = 0;
-  for (; k + B <= n; k += B) {
-    Vector<T> l[B][W] = {}, h[B][W] = {};
-    const T* at = in + k * step;
-    for (Index t = 0; t < taps; ++t, at += hop) {
-      const Vector<T> a = load(low_taps + t * LANES), c = load(high_taps + t * LANES);
-#pragma GCC unroll 8
-      for (Index b = 0; b < B; ++b)
-#pragma GCC unroll 8
-        for (Index w = 0; w < W; ++w) {
-          const Vector<T> x = load(at + b * step + w * LANES);
-          l[b][w] += a * x;
-          if (BOTH) h[b][w] += c * x;
-        }
-    }
+  Vector<T> l[B][W] = {}, h[B][W] = {};
+  for (Index t = 0; t < taps; ++t, at += hop) {
+    const Vector<T> a = load(low_taps + t * LANES), c = load(high_taps + t * LANES);
 #pragma GCC unroll 8
     for (Index b = 0; b < B; ++b)
 #pragma GCC unroll 8
       for (Index w = 0; w < W; ++w) {
-        store(low + (k + b) * row + w * LANES, l[b][w]);
-        if (BOTH) store(high + (k + b) * row + w * LANES, h[b][w]);
+        const Vector<T> x = load(at + b * step + w * LANES);
+        l[b][w] += a * x;
+        if (BOTH) h[b][w] += c * x;
       }
   }
-  if constexpr (B > 1) {
-    if (k < n)
-      split_rows<T, W, 1, BOTH>(
-          in + k * step, low + k * row, BOTH ? high + k * row : nullptr, n - k, s, low_taps, high_taps);
+#pragma GCC unroll 8
+  for (Index b = 0; b < B; ++b)
+#pragma GCC unroll 8
+    for (Index w = 0; w < W; ++w) {
+      store(low + b * row + w * LANES, l[b][w]);
+      if (BOTH) store(high + b * row + w * LANES, h[b][w]);
+    }
+}
+
+// Cover 0 to n by whole blocks of B, the last of which overlaps and computes some of it again; by ones if n < B.
+template <Index B, class Whole, class One> inline void in_blocks(Index n, const Whole& whole, const One& one) {
+  if (n < B) {
+    for (Index k = 0; k < n; ++k) one(k);
+    return;
+  }
+  for (Index k = 0; k + B <= n; k += B) whole(k);
+  if (n % B != 0) whole(n - B);
+}
+
+template <class T, Index W, Index B, bool BOTH>
+void split_rows(const T* in, T* low, T* high, Index n, const Stage& s, const T* low_taps, const T* high_taps) {
+  const Index row = W * LANES, step = s.stride * row;
+  in_blocks<B>(
+      n,
+      [&](Index k) { split_block<T, W, B, BOTH>(in + k * step, low + k * row, BOTH ? high + k * row : nullptr, s, low_taps, high_taps); },
+      [&](Index k) { split_block<T, W, 1, BOTH>(in + k * step, low + k * row, BOTH ? high + k * row : nullptr, s, low_taps, high_taps); });
+}
+
+// A block of the adjoint: input rows that lie `s.stride * apart` from each other, of U terms whose children's
+// rows lie `apart` from each other. A child's row is loaded once for all inputs of the block.
+template <class T, Index W, Index B, Index U, bool BOTH, bool ADD>
+inline void join_block(const T* low, const T* high, T* in, Index some, Index apart, Index between,
+                       const Term* terms, const T* low_taps, const T* high_taps) {
+  Vector<T> sum[B][W] = {};
+#pragma GCC unroll 32
+  for (Index j = 0; j < U + B - 1; ++j) {
+    const Index at = (B - 1 - j) * apart;
+#pragma GCC unroll 8
+    for (Index w = 0; w < W; ++w) {
+      const Vector<T> l = load(low + at + w * LANES), h = BOTH ? load(high + at + w * LANES) : l;
+#pragma GCC unroll 8
+      for (Index b = 0; b < B; ++b) {
+        const Index u = b + j - (B - 1);
+        if (u < 0 || u >= U) continue;
+        sum[b][w] += load(low_taps + terms[u].tap * LANES) * l;
+        if (BOTH) sum[b][w] += load(high_taps + terms[u].tap * LANES) * h;
+      }
+    }
+  }
+  for (Index b = 0; b < some; ++b)
+    for (Index w = 0; w < W; ++w) {
+      T* p = in + b * between + w * LANES;
+      store(p, ADD ? load(p) + sum[b][w] : sum[b][w]);
+    }
+}
+
+template <class T, Index W, Index B, Index U, bool BOTH, bool ADD>
+void join_phases(const T* low, const T* high, T* in, Index count, Index stride, const std::vector<Term>& terms,
+                 const T* low_taps, const T* high_taps) {
+  const Index row = W * LANES, spacing = U == 1 ? 1 : terms[1].shift - terms[0].shift;
+  for (Index phase = 0; phase < spacing; ++phase) {
+    const Index n = (count - phase + spacing - 1) / spacing;
+    for (Index i = 0; i < n; i += B) {
+      const Index q = phase + i * spacing, at = (q - terms[0].shift) * row;
+      join_block<T, W, B, U, BOTH, ADD>(low + at, high + at, in + q * stride * row, std::min(B, n - i), spacing * row,
+                                        spacing * stride * row, terms.data(), low_taps, high_taps);
+    }
   }
 }
 
@@ -176,6 +235,12 @@ void join_rows(const T* low, const T* high, T* in, Index n, const Stage& s, cons
   const Index row = W * LANES;
   for (Index r = 0; r < s.stride; ++r) {
     const Index count = (n - r + s.stride - 1) / s.stride;
+    // 10 taps in steps of 1 or 2: most of the work of the published filters.
+    if constexpr (W == 1) switch (s.terms[r].size()) {
+      case 5: join_phases<T, W, B, 5, BOTH, ADD>(low, high, in + r * row, count, s.stride, s.terms[r], low_taps, high_taps); continue;
+      case 10: join_phases<T, W, B, 10, BOTH, ADD>(low, high, in + r * row, count, s.stride, s.terms[r], low_taps, high_taps); continue;
+      default: break;
+    }
     for (Index q = 0; q < count; q += B) {
       Vector<T> sum[B][W] = {};
       for (const Term& term : s.terms[r]) {
@@ -270,7 +335,7 @@ void run_adjoint(const Program& p, const Cascade& c, const std::vector<Index>& l
 }
 
 // Transpose 8 rows of 8 numbers.
-template <class T> inline void transpose(const T* const in[LANES], T* out, Index between) {
+template <class T> inline void transpose(const T* const in[LANES], T* const out[LANES]) {
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define WAVETWIN_SHUFFLES
@@ -290,12 +355,12 @@ template <class T> inline void transpose(const T* const in[LANES], T* out, Index
     c[h + 3] = __builtin_shufflevector(b[h + 1], b[h + 3], 2, 3, 10, 11, 6, 7, 14, 15);
   }
   for (Index i = 0; i < 4; ++i) {
-    store<T>(out + i * between, __builtin_shufflevector(c[i], c[i + 4], 0, 1, 2, 3, 8, 9, 10, 11));
-    store<T>(out + (i + 4) * between, __builtin_shufflevector(c[i], c[i + 4], 4, 5, 6, 7, 12, 13, 14, 15));
+    store<T>(out[i], __builtin_shufflevector(c[i], c[i + 4], 0, 1, 2, 3, 8, 9, 10, 11));
+    store<T>(out[i + 4], __builtin_shufflevector(c[i], c[i + 4], 4, 5, 6, 7, 12, 13, 14, 15));
   }
 #else
   for (Index i = 0; i < 8; ++i)
-    for (Index j = 0; j < 8; ++j) out[j * between + i] = in[i][j];
+    for (Index j = 0; j < 8; ++j) out[j][i] = in[i][j];
 #endif
 }
 
@@ -360,33 +425,39 @@ inline void mix_pixels(const Mixing<T>& mixing, Index o, const T* slots, Index n
 template <class T>
 void mix_row(const Program& p, const Mixing<T>& mixing, const T* slots, const T* bias, T* out) {
   const Index width = p.out_width, wide = p.output_vectors * LANES;
-  for (Index o = 0; o < p.output_vectors; ++o) {
-    Index n = 0;
-    for (; n + PIXELS <= width; n += PIXELS)
-      mix_pixels<T, PIXELS>(mixing, o, slots, n, width, wide, bias, out);
-    for (; n + 4 <= width; n += 4) mix_pixels<T, 4>(mixing, o, slots, n, width, wide, bias, out);
-    for (; n < width; ++n) mix_pixels<T, 1>(mixing, o, slots, n, width, wide, bias, out);
-  }
+  for (Index o = 0; o < p.output_vectors; ++o)
+    in_blocks<PIXELS>(
+        width, [&](Index n) { mix_pixels<T, PIXELS>(mixing, o, slots, n, width, wide, bias, out); },
+        [&](Index n) { mix_pixels<T, 1>(mixing, o, slots, n, width, wide, bias, out); });
 }
 
-template <class T, Index R>
-inline void add_weights(const typename Mixing<T>::Row* rows, const T* slots, const T* gradient, Index o,
-                        Index width, Index wide, T* result) {
-  Vector<T> sum[R];
+// The gradients of R rows of weights: sums over the pixels, by P interleaved sums each. Where the rows are
+// neighbouring lanes of one vector (ALONG) they need one address.
+template <class T, Index R, Index P, bool ALONG>
+inline void add_weights(const typename Mixing<T>::Row* rows, const T* slots, const T* gradient, Index width, Index wide,
+                        T* result) {
+  Vector<T> sum[P][R] = {};
   const T* s[R];
+#pragma GCC unroll 8
+  for (Index r = 0; r < R; ++r) s[r] = ALONG && r > 0 ? s[0] + r : slots + rows[r].slot * width * LANES + rows[r].lane;
+  Index n = 0;
+  for (; n + P <= width; n += P)
+#pragma GCC unroll 4
+    for (Index k = 0; k < P; ++k) {
+      const Vector<T> g = load(gradient + (n + k) * wide);
+#pragma GCC unroll 16
+      for (Index r = 0; r < R; ++r) sum[k][r] += (ALONG ? s[0] + r : s[r])[(n + k) * LANES] * g;
+    }
+  for (; n < width; ++n) {
+    const Vector<T> g = load(gradient + n * wide);
+#pragma GCC unroll 16
+    for (Index r = 0; r < R; ++r) sum[0][r] += (ALONG ? s[0] + r : s[r])[n * LANES] * g;
+  }
 #pragma GCC unroll 16
   for (Index r = 0; r < R; ++r) {
-    sum[r] = load(result + r * LANES);
-    s[r] = slots + rows[r].slot * width * LANES + rows[r].lane;
+    for (Index k = 1; k < P; ++k) sum[0][r] += sum[k][r];
+    store(result + r * LANES, load(result + r * LANES) + sum[0][r]);
   }
-  const T* g = gradient + o * LANES;
-  for (Index n = 0; n < width; ++n) {
-    const Vector<T> gn = load(g + n * wide);
-#pragma GCC unroll 16
-    for (Index r = 0; r < R; ++r) sum[r] += s[r][n * LANES] * gn;
-  }
-#pragma GCC unroll 16
-  for (Index r = 0; r < R; ++r) store(result + r * LANES, sum[r]);
 }
 
 // Adds the gradient of the mixing of a row of outputs.
@@ -394,13 +465,27 @@ template <class T>
 void add_mixing_gradient(const Program& p, const Mixing<T>& mixing, const T* slots, const T* gradient, T* result) {
   const Index width = p.out_width, wide = p.output_vectors * LANES;
   for (Index o = 0; o < p.output_vectors; ++o) {
-    const auto& rows = mixing.rows[o];
+    const auto* rows = mixing.rows[o].data();
+    const T* g = gradient + o * LANES;
     T* into = result + mixing.first_row[o] * LANES;
-    const Index count = static_cast<Index>(rows.size());
-    Index r = 0;
-    for (; r + 8 <= count; r += 8) add_weights<T, 8>(rows.data() + r, slots, gradient, o, width, wide, into + r * LANES);
-    for (; r + 2 <= count; r += 2) add_weights<T, 2>(rows.data() + r, slots, gradient, o, width, wide, into + r * LANES);
-    for (; r < count; ++r) add_weights<T, 1>(rows.data() + r, slots, gradient, o, width, wide, into + r * LANES);
+    Index left = static_cast<Index>(mixing.rows[o].size());
+    auto along = [&] {
+      for (Index r = 1; r < LANES; ++r)
+        if (rows[r].slot != rows[0].slot || rows[r].lane != r) return false;
+      return rows[0].lane == 0;
+    };
+    while (left > 0) {
+      const Index some = left >= LANES && along() ? LANES : left >= 6 ? 6 : left >= 3 ? 3 : 1;
+      switch (some) {
+        case LANES: add_weights<T, LANES, 2, true>(rows, slots, g, width, wide, into); break;
+        case 6: add_weights<T, 6, 2, false>(rows, slots, g, width, wide, into); break;
+        case 3: add_weights<T, 3, 4, false>(rows, slots, g, width, wide, into); break;
+        default: add_weights<T, 1, 4, false>(rows, slots, g, width, wide, into);
+      }
+      rows += some;
+      into += some * LANES;
+      left -= some;
+    }
   }
 }
 
@@ -420,11 +505,10 @@ inline void unmix_pixels(const Mixing<T>& mixing, Index q, const T* gradient, In
 
 template <class T>
 void unmix_row(const Program& p, const Mixing<T>& mixing, Index q, const T* gradient, T* out) {
-  const Index width = p.out_width, wide = p.output_vectors * LANES;
-  Index n = 0;
-  for (; n + PIXELS <= width; n += PIXELS) unmix_pixels<T, PIXELS>(mixing, q, gradient, n, wide, out);
-  for (; n + 4 <= width; n += 4) unmix_pixels<T, 4>(mixing, q, gradient, n, wide, out);
-  for (; n < width; ++n) unmix_pixels<T, 1>(mixing, q, gradient, n, wide, out);
+  const Index wide = p.output_vectors * LANES;
+  in_blocks<PIXELS>(
+      p.out_width, [&](Index n) { unmix_pixels<T, PIXELS>(mixing, q, gradient, n, wide, out); },
+      [&](Index n) { unmix_pixels<T, 1>(mixing, q, gradient, n, wide, out); });
 }
 
 // ---- One image ----
@@ -457,7 +541,7 @@ template <class T> T* thread_room(Index numbers) {
 
 template <class T> struct Workspace {
   T *strip, *vertical, *lines, *horizontal, *slots, *vertical_adjoint, *horizontal_adjoint, *outputs;
-  std::vector<Index> horizontal_sizes;
+  std::vector<Maps<T>> row_maps, row_adjoints;  // per vector of lanes
   Workspace(const Program& p, bool backward) {
     const Index strip_size = p.rows[0] * COLUMNS;
     const Index vertical_size = Maps<T>::size(p.vertical, p.rows, 0, COLUMNS);
@@ -465,7 +549,7 @@ template <class T> struct Workspace {
     Index horizontal_size = 0, adjoint_size = 0;
     for (const Cascade& c : p.horizontal) {
       horizontal_size = std::max(horizontal_size, Maps<T>::size(c, p.columns, 0, LANES));
-      adjoint_size = std::max(adjoint_size, Maps<T>::size(c, p.columns, p.margin, LANES));
+      adjoint_size += Maps<T>::size(c, p.columns, p.margin, LANES);
     }
     const Index slot_size = p.slot_vectors * p.out_width * LANES;
     const Index output_size = p.out_width * p.output_vectors * LANES;
@@ -481,6 +565,13 @@ template <class T> struct Workspace {
     for (std::size_t i = 0; i < 8; ++i) {
       *parts[i] = room;
       room += (sizes[i] + 15) / 16 * 16;
+    }
+    T* adjoint = horizontal_adjoint;
+    for (const Cascade& c : p.horizontal) {
+      row_maps.emplace_back(horizontal, c, p.columns, 0, LANES);
+      if (!backward) continue;
+      row_adjoints.emplace_back(adjoint, c, p.columns, p.margin, LANES);
+      adjoint += Maps<T>::size(c, p.columns, p.margin, LANES);
     }
   }
 };
@@ -530,18 +621,20 @@ template <class T> void filter_columns(const Task<T>& task, const T* x, Workspac
   const T zeros[LANES] = {};
   for (Index column = first; column < stop; column += COLUMNS) {
     read_strip(task, x, column, w.strip);
-    run_cascade<T, STRIP_VECTORS, 1>(p, p.vertical, p.rows, task.vertical_taps, w.strip, maps, static_cast<T*>(nullptr), 0);
+    run_cascade<T, STRIP_VECTORS, STRIP_BLOCK>(p, p.vertical, p.rows, task.vertical_taps, w.strip, maps, static_cast<T*>(nullptr), 0);
     const Index some = std::min(COLUMNS, stop - column);
     for (Index m = 0; m < p.out_height; ++m)
       for (Index k = 0; k < p.lane_vectors; ++k) {
         const T* leaves[LANES];
+        T* columns[LANES];
         T* out = w.lines + ((m * p.lane_vectors + k) * length + start + column - first) * LANES;
         for (Index c = 0; c < some; c += LANES) {
           for (Index lane = 0; lane < LANES; ++lane) {
             const Index leaf = p.lanes[k * LANES + lane];
             leaves[lane] = leaf < 0 ? zeros : maps.at(last, leaf) + m * COLUMNS + c;
           }
-          transpose(leaves, out + c * LANES, LANES);
+          for (Index i = 0; i < LANES; ++i) columns[i] = out + (c + i) * LANES;
+          transpose<T>(leaves, columns);
         }
       }
     // Beyond the last column that is read lie zeros, which a strip's end may have overwritten.
@@ -558,9 +651,8 @@ template <class T> void filter_row(const Task<T>& task, Index m, Workspace<T>& w
   const Program& p = task.p;
   for (Index k = 0; k < p.lane_vectors; ++k) {
     const Cascade& c = p.horizontal[k];
-    const Maps<T> maps(w.horizontal, c, p.columns, 0, LANES);
     run_cascade<T, 1, ROW_BLOCK>(
-        p, c, p.columns, task.horizontal_taps, w.lines + (m * p.lane_vectors + k) * p.line_length() * LANES, maps,
+        p, c, p.columns, task.horizontal_taps, w.lines + (m * p.lane_vectors + k) * p.line_length() * LANES, w.row_maps[k],
         slots + p.first_slot[k] * p.out_width * LANES, p.out_width * LANES);
   }
 }
@@ -603,13 +695,24 @@ template <class T> T product(const T* d, const T* in, Index step, Index n) {
   return sum;
 }
 
+// Repeat each of 8 numbers three times: 24 numbers, in three vectors.
+template <class T> inline void repeat_thrice(Vector<T> d, Vector<T> out[3]) {
+#ifdef WAVETWIN_SHUFFLES
+  out[0] = __builtin_shufflevector(d, d, 0, 0, 0, 1, 1, 1, 2, 2);
+  out[1] = __builtin_shufflevector(d, d, 2, 3, 3, 3, 4, 4, 4, 5);
+  out[2] = __builtin_shufflevector(d, d, 5, 5, 6, 6, 6, 7, 7, 7);
+#else
+  for (Index i = 0; i < 3 * LANES; ++i) out[i / LANES][i % LANES] = d[i / 3];
+#endif
+}
+
 // Add the products of a row with three interleaved colours.
 template <class T> void add_interleaved_products(const T* d, const T* in, Index n, Vector<T>* sums) {
   Index i = 0;
+  Vector<T> three[3];
   for (; i + LANES <= n; i += LANES, in += 3 * LANES) {
-    T three[3 * LANES];
-    for (Index j = 0; j < LANES; ++j) three[3 * j] = three[3 * j + 1] = three[3 * j + 2] = d[i + j];
-    for (Index v = 0; v < 3; ++v) sums[v] += load(three + v * LANES) * load(in + v * LANES);
+    repeat_thrice<T>(load(d + i), three);
+    for (Index v = 0; v < 3; ++v) sums[v] += three[v] * load(in + v * LANES);
   }
   T rest[3 * LANES] = {};
   for (Index j = 0; j < 3 * (n - i); ++j) rest[j] = d[i + j / 3] * in[j];
@@ -633,13 +736,13 @@ void join_columns(const Task<T>& task, const T* x, Workspace<T>& w, double* of_c
         const T* in = w.lines + ((m * p.lane_vectors + k) * length + start + column - first) * LANES;
         for (Index c = 0; c < COLUMNS; c += LANES) {
           const T* columns[LANES];
-          T block[LANES * LANES];
-          for (Index i = 0; i < LANES; ++i) columns[i] = in + (c + i) * LANES;
-          transpose(columns, block, LANES);
-          for (Index lane = 0; lane < LANES; ++lane) {
-            const Index leaf = p.lanes[k * LANES + lane];
-            store(leaf < 0 ? spare : maps.at(last, leaf) + m * COLUMNS + c, load(block + lane * LANES));
+          T* leaves[LANES];
+          for (Index i = 0; i < LANES; ++i) {
+            const Index leaf = p.lanes[k * LANES + i];
+            columns[i] = in + (c + i) * LANES;
+            leaves[i] = leaf < 0 ? spare : maps.at(last, leaf) + m * COLUMNS + c;
           }
+          transpose<T>(columns, leaves);
         }
       }
     run_adjoint<T, STRIP_VECTORS, 2>(p, p.vertical, p.rows, task.vertical_taps, maps, w.strip);
@@ -764,7 +867,7 @@ void backward(const Index* program, const T* vertical_taps, const T* horizontal_
         if (!needs_image) continue;
         for (Index k = 0; k < p.lane_vectors; ++k) {
           const Cascade& c = p.horizontal[k];
-          const Maps<T> maps(w.horizontal_adjoint, c, p.columns, p.margin, LANES);
+          const Maps<T>& maps = w.row_adjoints[k];
           for (Index leaf = 0; leaf < c.nodes.back(); ++leaf)
             unmix_row(p, mixing, p.first_slot[k] + leaf, w.outputs, maps.at(p.stages.size() - 1, leaf));
           T* line = w.lines + (m * p.lane_vectors + k) * length * LANES;
