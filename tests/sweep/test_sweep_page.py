@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,27 @@ def test_the_winner_is_a_spec_that_says_where_it_came_from(
     assert compiled.training_digest == best.point.training_digest
     assert cli.main(["new", "more", "--from", sweep, "--set", "training.batch_size=32"]) == 0
     assert compile_spec(project / "more.yaml").plan.batch_size == 32
+
+
+@pytest.mark.parametrize("option", ["--limit-batches=2", "--new", "--runs", "--until-epoch"])
+def test_options_that_would_train_other_runs_are_refused(
+    option: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checked = check(project, ASHA)
+    assert cli.main(["sweep", str(checked.file.path), "--no-git", "--", option]) == 2
+    assert (
+        f"{option}: error: bad-argument: is not for members of a sweep" in capsys.readouterr().err
+    )
+    assert not (project / "generated").exists()
+
+
+def test_messages_as_a_document_have_standard_output_for_themselves(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checked = check(project, ASHA)
+    drive(checked, FakeEngine(0), project / "runs")
+    for command in (["sweep", "show"], ["sweep", "--check"]):
+        assert cli.main([*command, str(checked.file.path), "--format", "json"]) == 0
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)["diagnostics"] == []
+        assert "lr=0.1,momentum=0.5" in printed.err

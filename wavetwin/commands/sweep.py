@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from wavetwin.compiler.sweep.members import CheckedSweep
 
 _SHOW = "show"
+_OWN = {
+    "--limit-batches": "a run of a few batches is a trial, and no result; shorten the base, or a copy of it",
+    "--new": "a member has one run",
+    "--preflight": "`train.py --preflight` of one member does it",
+    "--runs": "it is an option of the sweep itself, before the --",
+    "--seeds": "`seeds` of the sweep says them",
+    "--until-epoch": "the scheduler says where a member pauses",
+}
+"""Options of train.py that a sweep does not pass on, and why."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,8 +82,10 @@ def execute(options: argparse.Namespace) -> int:
     if options.html is not None and not action:
         complain(f"wavetwin sweep: --html belongs to `sweep {_SHOW} FILE`\n")
         return USER_FAULT
+    _refuse_arguments(options.script_arguments)
     checked = check_sweep(Path(file), project_of(options))
-    code = report(options, checked.warnings) if checked.warnings else FINE
+    wanted = bool(checked.warnings) or options.format != "text"
+    code = report(options, checked.warnings) if wanted else FINE
     if code != FINE:
         return code
     runs = checked.file.project / "runs" if options.runs is None else Path(options.runs).absolute()
@@ -91,7 +102,7 @@ def _list(options: argparse.Namespace, checked: CheckedSweep) -> int:
 
     device = _device(options.script_arguments)
     costs = time_steps(checked.points, device or "auto") if options.dry_run else None
-    say(member_table(checked, costs, len(_slots(options, checked))))
+    _answer(options, member_table(checked, costs, len(_slots(options, checked))))
     return FINE
 
 
@@ -104,7 +115,7 @@ def _show(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> int
     from wavetwin.sweep.winner import course_so_far
 
     course = course_so_far(checked, runs)
-    say(result_table(checked, course))
+    _answer(options, result_table(checked, course))
     if options.html is not None:
         write_file(Path(options.html), sweep_page(checked, course))
     return FINE
@@ -130,7 +141,7 @@ def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> in
         engine = LocalEngine(_slots(options, checked), arguments, folder / "logs")
         driver = Driver(checked, members, engine, lambda line: complain(f"{line}\n"), options.retry)
         course, stopped_by = driver.run()
-    say(result_table(checked, course))
+    _answer(options, result_table(checked, course))
     if stopped_by:
         complain(
             f"stopped by signal {stopped_by}; members have saved their states, and the same command "
@@ -142,6 +153,25 @@ def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> in
         complain(f"{failed} of {len(course.points)} points failed; --retry tries them again\n")
         return DIFFERS
     return FINE
+
+
+def _answer(options: argparse.Namespace, text: str) -> None:
+    """Print what was asked for; a document of messages has standard output for itself."""
+    (say if options.format == "text" else complain)(text)
+
+
+def _refuse_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what would train other runs than those that the sweep reads.
+
+    Raises:
+        RunError: `bad-argument`.
+    """
+    from wavetwin.runtime.process.errors import RunError
+
+    for each in arguments:
+        reason = _OWN.get(each.partition("=")[0])
+        if reason is not None:
+            raise RunError("bad-argument", f"is not for members of a sweep: {reason}", subject=each)
 
 
 def _slots(options: argparse.Namespace, checked: CheckedSweep) -> tuple[dict[str, str], ...]:

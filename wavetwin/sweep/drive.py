@@ -204,7 +204,9 @@ class Driver:
         def hear(number: int, frame: FrameType | None) -> None:
             self._stopped_by = number
 
-        old: dict[int, Any] = {number: signal.signal(number, hear) for number in _STOP_SIGNALS}
+        # A command like nohup has SIGHUP ignored, so that it changes nothing.
+        heard = [each for each in _STOP_SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
+        old: dict[int, Any] = {number: signal.signal(number, hear) for number in heard}
         try:
             yield
         finally:
