@@ -6,8 +6,9 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from wavetwin.diagnostics import Diagnostic, read_json
+from wavetwin.diagnostics import Diagnostic, from_document
 from wavetwin.diagnostics.output import DOCUMENTS
+from wavetwin.files.json_text import parse_json
 from wavetwin.runtime.process.follow_parent import follow_parent
 
 
@@ -40,7 +41,7 @@ def run_reporting(command: Sequence[str], form: str) -> tuple[int, tuple[Diagnos
     )
     code, text = _end(process)
     # A script that ends well, or is called wrongly, writes no document.
-    return code, read_json(text) if text else ()
+    return code, from_document(parse_json(text)) if text else ()
 
 
 def _end(process: subprocess.Popen[Any]) -> tuple[int, Any]:

@@ -103,14 +103,12 @@ def render_json(diagnostics: Iterable[Diagnostic]) -> str:
     return as_json(document, indent=2)
 
 
-def read_json(text: str) -> tuple[Diagnostic, ...]:
+def from_document(document: Any) -> tuple[Diagnostic, ...]:
     """Return the diagnostics of a document of `render_json`, which another process wrote.
 
     Raises:
-        ValueError, KeyError, TypeError: it is no such document.
+        LookupError, TypeError: it is no such document.
     """
-    import json
-
     return tuple(
         Diagnostic(
             each["code"],
@@ -123,7 +121,7 @@ def read_json(text: str) -> tuple[Diagnostic, ...]:
             each["source_line"],
             each["subject"],
         )
-        for each in json.loads(text)["diagnostics"]
+        for each in document["diagnostics"]
     )
 
 

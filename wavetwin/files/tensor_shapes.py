@@ -7,13 +7,14 @@ and nothing is run. Older formats of torch have no such part, and are not read.
 
 from __future__ import annotations
 
-import json
 import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
+
+from wavetwin.files.json_text import parse_json
 
 __all__ = ["Shape", "read_tensor_shapes"]
 
@@ -43,7 +44,7 @@ def read_tensor_shapes(file: Path) -> dict[str, Shape] | None:
             if len(start) < _LENGTH_BYTES or length > _LARGEST_HEADER:
                 return None
             header = content.read(length)
-            return _of_header(json.loads(header)) if len(header) == length else None
+            return _of_header(parse_json(header)) if len(header) == length else None
     except Exception:
         # A file of unknown origin can make a reader raise anything. What is wrong with it is reported
         # where all of it is read.

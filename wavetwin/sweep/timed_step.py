@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from wavetwin.diagnostics.terminal import say
+from wavetwin.files.json_text import parse_json
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.operations import UserModule
 from wavetwin.ir.plan import TrainingPlan
@@ -70,7 +71,7 @@ def time_step(
 
 def main(device: str) -> int:
     """Time all that standard input has."""
-    wanted: list[dict[str, Any]] = json.load(sys.stdin)
+    wanted: list[dict[str, Any]] = parse_json(sys.stdin.read())
     timed: list[dict[str, float] | None] = []
     for each in wanted:
         plan = TrainingPlan.from_json(each["plan"])

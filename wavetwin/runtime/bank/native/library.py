@@ -27,6 +27,7 @@ from typing import Any
 
 from wavetwin.files.atomic import write_file
 from wavetwin.files.home import cache_folder
+from wavetwin.files.json_text import parse_json
 
 __all__ = [
     "FLAGS",
@@ -204,7 +205,7 @@ def _check_folder(folder: Path) -> None:
 def _is_whole(file: Path, identity: dict[str, str]) -> bool:
     """Return whether a library is there as it was built."""
     try:
-        document = json.loads(file.with_suffix(".json").read_bytes())
+        document = parse_json(file.with_suffix(".json").read_bytes())
         if file.stat().st_uid not in (os.geteuid(), 0):
             return False
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
