@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from wavetwin.compiler.sweep import space
 from wavetwin.compiler.sweep.members import CheckedSweep, check_sweep
 from wavetwin.diagnostics import DiagnosticError
 from wavetwin.ir.sweeps.objectives import OBJECTIVES, Objective
@@ -32,7 +33,9 @@ ASHA = (
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # What stands for points of tpe is checked elsewhere.
+    monkeypatch.setattr(space, "NUM_SAMPLES", 2)
     (tmp_path / ".wavetwin.toml").touch()
     (tmp_path / "cnn.yaml").write_text("extends: wavetwin:digits/cnn.yaml\n", encoding="utf-8")
     return tmp_path
@@ -151,7 +154,7 @@ def test_what_was_stopped_goes_on_to_the_same_end(project: Path) -> None:
     codes: set[str] = set()
     for session in range(40):
         engine = FakeEngine(session)
-        engine.kills = lambda member, epoch, engine=engine: len(engine.trained) >= 3
+        engine.kills = lambda member, epoch, engine=engine: len(engine.trained) >= 9
         try:
             course, _ = drive(checked, engine, project / "parts")
         except RunError as error:

@@ -23,14 +23,8 @@ class Member:
     """What varies, for a reader: `lr=0.1,momentum=0.9`."""
     seed: int
     plan: TrainingPlan
-    parent: Path
-    """The folder of the experiment's runs."""
-
-    @property
-    def run(self) -> Path:
-        """Its run folder: the last one, as its script would find it; maybe not there yet."""
-        found = find_runs(self.parent, self.plan, limit_batches=None)
-        return found[-1] if found else self.parent / run_stem(self.plan, None)
+    run: Path
+    """Its run folder: the last one, as its script finds it; maybe not there yet."""
 
     @property
     def text(self) -> str:
@@ -82,13 +76,18 @@ class Members:
             self._folders |= {each.compiled.training_digest: each.folder for each in built}
         for point in points:
             self._members[point.training_digest] = tuple(
-                Member(point.label, seed, compiled.plan, self._runs / compiled.name)
+                Member(point.label, seed, compiled.plan, self._run(compiled.plan))
                 for seed, compiled in made[point.training_digest].items()
             )
 
     def folder(self, member: Member) -> Path:
         """Return the built folder of a member."""
         return self._folders[member.plan.training_digest]
+
+    def _run(self, plan: TrainingPlan) -> Path:
+        parent = self._runs / plan.name
+        found = find_runs(parent, plan, limit_batches=None)
+        return found[-1] if found else parent / run_stem(plan, None)
 
     def _compile(self, point: CheckedPoint, seed: int) -> Compiled:
         """Compile a member by the options that `wavetwin run` would take for it."""
