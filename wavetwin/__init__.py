@@ -218,7 +218,11 @@ def evaluate(
 
 
 def diff(before: Compiled | Run, after: Compiled | Run) -> Difference:
-    """Return what differs between two experiments, and between the scores where both are runs."""
+    """Return what differs between two experiments, and between the scores where both are runs.
+
+    Raises:
+        TypeError: one is neither, such as a path.
+    """
     from wavetwin.notebook.comparing import diff as compare
 
     return compare(before, after)

@@ -216,6 +216,9 @@ def test_images_are_those_of_the_split(run: Run) -> None:
 def test_spec_and_difference(run: Run, compiled: Compiled) -> None:
     assert run.spec.training.epochs == 1
     assert run.compiled.digest == compiled.digest
+    wrong: Any = run.path
+    with pytest.raises(TypeError, match=r"load_run returns, not PosixPath"):
+        wavetwin.diff(compiled, wrong)
     same = wavetwin.diff(compiled, run)
     assert same.is_empty
     assert repr(same) == f"Difference(small, small/{run.path.name}: none)"

@@ -18,6 +18,10 @@ def diff(before: Compiled | Run, after: Compiled | Run) -> Difference:
 def _experiment(source: Compiled | Run) -> Experiment:
     if isinstance(source, Compiled):
         return Experiment(source.name, source)
+    if not isinstance(source, Run):
+        raise TypeError(
+            f"diff takes what wavetwin.compile or wavetwin.load_run returns, not {source!r}"
+        )
     measured = {
         name: Measured(name, score.value, score.low, score.high)
         for name, score in source.scores.items()
