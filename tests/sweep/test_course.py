@@ -234,6 +234,7 @@ def test_failed_members_are_results_until_they_are_tried_again(project: Path) ->
     failed = [each.point.label for each in course.points if each.state == "failed"]
     assert failed == [f"lr=1.0,momentum={momentum}" for momentum in ("0.0", "0.5", "0.9")]
     assert sum("failed after epoch 1" in line for line in said) == 3
+    assert {each.epoch for each in course.points if each.state == "failed"} == {0}
     engine = FakeEngine(0)
     course, _ = drive(checked, engine, project / "runs")
     assert engine.trained == []

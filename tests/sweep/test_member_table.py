@@ -37,9 +37,7 @@ def file(tmp_path: Path) -> Path:
 def test_the_command_lists_members(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["sweep", str(file), "--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == (
-        "a.sweep: 8 points of cnn.yaml by validation.top1_error, 2 seeds: 16 members"
-    )
+    assert lines[0] == ("a: 8 points of cnn.yaml by validation.top1_error, 2 seeds: 16 members")
     assert lines[2].endswith("milestones after 2, 4, 8, 10 epochs")
     assert lines[4].split() == ["point", "of", "the", "base", "parameters", "MACs", "epochs"]
     assert lines[5].split()[1] == "lr=0.0316,free_channels=8"

@@ -107,12 +107,15 @@ class Course:
         ]
 
     def _decide(self, progress: Progress, outcome: Outcome, tick: int) -> None:
-        progress.epoch, progress.outcome = progress.until, outcome
+        progress.outcome = outcome
         number = progress.number - 1
         if outcome.has_failed:
             progress.state = "failed"
             self.judge.end(number, None)
-        elif outcome.is_over or progress.epoch == progress.milestones[-1]:
+            self._take_next(tick)
+            return
+        progress.epoch = progress.until
+        if outcome.is_over or progress.epoch == progress.milestones[-1]:
             progress.state = "complete"
             self.judge.end(number, outcome.mean)
         elif self.judge.goes_on(number, progress.epoch, outcome.mean):

@@ -176,7 +176,7 @@ class Driver:
             raise RunError(
                 "member-not-started",
                 f"{member.text} ended with exit code {code} before it trained, and the others would, too",
-                "what it says is above and in the log; the same command goes on",
+                "put right what its log says; the same command goes on",
                 subject=self.engine.log(member),
                 notes=_last_lines(self.engine.log(member)),
             )

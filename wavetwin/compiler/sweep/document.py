@@ -10,7 +10,7 @@ from typing import cast
 from wavetwin.compiler.parse.compose import SourceCache, find_node
 from wavetwin.compiler.parse.nodes import ParsedSource, SpecNode
 from wavetwin.compiler.parse.parents import Refusal, find_parent
-from wavetwin.compiler.parse.project import checked_project, find_project
+from wavetwin.compiler.parse.project import SWEEP_SUFFIX, checked_project, find_project
 from wavetwin.compiler.parse.source import report
 from wavetwin.compiler.sweep.language import SWEEPS, SweepSpec
 from wavetwin.compiler.validate.faults import Fault, path_text
@@ -38,7 +38,7 @@ class SweepFile:
     @property
     def name(self) -> str:
         """The sweep's label."""
-        return self.spec.name or self.path.stem
+        return self.spec.name or self.path.name.removesuffix(SWEEP_SUFFIX).removesuffix(".yaml")
 
     @property
     def shown(self) -> str:

@@ -58,7 +58,7 @@ class SweepSpec(SpecModel):
     base: str = Field(min_length=1)
     """The spec that is varied: a path relative to this file, inside the project."""
     name: str | None = Field(default=None, pattern=NAME_PATTERN)
-    """Label of the sweep; default: the file's stem."""
+    """Label of the sweep; default: the file's name, without `.sweep.yaml` or `.yaml`."""
     summary: str | None = Field(default=None, max_length=500)
     """One line about the sweep."""
     space: dict[str, RangeSpec] = Field(default_factory=dict[str, Any])
