@@ -1,13 +1,16 @@
 """What a command costs, as a ratio of whole cold processes to `python -c "import torch"`.
 
 Interleaved: each round runs every command once. Prints medians, ratios of medians and of minima, and
-the goals; with `--json FILE` the figures as a document. Never run by the tests (decisions.md 29).
+the goals; with `--json FILE` the figures as a document. `--cpu-time` takes processor time, of a
+command and all that it starts, in the place of time by the clock: for a machine that others use.
+Never run by the tests (decisions.md 29).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -26,27 +29,36 @@ PAIR = ("specs/alexnet/AwyI.yaml", "specs/alexnet/AwyI_mod.yaml")
 def commands(out: Path) -> dict[str, tuple[list[str], float | None]]:
     """Each command and its goal, a multiple of importing torch."""
     wavetwin = str(WAVETWIN)
-    build = [wavetwin, "build", "--allow-dirty", "--force", "--out", str(out)]
+    build = [wavetwin, "build", "--allow-dirty", "--out", str(out)]
+    whole = [*build, "--force"]
     number = len([p for p in (ROOT / "specs").glob("**/*.yaml") if "base" not in p.parts])
     return {
         "import torch": ([sys.executable, "-c", "import torch"], None),
         "wavetwin --help": ([wavetwin, "--help"], 0.06),
         "wavetwin check SPEC": ([wavetwin, "check", SPEC], 0.16),
         "wavetwin diff SPEC SPEC": ([wavetwin, "diff", *PAIR], 0.25),
-        "wavetwin build SPEC": ([*build, SPEC], 0.25),
-        f"wavetwin build specs ({number})": ([*build, "specs"], 0.25 + 0.012 * number),
+        "wavetwin show SPEC": ([wavetwin, "show", SPEC], None),
+        "wavetwin build SPEC": ([*whole, SPEC], 0.25),
+        "wavetwin build SPEC, again": ([*build, SPEC], None),
+        f"wavetwin check specs ({number})": ([wavetwin, "check", "specs"], None),
+        f"wavetwin build specs ({number})": ([*whole, "specs"], 0.25 + 0.012 * number),
     }
 
 
-def seconds(command: list[str]) -> float:
-    """Wall-clock time of one cold process."""
+def seconds(command: list[str], cpu_time: bool) -> float:
+    """Return the time of one cold process: by the clock, or of the processors, with its children's."""
     start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    elapsed = time.perf_counter() - start
-    # A difference that is found is exit code 1.
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"{command} ended with {done.returncode}: {done.stderr}")
-    return elapsed
+    # A file takes any amount of output without anybody reading.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT)
+        _, status, usage = os.wait4(process.pid, 0)
+        elapsed = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        # A difference that is found is exit code 1.
+        if process.returncode not in (0, 1):
+            output.seek(0)
+            raise SystemExit(f"{command} ended with {process.returncode}: {output.read().decode()}")
+    return usage.ru_utime + usage.ru_stime if cpu_time else elapsed
 
 
 def peak_mebibytes(command: list[str]) -> float:
@@ -71,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--cpu-time", action="store_true")
     options = parser.parse_args()
     subprocess.run([sys.executable, "-m", "compileall", "-q", "wavetwin"], check=True, cwd=ROOT)
     folder = Path(tempfile.mkdtemp())
@@ -79,7 +92,7 @@ def main() -> None:
         times: dict[str, list[float]] = {name: [] for name in table}
         for _ in range(options.rounds):
             for name, (command, _) in table.items():
-                times[name].append(seconds(command))
+                times[name].append(seconds(command, options.cpu_time))
         memory = peak_mebibytes(table["wavetwin build SPEC"][0])
     finally:
         shutil.rmtree(folder)
