@@ -40,12 +40,12 @@ def one_thread() -> Iterator[None]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Any, ...]:
+def cases(draw: st.DrawFn, max_levels: int = 3) -> tuple[Any, ...]:
     """Return a bank of any levels, steps, packets, bands, windows and images that have a part in it.
 
     As arguments of `case_of`: checks of annotations would draw random numbers where hypothesis does.
     """
-    levels = draw(st.integers(1, 3))
+    levels = draw(st.integers(1, max_levels))
     all_packets = st.integers(0, 2 * 4**levels - 1)
     groups, outputs = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     first = groups * draw(st.integers(1, 3))
@@ -97,10 +97,20 @@ def directions(result: Sequence[Tensor]) -> list[Tensor]:
     return [torch.randn(shape, generator=generator, dtype=dtype) for shape, dtype in shapes]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(cases())
 def test_the_kernel_computes_what_the_torch_bank_does(arguments: tuple[Any, ...]):
-    case = case_of(arguments)
+    compare_with_the_torch_bank(case_of(arguments))
+
+
+@pytest.mark.slow  # the torch bank is laid out for each
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(cases(max_levels=4))
+def test_many_banks_are_what_the_torch_bank_computes(arguments: tuple[Any, ...]):
+    compare_with_the_torch_bank(case_of(arguments))
+
+
+def compare_with_the_torch_bank(case: Case) -> None:
     values = leaves(case)
     try:
         make_layout(case[0], *case[1], torch.float64, torch.device("cpu"))
