@@ -69,7 +69,11 @@ def test_every_data_set_begins_without_a_warning(tmp_path: Path, dataset: str) -
     row = DATASETS[dataset]
     assert ("wavetwin data prepare specs/cnn.yaml" in readme) == row.is_own
     assert ("the index by which they are read" in readme) == bool(row.indexer)
-    for step in ("Write that file into `extends`", "take `num_classes` out", "--sheet sheet.html"):
+    for step in (
+        "Write that file into `extends`",
+        "take `num_classes` and `validation` out",
+        "--sheet sheet.html",
+    ):
         assert (step in readme) == row.is_own, step
 
 
