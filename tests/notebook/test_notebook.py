@@ -301,6 +301,21 @@ def test_weights_that_the_run_did_not_save_are_refused(copied: Path) -> None:
     assert fault_of(lambda: wavetwin.load_run(copied, "epoch-7"))[0] == "no-weights"
 
 
+def test_scores_of_all_weights_are_there_by_their_names(copied: Path) -> None:
+    file = copied / "scores.json"
+    document = json.loads(file.read_text("utf-8"))
+    of_last = [
+        each | {"checkpoint": "last", "scores": each["scores"] | {"top1_error": 0.125}}
+        for each in document["scores"]
+    ]
+    file.write_text(json.dumps(document | {"scores": document["scores"] + of_last}), "utf-8")
+    run = wavetwin.load_run(copied)
+    best = run.scores["one_crop.test.best.top1_error"].value
+    assert run.scores["one_crop.test.top1_error"].value == 0.125 != best
+    shown = f"one_crop.test.best.top1_error {best:.4f}, one_crop.test.top1_error 0.1250"
+    assert shown in repr(run)
+
+
 def test_damaged_scores_are_a_diagnostic(copied: Path) -> None:
     (copied / "scores.json").write_text("[]", encoding="utf-8")
     assert fault_of(lambda: wavetwin.load_run(copied))[0] == "file-damaged"

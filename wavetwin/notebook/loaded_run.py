@@ -116,14 +116,14 @@ class Run:
     def scores(self) -> dict[str, Score]:
         """Scores with 95 % intervals by their names, such as `one_crop.test.top1_error`.
 
-        Of several records of an entry the one that counts (docs/evaluation.md); names of scores of
-        other weights than the last ones say so: `one_crop.test.best.top1_error`.
+        Of several records of an entry and the same weights the one that counts (docs/evaluation.md);
+        names of scores of other weights than the last ones say so: `one_crop.test.best.top1_error`.
 
         Raises:
             RunError: scores.json is damaged.
         """
         try:
-            scores, _ = read_scores(self.path / "scores.json")
+            scores, _ = read_scores(self.path / "scores.json", all_weights=True)
         except UnreadableRunError as error:
             raise RunError(
                 "file-damaged", f"{error}", "move it away, and evaluate again", subject=self.path

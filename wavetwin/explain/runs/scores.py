@@ -11,7 +11,7 @@ from typing import Any, cast
 from wavetwin.explain.runs.documents import UnreadableRunError
 from wavetwin.ir.evaluations import Evaluation, OneCrop, Shifts, SplitEvaluation, read_entry
 from wavetwin.runtime.evaluation.current_scores import current_records
-from wavetwin.runtime.evaluation.score_records import read_records
+from wavetwin.runtime.evaluation.score_records import Record, read_records
 
 __all__ = ["Score", "read_scores"]
 
@@ -32,8 +32,11 @@ class Score:
     """Ends of the 95 % interval."""
 
 
-def read_scores(file: Path) -> tuple[list[Score], list[str]]:
+def read_scores(file: Path, *, all_weights: bool = False) -> tuple[list[Score], list[str]]:
     """Return the scores of the record of each entry that counts, and what marks some of them.
+
+    With `all_weights` one counts of each entry for the last weights, for the best ones and for each
+    snapshot; their names say which.
 
     Scores of the test images and of one crop come first, so that a name that leaves out its first
     parts means what most people mean by it.
@@ -44,7 +47,12 @@ def read_scores(file: Path) -> tuple[list[Score], list[str]]:
     marks: list[str] = []
     found: list[tuple[tuple[bool, bool], Score]] = []
     try:
-        records = current_records(read_records(file))
+        every = read_records(file)
+        groups: dict[bool | str, list[Record]] = {}
+        for record in every:
+            weights = record.get("checkpoint") or "last"
+            groups.setdefault(all_weights and weights, []).append(record)
+        records = [record for group in groups.values() for record in current_records(group)]
     except (OSError, ValueError) as error:
         raise UnreadableRunError(f"{file.name} cannot be read: {error}") from error
     for record in records:
