@@ -46,6 +46,11 @@ def changed(before: Compiled, after: Compiled) -> dict[str, str]:
             "{layer2.0.conv1: {invariant: {}}}",
             {"trunk.layer2.0.conv1": "invariant"},
         ),
+        (
+            "resnet18",
+            "{avgpool: {pool: {kind: max, kernel_size: 2}}}",
+            {"trunk.avgpool": "max_pool"},
+        ),
     ],
     ids=lambda case: case if isinstance(case, str) else "",
 )
