@@ -307,6 +307,23 @@ def test_points_of_tpe_follow_the_results_alone(project: Path) -> None:
     ]
 
 
+def test_a_point_that_is_asked_for_twice_is_trained_once(project: Path) -> None:
+    text = """
+search: tpe
+space:
+  training.optimizer.nesterov: {choices: [false, true]}
+budget: {points: 2, max_epochs: 4}
+search_seed: 1
+"""
+    checked = check(project, text)
+    engine = FakeEngine(0)
+    course, said = drive(checked, engine, project / "runs")
+    first, second = course.points
+    assert first.point is second.point
+    assert len(engine.trained) == 4
+    assert sum("trains to epoch 4" in line for line in said) == 1
+
+
 def test_optuna_is_asked_for_only_where_something_is_decided(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

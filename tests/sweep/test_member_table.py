@@ -52,6 +52,16 @@ def test_epochs_are_those_that_milestones_leave(file: Path) -> None:
     assert expected_epochs(checked) == 2 * (8 * 2 + 4 * 2 + 2 * 4 + 1 * 2)
 
 
+def test_points_of_different_lengths_are_summed_each_with_its_own(file: Path) -> None:
+    text = SWEEP.replace("max_epochs: 10, ", "")
+    text = text.replace("stem.free_channels: {int: [8, 9]}", "training.epochs: {grid: [5, 9]}")
+    file.write_text(text, encoding="utf-8")
+    checked = check_sweep(file)
+    assert epochs_of(checked) == 2 * 4 * (5 + 9)
+    assert expected_epochs(checked) is None
+    assert "; milestones of the longest points after 2, 4, 8, 9 epochs\n" in member_table(checked)
+
+
 def test_time_and_disk_are_summed_over_members(file: Path) -> None:
     checked = check_sweep(file)
     cost = StepCost(seconds=0.1, state_bytes=3_000_000, weight_bytes=1_000_000)

@@ -152,6 +152,7 @@ SWEEP_CODES: dict[str, str] = {
     "too-many-points": "A grid has more points than a sweep may have.",
     "points-above-space": "A sweep is to draw more points than there are.",
     "grace-above-epochs": "A scheduler looks at points after their last epoch.",
+    "repeated-seed": "A sweep lists a seed twice.",
     "objective-of-test": "Points are to be compared by a score of test images.",
 }
 """What `wavetwin sweep` finds in a sweep beside what `check` finds in specs; each has a bad sweep in the

@@ -137,6 +137,7 @@ class Driver:
                     continue
                 self.say(f"{member.text}: trains to epoch {leg.until}")
                 self._until[member.run] = leg.until
+                busy.add(member.run)  # a search may ask for one point twice
                 self.engine.start(member, self.members.folder(member), leg.until)
 
     def _wait(self) -> None:

@@ -81,21 +81,25 @@ def time_steps(
 
 
 def epochs_of(checked: CheckedSweep) -> int:
-    """Return the epochs of all members where none is paused."""
-    epochs = max(each.plan.epochs for each in checked.points)
-    return checked.num_points * len(checked.seeds) * epochs
+    """Return the epochs of all members where none is paused.
+
+    Points that results decide on count as those that were checked in their place do on average.
+    """
+    total = sum(each.plan.epochs for each in checked.points) * len(checked.seeds)
+    return round(total * checked.num_points / len(checked.points))
 
 
 def expected_epochs(checked: CheckedSweep) -> int | None:
-    """Return the epochs where a scheduler lets exactly its share go on; None where it has none.
+    """Return the epochs where a scheduler lets exactly its share go on.
 
-    More may go on: the first points at a milestone have few to be compared with.
+    None where it has none, and where points have not the same milestones. More may go on: the first points at a milestone have few to be compared with.
     """
     spec = checked.file.spec
     scheduler = SCHEDULERS[spec.scheduler]
-    if not scheduler.grows:
+    lengths = {each.plan.epochs for each in checked.points}
+    if not scheduler.grows or len(lengths) > 1:
         return None
-    epochs = max(each.plan.epochs for each in checked.points)
+    (epochs,) = lengths
     stones = scheduler.milestones(epochs, spec.budget.grace_epochs, spec.budget.reduction)
     points, before, total = float(checked.num_points), 0, 0.0
     for stone in stones:

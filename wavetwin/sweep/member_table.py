@@ -50,10 +50,11 @@ def _head(checked: CheckedSweep) -> str:
     text += f"\nsearch {search.name}: {search.text}"
     text += f"\nscheduler {scheduler.name}: {scheduler.text}"
     if scheduler.pauses:
-        epochs = max(each.plan.epochs for each in checked.points)
+        lengths = {each.plan.epochs for each in checked.points}
         budget = spec.budget
-        stones = scheduler.milestones(epochs, budget.grace_epochs, budget.reduction)
-        text += f"; milestones after {', '.join(map(str, stones))} epochs"
+        stones = scheduler.milestones(max(lengths), budget.grace_epochs, budget.reduction)
+        whose = " of the longest points" if len(lengths) > 1 else ""
+        text += f"; milestones{whose} after {', '.join(map(str, stones))} epochs"
     if not checked.are_all_known:
         text += f"\nthe table has {len(checked.points)} points that were checked in place of all"
     if checked.repeated:

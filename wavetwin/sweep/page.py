@@ -131,8 +131,7 @@ def _field_axis(field: SweptField) -> Axis:
 def _share(field: SweptField, value: Value) -> float:
     known = field.range
     if isinstance(known, ListedRange):
-        texts = [field.item(number).text for number in range(len(known.values))]
-        return _place(texts.index(value.text), len(texts))
+        return _place(field.position(value), len(known.values))
     if known.is_logarithmic:
         low, high = math.log(known.low), math.log(known.high)
         return (math.log(value.plain) - low) / (high - low)

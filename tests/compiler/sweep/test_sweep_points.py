@@ -188,3 +188,12 @@ def test_a_point_of_a_search_is_compiled_when_it_is_asked_for(project: Path) -> 
     made = checked.compile(point)
     assert made is checked.compile(point)
     assert made.overrides == point.overrides
+
+
+def test_ends_that_no_interval_can_have_are_refused(project: Path) -> None:
+    text = "space:\n  training.batch_size: {int: [1, 99999999999999999999]}\n"
+    with pytest.raises(CompileError) as caught:
+        check(project, text)
+    (fault,) = caught.value.diagnostics
+    assert fault.code == "out-of-range"
+    assert "space.training.batch_size.int.1 must be from" in fault.headline

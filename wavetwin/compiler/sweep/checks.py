@@ -35,7 +35,8 @@ _SAID_ELSEWHERE = {
 
 def check_ranges(file: SweepFile) -> list[Diagnostic]:
     """Return what keeps a space from being made of the fields that are varied."""
-    return [each for check in (_ranges, _paths, _overlaps, _drawing) for each in check(file)]
+    checks = (_ranges, _paths, _overlaps, _drawing, _seeds)
+    return [each for check in checks for each in check(file)]
 
 
 def check_settings(file: SweepFile) -> list[Diagnostic]:
@@ -111,6 +112,10 @@ def _paths(file: SweepFile) -> Iterator[Diagnostic]:
             continue
         reason = _SAID_ELSEWHERE.get(field) or _SAID_ELSEWHERE.get(field.partition(".")[0])
         help_text = "leave it out of `space`"
+        inside = _said_elsewhere_within(field)
+        if inside:
+            reason = f"it has {inside[0]}, and {_SAID_ELSEWHERE[inside[0]]}"
+            help_text = f"vary its fields one by one, such as {field}.optimizer"
         if field == "training.epochs" and file.spec.budget.max_epochs is not None:
             reason, help_text = "`budget.max_epochs` says it", "leave one of the two out"
         if reason is not None:
@@ -124,11 +129,16 @@ def _paths(file: SweepFile) -> Iterator[Diagnostic]:
             )
 
 
+def _said_elsewhere_within(field: str) -> list[str]:
+    """Return what of a section cannot be varied."""
+    return [each for each in _SAID_ELSEWHERE if each.startswith(f"{field}.")]
+
+
 def _overlaps(file: SweepFile) -> Iterator[Diagnostic]:
     """Yield fields of which one is a part of the other."""
     for first, second in combinations(file.spec.space, 2):
         outer, inner = sorted((first, second), key=len)
-        if inner.startswith(f"{outer}."):
+        if inner.startswith(f"{outer}.") and not _said_elsewhere_within(outer):
             yield file.fault(
                 "fields-overlap",
                 f"{inner} is a part of {outer}, and both are varied",
@@ -157,6 +167,20 @@ def _drawing(file: SweepFile) -> Iterator[Diagnostic]:
             "search",
             help="give `space` a field, or leave `search` out: the base alone is trained",
         )
+
+
+def _seeds(file: SweepFile) -> Iterator[Diagnostic]:
+    """Yield seeds that are there already: the same training twice is no second value of a mean."""
+    seeds = file.spec.seeds
+    for number, seed in enumerate(seeds):
+        if seed in seeds[:number]:
+            yield file.fault(
+                "repeated-seed",
+                f"seed {seed} is listed twice, and trains the same again",
+                "seeds",
+                number,
+                help="list each seed once",
+            )
 
 
 def _search(file: SweepFile) -> Iterator[Diagnostic]:

@@ -64,6 +64,17 @@ class SweptField:
         assert isinstance(self.range, ListedRange)
         return self.number(self.range.values[position])
 
+    def position(self, value: Value) -> int:
+        """Return which of the values that can be counted one is, from 0; the first of those alike.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        if self.written:
+            return [each.text for each in self.written].index(value.text)
+        assert isinstance(self.range, ListedRange)
+        return self.range.values.index(value.plain)
+
     def items(self) -> Iterator[Value]:
         """Yield all values that can be counted."""
         return map(self.item, range(self.count or 0))

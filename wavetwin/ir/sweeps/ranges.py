@@ -14,6 +14,9 @@ __all__ = ["RANGES", "IntervalRange", "ListedRange", "SweptField", "given_range"
 Whole = int
 """A name of `int` that a field of this name does not hide."""
 
+LARGEST_WHOLE = 2**53
+"""Of an interval's ends: beyond it a number of 64 bits leaves whole numbers out."""
+
 SIGNIFICANT_DIGITS = 4
 """Of a number that is drawn from an interval: a reader can type it again."""
 
@@ -30,7 +33,9 @@ class SweptField(Section):
     """Least and largest of numbers that are drawn evenly by their logarithm."""
     uniform: tuple[float, float] | None = declare(None, strict=False)
     """Least and largest of numbers that are drawn evenly."""
-    int: tuple[Whole, Whole] | None = declare(None, strict=False)
+    int: tuple[Whole, Whole] | None = declare(
+        None, items={"ge": -LARGEST_WHOLE, "le": LARGEST_WHOLE}
+    )
     """Least and largest of whole numbers, both included."""
 
 
