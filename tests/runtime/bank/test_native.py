@@ -17,6 +17,8 @@ import torch
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.runtime.bank.test_bank import PUBLISHED, as_list, assert_close, published_stem, tensors
 from tests.support.paths import ROOT
@@ -210,6 +212,41 @@ def test_narrow_types_are_computed_in_float32(dtype: torch.dtype):
     wide = as_list(mixed_packets(narrow.float(), weights, info, colour, native=True))
     for part, other in zip(result, wide, strict=True):
         assert torch.equal(part, other.to(dtype))
+
+
+def test_what_follows_operations_sees_those_of_torch():
+    """A trace or a counter knows nothing of what the kernel writes to memory."""
+    info = published_stem("resnet34/RwyI", 40, 40).info
+    x, weights, colour = tensors(info, (40, 40), torch.float32, batch=1)
+
+    # Unannotated: what is traced is given stand-ins.
+    traced = make_fx(
+        lambda image: as_list(mixed_packets(image, weights, info, colour, native=True))
+    )(x)
+    expected = as_list(mixed_packets(2 * x, weights, info, colour))
+    assert_close(traced(2 * x), expected, 1e-5)
+    counts: list[int] = []
+    for native in (True, False):
+        with FlopCounterMode(display=False) as counter:
+            mixed_packets(x, weights, info, colour, native=native)
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("part", ["colour", "bias"])
+def test_weights_on_another_device_are_never_read(part: str):
+    info = published_stem("resnet34/RwyI", 40, 40).info
+    x, weights, colour = tensors(info, (40, 40), torch.float32, batch=1)
+    inputs: dict[str, Any] = {"colour": colour, "bias": torch.zeros(info.outputs)}
+    inputs |= {part: inputs[part].to("meta")}
+    outcomes: list[str] = []
+    for native in (True, False):
+        try:
+            result = as_list(mixed_packets(x, weights, info, **inputs, native=native))
+            outcomes.append(str([value.device for value in result]))
+        except RuntimeError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1], "as torch's operations have it"
 
 
 def test_a_window_outside_of_the_image_is_refused():

@@ -9,9 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
-__all__ = ["is_eager", "is_plain_tensor", "outside_modes", "plain_shape", "tracing_paused"]
+__all__ = [
+    "is_dispatch_watched",
+    "is_eager",
+    "is_plain_tensor",
+    "outside_modes",
+    "plain_shape",
+    "tracing_paused",
+]
 
 
 def is_eager() -> bool:
@@ -26,6 +33,11 @@ def is_eager() -> bool:
         and not torch._C._are_functorch_transforms_active()
         and forward_ad._current_level < 0
     )
+
+
+def is_dispatch_watched() -> bool:
+    """Return whether a dispatch mode sees every operation: a trace of `make_fx`, a counter, fake tensors."""
+    return _get_current_dispatch_mode() is not None
 
 
 def is_plain_tensor(x: Tensor) -> bool:

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from wavetwin.runtime.bank.compiled import mixed_packets_op, pack_info
 from wavetwin.runtime.bank.derivative import KEPT_BYTES, MixedMaps, mixed_maps
-from wavetwin.runtime.bank.eager import is_eager, plain_shape
+from wavetwin.runtime.bank.eager import (
+    is_dispatch_watched,
+    is_eager,
+    is_plain_tensor,
+    plain_shape,
+)
 from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.layout import make_layout
 from wavetwin.runtime.bank.native.operator import KEPT_BYTES as NATIVE_KEPT_BYTES
@@ -48,7 +53,8 @@ def mixed_packets(
         colour: weights of the colours in the luminance.
         bias: added to each output, to both of its parts.
         saves_memory: keep only the inputs for the backward pass and compute the rest again.
-        native: compute by the native kernel (`wavetwin.runtime.bank.native`) where `x` is on a CPU.
+        native: compute by the native kernel (`wavetwin.runtime.bank.native`) where all is on a CPU, and
+            no dispatch mode of torch's follows the operations.
 
     Raises:
         NoLibraryError: the native kernel is wanted and cannot be built.
@@ -71,9 +77,10 @@ def mixed_packets(
     with torch.autocast(device, enabled=False):
         flat = torch.cat([weight.flatten() for weight in weights]).to(wide)
         inputs = x.to(wide), flat, None if colour is None else colour.to(wide)
-        if native and _is_for_kernel(x):
+        wide_bias = None if bias is None else bias.to(wide)
+        if native and _is_for_kernel(*inputs, wide_bias):
             images = native_packets(
-                *inputs, None if bias is None else bias.to(wide), info, is_channels_last,
+                *inputs, wide_bias, info, is_channels_last,
                 0 if saves_memory or not torch.is_grad_enabled() else NATIVE_KEPT_BYTES,
             )  # fmt: skip
             images = [image.to(result_type) for image in images]
@@ -87,11 +94,21 @@ def mixed_packets(
     return (images[0], images[1]) if info.is_complex else images[0]
 
 
-def _is_for_kernel(x: Tensor) -> bool:
-    """Return whether the native kernel takes an image: one on a CPU, whose derivatives are not torch's own."""
-    if x.device.type != "cpu" or plain_shape(x)[0] == 0 or torch.compiler.is_exporting():
+def _is_for_kernel(x: Tensor, *others: Tensor | None) -> bool:
+    """Return whether the native kernel takes an image and what weighs it.
+
+    They are on a CPU and hold their values themselves, and nobody follows the operations: the kernel
+    reads and writes memory, which derivatives of torch's own, dispatch modes (traces of `make_fx`,
+    counters of operations) and kinds of tensors that only look like tensors know nothing of.
+    """
+    values = [x, *(other for other in others if other is not None)]
+    if any(value.device.type != "cpu" for value in values):
         return False
-    return torch.compiler.is_compiling() or is_eager()
+    if plain_shape(x)[0] == 0 or torch.compiler.is_exporting():
+        return False
+    if torch.compiler.is_compiling():
+        return True
+    return is_eager() and not is_dispatch_watched() and all(map(is_plain_tensor, values))
 
 
 def _is_channels_last(x: Tensor) -> bool:
