@@ -185,6 +185,25 @@ def test_scores_need_weights(run: Path):
             ask()
 
 
+def test_scores_of_another_kernel_are_marked_by_where_the_network_computes(run: Path):
+    plan = make_plan(kernels="native")
+    manifest = run_manifest(plan)
+    on_meta = "torch's operations, on meta"
+    manifest["lives"][-1]["machine"]["packet kernel"] = on_meta
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    marks: list[list[str]] = []
+    for device in ("meta", "cpu"):
+        scores = ScoresFile(
+            run, plan, load_data(plan), RunProvenance({}, "m" * 64, ()),
+            device=torch.device(device),
+        )  # fmt: skip
+        scores.load_weights(nn.Linear(2, 2))
+        scores.add(ONE_CROP, evaluated())
+        marks.append(read_scores(run / "scores.json")[-1]["drift"])
+    assert marks[0] == []
+    assert [mark.startswith(f"kernel-changed: {on_meta} to ") for mark in marks[1]] == [True]
+
+
 class OtherBytes(Processes):
     """A second process that read another file."""
 

@@ -65,7 +65,7 @@ def test_a_run_records_the_kernel(tmp_path: Path) -> None:
     assert run_here(folder / "evaluate.py", "--device", "cpu", "--allow-drift") == 0
     plain = make_plan()
     assert "packet kernel" not in deciding_record(plan=plain, device=CPU)
-    assert kernel_drift(plain, manifest_of(tmp_path)) == []
+    assert kernel_drift(plain, manifest_of(tmp_path), CPU) == []
 
 
 def test_another_kernel_is_refused_or_marks_the_run(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_another_kernel_is_refused_or_marks_the_run(tmp_path: Path) -> None:
     manifest["lives"][-1]["machine"]["packet kernel"] = "native, source 0123, a compiler, avx"
     file.write_text(json.dumps(manifest))
     mark = f"kernel-changed: native, source 0123, a compiler, avx to {now}"
-    assert kernel_drift(NATIVE, manifest) == [mark], "so are scores marked"
+    assert kernel_drift(NATIVE, manifest, CPU) == [mark], "so are scores marked"
     with pytest.raises(
         RunError, match=r"another kernel of the packets than there is here"
     ) as raised:
@@ -102,6 +102,13 @@ def test_without_a_compiler_torch_computes_and_it_is_said_once(
     assert session(tmp_path) == []
     record = manifest_of(tmp_path)["lives"][0]["machine"]["packet kernel"]
     assert record.startswith("torch's operations: no C++ compiler")
+    # Why there is no kernel decides no bits: nothing is refused or marked.
+    manifest = manifest_of(tmp_path)
+    manifest["lives"][-1]["machine"]["packet kernel"] = "torch's operations: no home"
+    (only_run(tmp_path) / "manifest.json").write_text(json.dumps(manifest))
+    (note,) = session(tmp_path)
+    assert note.startswith("packet kernel was torch's operations: no home")
+    assert manifest_of(tmp_path)["drift"] == []
 
 
 def test_a_model_is_placed_with_its_kernel() -> None:
@@ -120,3 +127,9 @@ def test_other_devices_are_said(tmp_path: Path) -> None:
     assert note == ("training.kernels is for CPUs: on meta torch's operations compute the packets")
     record = deciding_record(NATIVE, torch.device("meta"))
     assert record == {"packet kernel": "torch's operations, on meta"}
+    # Scores of a run on such a device are marked where they come from another one.
+    manifest = {"lives": [{"machine": record}]}
+    assert kernel_drift(NATIVE, manifest, torch.device("meta")) == []
+    (mark,) = kernel_drift(NATIVE, manifest, CPU)
+    assert mark.startswith("kernel-changed: torch's operations, on meta to native, source ")
+    assert kernel_drift(NATIVE, {"lives": [{"machine": None}]}, CPU) == []

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
@@ -79,6 +80,7 @@ class ScoresFile:
         weights: str = "last",
         data_root: Path | None = None,
         options: Sequence[str] = (),
+        device: torch.device | None = None,
     ) -> None:
         """Find the weights and note what the scores are of; `load_weights` then reads them.
 
@@ -90,6 +92,7 @@ class ScoresFile:
             weights: `last`, `best`, or a snapshot such as `epoch-030`.
             data_root: as the command line gives it, for entries with images of their own.
             options: of the command line, kept for who evaluates again: device and data root.
+            device: where the network computes; default: a CPU.
 
         Raises:
             RunError: there are no such weights, or a file is damaged.
@@ -101,7 +104,11 @@ class ScoresFile:
         self._training_digest = plan.training_digest
         self._data, self._data_root = data, data_root
         self._file = run / "scores.json"
-        drift = {*manifest["drift"], *provenance.drift, *kernel_drift(plan, manifest)}
+        drift = {
+            *manifest["drift"],
+            *provenance.drift,
+            *kernel_drift(plan, manifest, device or torch.device("cpu")),
+        }
         self._info = {
             "digest": plan.digest,
             "training_digest": plan.training_digest,

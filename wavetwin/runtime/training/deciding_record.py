@@ -17,6 +17,7 @@ __all__ = ["check_kernel", "deciding_record", "kernel_drift"]
 
 _KEY = "packet kernel"
 """In the record of a session's machine."""
+_NO_KERNEL = "torch's operations"
 
 
 def deciding_record(plan: TrainingPlan, device: torch.device) -> dict[str, str | None]:
@@ -26,31 +27,37 @@ def deciding_record(plan: TrainingPlan, device: torch.device) -> dict[str, str |
 
 
 def kernel_drift(
-    plan: TrainingPlan, manifest: Mapping[str, Any], device: torch.device | None = None
+    plan: TrainingPlan, manifest: Mapping[str, Any], device: torch.device
 ) -> list[str]:
     """Return how what computes the packets here differs from the last session of a run: a mark, or none."""
     before = _kernel_of_run(manifest)
     if not plan.packet_kernels.is_native or before is None:
         return []
-    now = _describe_kernel(torch.device("cpu") if device is None else device)
-    return [] if now == before else [f"kernel-changed: {before} to {now}"]
+    now = _describe_kernel(device)
+    is_same = _without_reason(now) == _without_reason(before)
+    return [] if is_same else [f"kernel-changed: {before} to {now}"]
+
+
+def _without_reason(description: str) -> str:
+    """Return a description without why there is no kernel, which decides no bits."""
+    return _NO_KERNEL if description.startswith(f"{_NO_KERNEL}: ") else description
 
 
 def _describe_kernel(device: torch.device) -> str:
     """Return what computes the packets of a plan that asks for the native kernel, and with which bits."""
     if device.type != "cpu":
-        return f"torch's operations, on {device.type}"
+        return f"{_NO_KERNEL}, on {device.type}"
     try:
         record = find_library().record()
     except NoLibraryError as error:
-        return f"torch's operations: {error}"
+        return f"{_NO_KERNEL}: {error}"
     return f"native, source {record['source'][:16]}, {record['compiler']}, {record['features']}"
 
 
 def _kernel_of_run(manifest: Mapping[str, Any]) -> str | None:
     """Return what computed the packets in the last session of a run; None where nothing says it."""
     sessions: list[dict[str, Any]] = manifest["lives"]
-    found = sessions[-1].get("machine", {}).get(_KEY) if sessions else None
+    found = (sessions[-1].get("machine") or {}).get(_KEY) if sessions else None
     return found if isinstance(found, str) else None
 
 
