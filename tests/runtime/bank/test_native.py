@@ -352,6 +352,37 @@ def test_without_a_compiler_torch_computes(tmp_path: Path, monkeypatch: pytest.M
         build_library(tmp_path)
 
 
+def test_the_compiler_is_named_as_for_make(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    """With arguments, which are another library, or by a path with a space in it."""
+    program, *_ = library._find_compiler()
+    monkeypatch.setenv("CXX", program)
+    plain = build_library(tiny)
+    monkeypatch.setenv("CXX", f"{program} -DOTHER='a b'")
+    assert library._find_compiler() == [program, "-DOTHER=a b"]
+    assert build_library(tiny).path != plain.path
+    spaced = tiny / "my tools" / "c++"
+    spaced.parent.mkdir()
+    spaced.symlink_to(program)
+    monkeypatch.setenv("CXX", str(spaced))
+    assert library._find_compiler() == [str(spaced)]
+    assert build_library(tiny).path.is_file()
+    for nothing in (" ", "'", "no-such-compiler -O2"):
+        monkeypatch.setenv("CXX", nothing)
+        with pytest.raises(NoLibraryError, match="is not there"):
+            build_library(tiny)
+
+
+def test_a_compiler_speaks_any_encoding(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    script = tiny.parent / "speaks"
+    script.write_text(
+        "#!/bin/sh\nprintf 'error: \\351\\n'; printf 'error: \\351\\n' >&2\n[ \"$1\" = --version ]\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("CXX", str(script))
+    with pytest.raises(NoLibraryError, match="cannot compile the kernel: error: \ufffd"):
+        build_library(tiny)
+
+
 def test_a_compiler_that_fails_is_quoted(tiny: Path):
     library.SOURCE.write_text("no C++ at all")
     with pytest.raises(NoLibraryError, match=r"cannot compile the kernel: .*error"):
@@ -362,7 +393,7 @@ def test_a_compiler_that_fails_is_quoted(tiny: Path):
 @pytest.mark.timeout(1200)
 def test_addresses_and_undefined_behaviour(tmp_path: Path):
     """All of the above, by a kernel that checks every address and every shift."""
-    compiler = library._find_compiler()
+    compiler, *_ = library._find_compiler()
     asan, ubsan = (
         subprocess.run(
             [compiler, f"-print-file-name=lib{name}.so"], capture_output=True, text=True, check=True

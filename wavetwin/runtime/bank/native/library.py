@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -121,12 +122,12 @@ def build_library(folder: Path | None = None, extra: Sequence[str] = ()) -> Libr
     """
     cache = kernels_folder() if folder is None else folder
     source = SOURCE.read_bytes()
-    program = _find_compiler()
-    flags = [*FLAGS, *extra]
+    program, *arguments = _find_compiler()
+    flags = [*arguments, *FLAGS, *extra]
     identity = {
         "source": hashlib.sha256(source).hexdigest(),
         "flags": " ".join(flags),
-        "compiler": _first_line([program, "--version"]),
+        "compiler": _first_line([program, *arguments, "--version"]),
         "cpu": hashlib.sha256(_cpu().encode()).hexdigest(),
     }
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
@@ -160,21 +161,34 @@ def kernels_folder() -> Path:
     return folder / "kernels"
 
 
-def _find_compiler() -> str:
+def _find_compiler() -> list[str]:
+    """Return the compiler's program, and the arguments that CXX gives it (`ccache g++`, `g++ -m64`)."""
     named = os.environ.get("CXX")
     for name in (named,) if named else _COMPILERS:
-        program = shutil.which(name)
-        if program is not None:
-            return program
+        # A path may have spaces in it.
+        for program, *arguments in ([name], _words(name)):
+            found = shutil.which(program)
+            if found is not None:
+                return [found, *arguments]
     raise NoLibraryError(
         f"no C++ compiler: {named or ', '.join(_COMPILERS)} is not there",
         "install one, or name it in the environment variable CXX",
     )
 
 
+def _words(command: str) -> list[str]:
+    """Return the words of a command as a shell reads them; the command where none does."""
+    try:
+        return shlex.split(command) or [command]
+    except ValueError:
+        return [command]
+
+
 def _first_line(command: Sequence[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise NoLibraryError(f"{command[0]} does not run: {error}") from error
     return done.stdout.partition("\n")[0].strip()
@@ -229,7 +243,12 @@ def _compile(program: str, flags: Sequence[str], source: bytes, cache: Path) -> 
         command = [program, *flags, "-shared", str(text), "-o", str(result), "-pthread"]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_SECONDS, check=False
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_SECONDS,
+                check=False,
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise NoLibraryError(f"{program} does not run: {error}") from error
