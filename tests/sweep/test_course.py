@@ -60,6 +60,7 @@ class FakeEngine:
         self._random, self._room = random.Random(order), room
         self._running: list[tuple[Member, int]] = []
         self.trained: list[tuple[str, int]] = []
+        self.fault = "not-finite"
         self.fails: Callable[[Member, int], bool] = lambda member, epoch: False
         self.kills: Callable[[Member, int], bool] = lambda member, epoch: False
 
@@ -86,20 +87,41 @@ class FakeEngine:
             done = len(metrics.readlines())
             for epoch in range(done + 1, until + 1):
                 if self.kills(member, epoch):
-                    self._write_status(run, "running")
+                    self._write_status(member, "running")
                     return -9
                 if self.fails(member, epoch):
-                    self._write_status(run, "failed")
+                    self._write_status(member, "failed", self.fault)
                     return 2
                 self.trained.append((member.text, epoch))
                 validation = {"loss": loss(member, epoch), "top1_error": 0.5}
                 line = {"kind": "epoch", "epoch": epoch, "validation": validation}
+                line |= {"train": None, "time": {"seconds": 0.0}}
                 metrics.write(f"{json.dumps(line)}\n")
-        self._write_status(run, "finished" if until == member.plan.epochs else "stopped")
+        self._write_status(member, "finished" if until == member.plan.epochs else "stopped")
         return 0
 
-    def _write_status(self, run: Path, status: str) -> None:
-        (run / "manifest.json").write_text(json.dumps({"status": status}), encoding="utf-8")
+    def _write_status(self, member: Member, status: str, fault: str | None = None) -> None:
+        file = member.run / "manifest.json"
+        lives = json.loads(file.read_text(encoding="utf-8"))["lives"] if file.is_file() else []
+        lives.append({"outcome": status} | ({} if fault is None else {"fault": fault}))
+        manifest = {
+            "wavetwin_run": 1,
+            "name": member.plan.name,
+            "run": member.run.name,
+            "status": status,
+            "digest": member.plan.digest,
+            "training_digest": member.plan.training_digest,
+            "seed": member.seed,
+            "commit": None,
+            "dirty": False,
+            "drift": [],
+            "build_manifest_sha256": None,
+            "parameters": {},
+            "macs": 0,
+            "training_seconds": None,
+            "lives": lives,
+        }
+        file.write_text(json.dumps(manifest), encoding="utf-8")
 
     def stop(self) -> None:
         self._running.clear()
@@ -262,8 +284,52 @@ def test_a_member_that_does_not_start_stops_the_sweep_with_its_log(project: Path
     with pytest.raises(DiagnosticError) as caught:
         drive(checked, Refused(0), project / "runs")
     (fault,) = caught.value.diagnostics
-    assert fault.code == "member-not-started"
+    assert fault.code == "member-not-trained"
     assert fault.notes == ("log: train.py: error: data-root-unknown",)
+
+
+def test_a_full_disk_is_no_result(project: Path) -> None:
+    """The sweep stops; with room again the same command trains what was cut off, its last epoch too."""
+    checked = check(project, SPACE + "budget: {max_epochs: 2}\n")
+    engine = FakeEngine(0)
+    engine.fault = "disk-full"
+    engine.fails = lambda member, epoch: len(engine.trained) > 5
+    with pytest.raises(RunError) as caught:
+        drive(checked, engine, project / "runs")
+    assert caught.value.code == "member-not-trained"
+    again = FakeEngine(0)
+    course, said = drive(checked, again, project / "runs")
+    assert {each.state for each in course.points} == {"complete"}
+    assert not any("failed" in line for line in said)
+
+
+def test_what_cannot_be_tried_again_stops_the_sweep(project: Path) -> None:
+    """A run that failed before is no failure of a session that never began."""
+    checked = check(project, SPACE + "budget: {max_epochs: 2}\n")
+    engine = FakeEngine(0)
+    engine.fails = lambda member, epoch: "lr=1.0" in member.label
+    drive(checked, engine, project / "runs")
+
+    class Refused(FakeEngine):
+        def _train(self, member: Member, until: int) -> int:
+            return 2
+
+    with pytest.raises(RunError, match="could not be trained: exit code 2"):
+        drive(checked, Refused(0), project / "runs", retry=True)
+
+
+def test_a_run_of_another_training_is_no_result(project: Path) -> None:
+    """Names of runs have eight digits of the digest; the manifest has all of them."""
+    checked = check(project, SPACE + "budget: {max_epochs: 2}\n")
+    drive(checked, FakeEngine(0), project / "runs")
+    member = Members(checked, project / "runs").of(checked.points[0])[0]
+    manifest = member.run / "manifest.json"
+    text = manifest.read_text(encoding="utf-8")
+    other = f"{member.plan.training_digest[:-1]}x"
+    manifest.write_text(text.replace(member.plan.training_digest, other), encoding="utf-8")
+    with pytest.raises(RunError) as caught:
+        drive(checked, FakeEngine(0), project / "runs")
+    assert caught.value.code == "run-differs"
 
 
 def test_a_milestone_whose_state_was_lost_is_trained_again(project: Path) -> None:
@@ -272,12 +338,13 @@ def test_a_milestone_whose_state_was_lost_is_trained_again(project: Path) -> Non
     drive(checked, FakeEngine(0), project / "runs")
     member = Members(checked, project / "runs").of(checked.points[0])[0]
     manifest = member.run / "manifest.json"
-    manifest.write_text(json.dumps({"status": "running"}), encoding="utf-8")
+    document = json.loads(manifest.read_text(encoding="utf-8")) | {"status": "running"}
+    manifest.write_text(json.dumps(document), encoding="utf-8")
     results = Results(_objective(checked))
-    assert results.of(member.run).value_at(1) is not None
-    assert results.of(member.run).value_at(2) is None
+    assert results.of(member).value_at(1) is not None
+    assert results.of(member).value_at(2) is None
     drive(checked, FakeEngine(0), project / "runs")
-    assert results.of(member.run).value_at(2) is not None
+    assert results.of(member).value_at(2) is not None
 
 
 TPE = """

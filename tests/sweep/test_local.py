@@ -79,7 +79,7 @@ def test_stopping_lets_members_save(members: tuple[Member, ...], tmp_path: Path)
 def test_one_process_drives_a_sweep(tmp_path: Path) -> None:
     with (
         hold_sweep(tmp_path / "s"),
-        pytest.raises(RunError, match="another process drives this sweep"),
+        pytest.raises(RunError, match="another process drives a sweep of this name"),
         hold_sweep(tmp_path / "s"),
     ):
         pass

@@ -67,7 +67,7 @@ def execute(options: argparse.Namespace) -> int:
 
     Raises:
         CompileError: with everything that is wrong; nothing was started.
-        RunError: a member ended in a way that the others would end in, too.
+        RunError: a member could not be trained.
     """
     from pathlib import Path
 

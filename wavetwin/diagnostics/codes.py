@@ -234,8 +234,8 @@ RUN_CODES: dict[str, str] = {
     "name it by a relative path.",
     "bad-config": "wavetwin's configuration file cannot be read, or has a value of another kind. "
     "Correct it.",
-    "member-not-started": "A member of a sweep ended before it trained, as the others would. Its log says why; "
-    "the same command goes on.",
+    "member-not-trained": "A member of a sweep could not be trained: no data, a full disk, another process that "
+    "works on its run. Its log says why; the same command goes on.",
     "no-winner": "A sweep has no point yet that is trained to the end. Start it: it goes on.",
     "member-killed": "A member of a sweep was killed again and again. Train fewer at once with --jobs.",
     # the machine

@@ -50,7 +50,7 @@ def make_course(
     def outcome(point: CheckedPoint, epoch: int) -> Outcome | None:
         runs: list[RunResult] = []
         for member in members.of(point):
-            result = results.of(member.run)
+            result = results.of(member)
             has_failed = result.has_failed and result.value_at(epoch) is None
             if has_failed and (is_given_up is None or is_given_up(member)):
                 return Outcome((), has_failed=True)
@@ -91,6 +91,8 @@ class Driver:
     """Runs that failed in this session."""
     _until: dict[Path, int] = field(default_factory=dict[Path, int], init=False)
     """The epoch that each run was last started for."""
+    _sessions: dict[Path, int] = field(default_factory=dict[Path, int], init=False)
+    """The sessions that each run had when it was last started."""
     _kills: dict[Path, tuple[int, int]] = field(
         default_factory=dict[Path, tuple[int, int]], init=False
     )
@@ -106,7 +108,7 @@ class Driver:
             The course, and the number of the signal that stopped it; 0: nothing is left.
 
         Raises:
-            RunError: a member ended in a way that the others would end in, too.
+            RunError: a member could not be trained.
         """
         course = make_course(self.checked, self.members, self.results, self._is_given_up)
         with self._hearing():
@@ -131,12 +133,13 @@ class Driver:
             for member in self.members.of(leg.point):
                 if not self.engine.has_room:
                     return
-                result = self.results.of(member.run)
+                result = self.results.of(member)
                 is_over = result.has_failed and self._is_given_up(member)
                 if member.run in busy or is_over or result.value_at(leg.until) is not None:
                     continue
                 self.say(f"{member.text}: trains to epoch {leg.until}")
                 self._until[member.run] = leg.until
+                self._sessions[member.run] = result.sessions
                 busy.add(member.run)  # a search may ask for one point twice
                 self.engine.start(member, self.members.folder(member), leg.until)
 
@@ -152,7 +155,7 @@ class Driver:
 
     def _take(self, member: Member, code: int) -> None:
         """Take in how a member ended."""
-        result = self.results.of(member.run)
+        result = self.results.of(member)
         if code == 0:
             until = self._until[member.run]
             if result.value_at(until) is None:
@@ -168,15 +171,15 @@ class Driver:
             )
         elif code < 0 or code > 128:
             self._take_kill(member, code, result)
-        elif result.has_failed:
+        elif result.has_failed and result.sessions > self._sessions[member.run]:
             self._given_up.add(member.run)
             self.say(
                 f"{member.text}: failed after epoch {result.epochs}, see {self.engine.log(member)}"
             )
         else:
             raise RunError(
-                "member-not-started",
-                f"{member.text} ended with exit code {code} before it trained, and the others would, too",
+                "member-not-trained",
+                f"{member.text} could not be trained: exit code {code}",
                 "put right what its log says; the same command goes on",
                 subject=self.engine.log(member),
                 notes=_last_lines(self.engine.log(member)),
@@ -188,7 +191,6 @@ class Driver:
         kills = 1 if result.epochs > epochs else kills + 1
         self._kills[member.run] = result.epochs, kills
         number = -code if code < 0 else code - 128
-        self.say(f"{member.text}: ended by signal {number} after epoch {result.epochs}, goes on")
         if kills > MAX_KILLS:
             raise RunError(
                 "member-killed",
@@ -197,6 +199,7 @@ class Driver:
                 "command goes on",
                 subject=self.engine.log(member),
             )
+        self.say(f"{member.text}: ended by signal {number} after epoch {result.epochs}, goes on")
 
     @contextmanager
     def _hearing(self) -> Iterator[None]:

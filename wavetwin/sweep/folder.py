@@ -38,8 +38,8 @@ def hold_sweep(folder: Path) -> Iterator[None]:
             holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
             raise RunError(
                 "in-use",
-                f"another process drives this sweep{f' ({holder})' if holder else ''}",
-                "wait for it, or stop it: the same command goes on",
+                f"another process drives a sweep of this name{f' ({holder})' if holder else ''}",
+                "wait for it, or stop it: the same command goes on; of another file: give one of the two a `name`",
                 subject=folder,
             ) from error
         os.ftruncate(lock, 0)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from wavetwin.explain.runs.documents import UnreadableRunError, read_json
+from wavetwin.diagnostics.codes import RUN_CODES, SYSTEM_CODES
 from wavetwin.explain.runs.folders import stamp_of
+from wavetwin.files.json_form import check_form
 from wavetwin.ir.sweeps.objectives import Objective
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, with_remedy
 from wavetwin.runtime.training.records import read_lines
-from wavetwin.runtime.training.run_manifest import MANIFEST
+from wavetwin.runtime.training.run_documents import EpochLine
+from wavetwin.runtime.training.run_manifest import existing_manifest
+from wavetwin.sweep.members import Member
 
 __all__ = ["Results", "RunResult"]
+
+_REMEDY = "move the run away, and start again"
+_NOT_FINITE = "not-finite"
+_OF_THE_MACHINE = ({*RUN_CODES, *SYSTEM_CODES}) - {_NOT_FINITE}
+"""Faults of a session that say nothing about what was trained, such as a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +31,10 @@ class RunResult:
     """The objective after each epoch."""
     status: str = "new"
     """As manifest.json has it; `new` where there is none."""
-    seconds: float = 0.0
-    """Of training, over all sessions that ended."""
+    sessions: int = 0
+    """How often it was started."""
+    fault: str | None = None
+    """What its last session failed by, where the run says it."""
 
     @property
     def epochs(self) -> int:
@@ -39,63 +48,74 @@ class RunResult:
 
     @property
     def has_failed(self) -> bool:
-        """Whether its last session ended by a fault of the training."""
-        return self.status == "failed"
+        """Whether its last session ended by a fault of the training, which is a result."""
+        return self.status == "failed" and self.fault not in _OF_THE_MACHINE
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether its last session was killed, or failed by the machine: its last state may be older."""
+        return self.status == "running" or (self.status == "failed" and not self.has_failed)
 
     def value_at(self, epoch: int) -> float | None:
         """Return the objective after an epoch; the last one of a training that ended before it.
 
-        None: it is not there yet, or a session was killed before its state was there, too.
+        None: it is not there yet, or a session was cut off before its state was there, too.
         """
-        if self.epochs > epoch or (self.epochs == epoch and self.status != "running"):
+        if self.epochs > epoch or (self.epochs == epoch and not self.is_cut_off):
             return self.values[epoch - 1]
         return self.values[-1] if self.is_finished and self.values else None
 
 
 class Results:
-    """Results of runs by their folders, each read again when its files change."""
+    """Results of members by their run folders, each read again when its files change."""
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self._known: dict[Path, tuple[str, RunResult]] = {}
 
-    def of(self, run: Path) -> RunResult:
-        """Return what a run folder has.
+    def of(self, member: Member) -> RunResult:
+        """Return what a member's run folder has.
 
         Raises:
-            RunError: a file of it is damaged.
+            RunError: a file of it is damaged, or it is a run of another training.
         """
-        stamp = stamp_of(run)
-        known = self._known.get(run)
+        stamp = stamp_of(member.run)
+        known = self._known.get(member.run)
         if known is None or known[0] != stamp:
-            known = self._known[run] = (stamp, _read(run, self._objective))
+            known = self._known[member.run] = (stamp, _read(member, self._objective))
         return known[1]
 
 
-def _read(run: Path, objective: Objective) -> RunResult:
-    if not (run / MANIFEST).is_file():
-        return RunResult()
+def _read(member: Member, objective: Objective) -> RunResult:
+    run = member.run
     try:
-        manifest: dict[str, Any] = read_json(run / MANIFEST)
-        values = {
-            int(line["epoch"]): objective.value(line)
-            for line in read_lines(run / "metrics.jsonl")
-            if line["kind"] == "epoch"
-        }
-    except (UnreadableRunError, KeyError, ValueError, TypeError) as error:
-        raise RunError(
-            "file-damaged",
-            f"cannot be read: {error}",
-            "move the run away, and start again",
-            subject=run,
-        ) from error
+        manifest = existing_manifest(run, member.plan)
+    except RunError as error:
+        raise with_remedy(error, _REMEDY) from error
+    if manifest is None:
+        return RunResult()
+    values = _read_values(run / "metrics.jsonl", objective)
+    sessions = manifest.get("lives", [])
+    fault = sessions[-1].get("fault") if sessions else None
+    return RunResult(values, manifest["status"], len(sessions), fault)
+
+
+def _read_values(file: Path, objective: Objective) -> tuple[float, ...]:
+    """Return the objective after each epoch.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    values: dict[int, float] = {}
+    try:
+        for line in read_lines(file):
+            if line["kind"] == "epoch":
+                check_form(line, EpochLine)
+                values[line["epoch"]] = objective.value(line)
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunError("file-damaged", f"cannot be read: {error}", _REMEDY, subject=file) from error
     if list(values) != list(range(1, len(values) + 1)):
         raise RunError(
-            "file-damaged",
-            "does not have every epoch once, in order",
-            "move the run away, and start again",
-            subject=run / "metrics.jsonl",
+            "file-damaged", "does not have every epoch once, in order", _REMEDY, subject=file
         )
-    status = str(manifest.get("status", "new"))
-    seconds = float(manifest.get("training_seconds") or 0.0)
-    return RunResult(tuple(values.values()), status, seconds)
+    return tuple(values.values())

@@ -17,7 +17,7 @@ from tests.support.plans import make_plan
 from tests.support.scripted import build_folder, only_run, render_template, run_here, tiny_graph
 from wavetwin.provenance.package import version_difference
 from wavetwin.provenance.record import RunProvenance
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.errors import RunError, fault_code
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.scripts import ScriptArguments, parse_arguments, project_of
 from wavetwin.runtime.training import run_lock
@@ -252,3 +252,17 @@ def test_a_full_disk_is_blamed_on_what_cannot_be_written(
     assert "last good state" not in str(caught.value)
     assert [path.name for path in run.iterdir()] == ["lock"]
     open_run(tmp_path).close()  # making room helps
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RunError("not-finite", "is not finite"), "not-finite"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "disk-full"),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "system-refuses"),
+        (MemoryError(), "MemoryError"),
+        (None, None),
+    ],
+)
+def test_a_fault_has_a_code(error: BaseException | None, code: str | None) -> None:
+    assert fault_code(error) == code

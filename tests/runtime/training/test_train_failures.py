@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 
 from tests.support.plans import SGD, make_plan
 from tests.support.scripted import PENALTY, build_folder, only_run, run_here
+from wavetwin.diagnostics.codes import RUN_CODES
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.provenance.record import RunProvenance
@@ -175,6 +176,7 @@ def test_a_damaged_image_stops(
     damaged = sorted((images / "train/3").iterdir(), key=lambda file: file.stat().st_size)[0]
     assert str(damaged) in message
     assert "--on-bad-image skip" in message
+    assert manifest(tmp_path)["lives"][0]["fault"] in RUN_CODES
 
 
 def test_a_damaged_image_is_left_out(images: Path, tmp_path: Path):
@@ -203,6 +205,7 @@ def test_a_validation_loss_that_is_not_a_number(tmp_path: Path, capsys: pytest.C
         assert train(tmp_path, plan, "--limit-batches", "1") == 2
         message = capsys.readouterr().err
         assert "the validation loss is not a finite number any more in step 1" in message
+    assert [each["fault"] for each in manifest(tmp_path)["lives"]] == ["not-finite"] * 2
     assert [file.name for file in (only_run(tmp_path) / "failed").iterdir()] == [
         "step-000001-rank0.safetensors"
     ]

@@ -83,6 +83,15 @@ def is_full(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
+def fault_code(error: BaseException | None) -> str | None:
+    """Return the code of what ended a session, as its run keeps it; of a fault without one its type."""
+    if isinstance(error, RunError):
+        return error.code
+    if isinstance(error, OSError):
+        return write_code(error) if is_full(error) else "system-refuses"
+    return None if error is None else type(error).__name__
+
+
 def write_code(error: OSError) -> str:
     """Return the code of a file or folder that cannot be written."""
     return "disk-full" if error.errno in _TOO_LITTLE_ROOM else "cannot-write"

@@ -18,6 +18,7 @@ class Session(TypedDict):
     started: NotRequired[str | None]
     ended: NotRequired[str | None]
     outcome: NotRequired[str | None]
+    fault: NotRequired[str]
     command: NotRequired[list[str] | None]
     machine: NotRequired[dict[str, Any] | None]
     launch: NotRequired[dict[str, Any] | None]

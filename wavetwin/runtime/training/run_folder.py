@@ -229,13 +229,15 @@ class RunFolder:
         if self._steps is not None:
             os.pwrite(self._steps, f"{step:0{_STEP_WIDTH}d}\n".encode(), 0)
 
-    def end_life(self, outcome: str, training_seconds: float) -> None:
-        """Record how this session ended: `finished`, `stopped` (a signal) or `failed`."""
+    def end_life(self, outcome: str, training_seconds: float, fault: str | None = None) -> None:
+        """Record how this session ended: `finished`, `stopped` (a signal) or `failed`, and by what fault."""
         if self._lock is None:
             return
         session = self.manifest["lives"][-1]
         session["last_step"] = max(session["last_step"], self._marked_step())
         session["ended"], session["outcome"] = now(), outcome
+        if fault is not None:
+            session["fault"] = fault
         self.manifest["status"] = outcome
         self.manifest["training_seconds"] = round(training_seconds, 3)
         self.write_manifest()

@@ -22,7 +22,7 @@ from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.data import ExperimentData
 from wavetwin.runtime.data.class_record import check_class_order
-from wavetwin.runtime.process.errors import RunError, is_full
+from wavetwin.runtime.process.errors import RunError, fault_code, is_full
 from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.random_streams import seed_step
@@ -148,7 +148,8 @@ class TrainingRun:
             outcome = "stopped" if kind is SystemExit else outcome
             self._log.loggers.close(outcome)
             self._records.close()
-            self.run.end_life(outcome, self.seconds)
+            fault = fault_code(error) if outcome == "failed" else None
+            self.run.end_life(outcome, self.seconds, fault)
         except OSError as late:
             # On a full disk the first error is the one to report.
             if error is None and not is_full(late):
