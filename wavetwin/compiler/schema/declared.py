@@ -119,9 +119,14 @@ def section_of(model: SpecModel, section: type[S]) -> S:
 
 
 def declared_value(section: KindModel) -> Any:
-    """Return a section of a spec as its kind, with the kind's defaults."""
+    """Return a section of a spec as its kind, with the kind's defaults.
+
+    Fields that the kind does not have are left out: the checks report them.
+    """
     kind = cast("Kind", section)
-    return kind_of(kind)(**given(kind))
+    known = {each.name for each in declared_fields(kind_of(kind))}
+    values = {name: value for name, value in given(kind).items() if name in known}
+    return kind_of(kind)(**values)
 
 
 def model_of(

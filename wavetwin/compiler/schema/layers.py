@@ -27,10 +27,13 @@ __all__ = [
     "InitialField",
     "LayerField",
     "ReplacedField",
+    "are_layers",
     "given_fields",
+    "holds_items",
     "item_models",
     "items_below",
     "law_model",
+    "laws_of",
     "layer_models",
     "layers_of",
     "name_of",
@@ -163,9 +166,47 @@ def name_of(item: SpecModel) -> str | None:
 
 
 def layers_of(item: SpecModel) -> dict[str, LayerKind]:
-    """Return the layers that an item has, by their keys, without those within them."""
+    """Return the layers that an item has, by their keys.
+
+    A list within one that does not hold one layer an item is empty there: that is reported of its items.
+    """
     found = {key: getattr(item, key, None) for key in layer_models()}
-    return {key: _layer(model, key, "") for key, model in found.items() if model is not None}
+    return {
+        key: _layer(_readable(model, key), key, "")
+        for key, model in found.items()
+        if model is not None
+    }
+
+
+def _readable(model: SpecModel, key: str) -> SpecModel:
+    """Return a layer without the lists of layers that cannot be read."""
+    lists = [each.name for each in declared_fields(known_layers()[key]) if holds_items(each)]
+    faulty = [name for name in lists if not are_layers(getattr(model, name) or ())]
+    return model.model_copy(update=dict.fromkeys(faulty, ())) if faulty else model
+
+
+def are_layers(items: Sequence[SpecModel]) -> bool:
+    """Return whether each item of a list, and of every list within it, is one layer and what follows it."""
+    return all(
+        arrange(layers_of(item).values()) is not None
+        for _, each in items_below(items, "")
+        for item in each
+    )
+
+
+def holds_items(each: Any) -> bool:
+    """Return whether a field of a layer is a list of layers."""
+    return declaration_of(each).holds_items
+
+
+def laws_of(item: SpecModel) -> Iterator[tuple[str, KindModel]]:
+    """Yield the laws that an item's layers write out, with their key paths below it."""
+    for key, kind in known_layers().items():
+        layer = getattr(item, key, None)
+        for each in () if layer is None else declared_fields(kind):
+            value = getattr(layer, each.name)
+            if declaration_of(each).kinds is INITIAL_LAWS and isinstance(value, KindModel):
+                yield f"{key}.{each.name}", value
 
 
 def items_below(items: Sequence[SpecModel], path: str) -> Iterator[tuple[str, Sequence[SpecModel]]]:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 from wavetwin.compiler.schema import (
     ExperimentSpec,
     SpecModel,
+    are_layers,
+    holds_items,
     items_below,
+    laws_of,
     layers_of,
     name_of,
     read_items,
     read_law,
 )
+from wavetwin.compiler.schema.declared import KindModel
+from wavetwin.compiler.validate.checks.kinds import inapplicable
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions, arrange, labels_of
 from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.layer_names import LAYER_NAME, RESERVED_NAMES
+from wavetwin.ir.section import Kind, declared_fields
 
 LAYERS = ("backbone.arch", "backbone.layers", "backbone.layers.*")
 
@@ -33,6 +40,8 @@ def check_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
             if arrange(layers.values()) is None and context.is_whole(own):
                 yield _not_one_layer(context, own, layers)
             for key, layer in layers.items():
+                if not _lists_are_layers(item, key):
+                    continue  # which the layers in it say
                 for fault in layer.faults():
                     yield context.conflict(
                         fault.code,
@@ -43,6 +52,26 @@ def check_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
                             f"{own}.{key}.{name}": value for name, value in fault.defaults.items()
                         },
                     )
+
+
+def _lists_are_layers(item: SpecModel, key: str) -> bool:
+    fields = declared_fields(known_layers()[key])
+    lists = [getattr(getattr(item, key), each.name) for each in fields if holds_items(each)]
+    return all(are_layers(items or ()) for items in lists)
+
+
+@reads(*LAYERS, "backbone.initial")
+def check_laws(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
+    """How weights begin is said by fields of the law that is chosen."""
+    law = spec.backbone.initial
+    if isinstance(law, KindModel) and context.is_whole("backbone.initial"):
+        yield from inapplicable(context, "backbone.initial", cast("Kind", law))
+    for path, items in items_below(spec.backbone.layers, "backbone.layers"):
+        for position, item in enumerate(items):
+            for below, each in laws_of(item):
+                own = f"{path}.{position}.{below}"
+                if context.is_whole(own):
+                    yield from inapplicable(context, own, cast("Kind", each))
 
 
 def _not_one_layer(context: CheckContext, path: str, layers: Mapping[str, LayerKind]) -> Diagnostic:
@@ -62,7 +91,7 @@ def _not_one_layer(context: CheckContext, path: str, layers: Mapping[str, LayerK
 def check_names(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """Names are the layers' own, and names that a module of torch can have."""
     for path, items in items_below(spec.backbone.layers, "backbone.layers"):
-        if not all(arrange(layers_of(item).values()) for item in items):
+        if not are_layers(items):
             continue
         if not all(context.is_whole(f"{path}.{at}.name") for at in range(len(items))):
             continue  # without its name an item is called as another one may be
@@ -200,6 +229,7 @@ LAYER_RULES: tuple[Rule, ...] = (
     check_names,
     check_last_layer,
     check_input,
+    check_laws,
     check_for_all_layers,
     check_law_of_all,
 )

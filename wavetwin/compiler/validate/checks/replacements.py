@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from wavetwin.compiler.parse.suggest import nearest
-from wavetwin.compiler.schema import ExperimentSpec, SpecModel, given_fields, name_of
+from wavetwin.compiler.schema import ExperimentSpec, SpecModel, given_fields, laws_of, name_of
 from wavetwin.compiler.schema.declared import section_of
+from wavetwin.compiler.validate.checks.kinds import inapplicable
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS
 from wavetwin.ir.operations import Operation
 from wavetwin.ir.replaced_layers import NotReplacedError, kind_of_operation, replaced_item
+from wavetwin.ir.section import Kind
 from wavetwin.ir.wavelet_bank import PooledBands
 
 
@@ -71,6 +74,9 @@ def _check(
             [f"{path}.name", "backbone.arch"],
             help="remove name",
         )
+    for below, law in laws_of(said):
+        if context.is_whole(f"{path}.{below}"):
+            yield from inapplicable(context, f"{path}.{below}", cast("Kind", law))
     try:
         item = replaced_item(operations[name], given_fields(said), path)
     except NotReplacedError as error:

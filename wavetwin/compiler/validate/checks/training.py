@@ -8,31 +8,15 @@ from typing import Any, cast
 
 from wavetwin.compiler.parse.suggest import join_texts
 from wavetwin.compiler.schema import ExperimentSpec
-from wavetwin.compiler.schema.declared import KindModel, given, kind_of
+from wavetwin.compiler.schema.declared import given, kind_of
 from wavetwin.compiler.validate.checks.images import has_validation_images
+from wavetwin.compiler.validate.checks.kinds import inapplicable
 from wavetwin.compiler.validate.checks.rule import CheckContext, Rule, reads
 from wavetwin.diagnostics import Diagnostic
 from wavetwin.ir.evaluations import SHIFT_METRICS, Shifts
 from wavetwin.ir.optimizers import OPTIMIZERS, Sgd
 from wavetwin.ir.schedules import SCHEDULES, Milestones, Schedule
-from wavetwin.ir.section import Kind, Kinds
-
-
-def _inapplicable(context: CheckContext, path: str, section: Kind) -> Iterator[Diagnostic]:
-    """Report the fields that the chosen kind does not have."""
-    kind = kind_of(section)
-    kinds = cast("KindModel", section).kinds
-    for name in given(section):
-        with_field = kinds.with_field(name)
-        if kind.kind_name() not in with_field:
-            yield context.conflict(
-                "field-does-not-apply",
-                f"{name} is a field of {join_texts(with_field, 'and')}, not of {kind.kind_name()}",
-                [f"{path}.{name}", f"{path}.{kinds.tag}"],
-                help=f"remove {name}"
-                if any(part.isdecimal() for part in path.split("."))
-                else f"set {path}.{name} to null",
-            )
+from wavetwin.ir.section import Kinds
 
 
 def _reads_kinds(path: str, kinds: Kinds[Any]) -> tuple[str, ...]:
@@ -137,7 +121,7 @@ def check_loss(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnost
 def check_optimizer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The optimiser's fields are its own."""
     optimizer = spec.training.optimizer
-    yield from _inapplicable(context, "training.optimizer", optimizer)
+    yield from inapplicable(context, "training.optimizer", optimizer)
     values = given(optimizer)
     if kind_of(optimizer) is Sgd and values.get("nesterov") and values.get("momentum") == 0:
         yield context.conflict(
@@ -152,7 +136,7 @@ def check_optimizer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Dia
 def check_schedule(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagnostic]:
     """The schedule's fields are its own; milestones increase."""
     schedule, section = spec.training.schedule, "training.schedule"
-    yield from _inapplicable(context, section, schedule)
+    yield from inapplicable(context, section, schedule)
     if kind_of(schedule) is not Milestones:
         return
     milestones: tuple[int, ...] | None = given(schedule).get("milestones")
@@ -193,7 +177,7 @@ def check_evaluation(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
     """An entry's fields are those of its mode."""
     for position, entry in enumerate(spec.evaluation):
         section = f"evaluation.{position}"
-        yield from _inapplicable(context, section, entry)
+        yield from inapplicable(context, section, entry)
         values = given(entry)
         metric = SHIFT_METRICS.get(values.get("metric", ""))
         if metric is not None and not metric.compares_steps and "max_step" in values:
