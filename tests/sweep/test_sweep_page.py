@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.html_pages import Page
-from tests.sweep.test_course import ASHA, TPE, FakeEngine, check, drive, project
+from tests.sweep.test_course import ASHA, SPACE, TPE, FakeEngine, check, drive, project
 from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.sweep.page import sweep_page
@@ -77,6 +77,34 @@ def test_the_winner_is_a_spec_that_says_where_it_came_from(
     assert compiled.training_digest == best.point.training_digest
     assert cli.main(["new", "more", "--from", sweep, "--set", "training.batch_size=32"]) == 0
     assert compile_spec(project / "more.yaml").plan.batch_size == 32
+
+
+def test_a_winner_is_found_where_its_runs_are(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checked = check(project, SPACE)
+    course, _ = drive(checked, FakeEngine(0), project / "elsewhere")
+    command = ["new", "best", "--from", str(checked.file.path)]
+    assert cli.main(command) == 2
+    assert "runs that lie elsewhere: --runs DIR" in capsys.readouterr().err
+    assert cli.main([*command, "--runs", str(project / "elsewhere")]) == 0
+    best = best_point(course)
+    assert best is not None
+    assert compile_spec(project / "best.yaml").training_digest == best.point.training_digest
+    base = str(project / "cnn.yaml")
+    assert cli.main(["new", "child", "--from", base, "--runs", "elsewhere"]) == 2
+    assert "--runs is of a sweep" in capsys.readouterr().err
+
+
+def test_members_do_not_share_one_gpu_by_its_number(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is given a GPU of its own, which is the only one that it sees."""
+    checked = check(project, ASHA)
+    for device in (["--device", "cuda:1"], ["--device=cuda:1"]):
+        assert cli.main(["sweep", str(checked.file.path), "--no-git", "--", *device]) == 2
+        assert "help: CUDA_VISIBLE_DEVICES=1 wavetwin sweep" in capsys.readouterr().err
+    assert not (project / "generated").exists()
 
 
 @pytest.mark.parametrize("option", ["--limit-batches=2", "--new", "--runs", "--until-epoch"])

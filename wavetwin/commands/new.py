@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_overrides
-from wavetwin.commands.output import FINE, project_of, report
-from wavetwin.diagnostics.terminal import say
+from wavetwin.commands.output import FINE, USER_FAULT, project_of, report
+from wavetwin.diagnostics.terminal import complain, say
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what it extends: a spec's path, or a starter, wavetwin:digits/cnn.yaml; or a sweep, whose "
         "best point it is",
     )
+    parser.add_argument(
+        "--runs",
+        metavar="DIR",
+        help="of a sweep: where its runs are kept; default: the project's runs/",
+    )
     add_overrides(parser, "a field that differs, for example --set stem.free_channels=40")
     parser.add_argument("--strict", action="store_true", help="warnings fail the command")
     parser.set_defaults(execute=execute)
@@ -61,6 +66,9 @@ def execute(options: argparse.Namespace) -> int:
     from wavetwin.files.atomic import write_file
 
     history = _take_winner(options)
+    if options.runs is not None and not history:
+        complain(f"wavetwin new: --runs is of a sweep, and {options.parent} is none\n")
+        return USER_FAULT
     parent = spec_path(options.parent)
     target = _target(options.name, options.parent)
     project = project_of(options) or find_project(target)
@@ -104,7 +112,8 @@ def _take_winner(options: argparse.Namespace) -> Sequence[str]:
         return ()
     from wavetwin.sweep.winner import find_winner
 
-    winner = find_winner(path, project)
+    runs = None if options.runs is None else Path(options.runs).absolute()
+    winner = find_winner(path, project, runs)
     base = compile_spec(winner.base, project=project)
     differing: list[str] = []
     for number, text in enumerate(winner.overrides, 1):

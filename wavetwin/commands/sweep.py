@@ -172,6 +172,15 @@ def _refuse_arguments(arguments: Sequence[str]) -> None:
         reason = _OWN.get(each.partition("=")[0])
         if reason is not None:
             raise RunError("bad-argument", f"is not for members of a sweep: {reason}", subject=each)
+    device = _device(arguments)
+    kind, colon, number = (device or "").partition(":")
+    if colon:
+        raise RunError(
+            "bad-argument",
+            f"is not for members of a sweep, which see one GPU each: {device}",
+            f"CUDA_VISIBLE_DEVICES={number} wavetwin sweep FILE -- --device {kind}",
+            subject="--device",
+        )
 
 
 def _slots(options: argparse.Namespace, checked: CheckedSweep) -> tuple[dict[str, str], ...]:

@@ -36,21 +36,26 @@ def course_so_far(checked: CheckedSweep, runs: Path | None = None) -> Course:
     return course
 
 
-def find_winner(sweep: Path, project: Path | None = None) -> Winner:
+def find_winner(sweep: Path, project: Path | None = None, runs: Path | None = None) -> Winner:
     """Return the best point that is trained to the end.
+
+    Args:
+        sweep: its file.
+        project: its root; None: it is found from the file.
+        runs: where runs are kept; None: the project's `runs/`.
 
     Raises:
         CompileError: the sweep is at fault.
         RunError: `no-winner`, there is none yet.
     """
     checked = check_sweep(sweep, project)
-    course = course_so_far(checked)
+    course = course_so_far(checked, runs)
     best = best_point(course)
     if best is None or best.outcome is None:
         raise RunError(
             "no-winner",
             "has no point that is trained to the end",
-            f"wavetwin sweep {sweep} trains it, or goes on",
+            f"wavetwin sweep {sweep} trains it, or goes on; runs that lie elsewhere: --runs DIR",
             subject=checked.file.shown,
         )
     seeds = ", ".join(map(str, checked.seeds))

@@ -197,3 +197,13 @@ def test_ends_that_no_interval_can_have_are_refused(project: Path) -> None:
     (fault,) = caught.value.diagnostics
     assert fault.code == "out-of-range"
     assert "space.training.batch_size.int.1 must be from" in fault.headline
+
+
+def test_what_numbers_of_an_interval_have_in_common_is_said_once(project: Path) -> None:
+    text = "search: random\nbudget: {points: 20}\n"
+    text += "space:\n  training.batch_size: {uniform: [8, 16]}\n"
+    with pytest.raises(CompileError) as caught:
+        check(project, text)
+    (fault,) = caught.value.diagnostics
+    assert fault.code == "wrong-type"
+    assert "not the number" in fault.headline

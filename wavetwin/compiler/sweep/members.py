@@ -13,7 +13,7 @@ from wavetwin.compiler.sweep.checks import check_ranges, check_settings, check_s
 from wavetwin.compiler.sweep.document import SweepFile, read_sweep
 from wavetwin.compiler.sweep.space import Point, Space, make_space
 from wavetwin.compiler.validate.checks.images import has_validation_images
-from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.diagnostics import CompileError, Diagnostic, Location
 from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
@@ -110,7 +110,7 @@ def check_sweep(path: Path, project: Path | None = None) -> CheckedSweep:
         raise CompileError(_ordered(file, [*blocking, *others]))
     cache = SourceCache(file.project)
     points = _points(file, space)
-    found = _Findings(len(points))
+    found = _Findings(len(points), space.interval_locations)
     checked: dict[str, CheckedPoint] = {}
     graphs: dict[str, ModuleGraph] = {}
     own_seed = 0
@@ -202,6 +202,8 @@ class _Findings:
     """What points have in common is said once, with the first point where not all have it."""
 
     num_points: int
+    intervals: frozenset[Location]
+    """Where numbers are drawn from: each of them has a headline of its own, and the first one is enough."""
     found: dict[tuple[object, ...], tuple[Diagnostic, list[str]]] = field(
         default_factory=dict[tuple[object, ...], tuple[Diagnostic, list[str]]]
     )
@@ -209,7 +211,8 @@ class _Findings:
     def add(self, point: Point, diagnostics: Iterable[Diagnostic]) -> None:
         """Take in what was found of a point."""
         for each in dict.fromkeys(diagnostics):
-            key = each.code, each.headline, each.location, each.subject
+            is_drawn = each.location in self.intervals
+            key = each.code, "" if is_drawn else each.headline, each.location, each.subject
             self.found.setdefault(key, (each, []))[1].append(point.label)
 
     def diagnostics(self) -> list[Diagnostic]:

@@ -160,6 +160,11 @@ class Space:
     fields: tuple[SweptField, ...]
 
     @property
+    def interval_locations(self) -> frozenset[Location]:
+        """Where the numbers of intervals come from."""
+        return frozenset(each.node.location for each in self.fields if not each.written)
+
+    @property
     def size(self) -> int | None:
         """The number of points; None where a field is an interval."""
         counts = [each.count for each in self.fields]
