@@ -117,6 +117,12 @@ def test_a_model_is_placed_with_its_kernel() -> None:
     assert place(model, NATIVE, CPU).native
 
 
+def test_other_devices_need_no_compiler(no_compiler: None) -> None:
+    """Nothing is built there, and nothing warned of: a warning would be an error."""
+    model = MixedPackets([1, 2], [(2, 2, 1)], 2, 2)
+    assert not place(model, NATIVE, torch.device("meta")).native
+
+
 def test_other_devices_are_said(tmp_path: Path) -> None:
     folder = tmp_path / "generated" / NATIVE.name
     folder.mkdir(parents=True)

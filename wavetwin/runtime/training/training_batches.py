@@ -25,7 +25,7 @@ def memory_format(plan: TrainingPlan) -> torch.memory_format:
 def place(model: nn.Module, plan: TrainingPlan, device: torch.device) -> nn.Module:
     """Move a model to its device, in the plan's memory format, where the plan's kernels compute."""
     model.to(device)
-    if plan.packet_kernels.is_native:
+    if plan.packet_kernels.is_native and device.type == "cpu":
         use_native_kernel(model)
     if plan.memory_format == "channels_last":
         # torch's annotations know this argument on tensors only.
