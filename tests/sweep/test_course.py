@@ -61,6 +61,7 @@ class FakeEngine:
         self._running: list[tuple[Member, int]] = []
         self.trained: list[tuple[str, int]] = []
         self.fault = "not-finite"
+        self.ends: Callable[[Member], int] = lambda member: member.plan.epochs
         self.fails: Callable[[Member, int], bool] = lambda member, epoch: False
         self.kills: Callable[[Member, int], bool] = lambda member, epoch: False
 
@@ -80,7 +81,8 @@ class FakeEngine:
         return [(member, self._train(member, until))]
 
     def _train(self, member: Member, until: int) -> int:
-        run = member.run
+        run, last = member.run, self.ends(member)
+        until = min(until, last)
         run.mkdir(parents=True, exist_ok=True)
         with (run / "metrics.jsonl").open("a+", encoding="utf-8") as metrics:
             metrics.seek(0)
@@ -97,7 +99,7 @@ class FakeEngine:
                 line = {"kind": "epoch", "epoch": epoch, "validation": validation}
                 line |= {"train": None, "time": {"seconds": 0.0}}
                 metrics.write(f"{json.dumps(line)}\n")
-        self._write_status(member, "finished" if until == member.plan.epochs else "stopped")
+        self._write_status(member, "finished" if until == last else "stopped")
         return 0
 
     def _write_status(self, member: Member, status: str, fault: str | None = None) -> None:
@@ -286,6 +288,17 @@ def test_a_member_that_does_not_start_stops_the_sweep_with_its_log(project: Path
     (fault,) = caught.value.diagnostics
     assert fault.code == "member-not-trained"
     assert fault.notes == ("log: train.py: error: data-root-unknown",)
+
+
+def test_a_point_that_stops_early_shows_the_epochs_that_it_has(project: Path) -> None:
+    checked = check(project, f"{ASHA}seeds: [0, 1]\n")
+    engine = FakeEngine(0)
+    engine.ends = lambda member: 3 + member.seed
+    course, _ = drive(checked, engine, project / "runs")
+    complete = [each.epoch for each in course.points if each.state == "complete"]
+    assert complete
+    assert set(complete) == {4}
+    assert best_point(course) is course.ranked()[0]
 
 
 def test_a_full_disk_is_no_result(project: Path) -> None:

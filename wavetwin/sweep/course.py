@@ -27,8 +27,8 @@ class Outcome:
 
     values: tuple[float, ...]
     """Of the objective, one a seed."""
-    is_over: bool = False
-    """Whether its trainings ended before that epoch by themselves."""
+    over_after: int | None = None
+    """The last epoch, where its trainings ended at that epoch or before it by themselves."""
     has_failed: bool = False
 
     @property
@@ -114,8 +114,9 @@ class Course:
             self.judge.end(number, None)
             self._take_next(tick)
             return
-        progress.epoch = progress.until
-        if outcome.is_over or progress.epoch == progress.milestones[-1]:
+        ended = outcome.over_after
+        progress.epoch = progress.until if ended is None else ended
+        if ended is not None or progress.epoch == progress.milestones[-1]:
             progress.state = "complete"
             self.judge.end(number, outcome.mean)
         elif self.judge.goes_on(number, progress.epoch, outcome.mean):

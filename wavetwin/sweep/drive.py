@@ -59,9 +59,8 @@ def make_course(
         known = tuple(each for each in values if each is not None)
         if len(known) < len(values):
             return None
-        return Outcome(
-            known, is_over=all(each.epochs <= epoch and each.is_finished for each in runs)
-        )
+        is_over = all(each.epochs <= epoch and each.is_finished for each in runs)
+        return Outcome(known, max(each.epochs for each in runs) if is_over else None)
 
     decides = scheduler.pauses or not checked.are_all_known
     return Course(
