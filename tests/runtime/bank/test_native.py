@@ -372,6 +372,18 @@ def test_the_compiler_is_named_as_for_make(tiny: Path, monkeypatch: pytest.Monke
             build_library(tiny)
 
 
+def test_a_compiler_is_the_same_by_any_name(tmp_path: Path):
+    """So that no run is refused for it: GCC begins what it says of itself with what it was called."""
+    script = '#!/bin/sh\n[ "$1" = --version ] && echo "${0##*/} (Debian 12.2.0-14) 12.2.0"\n'
+    programs = [tmp_path / "c++", tmp_path / "g++-12"]
+    for program in programs:
+        program.write_text(script)
+        program.chmod(0o755)
+        assert library._compiler_version([str(program)]) == "GCC (Debian 12.2.0-14) 12.2.0"
+    programs[0].write_text("#!/bin/sh\necho Debian clang version 14.0.6\n")
+    assert library._compiler_version([str(programs[0])]) == "Debian clang version 14.0.6"
+
+
 def test_a_compiler_speaks_any_encoding(tiny: Path, monkeypatch: pytest.MonkeyPatch):
     script = tiny.parent / "speaks"
     script.write_text(

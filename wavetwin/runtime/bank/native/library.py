@@ -69,7 +69,7 @@ class Library:
     source: str
     """SHA-256 of kernel.cpp."""
     compiler: str
-    """First line of what the compiler says of itself."""
+    """First line of what the compiler says of itself, whatever it is called by."""
     features: str
     """Vector extensions that it was compiled for."""
     functions: dict[str, Any]
@@ -127,7 +127,7 @@ def build_library(folder: Path | None = None, extra: Sequence[str] = ()) -> Libr
     identity = {
         "source": hashlib.sha256(source).hexdigest(),
         "flags": " ".join(flags),
-        "compiler": _first_line([program, *arguments, "--version"]),
+        "compiler": _compiler_version([program, *arguments]),
         "cpu": hashlib.sha256(_cpu().encode()).hexdigest(),
     }
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
@@ -182,6 +182,17 @@ def _words(command: str) -> list[str]:
         return shlex.split(command) or [command]
     except ValueError:
         return [command]
+
+
+def _compiler_version(command: Sequence[str]) -> str:
+    """Return what a compiler says of itself, the same by whatever name it is called.
+
+    GCC's begins with the name: `c++ (Debian 12.2.0-14) 12.2.0` and `g++ (...` are one compiler.
+    """
+    line = _first_line([*command, "--version"])
+    name, _, rest = line.partition(" ")
+    is_own_name = name in {Path(word).name for word in command}
+    return f"GCC {rest}" if is_own_name and rest.startswith("(") else line
 
 
 def _first_line(command: Sequence[str]) -> str:
