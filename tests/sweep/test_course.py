@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -343,6 +344,32 @@ def test_a_run_of_another_training_is_no_result(project: Path) -> None:
     with pytest.raises(RunError) as caught:
         drive(checked, FakeEngine(0), project / "runs")
     assert caught.value.code == "run-differs"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda line: line.replace('"top1_error"', '"top2_error"'), "top1_error"),
+        (lambda line: re.sub(r'"loss": [^,]*', '"loss": NaN', line), "not a finite number"),
+        (lambda line: line * 2, "does not have every epoch once"),
+        (lambda line: "[1]\n", "cannot be read"),
+    ],
+)
+def test_damaged_records_are_refused_and_trained_again_elsewhere(
+    change: Callable[[str], str], text: str, project: Path
+) -> None:
+    checked = check(project, "budget: {max_epochs: 2}\n" + SPACE.replace(", 0.5, 0.9", ""))
+    drive(checked, FakeEngine(0), project / "runs")
+    run = Members(checked, project / "runs").of(checked.points[0])[0].run
+    metrics = run / "metrics.jsonl"
+    metrics.write_text(change(metrics.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(RunError, match=text) as caught:
+        drive(checked, FakeEngine(0), project / "runs")
+    assert caught.value.remedy == "move the run away, and start again"
+    run.rename(project / "away")
+    again = FakeEngine(0)
+    drive(checked, again, project / "runs")
+    assert len(again.trained) == 2
 
 
 def test_a_milestone_whose_state_was_lost_is_trained_again(project: Path) -> None:

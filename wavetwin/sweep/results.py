@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wavetwin.diagnostics.codes import RUN_CODES, SYSTEM_CODES
 from wavetwin.explain.runs.folders import stamp_of
@@ -106,16 +108,23 @@ def _read_values(file: Path, objective: Objective) -> tuple[float, ...]:
     Raises:
         RunError: the file is damaged.
     """
-    values: dict[int, float] = {}
+    epochs: list[int] = []
+    values: list[float] = []
     try:
         for line in read_lines(file):
-            if line["kind"] == "epoch":
+            check_form(line, dict[str, Any])
+            if line.get("kind") == "epoch":
                 check_form(line, EpochLine)
-                values[line["epoch"]] = objective.value(line)
-    except (KeyError, ValueError, TypeError) as error:
+                epochs.append(line["epoch"])
+                values.append(objective.value(line))
+    except (KeyError, ValueError) as error:
         raise RunError("file-damaged", f"cannot be read: {error}", _REMEDY, subject=file) from error
-    if list(values) != list(range(1, len(values) + 1)):
+    if not all(map(math.isfinite, values)):
+        raise RunError(
+            "file-damaged", "has a score that is not a finite number", _REMEDY, subject=file
+        )
+    if epochs != list(range(1, len(epochs) + 1)):
         raise RunError(
             "file-damaged", "does not have every epoch once, in order", _REMEDY, subject=file
         )
-    return tuple(values.values())
+    return tuple(values)
