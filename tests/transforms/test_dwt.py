@@ -55,6 +55,13 @@ def test_several_levels_are_those_of_pywavelets() -> None:
         assert relative_error(found, expected) < 1e-12, (wavelet, mode, height, width)
 
 
+def _error_of_pywavelets(wavelet: str, mode: str, height: int, width: int) -> float:
+    x = image(1, 2, height, width)
+    low, details = pywt.dwt2(x.numpy(), wavelet, mode)
+    found = pywt.idwt2((low, details), wavelet, mode)[..., :height, :width]
+    return relative_error(torch.from_numpy(found), x)
+
+
 def _round_trip_error(wavelet: str, levels: int, mode: str, height: int, width: int) -> float:
     x = image(1, 2, height, width)
     transform = DWT2d(wavelet, levels, mode).double()
@@ -73,14 +80,17 @@ def test_every_size_is_reconstructed(mode: str) -> None:
 @pytest.mark.parametrize("mode", BOUNDARY_MODES)
 def test_every_size_wavelet_and_depth_is_reconstructed(mode: str) -> None:
     for wavelet in PYWAVELETS_LENGTHS:
-        # What the tables themselves are exact to: see test_taps.
-        tolerance = {"dmey": 5e-2}.get(wavelet, 1e-9)
         for n in (1, 2, 3, 4, 5, 7, 8, 12, 33):
             # dmey's taps miss by 4e-3, which `smooth` lines of a second level make large.
             levels = 1 if n == 1 or mode in NEEDS_TWO or wavelet == "dmey" else 3
             if n == 1 and mode in NEEDS_TWO:
                 continue
-            assert _round_trip_error(wavelet, levels, mode, n, 33) < tolerance, (wavelet, n)
+            # Its table is not exact (test_taps): what is lost is what PyWavelets loses.
+            lost = _error_of_pywavelets(wavelet, mode, n, 33) if wavelet == "dmey" else 0.0
+            assert _round_trip_error(wavelet, levels, mode, n, 33) < 1.001 * lost + 1e-9, (
+                wavelet,
+                n,
+            )
     for wavelet, n, width in itertools.product(
         ("db1", "db2", "db3", "db4", "bior2.2", "bior4.4"), range(1, 34), (2, 33)
     ):

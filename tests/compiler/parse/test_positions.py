@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from tests.support.paths import ROOT
 from tests.support.shipped import KINDS, SPECS
 from wavetwin.compiler.parse.compose import SourceCache, load_spec
-from wavetwin.compiler.parse.nodes import to_plain
 from wavetwin.compiler.parse.project import is_fragment
 from wavetwin.compiler.parse.source import Source
 from wavetwin.compiler.parse.tree import SpecNode, parse_bytes, parse_text
@@ -71,11 +71,18 @@ def replaced(
     return Mutation(kind, what, text, location.line, location.column, len(new), is_alone)
 
 
+def written(node: SpecNode) -> Any:
+    """Return a node as plain values, nulls among them: they remove what is inherited."""
+    if isinstance(node.value, dict):
+        return {key: written(item) for key, item in node.value.items()}
+    return [written(item) for item in node.value] if isinstance(node.value, list) else node.value
+
+
 def duplicated(source: Source, path: tuple[str | int, ...], node: SpecNode, parent: SpecNode):
     key, location = str(path[-1]), node.key_location
     assert location is not None
     start = offset(source, location)
-    copy = f"{key}: {json.dumps(to_plain(node))}"
+    copy = f"{key}: {json.dumps(written(node))}"
     if source.text[offset(source, parent.location)] == "{":
         inserted = f"{copy}, "
         line, column = location.line, location.column + len(inserted)

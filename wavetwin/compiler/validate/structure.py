@@ -6,7 +6,7 @@ with the name that was probably meant.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import MISSING, replace
 from functools import cache
@@ -86,10 +86,15 @@ def hold_against(
     meant = {fault.meant for fault in faults if fault.meant is not None}
     return document, tuple(
         replace(fault, is_silent=True)
-        if fault.path in cut or (fault.is_missing and fault.path in meant)
+        if fault.path in cut or (fault.is_missing and _is_below(fault.path, meant))
         else _with_line(fault, line_text)
         for fault in faults
     )
+
+
+def _is_below(path: Path, others: Collection[Path]) -> bool:
+    """Return whether a path is one of others, or of something in one: what is missing there was misspelt."""
+    return any(path[:length] in others for length in range(1, len(path) + 1))
 
 
 def _nulls(node: SpecNode, path: Path) -> Iterator[tuple[Path, SpecNode]]:

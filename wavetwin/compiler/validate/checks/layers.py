@@ -142,6 +142,8 @@ def check_last_layer(spec: ExperimentSpec, context: CheckContext) -> Iterator[Di
     if not ARCHITECTURES[spec.backbone.arch].lists_layers or not spec.backbone.layers:
         return
     position = len(spec.backbone.layers) - 1
+    if not context.is_whole(f"backbone.layers.{position}"):
+        return
     classes = spec.data.class_count
     layers = arrange(layers_of(spec.backbone.layers[position]).values())
     last = None if layers is None else layers[-1]
