@@ -116,7 +116,7 @@ def accuracies(trial: Trial, data_root: Path) -> list[float]:
         found: list[float] = json.loads(kept.read_text(encoding="utf-8"))
         if len(found) == len(snapshots):
             return found
-    # As the trainings: with two threads on cores that others use this is six times as slow.
+    # As the trainings: on cores that others use two threads wait for each other most of the time.
     torch.set_num_threads(1)
     compiled = wavetwin.compile(trial.spec, [trial.override])
     plan = compiled.plan
