@@ -8,7 +8,6 @@ packages give the same images.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from wavetwin.explain.study.photographs import find_photograph
 
 NUM_DIRECTIONS = 6
 """Classes: smears at 0, 30, ... 150 degrees, counter-clockwise from a horizontal one."""
@@ -29,7 +30,6 @@ TRAIN_CROPS, TEST_CROPS = 50, 60
 LEAST_DETAIL = 8.0
 """Root mean square of the differences between neighbouring pixels, of 255: a plain sky shows no smear."""
 _SEED = 14
-_FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,12 @@ class Photograph:
         return Path(self.file).stem
 
     def path(self) -> Path:
-        """Return the file in the installed package, which is not imported.
+        """Return the file in the installed package.
 
         Raises:
-            FileNotFoundError: the package is not installed, or its wheel has no such file.
+            RunError: the package is not installed, or its wheel has no such file.
         """
-        found = importlib.util.find_spec(self.package)
-        for folder in (found.submodule_search_locations or ()) if found is not None else ():
-            path = Path(folder, _FOLDERS[self.package], self.file)
-            if path.is_file():
-                return path
-        raise FileNotFoundError(f"{self.package} has no {self.file}: pip install 'wavetwin[data]'")
+        return find_photograph(self.package, self.file)
 
     def grey(self) -> np.ndarray:
         """Return the grey values, float64 (height, width) from 0 to 255."""
@@ -66,19 +61,19 @@ class Photograph:
 
 
 PHOTOGRAPHS = (
-    Photograph("astronaut.png", "skimage", "public domain (NASA)"),
-    Photograph("brick.png", "skimage", "CC0"),
-    Photograph("camera.png", "skimage", "CC0 (Lav Varshney)"),
-    Photograph("chelsea.png", "skimage", "CC0 (Stefan van der Walt)"),
-    Photograph("china.jpg", "sklearn", "CC BY 2.0 (danielbuechele)"),
-    Photograph("coffee.png", "skimage", "CC0 (Rachel Michetti)"),
-    Photograph("coins.png", "skimage", "no known copyright restrictions (Brooklyn Museum)"),
-    Photograph("flower.jpg", "sklearn", "CC BY 2.0 (vultilion)"),
-    Photograph("grass.png", "skimage", "CC0 (linolafett)"),
-    Photograph("gravel.png", "skimage", "CC0 (CC0Textures)"),
-    Photograph("hubble_deep_field.jpg", "skimage", "public domain (NASA)"),
-    Photograph("ihc.png", "skimage", "no known copyright restrictions (CMMI)"),
-    Photograph("rocket.jpg", "skimage", "public domain (SpaceX)"),
+    Photograph("astronaut.png", "scikit-image", "public domain (NASA)"),
+    Photograph("brick.png", "scikit-image", "CC0"),
+    Photograph("camera.png", "scikit-image", "CC0 (Lav Varshney)"),
+    Photograph("chelsea.png", "scikit-image", "CC0 (Stefan van der Walt)"),
+    Photograph("china.jpg", "scikit-learn", "CC BY 2.0 (danielbuechele)"),
+    Photograph("coffee.png", "scikit-image", "CC0 (Rachel Michetti)"),
+    Photograph("coins.png", "scikit-image", "no known copyright restrictions (Brooklyn Museum)"),
+    Photograph("flower.jpg", "scikit-learn", "CC BY 2.0 (vultilion)"),
+    Photograph("grass.png", "scikit-image", "CC0 (linolafett)"),
+    Photograph("gravel.png", "scikit-image", "CC0 (CC0Textures)"),
+    Photograph("hubble_deep_field.jpg", "scikit-image", "public domain (NASA)"),
+    Photograph("ihc.png", "scikit-image", "no known copyright restrictions (CMMI)"),
+    Photograph("rocket.jpg", "scikit-image", "public domain (SpaceX)"),
 )
 """By name. Left out: drawings, scans, faces, a picture that is smeared already, those without a stated
 licence, and those with hardly a crop of enough detail (retina, cell, microaneurysms, moon)."""

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tests.support.paths import ROOT
+from wavetwin.runtime.process.errors import RunError
 
 crops = importlib.import_module("benchmarks.smeared_crops")
 
@@ -24,8 +25,8 @@ def test_every_photograph_lies_in_a_wheel_and_in_one_split() -> None:
     assert all(each.licence for each in crops.PHOTOGRAPHS)
     splits = [crops.split_of(each) for each in crops.PHOTOGRAPHS]
     assert (splits.count("train"), splits.count("test")) == (9, 4)
-    with pytest.raises(FileNotFoundError, match=r"skimage has no none\.png"):
-        crops.Photograph("none.png", "skimage", "none").path()
+    with pytest.raises(RunError, match=r"the photograph none\.png is not there: scikit-image"):
+        crops.Photograph("none.png", "scikit-image", "none").path()
 
 
 @pytest.mark.parametrize("direction", range(6))
@@ -92,9 +93,8 @@ def test_crops_are_the_same_again_and_no_photograph_is_in_two_splits(
 
 def test_the_page_names_every_photograph_with_its_licence_and_split() -> None:
     page = (ROOT / "docs/demo.md").read_text(encoding="utf-8")
-    packages = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
     rows = [
-        f"| `{each.file}` | {packages[each.package]} | {each.licence} | {crops.split_of(each)} |"
+        f"| `{each.file}` | {each.package} | {each.licence} | {crops.split_of(each)} |"
         for each in crops.PHOTOGRAPHS
     ]
     assert "\n".join(rows) in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -221,5 +222,6 @@ def _last_lines(log: Path) -> tuple[str, ...]:
     """Return the last lines of a member's log, as notes."""
     if not log.is_file():
         return ()
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return tuple(f"log: {line}" for line in lines[-_LOG_LINES:] if line.strip())
+    with log.open(encoding="utf-8", errors="replace") as stream:
+        lines = deque(stream, _LOG_LINES)
+    return tuple(f"log: {line.rstrip()}" for line in lines if line.strip())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wavetwin.files.lock import HeldError, hold_lock
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["hold_sweep", "sweep_folder"]
@@ -30,20 +29,16 @@ def hold_sweep(folder: Path) -> Iterator[None]:
         RunError: `in-use`, another process has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
-            raise RunError(
-                "in-use",
-                f"another process drives a sweep of this name{f' ({holder})' if holder else ''}",
-                "wait for it, or stop it: the same command goes on; of another file: give one of the two a `name`",
-                subject=folder,
-            ) from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
+        lock = hold_lock(folder / "lock")
+    except HeldError as error:
+        raise RunError(
+            "in-use",
+            f"another process drives a sweep of this name{error}",
+            "wait for it, or stop it: the same command goes on; of another file: give one of the two a `name`",
+            subject=folder,
+        ) from error
+    try:
         yield
     finally:
         os.close(lock)

@@ -29,8 +29,8 @@ from wavetwin.compiler.schema.labels import (
 )
 from wavetwin.compiler.schema.layers import (
     are_layers,
+    faulty_lists,
     given_fields,
-    holds_items,
     item_models,
     items_below,
     law_model,
@@ -100,8 +100,8 @@ __all__ = [
     "WaveletSpec",
     "WeightsSpec",
     "are_layers",
+    "faulty_lists",
     "given_fields",
-    "holds_items",
     "item_models",
     "items_below",
     "law_model",

@@ -28,8 +28,8 @@ __all__ = [
     "LayerField",
     "ReplacedField",
     "are_layers",
+    "faulty_lists",
     "given_fields",
-    "holds_items",
     "item_models",
     "items_below",
     "law_model",
@@ -170,19 +170,21 @@ def layers_of(item: SpecModel) -> dict[str, LayerKind]:
 
     A list within one that does not hold one layer an item is empty there: that is reported of its items.
     """
-    found = {key: getattr(item, key, None) for key in layer_models()}
-    return {
-        key: _layer(_readable(model, key), key, "")
-        for key, model in found.items()
-        if model is not None
-    }
+    found: dict[str, LayerKind] = {}
+    for key in layer_models():
+        model = getattr(item, key, None)
+        if model is not None:
+            faulty = faulty_lists(item, key)
+            whole = model.model_copy(update=dict.fromkeys(faulty, ())) if faulty else model
+            found[key] = _layer(whole, key, "")
+    return found
 
 
-def _readable(model: SpecModel, key: str) -> SpecModel:
-    """Return a layer without the lists of layers that cannot be read."""
-    lists = [each.name for each in declared_fields(known_layers()[key]) if holds_items(each)]
-    faulty = [name for name in lists if not are_layers(getattr(model, name) or ())]
-    return model.model_copy(update=dict.fromkeys(faulty, ())) if faulty else model
+def faulty_lists(item: SpecModel, key: str) -> list[str]:
+    """Return which fields of an item's layer are lists that do not hold one layer an item."""
+    model, fields = getattr(item, key), declared_fields(known_layers()[key])
+    lists = [each.name for each in fields if declaration_of(each).holds_items]
+    return [name for name in lists if not are_layers(getattr(model, name) or ())]
 
 
 def are_layers(items: Sequence[SpecModel]) -> bool:
@@ -192,11 +194,6 @@ def are_layers(items: Sequence[SpecModel]) -> bool:
         for _, each in items_below(items, "")
         for item in each
     )
-
-
-def holds_items(each: Any) -> bool:
-    """Return whether a field of a layer is a list of layers."""
-    return declaration_of(each).holds_items
 
 
 def laws_of(item: SpecModel) -> Iterator[tuple[str, KindModel]]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 from wavetwin.explain.study.images import ImageSource
 from wavetwin.provenance.package import sha256_of
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["SIDE", "bundled_photographs"]
+__all__ = ["SIDE", "bundled_photographs", "find_photograph"]
 
 SIDE = 240
 """Pixels of a window in both directions: an image of 224 and 8 around it to move in."""
@@ -27,10 +28,10 @@ def bundled_photographs() -> list[ImageSource]:
     Raises:
         RunError: a package is not installed, or brings another file than the list's.
     """
-    document = json.loads(_LIST.read_text(encoding="utf-8"))
+    document = _document()
     sources: list[ImageSource] = []
     for entry in document["photographs"]:
-        file = _find(document["packages"][entry["package"]], entry["file"])
+        file = find_photograph(entry["package"], entry["file"])
         if sha256_of(file.read_bytes()) != entry["sha256"]:
             raise RunError(
                 "data-set-not-official",
@@ -45,12 +46,21 @@ def bundled_photographs() -> list[ImageSource]:
     return sources
 
 
-def _find(package: dict[str, str], name: str) -> Path:
-    """Return a file of an installed package, without importing it.
+def _document() -> dict[str, Any]:
+    return json.loads(_LIST.read_text(encoding="utf-8"))
+
+
+def find_photograph(package_name: str, name: str) -> Path:
+    """Return the file of a photograph of an installed package, without importing it.
+
+    Args:
+        package_name: `scikit-image` or `scikit-learn`.
+        name: of the file.
 
     Raises:
         RunError: the package, or the file in it, is not there.
     """
+    package: dict[str, str] = _document()["packages"][package_name]
     spec = importlib.util.find_spec(package["module"])
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
         file = Path(folder, package["folder"], name)

@@ -9,7 +9,7 @@ from wavetwin.compiler.schema import (
     ExperimentSpec,
     SpecModel,
     are_layers,
-    holds_items,
+    faulty_lists,
     items_below,
     laws_of,
     layers_of,
@@ -25,7 +25,7 @@ from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.layer_kind import LayerKind, LayerOptions, arrange, labels_of
 from wavetwin.ir.layer_kinds import known_layers
 from wavetwin.ir.layer_names import LAYER_NAME, RESERVED_NAMES
-from wavetwin.ir.section import Kind, declared_fields
+from wavetwin.ir.section import Kind
 
 LAYERS = ("backbone.arch", "backbone.layers", "backbone.layers.*")
 
@@ -40,7 +40,7 @@ def check_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
             if arrange(layers.values()) is None and context.is_whole(own):
                 yield _not_one_layer(context, own, layers)
             for key, layer in layers.items():
-                if not _lists_are_layers(item, key):
+                if faulty_lists(item, key):
                     continue  # which the layers in it say
                 for fault in layer.faults():
                     yield context.conflict(
@@ -52,12 +52,6 @@ def check_layers(spec: ExperimentSpec, context: CheckContext) -> Iterator[Diagno
                             f"{own}.{key}.{name}": value for name, value in fault.defaults.items()
                         },
                     )
-
-
-def _lists_are_layers(item: SpecModel, key: str) -> bool:
-    fields = declared_fields(known_layers()[key])
-    lists = [getattr(getattr(item, key), each.name) for each in fields if holds_items(each)]
-    return all(are_layers(items or ()) for items in lists)
 
 
 @reads(*LAYERS, "backbone.initial")
