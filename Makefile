@@ -52,7 +52,7 @@ bench: env
 	$(BIN)/python benchmarks/stem.py --batch 32 --specs alexnet/AwyI alexnet/AwyI_mod alexnet/Azh3wyI \
 		alexnet/Azh3wyI_mod resnet34/RwyI resnet34/RwyI_mod
 
-# Table 1.4 of seed 004: eight networks, three seeds, twenty epochs, by interruptible runs.
+# Table 1.4 of "A Learnable ScatterNet" (the chapter of the thesis): eight networks, three seeds, twenty epochs, by interruptible runs.
 reproduce-mnist: env
 	$(BIN)/python benchmarks/mnist_table.py
 

@@ -99,7 +99,7 @@ def run_all() -> None:
 
 
 def run_folder(network: Network) -> str:
-    """The run that training a shipped spec makes (decisions.md 3)."""
+    """The run that training a shipped spec makes."""
     import wavetwin
     from wavetwin.runtime.training.run_names import run_stem
 

@@ -8,7 +8,7 @@
 
 Every way is timed once a round, in turns and in one process. Each run gives a ratio of medians; shown
 are its median over the runs and its range, beside the ratio of the multiplies, which do not turn into
-time by themselves. `--json FILE` writes all as a document. Never run by the tests (decisions.md 29).
+time by themselves. `--json FILE` writes all as a document. Never run by the tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reproduce table 1.4 of seed 004 on MNIST: invariant layers, five mixings, and convolutions.
+"""Reproduce table 1.4 of "A Learnable ScatterNet" on MNIST: invariant layers, five mixings, and convolutions.
 
 Eight networks and the seeds 0, 1, 2; every training is a run of `wavetwin run`, as a user would type
 it, two at a time with a thread each. A run that is finished is not repeated and one that was stopped

@@ -8,7 +8,7 @@
 Each with the channels first and last in memory; forward without gradients (adaptive blur in
 evaluation), and a forward and backward in training. Every way is timed once a round, in turns and in
 one process. Each run gives a ratio of medians; shown are its median over the runs and its range.
-`--json FILE` writes all as a document. Never run by the tests (decisions.md 29).
+`--json FILE` writes all as a document. Never run by the tests.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A small network is trained to tell apart the 28 windows of bundled photographs that the studies take,
 in colour, and is then evaluated on them: divergences and flip rates between an image and its moved
 copies, with each resizing, not normalised, as the published scores are. Nothing is downloaded.
-Never run by the tests (decisions.md 29).
+Never run by the tests.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Two orders, two levels, six angles, forward and with a backward to the images. The three compute different
 wavelets: pytorch_wavelets' second layer has longer filters, kymatio's are Morlet wavelets in the Fourier
 domain. Every way is timed once a round, in turns and in one process; shown are medians, and theirs over
-ours with its range over the runs. Never run by the tests (decisions.md 29).
+ours with its range over the runs. Never run by the tests.
 """
 
 from __future__ import annotations

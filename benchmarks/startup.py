@@ -3,7 +3,7 @@
 Interleaved: each round runs every command once. Prints medians, ratios of medians and of minima, and
 the goals; with `--json FILE` the figures as a document. `--cpu-time` takes processor time, of a
 command and all that it starts, in the place of time by the clock: for a machine that others use.
-Never run by the tests (decisions.md 29).
+Never run by the tests.
 """
 
 from __future__ import annotations

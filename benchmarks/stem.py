@@ -11,7 +11,7 @@ channels-last memory, forward without gradients and forward with backward (image
 `--step` times whole training steps (forward, cross-entropy, backward, SGD) of twin and CNN instead, of
 the latter also with the passes, where they change it (`passes`); `--memory` counts what the stem keeps for its backward pass and a step's peak.
 Shown are medians, and the median over the runs of each run's ratio of medians, with its range.
-`--json FILE` writes all as a document. Never run by the tests (decisions.md 29).
+`--json FILE` writes all as a document. Never run by the tests.
 """
 
 from __future__ import annotations

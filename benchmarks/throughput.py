@@ -7,7 +7,7 @@
 
 Both in one process, interleaved; prints medians, the ratio of medians and the range of the ratios of
 single rounds, and with `--json FILE` writes them as a document. Images are cut from the photographs
-that come with scikit-learn and scikit-image. Never run by the tests (decisions.md 29).
+that come with scikit-learn and scikit-image. Never run by the tests.
 """
 
 from __future__ import annotations

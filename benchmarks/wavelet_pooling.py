@@ -1,6 +1,6 @@
 """Which cause makes which complaint of a net that pools by wavelets, on photographs (docs/wavelet-pooling.md).
 
-The net is seed 002's: VGG-like, three poolings by LL of Haar with the orthonormal gain, no norm. It is
+The net is that of a question in a forum: VGG-like, three poolings by LL of Haar with the orthonormal gain, no norm. It is
 built from a spec. Photographs are the windows that `wavetwin study` uses, bundled with scikit-learn and
 scikit-image: nothing is downloaded.
 
@@ -11,7 +11,7 @@ scikit-image: nothing is downloaded.
 4. The rates that train, by SGD.
 
 One thread, fixed seeds: the same machine gives the same table. `--json FILE` writes all as a document.
-Never run by the tests (decisions.md 29).
+Never run by the tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What commands import and read: the deterministic side of start-up (decisions.md 17, 29)."""
+"""What commands import and read: the deterministic side of start-up."""
 
 import json
 import subprocess

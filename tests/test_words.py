@@ -10,6 +10,7 @@ PRIVATE = re.compile(
     r"\b(operands?|allowances?|stand-ins?|battery|set aside|clash\w*|facts|score book|lives)\b",
     re.IGNORECASE,
 )
+SOURCES = {".py", ".md", ".yaml", ".json", ".j2", ".cpp", ".ipynb"}
 FIELD = re.compile(r"""(["'`])lives\1|\blives: NotRequired""")
 """The sessions in manifest.json: files that exist have this name for them."""
 
@@ -29,6 +30,29 @@ def test_no_private_word_is_used() -> None:
     assert found == []
 
 
+ABSENT = re.compile(
+    r"\b(architecture|decisions|numerics|performance|spec-language|style|systems|systems-language|users)\.md\b"
+    r"|\b(seed|poster|source) 00\d",
+    re.IGNORECASE,
+)
+"""Documents that a reader does not have."""
+
+
+def test_what_is_cited_can_be_read() -> None:
+    """Papers and pages of docs/ are cited; notes that only the project's authors have are not."""
+    folders = ("wavetwin", "specs", "templates", "benchmarks", "docs")
+    files = [ROOT / "README.md", ROOT / "Makefile"]
+    for folder in folders:
+        files += [path for path in (ROOT / folder).rglob("*") if path.suffix in SOURCES]
+    assert len(files) > 500
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in files
+        for match in ABSENT.finditer(file.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 def test_modules_say_what_they_do() -> None:
     """The first line is a sentence that begins with a verb, not with a noun, its name or a question."""
     first = re.compile(r'r?"""(.+)')
@@ -44,7 +68,7 @@ def test_modules_say_what_they_do() -> None:
 
 
 def test_modules_are_short() -> None:
-    """A module is one idea, and a person reads it in one go (architecture.md)."""
+    """A module is one idea, and a person reads it in one go."""
     lines = {
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
         for path in (ROOT / "wavetwin").rglob("*.py")

@@ -242,7 +242,6 @@ def test_whole_first_layers_have_the_counted_weights(
     specs = [write_sparse(project, j, colours) for j in (2, 3) for colours in ("before", "after")]
     assert run("sparse", str(spec_of("AI")), *specs, str(spec_of("AwyI")), "--out", "out") == 0
     rows = {row["name"]: row for row in read_csv(project / "out/sparse.csv")}
-    # systems.md 5.5.
     assert {name: int(row["trainable"]) for name, row in rows.items()} == {
         "AI": 23_296,
         "J2_before": 1_027,

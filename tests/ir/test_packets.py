@@ -9,7 +9,7 @@ from wavetwin.ir.wavelets import (
     padding,
 )
 
-# Bands as numerics.md section 2 prints them, from the published models.
+# Bands as arXiv:2212.00394 prints them, from the published models.
 ALEXNET_BANDS = (
     "1 2 67 65 66 3",
     "4 5 70 71 8 10 73 75 76 77 78 79 6 7 68 69 9 11 72 74 12 13 14 15",

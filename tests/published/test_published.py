@@ -61,7 +61,7 @@ def test_model_is_whole_and_is_that_of_the_shipped_spec(name: str) -> None:
 
 
 def test_poster_mean_flip_rates_come_from_these_figures() -> None:
-    """78.1 and 77.2 % of AlexNet's, as numerics.md section 5 and the poster have them."""
+    """78.1 and 77.2 % of AlexNet's, as the poster has them."""
 
     def mean(name: str) -> float:
         rates = [model_of(name).flip_rates(direction).values() for direction in DIRECTIONS]
@@ -81,17 +81,17 @@ def test_corruptions_and_perturbations_of_five_models() -> None:
         assert len(errors) == 15
         assert {tuple(severities) for severities in errors.values()} == {(1, 2, 3, 4, 5)}
         assert len(model_of(name).perturbation_rates()) == 8
-    # Seed 000 has AI's accuracy under the weakest brightness as 0.54186.
+    # wcnn has AI's accuracy under the weakest brightness as 0.54186.
     assert math.isclose(model_of("AI").corruption_errors()["brightness"][1], 1 - 0.54186)
 
 
-def test_tables_of_the_seeds() -> None:
+def test_tables_of_other_papers() -> None:
     tables = figures.published_tables()
     assert {table.dataset for table in tables} == {
         "imagenet", "cifar10", "cifar100", "tiny_imagenet", "mnist",
     }  # fmt: skip
     for table in tables:
-        assert table.source.startswith("seed 00")
+        assert "On the Shift Invariance" in table.source or "A Learnable ScatterNet" in table.source
         for _, model, values in table.rows:
             assert len(values) == len(table.columns)
             assert all(value is None or 0 <= value < 1.1 for value in values)

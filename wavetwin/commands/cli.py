@@ -2,7 +2,7 @@
 
 Exit codes: 0 fine, 1 differs or not up to date, 2 the user's fault, 3 ours, 130 interrupted. What a
 command computes goes to standard output, everything else to standard error. Start-up is part of the
-contract (decisions.md 17): of the commands, the one that was asked for is imported, and nothing that
+contract: of the commands, the one that was asked for is imported, and nothing that
 it does not need.
 """
 

@@ -72,7 +72,7 @@ class Compiled:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of training and evaluation (decisions.md 5)."""
+        """SHA-256 of training and evaluation."""
         return self.resolved_spec.digest
 
     @property

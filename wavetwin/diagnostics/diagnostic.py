@@ -1,7 +1,7 @@
 """Describe what is wrong, where, and what to do about it, as data.
 
 Every stage of the compiler collects `Diagnostic`s, and at run time each fault is one; an exception
-carries them to the public edge, where they are rendered once (decisions.md 18-20), as text, JSON,
+carries them to the public edge, where they are rendered once, as text, JSON,
 commands of GitHub's workflows, or SARIF.
 """
 

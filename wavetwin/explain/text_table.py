@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_document(compiled: Compiled) -> dict[str, Any]:
-    """Return what `wavetwin show --json` prints (decisions.md 15)."""
+    """Return what `wavetwin show --json` prints."""
     graph = compiled.graph
     counts = graph.parameters
     return {

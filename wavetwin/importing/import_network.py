@@ -1,6 +1,6 @@
 """Import a network: turn an architecture and a configuration of the reference into a spec's fields.
 
-No other module parses the reference's names (numerics.md section 4). A pair means what the
+No other module parses the reference's names (arXiv:2212.00394). A pair means what the
 reference builds of it, also where its words have no effect, or where it fills in what they leave
 open; what it cannot build, or a spec cannot say, is refused.
 """
@@ -269,7 +269,7 @@ def network_fields(network: Network, config: Configuration) -> dict[str, Any]:
 
 
 def bands(network: Network, config: Configuration) -> dict[str, Any]:
-    """Return the kept packets and their mixing (numerics.md section 2)."""
+    """Return the kept packets and their mixing (arXiv:2212.00394)."""
     edges = network.family.bands_without_edges if config.excludes_edges else None
     return dict(edges or network.family.bands)
 

@@ -86,7 +86,7 @@ RESNETS = _Family(
     has_ablations=True,
     takes_small_max=True,
 )
-"""Sources: numerics.md sections 2 and 4."""
+"""Sources: arXiv:2212.00394."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class Architecture(ABC):
     norm: Literal["batch", "none"]
     """What the first pooling begins with."""
     colour_initial: tuple[float, float, float]
-    """Initial weights of the colour mixing before the packets (numerics.md section 2)."""
+    """Initial weights of the colour mixing before the packets (arXiv:2212.00394)."""
     pooling: str = "max"
     """What `pooling.free` is where the spec does not say it."""
     pooling_kernel_size: int = 3

@@ -28,7 +28,7 @@ def variant_label(overrides: Sequence[object]) -> str:
 
 
 def build_name(name: str, digest: str, overrides: Sequence[object]) -> str:
-    """Return the name of the folder in `generated/` that an experiment is built to (decisions.md 4).
+    """Return the name of the folder in `generated/` that an experiment is built to.
 
     The digest tells apart what the label does not: two sections may have a field of one name.
     """

@@ -2,7 +2,7 @@
 
 A packet's base-4 digits, from the first stage down, are `2 * (vertical is high) + (horizontal is
 high)`; the dual-tree transform has two halves of `4**levels` packets. Standard library only; the
-runtime's tests prove each rule against the filters themselves (numerics.md section 1).
+runtime's tests prove each rule against the filters themselves (arXiv:2212.00394).
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def plane_cells(transform: str, levels: int, number: int) -> tuple[tuple[int, in
 
 @cache
 def dyadic_band(transform: str, levels: int, band: int) -> tuple[int, ...]:
-    """Return a dyadic band's packets in the language's order (spec-language.md).
+    """Return a dyadic band's packets in the language's order.
 
     Negative vertical frequencies come first, then the first non-zero digit decides, then the number.
     """

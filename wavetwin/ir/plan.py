@@ -101,13 +101,13 @@ class TrainingPlan(Training):
     """ceil(training images / batch size); None where only the disk knows."""
     regularisation: RegularisationPlan | None = declare(section=RegularisationPlan)
     streams: Mapping[str, int]
-    """Seeds of the named random streams at epoch 0, rank 0, worker 0 (decisions.md 25)."""
+    """Seeds of the named random streams at epoch 0, rank 0, worker 0."""
     initial_weights: InitialWeightsPlan | None = declare(section=InitialWeightsPlan)
     weights: StartingWeights | None = declare(None, later=True, section=StartingWeights)
     """What the training starts from; None: random weights."""
     evaluation: tuple[Evaluation, ...] = declare(kinds=EVALUATIONS)
     digest: str
-    """SHA-256 of training and evaluation (decisions.md 5)."""
+    """SHA-256 of training and evaluation."""
     training_digest: str
     model_digest: str
 
@@ -144,7 +144,7 @@ class TrainingPlan(Training):
 
 
 def stream_seed(seed: int, stream: str, epoch: int = 0, rank: int = 0, worker: int = 0) -> int:
-    """Return the 64-bit seed of one named random stream (decisions.md 25).
+    """Return the 64-bit seed of one named random stream.
 
     It depends on the seed and the names only, so that a twin and its CNN share their common random
     numbers.

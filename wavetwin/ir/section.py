@@ -54,7 +54,7 @@ class Declared:
     """What a reader should know where the field is all that differs; empty: nothing."""
     is_later: bool
     """Whether the language got the field after the first digests: these leave it out at its default
-    (decisions.md 6)."""
+   ."""
     is_last: bool
     """Whether documents have it after the fields that kinds have alone."""
     keeps_predictions: bool

@@ -76,14 +76,14 @@ def filter_length(transform: str, name: str) -> int:
 
 
 def equivalent_length(transform: str, levels: int, name: str) -> int:
-    """Return the length of a packet's equivalent one-dimensional filter (numerics.md section 1)."""
+    """Return the length of a packet's equivalent one-dimensional filter (arXiv:2212.00394)."""
     taps = filter_length(transform, name)
     first = taps + 2 if transform == "dtcwpt" else taps
     return first + (taps - 1) * (2**levels - 2)
 
 
 def padding(transform: str, levels: int, name: str, stride: int) -> int:
-    """Return the zeros added on each side of the image (numerics.md section 1).
+    """Return the zeros added on each side of the image (arXiv:2212.00394).
 
     Raises:
         ValueError: the stride is not a power of two.

@@ -1,4 +1,4 @@
-"""Ask git about files, once a repository and command (decisions.md 8, 9, 17).
+"""Ask git about files, once a repository and command.
 
 A file is clean where its bytes are those that the commit's tree holds. Hashes are compared here and
 not by `git status`, which trusts the index (`assume-unchanged`, staged changes) and the user's

@@ -1,4 +1,4 @@
-"""Record which files a build comes from, and whether a commit holds them (decisions.md 8-12).
+"""Record which files a build comes from, and whether a commit holds them.
 
 Standard library and plain `git` calls (`wavetwin.provenance.git_state`): a started script checks itself with
 this module before it imports torch.

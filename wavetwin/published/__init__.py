@@ -1,8 +1,8 @@
 """Read the published figures that runs are set against; standard library only.
 
-`wcnn_classifiers.json` has the 35 classifiers of seed 000: hyper-parameters, curves and scores, a
+`wcnn_classifiers.json` has the 35 classifiers of wcnn, the code of arXiv:2212.00394: hyper-parameters, curves and scores, a
 model a line, accuracies turned into errors, and the model digest of the spec that is shipped for
-it. `tables.json` has the tables of figures in the other seeds. Neither takes part in a build, in
+it. `tables.json` has the tables of other papers and posters. Neither takes part in a build, in
 training or in a score: the package's digest leaves them out.
 """
 

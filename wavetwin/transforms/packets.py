@@ -29,7 +29,7 @@ class DualTreePackets2d(DualTreePackets):
     packets and their order, at other positions. A tight frame: the packets' energy is
     `8 * (2**levels / stride)**2` times the maps', and so is the inverse's factor.
 
-    Sources: Bayram and Selesnick 2008, doi:10.1109/TSP.2007.916129; numerics.md section 1.
+    Sources: Bayram and Selesnick 2008, doi:10.1109/TSP.2007.916129; arXiv:2212.00394.
 
     Args:
         levels: stages of the cascade, 1 to 4.

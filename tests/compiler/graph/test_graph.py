@@ -36,7 +36,7 @@ def test_plan_has_the_published_hyper_parameters(name: str) -> None:
     assert f"StepLR{plan.schedule.step_epochs}" == info["lr_scheduler"]
     lambdas = None if plan.regularisation is None else list(plan.regularisation.lambdas)
     assert lambdas == info["lambdas"]
-    # The published counts vary by the loader's handling of short batches (decisions.md 22).
+    # The published counts vary by the loader's handling of short batches.
     assert plan.iterations_per_epoch is not None
     steps = plan.iterations_per_epoch * plan.epochs
     assert abs(steps - info["iterations"]) <= 0.0011 * info["iterations"]

@@ -1,4 +1,4 @@
-"""Parameters and multiplications of seed 004's networks are the published ones, or those recounted.
+"""Parameters and multiplications of "A Learnable ScatterNet"'s networks are the published ones, or those recounted.
 
 Sources: tables 1.1, 1.4, 1.5 and 1.7 of "A Learnable ScatterNet", counted again layer by layer; where
 table 1.7 differs, `show --counting source` says why.

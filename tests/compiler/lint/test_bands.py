@@ -1,4 +1,4 @@
-"""Lint of wavelet poolings: seed 002's net, and nets that are right."""
+"""Lint of wavelet poolings: the posted net, and nets that are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing builds and checking them (decisions.md 12)."""
+"""Writing builds and checking them."""
 
 import json
 import shutil

@@ -270,7 +270,7 @@ def published_run(tmp_path: Path, warmup: int = 0, **changes: Any) -> Path:
 
 
 def test_against_the_published_model(tmp_path: Path) -> None:
-    """AI's figures as seed 000 has them: one crop 0.54708, KL at 1 px 0.037111, tilt 0.070023."""
+    """AI's figures as wcnn has them: one crop 0.54708, KL at 1 px 0.037111, tilt 0.070023."""
     run = published_run(tmp_path)
     text = report([run], ReportOptions(published=True))
     rows = table_rows(text, "AI (00000007-s7) and the published AI")

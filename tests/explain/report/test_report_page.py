@@ -401,7 +401,7 @@ def test_the_list_of_runs_repeats_the_launcher(
 
 
 def test_published_curves_and_scores_stand_beside(tmp_path: Path) -> None:
-    """AI's, as seed 000 has them, found by the model digest: 90 epochs, flip rates of 8 steps."""
+    """AI's, as wcnn has them, found by the model digest: 90 epochs, flip rates of 8 steps."""
     from wavetwin.published import find_published
 
     model = find_published("AI")

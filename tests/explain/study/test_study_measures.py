@@ -1,4 +1,4 @@
-"""Discrepancy and stability: the operators, the property tests of systems.md 5.2 and 5.3."""
+"""Discrepancy and stability: the operators, their properties."""
 
 import functools
 import math
@@ -21,7 +21,7 @@ from wavetwin.runtime.layers import DualTreePackets
 from wavetwin.runtime.process.errors import RunError
 
 GRATINGS = ((0.25, 0.25), (0.5, 0.25), (0.75, 0.75), (0.5, 0.5), (1, 0.5), (1, 0), (1, 1))
-"""Frequencies of the table in systems.md 5.2, in units of pi."""
+"""Frequencies, in units of pi."""
 
 
 @functools.cache
@@ -85,11 +85,11 @@ MEASURED = {
     12.0: (0.018, 0.016, 0.017, 0.181, 0.222, 1.33, 1.68),
     6.0: (0.04, 0.03, 0.04, 0.16, 0.20, 1.43, 1.42),
 }
-"""Discrepancies of `GRATINGS` in systems.md 5.2, on other photographs."""
+"""Discrepancies of `GRATINGS` as an earlier prototype measured them, on other photographs."""
 
 
 def check_near(found: list[float], expected: Sequence[float]) -> None:
-    """The tolerance of systems.md 5.2."""
+    """How far other photographs may be from them."""
     for frequency, measured, wanted in zip(GRATINGS, found, expected, strict=True):
         assert abs(measured - wanted) <= max(0.3 * wanted, 0.02), frequency
 
@@ -178,7 +178,7 @@ FIGURES = {
     3: {"median": 0.251, "largest": 1.39, (1, 1): 0.452, (1, 3): 0.243, (3, 3): 0.230},
 }
 SHIFTS = {2: {"rmax": 0.178, "cmod": 0.049}, 3: {"rmax": 0.188, "cmod": 0.022}}
-"""Of systems.md 5.2 and 5.3, on other photographs."""
+"""Of the prototype, on other photographs."""
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The studies' theory: the formula, the table of systems.md 5.2, and where packets lie."""
+"""The studies' theory: the formula, a table of frequencies, and where packets lie."""
 
 import math
 

@@ -56,7 +56,7 @@ def test_lengths_and_padding_agree_with_the_compiler(transform: str, name: str, 
 
 
 def test_padding_of_the_published_twins():
-    # numerics.md section 1 states these.
+    # arXiv:2212.00394 states these.
     assert [f.bank_padding(10, 2, s, 2) for s in (2, 4)] == [14, 14]
     assert [f.bank_padding(10, 3, s, 2) for s in (2, 4, 8)] == [34, 34, 32]
     assert [f.equivalent_length(10, levels, 2) for levels in (1, 2, 3)] == [12, 30, 66]
@@ -78,7 +78,7 @@ def test_sizes_out_of_range_are_refused(levels: int, stride: int, message: str):
 
 
 def _cascade(name: str, tree: str, path: tuple[int, ...]) -> torch.Tensor:
-    """The cascade as numerics.md section 1 words it, one path at a time, by polynomial products."""
+    """The cascade as arXiv:2212.00394 words it, one path at a time, by polynomial products."""
     (h0b, h0a), (h1b, h1a) = (taps.tolist() for taps in f.qshift_taps(name))
     if tree == "a":
         filters = {0: ([0, 0, *h0b], "a-lo1"), 1: ([*h1b, 0, 0], "a-hi1")}
@@ -139,7 +139,7 @@ def test_negative_frequencies_hold_little_energy(name: str, levels: int):
     spectrum = torch.fft.fft(torch.complex(bank[0], bank[1]), n=2048).abs().square()
     positive, negative = spectrum[:, 1:1024].sum(1), spectrum[:, 1025:].sum(1)
     imbalance = (positive - negative).abs() / (positive + negative)
-    assert (imbalance > 0.6).all()  # numerics.md section 1: every packet is clear
+    assert (imbalance > 0.6).all()  # arXiv:2212.00394: every packet is clear
     if levels > 1:
         # Paths that took a high-pass after the first stage are analytic but for a percent.
         inner = torch.arange(2**levels) % 2 ** (levels - 1) != 0
@@ -149,7 +149,7 @@ def test_negative_frequencies_hold_little_energy(name: str, levels: int):
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("name", f.QSHIFT_FILTERS)
 def test_the_compilers_packet_facts_are_the_filters(name: str, levels: int):
-    """Cells and signs that the compiler has from the digits alone, measured (decisions.md 16)."""
+    """Cells and signs that the compiler has from the digits alone, measured."""
     frequencies = f.packet_frequencies(levels, name) * (2**levels / math.pi)
     info = [packet_info("dtcwpt", levels, number) for number in range(2 * 4**levels)]
     vertical = torch.tensor([p.vertical_sign * (p.vertical_cell + 0.5) for p in info])

@@ -227,7 +227,7 @@ def test_initialisation_after_the_meta_device():
 
 
 def test_initial_weights_are_torchs():
-    """Ranges and deviations of numerics.md section 3 (the bounds are those of torch's layers)."""
+    """Ranges and deviations of arXiv:2212.00394 (the bounds are those of torch's layers)."""
     graph = _graph("cifar10/R18zo3wyC_mod")
     network = build_module(graph, generator=torch.Generator().manual_seed(0))
     initial = dict(network.named_parameters())

@@ -68,7 +68,7 @@ def haar_is_average(context: LintContext) -> Iterator[Diagnostic]:
     "in every average pooling.",
     cure="bands: mix keeps the widths and begins as ll; all, modulus and energy keep more channels.",
     number="Of the energy without the mean, details are 4, 6 and 10 % on photographs at levels one to "
-    "three, and 13 to 35 % in the maps inside seed 002's untrained net. Feature maps that are clipped to "
+    "three, and 13 to 35 % in the maps inside the untrained `specs/wavelet_pooling/posted.yaml`. Feature maps that are clipped to "
     "[0, 1] when shown lose more: 41, 67 and 88 % of the pixels at a gain of 2 a pooling, none at "
     "dc gain (docs/wavelet-pooling.md).",
 )

@@ -16,7 +16,7 @@ from wavetwin.ir.starting_weights import StartingWeights, find_state
 from wavetwin.ir.training import Training
 
 MOST_PARAMETERS_PER_IMAGE = 50
-"""The design's threshold (WT019); with fewer, the rule has nothing to say."""
+"""With fewer, the rule has nothing to say."""
 MANY_IMAGES_PER_CLASS = 1300
 """As many as ImageNet has at most: what is taken of a folder whose size only the disk knows."""
 
@@ -31,7 +31,7 @@ MOST_OF_THE_START = 0.1
     meaning="Many parameters, few images, and nothing against overfitting.",
     cause="Many parameters for each image, and no norm, dropout, weight decay or augmentation.",
     cure="Augmentation, weight decay, norms; more images.",
-    number="The rule speaks above 50 parameters for each training image. Seed 002's net, an eighth as wide, on "
+    number="The rule speaks above 50 parameters for each training image. `specs/wavelet_pooling/posted.yaml`, an eighth as wide, on "
     "crops of photographs: a gap of 38 to 49 points under five poolings, 30 with augmentation "
     "(docs/wavelet-pooling.md).",
 )

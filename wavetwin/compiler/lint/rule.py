@@ -125,7 +125,7 @@ class LintRule:
     name: str
     """What a spec ignores it by: the code of its warnings."""
     source: str
-    """Its number in the list of rules of the design, for example `WT006`."""
+    """Its number among the rules that were planned, for example `WT006`."""
     meaning: str
     """What it warns of, in a sentence."""
     cause: str

@@ -2,7 +2,7 @@
 
 The tree is made from ruamel's events, not from its nodes: size, depth and aliases are bounded
 before anything is composed, and a syntax error hides only what follows it. Plain scalars are
-resolved here, by the YAML 1.2 core schema and nothing else (decisions.md 18).
+resolved here, by the YAML 1.2 core schema and nothing else.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def card_info(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
 
 
 def folder_name(compiled: Compiled) -> str:
-    """Return the name of the folder that the experiment is built to (decisions.md 4)."""
+    """Return the name of the folder that the experiment is built to."""
     return build_name(compiled.name, compiled.digest, compiled.overrides)
 
 

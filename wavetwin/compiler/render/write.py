@@ -1,6 +1,6 @@
 """Write a build into its folder, and check whether a folder still is what its spec says.
 
-Files that a person changed are never overwritten or removed without being asked (decisions.md 12);
+Files that a person changed are never overwritten or removed without being asked;
 the folder's own manifest says what was written. Files may lie in subfolders (a standalone copy);
 nothing is written or removed outside the folder, nor through a link in it.
 """

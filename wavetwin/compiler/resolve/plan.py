@@ -23,7 +23,7 @@ from wavetwin.ir.starting_weights import StartingWeights
 from wavetwin.ir.training import Training
 
 STREAMS = ("init", "order", "augmentation", "dropout")
-"""Names of the random streams (decisions.md 25)."""
+"""Names of the random streams."""
 
 
 def make_plan(resolved: ResolvedSpec) -> TrainingPlan:

@@ -1,8 +1,7 @@
 """Fill in every value that the spec leaves to its architecture and data set.
 
 Later stages never meet a missing value, and two specs that spell the same thing differently become
-equal: rules are expanded to packet lists, short forms to mappings. The digests are over the result
-(decisions.md 5, 6).
+equal: rules are expanded to packet lists, short forms to mappings. The digests are over the result.
 """
 
 from __future__ import annotations

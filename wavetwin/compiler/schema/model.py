@@ -21,7 +21,7 @@ class _Later:
 
 
 LATER = _Later()
-"""Beside a field's type: the digests leave it out at its default (decisions.md 6)."""
+"""Beside a field's type: the digests leave it out at its default."""
 
 
 class SpecModel(BaseModel):

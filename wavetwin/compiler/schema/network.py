@@ -93,7 +93,7 @@ class KeepSpec(SpecModel):
         ]
         | None
     ) = None
-    """Packet numbers, in order (numerics.md section 1), or `all`. Either this or `band`."""
+    """Packet numbers, in order, as `wavetwin show SPEC --packets` lists them, or `all`. Either this or `band`."""
     band: int | None = Field(default=None, ge=1, le=8)
     """A dyadic band: 1 is the last stage's. Either this or `packets`."""
     channels: int = Field(ge=1, le=65536)

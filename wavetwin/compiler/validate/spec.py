@@ -1,7 +1,7 @@
 """Find every fault of a spec at once, each at the location of the value at fault.
 
 Each file of a chain is held against the schema on its own, with fields allowed to be missing; then
-the merge is checked for what is missing and for rules that join several fields (decisions.md 19).
+the merge is checked for what is missing and for rules that join several fields.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ def published_remarks(runs: Sequence[Run]) -> list[str]:
     """Return what the sections have in common, and which runs have none."""
     without = [run.label for run in runs if match_published(run) is None]
     return [
-        "published: the stored metrics of seed 000's classifiers, one trained instance each; "
-        "poster: seed 003, other trained instances in part",
+        "published: the stored metrics of the classifiers of arXiv:2212.00394, one trained instance each; "
+        "poster: that of arXiv:2209.11740, other trained instances in part",
         "published flip rates and KL divergences are of images that were not normalised; a run's "
         "are normalised as in training unless its entry says `normalise: false`, and rows say which",
         "steps agree: at step s of both, the share of pairs of frames s pixels apart whose first "

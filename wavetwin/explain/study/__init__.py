@@ -1,5 +1,5 @@
 """Study first layers: what max pooling, the modulus and the filters do to images.
 
-`discrepancy` and `stability` are those of seed 003, `kernels` and `sparse` of seed 001; systems.md
-part 5 defines all four, and docs/studies.md says how to read them.
+`discrepancy` and `stability` are figures of arXiv:2209.11740's poster, `kernels` and `sparse` of that of
+"Sparsifying Convolutional Layers with Dual-Tree Wavelet Packets"; docs/studies.md defines all four.
 """

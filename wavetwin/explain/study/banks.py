@@ -36,7 +36,7 @@ class GratingBank(nn.Module):
     """Plane waves under a Gaussian window: filters as well localised as one likes.
 
     The control of the study: as the window grows, the measured discrepancy of RMax and CMod tends to
-    the theoretical one, whatever the image (systems.md 5.2). Filtering is correlation, as everywhere
+    the theoretical one, whatever the image. Filtering is correlation, as everywhere
     here, with zeros around the image.
 
     Args:

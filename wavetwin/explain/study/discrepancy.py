@@ -1,4 +1,4 @@
-"""Measure how far RMax and CMod are apart, filter by filter (systems.md 5.2, figure 5 of seed 003)."""
+"""Measure how far RMax and CMod are apart, filter by filter (figure 5 of arXiv:2209.11740's poster)."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def study_discrepancy(options: ImageOptions) -> Result:
         title="How far RMax and CMod are apart",
         notes=(
             "Mean over the images of |RMax - CMod|² / |CMod|² for every filter, after figure 5 of "
-            "poster 003. Theory: what a perfectly localised filter of the cell's frequency would "
+            "arXiv:2209.11740's poster. Theory: what a perfectly localised filter of the cell's frequency would "
             "give; the filters' energy is spread, so that theory is a floor.",
             "Classes are of the phase steps between neighbouring outputs in units of π/4; (1, 1) are "
             "the frequencies next to the pathological ones, at which the maximum sees few phases.",
@@ -123,7 +123,7 @@ def study_stability(options: ImageOptions, direction: Direction, max_shift: int 
         title="What shifts change",
         notes=(
             "Mean over the images of |F(T X) - F(X)|² / |F(X)|² for every filter, T a shift made by "
-            "cropping a larger image, after figure 6 of poster 003. The smallest shifts count: from "
+            "cropping a larger image, after figure 6 of arXiv:2209.11740's poster. The smallest shifts count: from "
             "m pixels on, outputs have moved by half a sample or more, and max pooling, which looks "
             "around, changes more slowly than the modulus.",
         ),

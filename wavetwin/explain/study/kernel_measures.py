@@ -1,6 +1,6 @@
 """Measure one kernel of a first layer: direction, sharpness, frequency, likeness to a Gabor.
 
-All are of the luminance kernel, the answer to an image of three equal colours (systems.md 5.4).
+All are of the luminance kernel, the answer to an image of three equal colours.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def luminance(
 
 
 def analytic_spectrum(kernels: Tensor, points: tuple[int, int]) -> Tensor:
-    """Return the Fourier transforms of W = V + i H(V) for real kernels V (systems.md 5.1).
+    """Return the Fourier transforms of W = V + i H(V) for real kernels V (arXiv:2209.11740).
 
     Half of the plane is doubled and the other half set to zero; the half is that on the side of the
     kernel's own direction, so that no wave is cut in two. What has no side, frequency 0, stays.

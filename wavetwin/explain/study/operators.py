@@ -1,4 +1,4 @@
-"""Compute RMax, CMod and plain subsampling of one bank, on one grid (systems.md 5.1).
+"""Compute RMax, CMod and plain subsampling of one bank, on one grid (arXiv:2209.11740).
 
 With m the stride of the convolution, all three have a sample every 2m pixels: the maximum of the
 real part over the 3x3 samples around it, the modulus there, the real part there. The windows are

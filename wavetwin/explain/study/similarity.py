@@ -1,6 +1,7 @@
-"""Measure how alike two banks of kernels are (systems.md 5.4).
+"""Measure how alike two banks of kernels are.
 
-No definition is published: poster 001 compares by eye. Here every kernel is cut to the window that
+No definition is published: the poster "Sparsifying Convolutional Layers with Dual-Tree Wavelet Packets"
+compares by eye. Here every kernel is cut to the window that
 holds most of its energy, two kernels are as alike as the largest modulus of their inner product over
 all shifts, and the banks are paired so that the pairs are as alike as can be.
 """

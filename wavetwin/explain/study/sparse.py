@@ -1,4 +1,4 @@
-"""Count the trained weights of sparse first layers, and what is lost (systems.md 5.5).
+"""Count the trained weights of sparse first layers, and what is lost.
 
 Made from module graphs alone, as the compiler counts.
 """

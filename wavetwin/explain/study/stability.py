@@ -1,4 +1,4 @@
-"""Measure what a shift of the image does to RMax, CMod and plain subsampling (systems.md 5.3)."""
+"""Measure what a shift of the image does to RMax, CMod and plain subsampling (figure 6 of arXiv:2209.11740's poster)."""
 
 from __future__ import annotations
 

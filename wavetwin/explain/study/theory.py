@@ -2,7 +2,7 @@
 
 Behind a filter of one frequency the image is a plane wave of unknown phase. Max pooling sees it at
 nine positions, nine points of the unit circle; the modulus sees the circle's radius. What is left
-between them depends on nothing but the gaps between the nine (systems.md 5.2).
+between them depends on nothing but the gaps between the nine (docs/studies.md).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def _find() -> dict[str, Architecture]:
 
 
 ARCHITECTURES = _find()
-"""By their names. Sources: torchvision's models; numerics.md sections 2 and 3 for what the twins
+"""By their names. Sources: torchvision's models; arXiv:2212.00394 for what the twins
 change."""
 
 

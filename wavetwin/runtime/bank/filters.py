@@ -3,7 +3,7 @@
 Everything here is float64 on the CPU, whatever the default type and device, except where taps are
 handed in. Filtering is torch's cross-correlation: no filter is reversed. Sources: Kingsbury 2001
 (doi:10.1006/acha.2000.0343) and 2003 for the q-shift taps; Bayram and Selesnick 2008
-(doi:10.1109/TSP.2007.916129) for the dual-tree packets; `numerics.md` for the node types.
+(doi:10.1109/TSP.2007.916129) for the dual-tree packets; the published twins (arXiv:2212.00394) for the node types.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def equivalent_length(num_taps: int, levels: int, num_trees: int) -> int:
 
 
 def bank_padding(num_taps: int, levels: int, stride: int, num_trees: int) -> int:
-    """Return the zeros on each side of the image, from the reference's rule (numerics.md section 1).
+    """Return the zeros on each side of the image, from the reference's rule (arXiv:2212.00394).
 
     Raises:
         ValueError: `levels` or `stride` is out of range (see `check_bank`).

@@ -21,7 +21,7 @@ class BankInfo:
     filters: str
     """A name of `wavetwin.runtime.bank.filters.QSHIFT_FILTERS`."""
     packets: tuple[int, ...]
-    """The kept packets, in order, numbered as in numerics.md section 1."""
+    """The kept packets, in order, numbered as in arXiv:2212.00394."""
     bands: tuple[tuple[int, int, int], ...]
     """(inputs, outputs, groups) of each band of the packet mixing; the inputs add up to the packets."""
     step: int

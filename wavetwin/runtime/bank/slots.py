@@ -2,7 +2,7 @@
 
 With v and h the filters of a vertical and a horizontal path, each of tree a or b, and `vh` the image
 filtered by both (vertical tree first), a packet of the first half is (aa - bb) + i (ba + ab), of the
-second (aa + bb) + i (ba - ab), the imaginary part times the packet's sign (numerics.md section 1).
+second (aa + bb) + i (ba - ab), the imaginary part times the packet's sign (arXiv:2212.00394).
 Real parts need aa and bb alone: half of the work along the columns.
 
 A lane names a horizontal filter. With real parts alone a lane is a horizontal path, along which tree

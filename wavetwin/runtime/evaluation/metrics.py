@@ -1,4 +1,4 @@
-"""Judge predictions image by image (numerics.md section 5)."""
+"""Judge predictions image by image (arXiv:2212.00394)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def divergence_from_first(logits: Tensor) -> Tensor:
 
 
 def mfr_against(rates: FlipRates, baseline: FlipRates) -> float:
-    """Return the mean flip rate against a baseline's, in percent (numerics.md section 5).
+    """Return the mean flip rate against a baseline's, in percent (arXiv:2212.00394).
 
     The mean is over all steps and directions; usual are the directions horizontal, vertical and
     diagonal with steps 1 to 8 (ImageNet) or 1 to 4 (CIFAR-10).

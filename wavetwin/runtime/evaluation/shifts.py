@@ -1,4 +1,4 @@
-"""Measure how predictions change when the image moves (numerics.md section 5).
+"""Measure how predictions change when the image moves (arXiv:2212.00394).
 
 Each image is enlarged once and goes to the device once; its shifted copies are windows of that.
 """

@@ -111,7 +111,7 @@ class Modulus(Layer):
 class ChannelBias(Layer):
     """Adds one trainable number to each of `channels` channels.
 
-    Source: the published twins (numerics.md section 3), whose bias is that of a depthwise 1x1
+    Source: the published twins (arXiv:2212.00394), whose bias is that of a depthwise 1x1
     convolution with a fixed weight, and begins as torch begins one with a fan-in of 1.
 
     Args:
@@ -163,7 +163,7 @@ class EnergyNorm(Layer, _BatchNorm):
     of another kind in its place: they are refused, each process normalises by its own images. The
     number of channels is `channels`.
 
-    Source: the published twins (numerics.md section 3).
+    Source: the published twins (arXiv:2212.00394).
 
     Args:
         channels: channels of the input, (batch, channels, height, width).

@@ -111,12 +111,12 @@ class _PacketBank(ConstantBuffers):
 
 
 class DualTreePackets(_PacketBank):
-    """Dual-tree complex wavelet packets, every packet kept, zero padded as numerics.md says.
+    """Dual-tree complex wavelet packets, every packet kept, zero padded as in the published twins.
 
     Real `(batch, channels, height, width)` to complex
     `(batch, channels, 2 * 4**levels, out_height, out_width)`, for any size, odd ones too:
     `out_height = (height + 2 * padding - length) // stride + 1`. Packets are in the order of
-    numerics.md section 1: two halves, base-4 digits from the first stage down, each
+    arXiv:2212.00394: two halves, base-4 digits from the first stage down, each
     2 * (vertical is high) + (horizontal is high). Every packet keeps positive horizontal frequencies:
     where the named filters' packet has negative ones, its conjugate is taken (training the taps does
     not change which).

@@ -78,8 +78,8 @@ def build_module(
 ) -> Network:
     """Build the network that a graph describes, on the default device, in the default type.
 
-    Names in the state dict are the graph's: `<node id>.<parameter>`. Weights are drawn as numerics.md
-    section 3 says, from `generator` in the graph's order; `initialise` draws them reproducibly
+    Names in the state dict are the graph's: `<node id>.<parameter>`. Weights are drawn by the laws of
+    `wavetwin.ir.initial_laws`, from `generator` in the graph's order; `initialise` draws them reproducibly
     instead. On the meta device nothing is drawn; `to_empty` and `initialise` then make the network.
 
     Args:

@@ -1,4 +1,4 @@
-"""Choose the initial values of a node's parameters (numerics.md section 3)."""
+"""Choose the initial values of a node's parameters (arXiv:2212.00394)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Name random streams: every draw of a run comes from a generator named by what it is for.
 
 A stream's seed depends on the plan's seed, the stream's name and the step of the run, never on
-what was drawn before (decisions.md 25). A run therefore resumes exactly without saving the state
+what was drawn before. A run therefore resumes exactly without saving the state
 of any generator.
 """
 

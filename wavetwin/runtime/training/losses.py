@@ -69,7 +69,7 @@ def l1_linf_penalty(weights: Iterable[Tensor], lambdas: Sequence[float]) -> Tens
 
     It favours rows of one packet: 0 where every row has one non-zero weight, and for rows of zeros.
 
-    Source: numerics.md section 5.
+    Source: arXiv:2212.00394.
 
     Args:
         weights: per band the mixing weights, a row an output map: (outputs, inputs / groups, ...).

@@ -1,4 +1,4 @@
-"""Check the rules that join several fields of a spec (spec-language.md, "What must hold")."""
+"""Check the rules that join several fields of a spec."""
 
 from __future__ import annotations
 

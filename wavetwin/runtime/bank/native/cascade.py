@@ -205,7 +205,7 @@ class _Layout:
         return torch.stack(columns, dim=1)
 
     def _node_taps(self, tree: int, stage: int, path: int) -> Tensor:
-        """Return the taps that lead to a node of a stage (numerics.md section 1)."""
+        """Return the taps that lead to a node of a stage (arXiv:2212.00394)."""
         low, high = self.taps
         bit = path & 1
         if stage == 0:
