@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from wavetwin.diagnostics.codes import RUN_CODES, SYSTEM_CODES
 from wavetwin.explain.runs.folders import stamp_of
-from wavetwin.files.json_form import check_form
 from wavetwin.ir.sweeps.objectives import Objective
 from wavetwin.runtime.process.errors import RunError, with_remedy
-from wavetwin.runtime.training.records import read_lines
-from wavetwin.runtime.training.run_documents import EpochLine
+from wavetwin.runtime.training.records import read_epochs
 from wavetwin.runtime.training.run_manifest import existing_manifest
 from wavetwin.sweep.members import Member
 
@@ -111,12 +108,9 @@ def _read_values(file: Path, objective: Objective) -> tuple[float, ...]:
     epochs: list[int] = []
     values: list[float] = []
     try:
-        for line in read_lines(file):
-            check_form(line, dict[str, Any])
-            if line.get("kind") == "epoch":
-                check_form(line, EpochLine)
-                epochs.append(line["epoch"])
-                values.append(objective.value(line))
+        for line in read_epochs(file):
+            epochs.append(line["epoch"])
+            values.append(objective.value(line))
     except (KeyError, ValueError) as error:
         raise RunError("file-damaged", f"cannot be read: {error}", _REMEDY, subject=file) from error
     if not all(map(math.isfinite, values)):

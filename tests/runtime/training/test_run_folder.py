@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from wavetwin.runtime.process.errors import RunError, fault_code
 from wavetwin.runtime.process.progress import ProgressReport
 from wavetwin.runtime.process.scripts import ScriptArguments, parse_arguments, project_of
 from wavetwin.runtime.training import run_lock
-from wavetwin.runtime.training.records import JsonLines, read_lines
+from wavetwin.runtime.training.records import JsonLines, read_epochs, read_lines
 from wavetwin.runtime.training.run_folder import RunFolder, find_run
 
 PROVENANCE = RunProvenance({"sources": [], "versions": {"torch": "1.0"}}, "f" * 64, ())
@@ -146,6 +147,27 @@ def test_json_lines_are_cut_back(tmp_path: Path):
     with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
         stream.write('{"step": 4')
     assert list(read_lines(tmp_path / "metrics.jsonl")) == [{"step": 1}, {"step": 3}]
+
+
+def test_a_long_log_is_read_as_a_stream_and_its_steps_are_not_parsed(tmp_path: Path):
+    file = tmp_path / "metrics.jsonl"
+    step = json.dumps({"kind": "step", "epoch": 1, "step": 1, "loss": 0.5}) + "\n"
+    values = {"loss": 0.5, "top1_error": 0.1}
+    with file.open("w", encoding="utf-8") as stream:
+        for epoch in (1, 2):
+            stream.writelines([step] * 20_000)
+            record = {"kind": "epoch", "epoch": epoch, "train": values, "validation": None}
+            stream.write(json.dumps(record | {"time": {"seconds": 1.0}}) + "\n")
+    tracemalloc.start()
+    epochs = [record["epoch"] for record in read_epochs(file)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert epochs == [1, 2]
+    assert peak < 200_000 < file.stat().st_size / 10
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write('{"kind": "step", "epoch"\n')
+    with pytest.raises(ValueError, match="line 40003: "):
+        list(read_epochs(file))
 
 
 def test_plain_progress_has_no_carriage_returns(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wavetwin.files.json_form import FormError, check_form
+from wavetwin.files.json_form import FormError
 from wavetwin.ir.evaluations import Evaluation, read_entry
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.plan import TrainingPlan
@@ -15,8 +15,8 @@ from wavetwin.runtime.evaluation.score_records import check_scores_of_weights
 from wavetwin.runtime.evaluation.scores_file import read_scores
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.json_files import read_json
-from wavetwin.runtime.training.records import read_lines
-from wavetwin.runtime.training.run_documents import BuildRecord, EpochLine, RunManifest
+from wavetwin.runtime.training.records import read_epochs
+from wavetwin.runtime.training.run_documents import BuildRecord, RunManifest
 from wavetwin.runtime.training.run_names import trial_mark
 
 __all__ = [
@@ -145,20 +145,10 @@ def entry_of(record: Record) -> Evaluation:
 
 def _read_epochs(file: Path) -> list[dict[str, Any]]:
     """Return the lines that close an epoch."""
-    epochs: list[dict[str, Any]] = []
-    count = 0
     try:
-        for line in read_lines(file):
-            check_form(line, dict[str, Any])
-            if line.get("kind") == "epoch":
-                check_form(line, EpochLine)
-                epochs.append(line)
-            count += 1
+        return list(read_epochs(file))
     except ValueError as error:
-        raise RunError(
-            "file-damaged", f"is damaged: line {count + 1}: {error}", _COPY_AGAIN, subject=file
-        ) from error
-    return epochs
+        raise RunError("file-damaged", f"is damaged: {error}", _COPY_AGAIN, subject=file) from error
 
 
 def graph_of(run: Run) -> ModuleGraph | None:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 
 from wavetwin.explain.runs.documents import UnreadableRunError, check_text, read_json
 from wavetwin.explain.runs.scores import Score, read_scores
-from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.edits import edit_mark
+from wavetwin.runtime.training.records import read_epochs
 from wavetwin.runtime.training.run_names import trial_mark
 
 __all__ = ["RunInfo", "read_folder", "scan", "stamp_of"]
@@ -196,15 +196,11 @@ def _marks(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 def _count_epochs(file: Path) -> int:
     """Return the last epoch that was finished; an unfinished last line is left out."""
-    if not file.is_file():
-        return 0
     last = 0
     try:
-        for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-            # Steps are many, and none of them is wanted here.
-            if line.endswith("\n") and '"kind": "epoch"' in line:
-                last = int(parse_json(line)["epoch"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for record in read_epochs(file):
+            last = record["epoch"]
+    except (OSError, ValueError) as error:
         raise UnreadableRunError(f"{file.name} cannot be read: {error}") from error
     return last
 

@@ -12,20 +12,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wavetwin.files.json_form import check_form
 from wavetwin.files.json_text import parse_json
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
+from wavetwin.runtime.training.run_documents import EpochLine
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["JsonLines", "read_gradients", "read_lines"]
+__all__ = ["JsonLines", "read_epochs", "read_gradients", "read_lines"]
 
 _AT_ONCE = 1 << 20
 """Bytes that are read at once."""
+_STEP = re.compile(rb'\{"kind": "step", .*\}\n')
+"""A step's line as it is written."""
 
 
 class JsonLines:
@@ -109,13 +114,53 @@ class JsonLines:
         self._stream.close()
 
 
-def read_lines(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a file; an unfinished last line (a kill) is left out."""
-    if not file.is_file():
-        return
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield parse_json(line)
+def read_lines(file: Path) -> Iterator[Any]:
+    """Yield the records of a file, one at a time; an unfinished last line (a kill) is left out.
+
+    Raises:
+        ValueError: a line is no JSON; its message says which.
+        OSError: the file cannot be read.
+    """
+    return (_parse(number, line) for number, line in _whole_lines(file))
+
+
+def read_epochs(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of `metrics.jsonl` that close an epoch.
+
+    Lines of steps, thousands to one, are only seen to be objects.
+
+    Raises:
+        ValueError: such a line is no JSON or has another form; its message says which.
+        OSError: the file cannot be read.
+    """
+    for number, line in _whole_lines(file):
+        if not _STEP.fullmatch(line):
+            record = _parse(number, line)
+            try:
+                check_form(record, dict[str, Any])
+                if record.get("kind") != "epoch":
+                    continue
+                check_form(record, EpochLine)
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+            yield record
+
+
+def _whole_lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    if file.is_file():
+        with file.open("rb") as stream:
+            yield from (
+                (number, line)
+                for number, line in enumerate(stream, start=1)
+                if line.endswith(b"\n")
+            )
+
+
+def _parse(number: int, line: bytes) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from error
 
 
 def read_gradients(run_folder: Path | str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
