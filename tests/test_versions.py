@@ -1,25 +1,36 @@
-"""The versions that pyproject.toml allows, installed for real: the lowest of each, and the newest.
+"""The wheel in empty folders, with the versions that pyproject.toml allows: the lowest of each, and the newest.
 
-Each test makes an environment below the temporary folder (some gigabytes: torch comes with what it
-needs for CUDA) and trains the digits twin in it.
+Each slow test makes an environment below the temporary folder, first of the compiler alone; with torch it
+has some gigabytes, since torch comes with what it needs for CUDA.
 """
 
 import os
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+from ruamel.yaml import YAML
 
+import wavetwin
 from tests.support.shipped import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
-DIGITS = [Requirement(line) for line in PROJECT["optional-dependencies"]["data"]]
+CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = {
+    name: [Requirement(line) for line in lines]
+    for name, lines in PROJECT["optional-dependencies"].items()
+    if name not in ("dev", "docs")
+}
+TRIED = ("run", "data", "tensorboard")
+"""Extras with which a network is trained here."""
+CORE_MEGABYTES = 60
 
 
 def lowest(requirement: Requirement) -> str:
@@ -31,10 +42,20 @@ def lowest(requirement: Requirement) -> str:
 def test_every_dependency_has_a_lower_bound_that_the_pinned_version_obeys() -> None:
     pinned = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text()))
     names = {name.lower(): Version(version) for name, version in pinned.items()}
-    for requirement in [*NEEDED, *DIGITS]:
+    for requirement in [*CORE, *(each for extra in EXTRAS.values() for each in extra)]:
         version = names[requirement.name.lower()]
         assert version in requirement.specifier
         assert Version(lowest(requirement).split("==")[1]) <= version
+
+
+def test_what_a_release_says_of_itself_is_of_one_version() -> None:
+    version = PROJECT["version"]
+    assert wavetwin.__version__ == version
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.search(r"(?m)^## (\S+?),? ", changes)[1] == version  # pyright: ignore[reportOptionalSubscript]
+    citation = YAML(typ="safe").load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert (citation["version"], citation["license"]) == (version, PROJECT["license"])
+    assert (ROOT / "wavetwin/py.typed").exists()
 
 
 def interpreter(version: str) -> str:
@@ -50,53 +71,133 @@ def interpreter(version: str) -> str:
     raise AssertionError(f"there is no Python {version} on this machine")
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel, made from the sdist, as an index would get both."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (source,) = folder.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for name in (
+        "CHANGELOG.md",
+        "docs/errors.md",
+        "tests/test_versions.py",
+        "specs/digits/cnn.yaml",
+    ):
+        assert name in names
+    assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+class Environment:
+    """A virtual environment, and an empty folder in which its commands run."""
+
+    def __init__(self, version: str, folder: Path) -> None:
+        self.folder = folder / "empty"
+        self.folder.mkdir()
+        self.bin = folder / "environment/bin"
+        self.variables = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith("PYTHON") and key not in ("VIRTUAL_ENV", "WAVETWIN_LOGGERS")
+        } | {"OMP_NUM_THREADS": "1", "GIT_CEILING_DIRECTORIES": str(folder)}
+        self.run([interpreter(version), "-m", "venv", str(folder / "environment")])
+
+    def run(self, command: list[str], code: int = 0) -> str:
+        """Run a command, which ends with an exit code, and return what it prints."""
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=self.folder,
+            env=self.variables,
+        )  # fmt: skip
+        assert done.returncode == code, (command, done.stdout, done.stderr)
+        return done.stdout + (done.stderr if code else "")
+
+    def install(self, *what: str) -> None:
+        """Install packages; what each asks for has to be there."""
+        pip = [str(self.bin / "python"), "-m", "pip"]
+        self.run([*pip, "install", "--quiet", *what])
+        self.run([*pip, "check"])
+
+    def wavetwin(self, *arguments: str, code: int = 0) -> str:
+        """Run one of wavetwin's commands."""
+        return self.run([str(self.bin / "wavetwin"), *arguments], code)
+
+    def python(self, *arguments: str) -> str:
+        """Run Python, whose warnings are errors."""
+        return self.run([str(self.bin / "python"), "-W", "error", *arguments])
+
+
+def begin(environment: Environment) -> None:
+    """Do in an empty folder what the compiler does alone."""
+    environment.wavetwin("init", "study", "--twin", "cmod")
+    environment.folder /= "study"
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    environment.run(["git", "add", "-A"])
+    environment.run(["git", *identity, "commit", "-q", "-m", "begin"])
+    assert "2 specs checked" in environment.wavetwin("check", "specs")
+    environment.wavetwin("build", "specs")
+    assert "CMod" in environment.wavetwin("diff", "specs/cnn.yaml", "specs/cmod.yaml", code=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_compiler_alone(wheel: Path, tmp_path: Path) -> None:
+    environment = Environment("{}.{}".format(*sys.version_info), tmp_path)
+    environment.install(str(wheel))
+    (site,) = (tmp_path / "environment/lib").glob("python*/site-packages")
+    installed = {folder.name.partition("-")[0].lower() for folder in site.glob("*.dist-info")} - {
+        "pip",
+        "setuptools",
+    }
+    assert installed == {
+        "annotated_types", "jinja2", "markdown_it_py", "markupsafe", "mdurl", "pydantic", "pydantic_core",
+        "pygments", "rich", "ruamel.yaml", "typing_extensions", "typing_inspection", "wavetwin",
+    }  # fmt: skip
+    num_bytes = sum(
+        file.stat().st_size
+        for file in site.rglob("*")
+        if file.is_file() and file.relative_to(site).parts[0] not in ("pip", "setuptools")
+    )
+    assert num_bytes < CORE_MEGABYTES * 1e6
+    begin(environment)
+    told = environment.wavetwin("run", "specs/cnn.yaml", code=2)
+    assert told == (
+        "error: needs-torch: training needs torch, which is not installed\n"
+        "  help: pip install 'wavetwin[run]'\n"
+    )
+    assert "needs-torch" in environment.wavetwin("explain", "needs-torch")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    ("version", "packages"),
-    [
-        ("3.12", [*map(lowest, NEEDED), "scikit-learn==1.5.0", "scipy==1.12.0"]),
-        ("3.13", [*(each.name for each in NEEDED), "scikit-learn", "torchvision", "numpy>=2"]),
-    ],
-    ids=["lowest on 3.12", "newest on 3.13"],
+    ("version", "is_lowest"),
+    [("3.11", True), ("3.12", False), ("3.13", False)],
+    ids=["lowest on 3.11", "newest on 3.12", "newest on 3.13"],
 )
-def test_the_digits_twin_trains(version: str, packages: list[str], tmp_path: Path) -> None:
-    variables = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("PYTHON") and key not in ("VIRTUAL_ENV", "WAVETWIN_LOGGERS")
-    } | {"OMP_NUM_THREADS": "1"}
-
-    def call(*label: str | Path) -> str:
-        done = subprocess.run(
-            label, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    call(interpreter(version), "-m", "venv", tmp_path / "environment")
-    python = tmp_path / "environment/bin/python"
-    for name in ("wavetwin", "templates"):
-        shutil.copytree(ROOT / name, tmp_path / "source" / name)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path / "source" / name)
-    shutil.copytree(ROOT / "specs", tmp_path / "specs")
-    (tmp_path / ".wavetwin.toml").touch()
-    call(python, "-m", "pip", "install", "--quiet", tmp_path / "source", *packages)
-    call(python, "-m", "pip", "check")
-
-    wavetwin = tmp_path / "environment/bin/wavetwin"
-    call(wavetwin, "check", "specs")
+def test_from_an_empty_folder_to_a_report(
+    version: str, is_lowest: bool, wheel: Path, tmp_path: Path
+) -> None:
+    environment = Environment(version, tmp_path)
+    requirements = [*CORE, *(each for name in TRIED for each in EXTRAS[name])]
+    # The lowest scikit-learn takes whatever SciPy there is, and the newest do not take the lowest NumPy.
+    chosen = [*map(lowest, requirements), "scipy==1.12.0"] if is_lowest else ["numpy>=2"]
+    environment.install(f"{wheel}[{','.join(TRIED)}]", *chosen)
+    begin(environment)
     epochs = ("--set", "training.epochs=2")
-    call(wavetwin, "build", "--no-git", "--standalone", *epochs, "specs/digits/twin_mod.yaml")
-    (built,) = (tmp_path / "generated").iterdir()
+    environment.wavetwin("build", "--standalone", *epochs, "specs/cmod.yaml", "--out", "apart")
+    (built,) = (environment.folder / "apart").iterdir()
     for script in ("train.py", "evaluate.py"):
         options = ("--device", "cpu", "--limit-batches", "4", "--workers", "0")
-        call(python, "-W", "error", built / script, *options)
-    (scores,) = (tmp_path / "runs").rglob("scores.json")
-    assert "top1_error" in scores.read_text("utf-8")
-    assert list((tmp_path / "runs").rglob("events.out.tfevents.*"))
-    assert call(wavetwin, "runs", "list")
-    if "torchvision" in packages:
-        program = "from wavetwin.runtime import import_torchvision as t; print(t().__version__)"
-        assert call(python, "-W", "error", "-c", program)
+        environment.python(str(built / script), *options)
+    environment.wavetwin("run", "specs/cnn.yaml", *epochs, "--device", "cpu")
+    runs = [str(path.parent) for path in environment.folder.rglob("runs/*/*/scores.json")]
+    assert len(runs) == 2
+    assert list(environment.folder.rglob("events.out.tfevents.*"))
+    assert environment.wavetwin("runs", "list")
+    environment.wavetwin("report", *runs, "--trials", "-o", "report.html")
+    assert (environment.folder / "report.html").read_text("utf-8").startswith("<!doctype html>")

@@ -37,6 +37,9 @@ def compile(path: Path | str, overrides: Sequence[str] | None = None) -> Compile
     Raises:
         CompileError: with every fault found, in file order.
     """
+    from wavetwin.diagnostics.system import check_system
+
+    check_system()
     from wavetwin.compiler.compiled import compile_spec
 
     return compile_spec(path, overrides or ())
@@ -51,6 +54,9 @@ def build_model(
     `pool` (norm, activation and pooling up to the next convolution); `optimise` chooses the graph
     after the passes, which computes the same and has the same state dict.
     """
+    from wavetwin.runtime.process.packages import require
+
+    require("torch", "wavetwin.build_model")
     from wavetwin.runtime.network.build import build_module, initialise
 
     graph = compiled.optimised_graph if optimise else compiled.graph
@@ -85,6 +91,9 @@ def from_reference_state_dict(
     """
     import warnings
 
+    from wavetwin.runtime.process.packages import require
+
+    require("torch", "wavetwin.from_reference_state_dict")
     from wavetwin.importing.weights import convert_state_dict, describe_not_finite
 
     converted = convert_state_dict(compiled.graph, state_dict, num_classes)
@@ -103,10 +112,12 @@ def load_run(path: Path | str, which: str = "best") -> Run:
         which: `best` (on the validation images), `last`, `average`, or `epoch-N`.
 
     Raises:
-        DiagnosticError: it is no run, or one that is damaged, or not what its spec says.
+        DiagnosticError: `needs-torch`, torch is not installed; it is no run, or one that is damaged, or not what its spec says.
     """
     from wavetwin.notebook.loaded_run import load_run as load
+    from wavetwin.runtime.process.packages import require
 
+    require("torch", "wavetwin.load_run")
     return load(path, which)
 
 
@@ -149,7 +160,9 @@ def train(
     """
     from wavetwin.notebook import Surroundings
     from wavetwin.notebook.scripts import train as run_script
+    from wavetwin.runtime.process.packages import require
 
+    require("torch", "wavetwin.train")
     where = Surroundings(
         device=device,
         data_root=data_root,
@@ -202,7 +215,9 @@ def evaluate(
     """
     from wavetwin.notebook import Surroundings
     from wavetwin.notebook.scripts import evaluate as run_script
+    from wavetwin.runtime.process.packages import require
 
+    require("torch", "wavetwin.evaluate")
     where = Surroundings(
         device=device,
         data_root=data_root,

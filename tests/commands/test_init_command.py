@@ -94,7 +94,9 @@ def test_a_project_in_a_path_with_spaces(current: Path, capsys: pytest.CaptureFi
     }  # fmt: skip
     assert (project / ".git").is_dir()
     requirements = (project / "requirements.txt").read_text(encoding="utf-8")
-    assert requirements.splitlines()[-1] == f"wavetwin[data]=={wavetwin.__version__}"
+    assert (
+        requirements.splitlines()[-1] == f"wavetwin[run,data,tensorboard]=={wavetwin.__version__}"
+    )
     ignored = (project / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert ignored[1:] == ["/generated/", "/runs/"]
     out = capsys.readouterr().out

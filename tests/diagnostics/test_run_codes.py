@@ -21,8 +21,11 @@ from wavetwin.runtime.process.errors import PartsError, RunError, with_remedy
 from wavetwin.runtime.process.scripts import run_script
 
 ERRORS = ROOT / "wavetwin/runtime/process/errors.py"
-FUNCTIONS = {"write_code": ("disk-full", "cannot-write")}
-"""What gives a code by the system's error: the codes it gives."""
+FUNCTIONS = {
+    "write_code": ("disk-full", "cannot-write"),
+    "missing_code": ("needs-torch", "package-missing"),
+}
+"""What gives a code by the system's error, or by what is missing: the codes it gives."""
 
 
 @cache
@@ -65,7 +68,7 @@ def test_every_fault_has_a_code_that_the_table_explains():
         assert isinstance(code, ast.Constant), f"{location}: the code is not written there"
         assert code.value in DESCRIPTIONS, f"{location}: {code.value} is not explained"
         used.add(str(code.value))
-    others = {"script-modified", "source-changed", "weights-do-not-fit"}
+    others = {"script-modified", "source-changed", "weights-do-not-fit", "unsupported-system"}
     assert set(RUN_CODES) - used <= others, "explained, and given to nothing"
 
 

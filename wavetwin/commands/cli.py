@@ -54,7 +54,9 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` default to the process's."""
     from wavetwin.diagnostics import system_errors
+    from wavetwin.diagnostics.system import end_on_unsupported_system
 
+    end_on_unsupported_system()
     given = list(sys.argv[1:] if arguments is None else arguments)
     system_errors.open_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -142,8 +144,9 @@ def _report_unexpected(options: argparse.Namespace, error: Exception) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return report(options, [_name_too_long(error)])
     from wavetwin.runtime.process.own_code import own_code_error
+    from wavetwin.runtime.process.packages import missing_package
 
-    fault = own_code_error(error)
+    fault = own_code_error(error) or missing_package(error)
     if fault is not None:
         return report(options, fault.diagnostics)
     show_fault(type(error), error, error.__traceback__)

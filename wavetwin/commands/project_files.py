@@ -92,7 +92,11 @@ def project_files(choices: Choices, title: str) -> dict[str, str]:
         "twins": choices.twins,
         "title": title,
         "version": package.version,
-        "extra": "data" if choices.dataset.package is not None else "",
+        "extras": [
+            "run",
+            *(["data"] if choices.dataset.package is not None else []),
+            "tensorboard",
+        ],
     }
     environment = text_environment(Path(package.templates))
 

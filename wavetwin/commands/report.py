@@ -97,9 +97,9 @@ def execute(options: argparse.Namespace) -> int:
         tuple(options.labels),
     )
     if options.figures is not None:
-        from wavetwin.explain.paper.figure_files import require_matplotlib
+        from wavetwin.runtime.process.packages import require
 
-        require_matplotlib()
+        require("matplotlib", "--figures")
     material = read_report([Path(run) for run in options.runs], wanted)
     say(material.write(output, CompilerParts(_difference, draw_packets)))
     say(f"\nreport: {output}\n")

@@ -58,7 +58,9 @@ def execute(options: argparse.Namespace) -> int:
 
     Raises:
         CompileError: the spec cannot be built.
+        RunError: `needs-torch`; nothing was built.
     """
+    from wavetwin.runtime.process.packages import require
 
     def scripts(folder: Path) -> list[list[str]]:
         from wavetwin.runtime.process.scripts import surroundings
@@ -69,6 +71,7 @@ def execute(options: argparse.Namespace) -> int:
         each = (("train.py", extra), ("evaluate.py", _shared(extra)))
         return [[sys.executable, str(folder / name), *arguments] for name, arguments in each]
 
+    require("torch", "training")
     findings = Findings(options)
     run = _run_one if options.seeds is None else _run_seeds
     code = run(options, scripts, findings)

@@ -116,10 +116,11 @@ def _draw_kernels(compiled: Compiled, file: Path, checkpoint: Path | None) -> No
     if file.suffix.lower() == f".{_RASTER.lower()}":
         picture_kernels(*source, file, checkpoint)
         return
-    from wavetwin.explain.paper.figure_files import render_figure, require_matplotlib
+    from wavetwin.explain.paper.figure_files import render_figure
     from wavetwin.explain.paper.kernel_figures import kernel_figure
+    from wavetwin.runtime.process.packages import require
 
-    require_matplotlib()
+    require("matplotlib", "a figure as SVG or PDF")
     kernel, title = experiment_kernel(*source, checkpoint)
     figure = render_figure(kernel_figure([(title, kernel)]), file.suffix[1:].lower())
     _write_bytes(file, figure)

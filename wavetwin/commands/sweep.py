@@ -97,9 +97,12 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace, checked: CheckedSweep) -> int:
+    from wavetwin.runtime.process.packages import require
     from wavetwin.sweep.estimate import time_steps
     from wavetwin.sweep.member_table import member_table
 
+    if options.dry_run:
+        require("torch", "timing a training step")
     device = _device(options.script_arguments)
     costs = time_steps(checked.points, device or "auto") if options.dry_run else None
     _answer(options, member_table(checked, costs, len(_slots(options, checked))))
@@ -125,12 +128,14 @@ def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> in
     from dataclasses import replace
 
     from wavetwin.commands.build import build_options
+    from wavetwin.runtime.process.packages import require
     from wavetwin.sweep.drive import Driver
     from wavetwin.sweep.folder import hold_sweep, sweep_folder
     from wavetwin.sweep.local import LocalEngine
     from wavetwin.sweep.members import Members
     from wavetwin.sweep.result_table import result_table
 
+    require("torch", "training")
     folder = sweep_folder(runs, checked.file.name)
     with hold_sweep(folder):
         build = replace(build_options(options), project=checked.file.project)

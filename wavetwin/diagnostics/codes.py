@@ -249,6 +249,10 @@ RUN_CODES: dict[str, str] = {
     "compiler, or name one in CXX; without it torch's operations compute the packets.",
     "kernel-changed": "A run was trained by another kernel of the packets, compiler or CPU. Go on where it "
     "was trained, with --allow-drift, or start another run with --new.",
+    "needs-torch": "torch, NumPy, Pillow or safetensors is not installed, which the compiler does without, "
+    "and what computes with images or weights does not. Install them: pip install 'wavetwin[run]'.",
+    "unsupported-system": "wavetwin does not run on this system: its locks and signals are POSIX's. "
+    "On Windows run it in WSL.",
     "package-missing": "An optional package is not installed. The message says what installs it.",
     "launcher-incomplete": "What torchrun or Slurm sets or offers is missing or wrong. Start with "
     "torchrun or slurm.sh, or unset their variables.",

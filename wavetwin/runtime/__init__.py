@@ -180,4 +180,9 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _MODULES:
+        # What scripts are made of; the layers run wherever torch does.
+        from wavetwin.diagnostics.system import end_on_unsupported_system
+
+        end_on_unsupported_system()
     return getattr(importlib.import_module(_MODULES.get(name, f"{__name__}.layers")), name)

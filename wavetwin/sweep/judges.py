@@ -13,7 +13,7 @@ from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep
 from wavetwin.compiler.sweep.space import Point, SweptField, Value
 from wavetwin.ir.sweeps.ranges import ListedRange
 from wavetwin.ir.sweeps.schedulers import SCHEDULERS
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.packages import require
 
 if TYPE_CHECKING:
     import optuna
@@ -107,14 +107,9 @@ def make_judge(checked: CheckedSweep) -> Judge:
 
 
 def _make_study(checked: CheckedSweep) -> optuna.Study:
-    try:
-        import optuna
-    except ImportError as error:
-        raise RunError(
-            "package-missing",
-            "this sweep needs optuna, which is not installed",
-            "pip install 'wavetwin[sweep]', or choose search: random or grid and scheduler: none",
-        ) from error
+    require("optuna", "this sweep", "choose search: random or grid and scheduler: none")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     spec = checked.file.spec
     pruners: dict[str, Any] = {

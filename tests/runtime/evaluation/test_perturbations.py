@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -229,14 +228,7 @@ def test_layout_faults_are_named(tmp_path: Path):
 def test_missing_decoder_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_videos(tmp_path, "snow", videos=1, frames=2)
     (tmp_path / "imagenet-p/snow" / CLASSES[0] / "a.mp4").write_bytes(b"")
-    real = builtins.__import__
-
-    def without_av(name: str, *rest: Any, **named: Any) -> Any:
-        if name == "av":
-            raise ImportError("No module named 'av'")
-        return real(name, *rest, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without_av)
-    with pytest.raises(RunError, match="PyAV, which is not installed") as error:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(RunError, match="reading a video needs av, which is not installed") as error:
         evaluate_entry(ENTRY, Brightest(), load_data(make_plan()), CPU, data_root=tmp_path)
     assert error.value.remedy == "pip install 'wavetwin[video]'"

@@ -158,8 +158,8 @@ def test_one_that_fails_is_told_once_and_left_out(
         raise TimeoutError("no answer")
 
     kinds = [
-        LoggerKind("none", "math", None, fail),
-        LoggerKind("faulty", "math", None, lambda run: faulty),
+        LoggerKind("none", "math", fail),
+        LoggerKind("faulty", "math", lambda run: faulty),
     ]
     loggers.open(kinds, logged(tmp_path))
     loggers.add_graph(nn.Identity(), torch.zeros(1))
@@ -199,18 +199,7 @@ def test_one_that_is_not_installed_is_told(
     text = capsys.readouterr().out
     assert text.startswith(f"{missing} is not installed")
     assert text.endswith("nothing is logged there; metrics.jsonl has it all\n")
-    assert ("pip install" in text) == (LOGGERS[name].extra is not None)
-
-
-def test_extras_bring_the_loggers() -> None:
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for kind in LOGGERS.values():
-        if kind.extra is None:
-            assert any(each.startswith(kind.module) for each in project["dependencies"])
-        else:
-            assert project["optional-dependencies"][kind.extra][0].startswith(kind.module)
+    assert f"(pip install 'wavetwin[{name}]')" in text
 
 
 def test_the_variable_wins_over_the_settings(tmp_path: Path) -> None:

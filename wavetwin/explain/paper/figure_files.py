@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from wavetwin.files.atomic import write_file
 from wavetwin.files.csv_text import csv_text
 from wavetwin.runtime.process.errors import RunError, write_code
+from wavetwin.runtime.process.packages import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FORMS", "PaperFigure", "render_figure", "require_matplotlib", "write_figures"]
+__all__ = ["FORMS", "PaperFigure", "render_figure", "write_figures"]
 
 FORMS = ("svg", "pdf")
 _SETTINGS: Mapping[Any, object] = {
@@ -59,29 +60,13 @@ class PaperFigure:
     """Whether `draw` says where its axes lie; otherwise they are laid out so that nothing overlaps."""
 
 
-def require_matplotlib() -> None:
-    """Refuse figures where matplotlib is not installed.
-
-    Raises:
-        RunError: `package-missing`.
-    """
-    try:
-        import matplotlib as _  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise RunError(
-            "package-missing",
-            "figures as SVG and PDF need matplotlib, which is not installed",
-            "pip install 'wavetwin[figures]'",
-        ) from error
-
-
 def render_figure(figure: PaperFigure, form: str) -> bytes:
     """Return a figure's file, `svg` or `pdf`.
 
     Raises:
         RunError: `package-missing`.
     """
-    require_matplotlib()
+    require("matplotlib", "a figure as SVG or PDF")
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -14,6 +14,7 @@ from typing import Any
 from wavetwin.explain.study.images import ImageSource
 from wavetwin.provenance.package import sha256_of
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.packages import package_error
 
 __all__ = ["SIDE", "bundled_photographs", "find_photograph"]
 
@@ -66,8 +67,6 @@ def find_photograph(package_name: str, name: str) -> Path:
         file = Path(folder, package["folder"], name)
         if file.is_file():
             return file
-    raise RunError(
-        "package-missing",
-        f"the photograph {name} is not there: {package['name']} is not installed, or has no such file",
-        "pip install 'wavetwin[data]', or name your own images with --images",
+    raise package_error(
+        package["module"], f"the photograph {name}", "name your own images with --images"
     )

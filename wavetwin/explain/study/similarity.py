@@ -20,6 +20,7 @@ from torch import Tensor
 from wavetwin.explain.study.kernel_measures import analytic_spectrum
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.packages import require
 
 __all__ = [
     "MATCHED",
@@ -206,11 +207,5 @@ def _unit_spectrum(kernels: Tensor, points: tuple[int, int], ignore_phase: bool)
 
 
 def _optimise() -> Any:
-    try:
-        return importlib.import_module("scipy.optimize")
-    except ModuleNotFoundError as error:
-        raise RunError(
-            "package-missing",
-            "pairing kernels takes SciPy, which is not installed",
-            "pip install 'wavetwin[data]'",
-        ) from error
+    require("scipy", "pairing kernels")
+    return importlib.import_module("scipy.optimize")

@@ -11,7 +11,7 @@ from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.plan import DataPlan
 from wavetwin.runtime.data.detected import Found, FoundArrays
 from wavetwin.runtime.data.official import Official
-from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.packages import require
 
 __all__ = ["read_digits"]
 
@@ -24,14 +24,9 @@ def read_digits(data: DataPlan, root: Path | None, official: Official) -> Found:
     Raises:
         RunError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise RunError(
-            "package-missing",
-            f"the data set '{data.dataset}' comes with scikit-learn, which is not installed",
-            "pip install 'wavetwin[data]'",
-        ) from error
+    require("sklearn", f"the data set '{data.dataset}'")
+    from sklearn.datasets import load_digits
+
     with warnings.catch_warnings():
         # A deprecation between scikit-learn and NumPy says nothing about the images.
         warnings.simplefilter("ignore", DeprecationWarning)

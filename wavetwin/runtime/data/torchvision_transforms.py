@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wavetwin.ir.image_transforms import ImageTransform, TransformedImages
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.packages import require
 from wavetwin.runtime.process.torchvision_compat import import_torchvision
 
 __all__ = ["make", "make_auto_augment"]
@@ -44,6 +45,7 @@ def _make(transform: ImageTransform, **arguments: Any) -> Callable[[Tensor], Ten
 
 
 def _torchvision() -> None:
+    require("torchvision", "a transform of data.augmentation")
     try:
         import_torchvision()
     except ImportError as error:

@@ -18,6 +18,7 @@ from wavetwin.diagnostics.listing import list_some
 from wavetwin.runtime.data.decode import decode_image
 from wavetwin.runtime.data.image_walk import IMAGE_SUFFIXES, visible
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.packages import require
 
 __all__ = ["Video", "check_decoder", "list_videos", "read_video", "read_videos", "videos_digest"]
 
@@ -180,14 +181,9 @@ def _decode(file: Path, channels: int) -> list[np.ndarray]:
 
 
 def _import_av() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise RunError(
-            "package-missing",
-            "videos are read with PyAV, which is not installed",
-            "pip install 'wavetwin[video]'",
-        ) from error
+    require("av", "reading a video")
+    import av
+
     return av
 
 

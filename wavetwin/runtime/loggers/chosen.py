@@ -22,9 +22,7 @@ class LoggerKind:
     name: str
     """In the user's settings."""
     module: str
-    """As it is imported."""
-    extra: str | None
-    """Of wavetwin's, that brings it; None where it is always there but in standalone folders."""
+    """As it is imported; `wavetwin.diagnostics.extras` knows what brings it."""
     open: Callable[[LoggedRun], Logger]
     """Begin a session; imports the module."""
 
@@ -50,9 +48,9 @@ def _wandb(run: LoggedRun) -> Logger:
 LOGGERS: dict[str, LoggerKind] = {
     row.name: row
     for row in (
-        LoggerKind("tensorboard", "tensorboard", None, _tensorboard),
-        LoggerKind("mlflow", "mlflow", "mlflow", _mlflow),
-        LoggerKind("wandb", "wandb", "wandb", _wandb),
+        LoggerKind("tensorboard", "tensorboard", _tensorboard),
+        LoggerKind("mlflow", "mlflow", _mlflow),
+        LoggerKind("wandb", "wandb", _wandb),
     )
 }
 """By the name in the user's settings."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from wavetwin.diagnostics.extras import extra_of
 from wavetwin.runtime.loggers.chosen import LoggerKind
 from wavetwin.runtime.loggers.logger import LoggedRun, Logger, Pixels
 from wavetwin.runtime.process.progress import say
@@ -29,7 +30,8 @@ class Loggers:
         """Begin a session with each logger; what is not installed or cannot begin is told."""
         for kind in kinds:
             if importlib.util.find_spec(kind.module) is None:
-                remedy = "" if kind.extra is None else f" (pip install 'wavetwin[{kind.extra}]')"
+                extra = extra_of(kind.module)
+                remedy = "" if extra is None else f" ({extra.remedy(kind.module)})"
                 say(f"{kind.module} is not installed{remedy}: nothing is logged there; {_ALL}")
                 continue
             try:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.own_code import FOLDER
+from wavetwin.runtime.process.packages import missing_package
 
 __all__ = ["serve"]
 
@@ -38,7 +39,12 @@ def serve() -> None:
         # Before the first fork, so that none imports it again.
         import_module("wavetwin.runtime.process.own_code_trials").warm_up()
     except ImportError as error:
-        _send(answers, {"fault": _fault("package-missing", f"torch cannot be imported: {error}")})
+        missing = missing_package(error)
+        if missing is None:
+            fault = _fault("own-code-failed", f"torch cannot be imported: {error}")
+        else:
+            fault = _fault(missing.code, missing.headline, missing.remedy or "")
+        _send(answers, {"fault": fault})
         return
     _send(answers, {"ready": True})
     for line in questions:

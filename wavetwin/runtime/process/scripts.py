@@ -30,6 +30,7 @@ from wavetwin.diagnostics.terminal import Parser, complain, guard_messages, prin
 from wavetwin.files.home import expand_home
 from wavetwin.runtime.process.errors import RunError, is_full, write_code
 from wavetwin.runtime.process.own_code import install_copies, own_code_error
+from wavetwin.runtime.process.packages import missing_package
 
 if TYPE_CHECKING:
     import torch
@@ -253,7 +254,7 @@ def _run_guarded(main: Callable[[], int], form: str) -> int:
         complain("interrupted\n")
         return INTERRUPTED
     except Exception as error:
-        fault = own_code_error(error)
+        fault = own_code_error(error) or missing_package(error)
         if fault is None:
             raise
         return _fail(fault.diagnostics, form)
