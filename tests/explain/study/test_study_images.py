@@ -1,6 +1,7 @@
 """Images of the studies: what is read, cut, turned upright, and refused."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,24 +58,8 @@ def test_windows_are_the_photographs_pixels_without_the_images_mean() -> None:
 
 
 def test_another_photograph_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    document = json.loads(photographs._LIST.read_text(encoding="utf-8"))
-    document["photographs"][0]["sha256"] = "0" * 64
-    changed = tmp_path / "photographs.json"
-    changed.write_text(json.dumps(document), encoding="utf-8")
-    monkeypatch.setattr(photographs, "_LIST", changed)
-    with pytest.raises(RunError, match=r"china\.jpg is not the photograph"):
-        photographs.bundled_photographs()
-
-
-def test_a_package_that_is_not_there_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    document = json.loads(photographs._LIST.read_text(encoding="utf-8"))
-    document["packages"]["scikit-learn"]["module"] = "no_such_module"
-    changed = tmp_path / "photographs.json"
-    changed.write_text(json.dumps(document), encoding="utf-8")
-    monkeypatch.setattr(photographs, "_LIST", changed)
-    with pytest.raises(RunError, match="scikit-learn is not installed") as stop:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(RunError, match="needs scikit-learn, which is not installed") as stop:
         photographs.bundled_photographs()
     assert stop.value.remedy is not None
     assert "wavetwin[data]" in stop.value.remedy
