@@ -1,6 +1,5 @@
 """Images of the studies: what is read, cut, turned upright, and refused."""
 
-import json
 import sys
 from pathlib import Path
 
