@@ -9,7 +9,7 @@ NEWER = import sys; print("|".join(f"py3{n}_" for n in range(sys.version_info[1]
 # Processes that run the tests, of one thread each.
 WORKERS ?= 2
 
-.PHONY: env demo test test-slow bench reproduce-mnist clean
+.PHONY: env demo docs test test-slow bench reproduce-mnist clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -30,6 +30,12 @@ $(STAMP): constraints.txt pyproject.toml
 
 demo: env
 	$(BIN)/python benchmarks/demo.py
+
+# The site in build/site: pages of docs/, and reference pages made from the code's tables. What makes it is
+# installed by the first call.
+docs: env
+	@$(BIN)/python -c 'import material, mkdocstrings_handlers.python' 2> /dev/null || $(INSTALL) --no-build-isolation -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # What needs no test runner is checked beside the tests, one core's work for a minute; what is wrong is
 # printed at the end. A file's tests run in one process: they share what they compile.

@@ -167,10 +167,11 @@ class Chromium:
         text, _, self.buffer = self.buffer.partition(b"\0")
         return json.loads(text)
 
-    def open(self, file: Path) -> None:
-        """Load a file and wait until all of it is there."""
+    def open(self, page: Path | str) -> None:
+        """Load a file or an address and wait until all of it is there."""
         self.events.clear()
-        self.call("Page.navigate", url=file.absolute().as_uri())
+        url = page if isinstance(page, str) else page.absolute().as_uri()
+        self.call("Page.navigate", url=url)
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self.message())
 
@@ -210,6 +211,8 @@ class Chromium:
         self.session = None
         self.call("Browser.close")
         self.process.wait(30)
+        self.read.close()
+        self.write.close()
 
 
 def _high(descriptor: int) -> int:
@@ -219,14 +222,14 @@ def _high(descriptor: int) -> int:
     return copy
 
 
-def faults_of_events(events: list[dict[str, Any]], page: Path) -> list[str]:
-    """Return errors that the console shows, and requests for anything but the page itself."""
+def faults_of_events(events: list[dict[str, Any]], own: str) -> list[str]:
+    """Return errors that the console shows, and requests for what does not begin with `own`."""
     found: list[str] = []
     for event in events:
         method, values = event.get("method"), event.get("params", {})
         if method == "Network.requestWillBeSent":
             url = values["request"]["url"]
-            if url != page.absolute().as_uri() and not url.startswith("data:"):
+            if not url.startswith((own, "data:")):
                 found.append(f"request: {url}")
         elif method == "Log.entryAdded" and values["entry"]["level"] in ("error", "warning"):
             found.append(f"console: {values['entry']['text']}")
@@ -246,7 +249,7 @@ def check_page(browser: Chromium, page: Path, pictures: Path | None) -> list[str
         if pictures is not None:
             browser.picture(pictures / f"{page.stem}-{width}.png", width, 3 * width + 600)
         seen = browser.check()
-        found = [*faults_of_events(browser.events, page), *seen["found"]]
+        found = [*faults_of_events(browser.events, page.absolute().as_uri()), *seen["found"]]
         faults += [f"{width} pixels: {fault}" for fault in found]
         print(
             f"{page.name}, {width} pixels: {seen['texts']} texts, least contrast "

@@ -44,6 +44,7 @@ __all__ = [
     "ScriptArguments",
     "asked_form",
     "load_build_model",
+    "make_script_parser",
     "parse_arguments",
     "prepare_device",
     "project_of",
@@ -107,10 +108,8 @@ def surroundings(device: str, data_root: Path | None) -> list[str]:
     return options if data_root is None else [*options, "--data-root", str(data_root)]
 
 
-def parse_arguments(
-    description: str, *, training: bool, arguments: Sequence[str] | None = None
-) -> ScriptArguments:
-    """Return the script's options; exits with 2 on a wrong one, with 0 after `--help`."""
+def make_script_parser(description: str, *, training: bool) -> Parser:
+    """Return the parser of train.py's or evaluate.py's options."""
     shown = printable(description).replace("%", "%%")
     parser = Parser(description=shown, allow_abbrev=False)
     parser.add_argument(
@@ -191,6 +190,14 @@ def parse_arguments(
         parser.add_argument(
             "--again", action="store_true", help="repeat entries that have scores; both are kept"
         )
+    return parser
+
+
+def parse_arguments(
+    description: str, *, training: bool, arguments: Sequence[str] | None = None
+) -> ScriptArguments:
+    """Return the script's options; exits with 2 on a wrong one, with 0 after `--help`."""
+    parser = make_script_parser(description, training=training)
     given = sys.argv[1:] if arguments is None else list(arguments)
     values = parser.parse_args(given)
     return ScriptArguments(
