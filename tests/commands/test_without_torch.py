@@ -18,6 +18,7 @@ WORKS: list[list[str]] = [
     ["init", "study"],
     ["new", "other", "--from", "specs/cnn.yaml", "--set", "training.epochs=3"],
     ["check", "specs"],
+    ["fmt", "specs"],
     ["build", "specs/cnn.yaml", "--no-git"],
     ["build", "specs/cnn.yaml", "--no-git", "--standalone", "--out", "apart"],
     ["build", "specs/cnn.yaml", "--no-git", "--check", "--project", "."],

@@ -29,6 +29,7 @@ COMMANDS = {
     "init": ("init", "Begin a project: a CNN and its twin, as specs with comments."),
     "new": ("new", "Write a spec that extends another one and says only what differs."),
     "check": ("check", "Check specs and report every fault at its location."),
+    "fmt": ("fmt", "Write specs in one form: indentation, spaces, empty lines; comments stay."),
     "build": ("build", "Build run scripts from specs into generated/."),
     "specs": ("starters", "List the specs that come with wavetwin, or print one."),
     "show": ("show", "Show a spec's layers: shapes, parameters, cost, where they come from."),

@@ -167,6 +167,7 @@ BUILD_CODES: dict[str, str] = {
     "bad-project": "The project named is no folder, or does not hold the spec.",
     "cannot-write": "A file or folder cannot be written. Name another one, or change its permissions.",
     "name-too-long": "A path is longer than the system takes.",
+    "not-formatted": "`wavetwin fmt` would lose a value or a comment, and leaves the file as it is.",
 }
 """What `wavetwin build` and `wavetwin run` find beside."""
 

@@ -116,19 +116,38 @@ def expand_specs(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def find_yaml(folder: Path) -> list[Path]:
+    """Return every document of a folder, parts of specs and sweeps too, in the order of their names.
+
+    Left out are hidden files and folders, and a project's outputs.
+
+    Raises:
+        CompileError: `file-unreadable`, a folder cannot be read.
+    """
+    return sorted(_walk(folder, takes_all=True), key=lambda file: file.relative_to(folder).parts)
+
+
+def _walk(folder: Path, *, takes_all: bool = False) -> Iterator[Path]:
+    left_out = (".",) if takes_all else (".", "_")
     skipped = OUTPUT_FOLDERS if find_project(folder) == folder.absolute() else frozenset[str]()
     for parent, folders, files in os.walk(folder, onerror=_refuse_folder):
         folders[:] = [
             name
             for name in folders
-            if not name.startswith((".", "_")) and name != "base" and name not in skipped
+            if not name.startswith(left_out)
+            and (takes_all or name != "base")
+            and name not in skipped
         ]
         skipped = frozenset[str]()
         for name in files:
             path = Path(parent) / name
-            is_spec = name.endswith(".yaml") and not name.endswith(SWEEP_SUFFIX)
-            if is_spec and not name.startswith((".", "_")) and path.is_file():
+            is_meant = takes_all or not name.endswith(SWEEP_SUFFIX)
+            if (
+                name.endswith(".yaml")
+                and is_meant
+                and not name.startswith(left_out)
+                and path.is_file()
+            ):
                 yield path
 
 
