@@ -12,6 +12,7 @@ import pytest
 from wavetwin.commands import child, cli
 from wavetwin.commands.seeds import main, parse_seeds, run_seeds
 from wavetwin.diagnostics import CompileError
+from wavetwin.files.child_python import module_command
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.seed_list import train_seeds
 
@@ -121,16 +122,8 @@ def test_a_script_becomes_the_process_that_trains_the_seeds(
     monkeypatch.delenv("RANK", raising=False)
     given = ["--workers", "0", "--seeds", "0-4", "--seeds=0-4", "--device=cpu"]
     train_seeds(Path("generated/a"), "0-4", given)
-    expected = [
-        "-m",
-        "wavetwin.commands.seeds",
-        "generated/a",
-        "0-4",
-        "--workers",
-        "0",
-        "--device=cpu",
-    ]
-    assert became == [[sys.executable, *expected]]
+    left = ("generated/a", "0-4", "--workers", "0", "--device=cpu")
+    assert became == [module_command("wavetwin.commands.seeds", *left)]
     with pytest.raises(RunError, match="several processes"):
         train_seeds(Path("generated/a"), "0-4", given, {"RANK": "0"})
     assert len(became) == 1

@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import difflib
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wavetwin.diagnostics.listing import list_some
+from wavetwin.files.child_python import module_command
 from wavetwin.files.json_text import parse_json
 from wavetwin.provenance.package import digest_of, is_package_file, sha256_of
 
@@ -93,7 +93,7 @@ def find_originals(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
 
     Without the compiler (a standalone folder, or another version of it) there may be none.
     """
-    command = [sys.executable, "-m", "wavetwin.commands.originals", str(folder)]
+    command = module_command("wavetwin.commands.originals", str(folder))
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_SECONDS)
         found: dict[str, str] = parse_json(done.stdout) if done.returncode == 0 else {}

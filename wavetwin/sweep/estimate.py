@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep
+from wavetwin.files.child_python import module_command
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.sweeps.schedulers import SCHEDULERS
 
@@ -62,7 +62,7 @@ def time_steps(
         for each in kinds.values()
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "wavetwin.sweep.timed_step", device],
+        module_command("wavetwin.sweep.timed_step", device),
         input=json.dumps(request),
         stdout=subprocess.PIPE,
         text=True,

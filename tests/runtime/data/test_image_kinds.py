@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +152,17 @@ def test_archives_of_data_sets_are_named_for_what_they_are(
             (raw / name).write_bytes(gzip.compress(content))
             with pytest.raises(RunError, match=label):
                 read_idx_images(make_plan(dataset="mnist").data, tmp_path, lenient)
+
+
+def test_few_bytes_that_unpack_to_very_many_are_refused(tmp_path: Path):
+    """A PNG of 200 bytes that says that it has 900 million pixels."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(90_001)))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b""))
+    with pytest.raises(BadImageError, match=r"exceeds limit of .* pixels"):
+        decode_image(tmp_path / "a.png", 3)

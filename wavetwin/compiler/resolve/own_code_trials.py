@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
+from wavetwin.files.child_python import code_command
 from wavetwin.files.home import cache_folder
 from wavetwin.files.json_form import FormError, check_form
 from wavetwin.files.json_text import parse_json
@@ -130,10 +131,8 @@ class _Server:
     def __init__(self) -> None:
         import subprocess
 
-        root = str(Path(__file__).resolve().parents[3])
-        start = f"import sys; sys.path.insert(0, {root!r}); from {_SERVER} import serve; serve()"
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", start],
+            code_command(f"from {_SERVER} import serve; serve()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

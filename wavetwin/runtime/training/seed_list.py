@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from wavetwin.files.child_python import module_command
 from wavetwin.provenance.package import imported_package
 from wavetwin.runtime.process.errors import RunError
 
@@ -46,8 +47,8 @@ def train_seeds(
         )
         raise RunError("bad-argument", headline, help_text, subject=_OPTION)
     sys.stdout.flush()
-    command = [sys.executable, "-m", "wavetwin.commands.seeds", str(folder), seeds]
-    os.execv(sys.executable, [*command, *_others(arguments)])
+    command = module_command("wavetwin.commands.seeds", str(folder), seeds, *_others(arguments))
+    os.execv(command[0], command)
 
 
 def _others(arguments: Sequence[str]) -> list[str]:
