@@ -88,8 +88,10 @@ def take_the_tree(network: nn.Module) -> None:
                 setattr(parent, name, tree)
 
 
-def take_the_kernel(network: Network) -> Network:
-    """Let the native kernel compute the packets."""
+def build_native(spec: str) -> Network:
+    """Return the twin as a run with `training.kernels: native` builds it."""
+    compiled = wavetwin.compile(ROOT / "specs" / f"{spec}.yaml", ["training.kernels=native"])
+    network = build(compiled, optimise=True)
     if not use_native_kernel(network):
         raise SystemExit("the native kernel cannot be built")
     return network
@@ -107,7 +109,7 @@ def stems(spec: str) -> dict[str, nn.Module]:
     take_the_tree(tree)
     return {
         "bank": first_layer(build(twin, optimise=True)),
-        "native": first_layer(take_the_kernel(build(twin, optimise=True))),
+        "native": first_layer(build_native(spec)),
         "tree": first_layer(tree),
         "plain": first_layer(build(plain, optimise=False)),
     }
@@ -119,7 +121,7 @@ def networks(spec: str) -> dict[str, nn.Module]:
     plain = wavetwin.compile(ROOT / "specs" / f"{PLAIN[spec]}.yaml")
     found: dict[str, nn.Module] = {
         "bank": build(twin, optimise=True),
-        "native": take_the_kernel(build(twin, optimise=True)),
+        "native": build_native(spec),
         "plain": build(plain, optimise=False),
     }
     # Of a CNN the passes change only pooling with a blur.

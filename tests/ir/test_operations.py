@@ -42,6 +42,8 @@ SPECS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cifar10/R18zo3wyC", ("stem.wavelet.trainable_filters=true",)),
     ("cifar10/R18wyC_mod", ("stem.wavelet.color_mixing=after",)),
     ("cifar10/R18zh3wyC", ("stem.frozen=true",)),
+    ("alexnet/AwyI", ("training.kernels=native",)),
+    ("cifar10/R18wyC_mod", ("training.kernels=native", "stem.frozen=true")),
     ("alexnet/AI", ("pooling.free=wavelet", "pooling.wavelet_pool={wavelet: db2, bands: mix}")),
     (
         "digits/cnn",

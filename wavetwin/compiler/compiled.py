@@ -16,7 +16,7 @@ from wavetwin.compiler.lint import lint
 from wavetwin.compiler.parse.compose import LoadedSpec, SourceCache, load_spec
 from wavetwin.compiler.parse.nodes import ParsedSource
 from wavetwin.compiler.parse.project import checked_project, find_project
-from wavetwin.compiler.passes import PASSES, run_passes
+from wavetwin.compiler.passes import passes_for, run_passes
 from wavetwin.compiler.resolve.own_code import fault_of, read_own_code
 from wavetwin.compiler.resolve.own_code_trials import Trials
 from wavetwin.compiler.resolve.plan import make_plan
@@ -160,7 +160,7 @@ def compile_spec(
     ]
     if faults:
         raise CompileError([*diagnostics, *faults])
-    optimised, records = run_passes(graph, PASSES if optimise else ())
+    optimised, records = run_passes(graph, passes_for(plan.packet_kernels) if optimise else ())
     if plan.packet_kernels.is_native and optimised.find(PacketBank) is None:
         raise CompileError([*diagnostics, _without_packet_bank(loaded, optimise)])
     return Compiled(

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wavetwin.compiler.passes import PASSES, run_passes
+from wavetwin.compiler.passes import passes_for, run_passes
 from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep
 from wavetwin.files.child_python import module_command
 from wavetwin.files.json_text import parse_json
@@ -58,7 +58,10 @@ def time_steps(
         kinds.setdefault(kind, point)
         kind_of[point.training_digest] = kind
     request = [
-        {"graph": run_passes(each.graph, PASSES)[0].to_json(), "plan": each.plan.to_json()}
+        {
+            "graph": run_passes(each.graph, passes_for(each.plan.packet_kernels))[0].to_json(),
+            "plan": each.plan.to_json(),
+        }
         for each in kinds.values()
     ]
     done = subprocess.run(

@@ -10,7 +10,7 @@ from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.compiler.passes.invariants import InvariantError
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node, complete, make_node
-from wavetwin.ir.operations import ParameterCounts, Relu
+from wavetwin.ir.operations import Modulus, NormMaxPool, ParameterCounts, Relu, ReluMaxPool
 
 
 def graph_of(name: str, *overrides: str) -> ModuleGraph:
@@ -209,3 +209,25 @@ def test_a_pass_that_breaks_an_invariant_is_stopped(message: str) -> None:
     graph = graph_of("cnn")
     with pytest.raises(InvariantError, match=message):
         run_passes(graph, [("broken", BROKEN[message])])
+
+
+def test_the_kernel_pools_what_the_stem_joined_in_parts() -> None:
+    native = "training.kernels=native"
+    twin = compiled_once(spec_of("RwyI"), native).optimised_graph
+    assert [node.id for node in twin.section("pool")] == ["pool.norm"]
+    assert twin.node("pool.norm").inputs == ("stem.crop_free", "stem.wavelet")
+    plain = compiled_once(spec_of("AwyI"), native).optimised_graph
+    assert [node.id for node in plain.section("pool")] == ["pool.max"]
+    modulus = compiled_once(spec_of("AwyI_mod"), native).optimised_graph
+    assert modulus.find(Modulus) is None
+    assert not modulus.node("stem.wavelet").is_complex
+    assert modulus.node("pool.free.max").inputs == ("stem.crop_free",)
+
+
+def test_torch_pools_layer_by_layer() -> None:
+    for name in ("RwyI", "AwyI_mod"):
+        compiled = compiled_once(spec_of(name))
+        records = [record.name for record in compiled.graph.passes]
+        assert records == [name for name, _ in PASSES]
+        kinds = (NormMaxPool, ReluMaxPool)
+        assert not any(isinstance(node.operation, kinds) for node in compiled.optimised_graph)

@@ -26,7 +26,7 @@ from wavetwin.runtime.bank import BankInfo, mixed_packets
 from wavetwin.runtime.bank.layout import make_layout
 from wavetwin.runtime.bank.native import NoLibraryError, build_library, find_library, library
 from wavetwin.runtime.bank.native.cascade import make_program
-from wavetwin.runtime.bank.native.compute import apply_adjoint, apply_forward
+from wavetwin.runtime.bank.native.compute import Kept, apply_adjoint, apply_forward
 from wavetwin.runtime.bank.native.operator import KEPT_BYTES
 
 Case = tuple[BankInfo, tuple[int, int], int, bool]
@@ -66,7 +66,9 @@ def cases(draw: st.DrawFn, max_levels: int = 3) -> tuple[Any, ...]:
     starts = tuple(
         min(start, pixels - 1) for start, pixels in zip(starts, (height, width), strict=True)
     )
-    bank = (levels, filters, tuple(kept), bands, step, starts, *sizes, draw(st.booleans()))
+    is_complex = draw(st.booleans())
+    has_modulus = is_complex and draw(st.booleans())
+    bank = (levels, filters, tuple(kept), bands, step, starts, *sizes, is_complex, has_modulus)
     return bank, (height, width), draw(st.sampled_from([1, 3, 4])), draw(st.booleans())
 
 
@@ -136,12 +138,13 @@ def compare_with_the_torch_bank(case: Case) -> None:
 def test_adjoint_identity(arguments: tuple[Any, ...]):
     """Of the image: <g, A x> = <A^T g, x>, by the kernel alone."""
     info, image, colours, is_channels_last = case_of(arguments)
+    info = replace(info, has_modulus=False)
     x, weights, colour = tensors(info, image, torch.float64, 2, colours)
     flat = torch.cat([weight.flatten() for weight in weights])
     parts, _ = apply_forward(x, flat, colour, None, info, is_channels_last)
     gradient = directions(parts)
     needed = (True, True, colour is not None, False)
-    found = apply_adjoint(gradient, x, flat, colour, info, None, needed)
+    found = apply_adjoint(gradient, x, flat, colour, None, info, Kept(), needed)
     products = [(part * of_part).sum() for part, of_part in zip(parts, gradient, strict=True)]
     scale = torch.stack([part.norm() * of.norm() for part, of in zip(parts, gradient, strict=True)])
     pairs = [(found.x, x), (found.weights, flat), (found.colour, colour)]
@@ -163,11 +166,15 @@ def test_published_stems(spec: str):
     assert_close(result, expected, 1e-6)
 
 
-@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize("kind", ["real parts", "both parts", "modulus"])
 @pytest.mark.parametrize("saves_memory", [False, True])
-def test_any_number_of_threads_gives_the_same_bits(is_complex: bool, saves_memory: bool):
+def test_any_number_of_threads_gives_the_same_bits(kind: str, saves_memory: bool):
     # More images than groups of images whose gradients are summed apart: two in some.
-    info = replace(published_stem("resnet34/RwyI_mod", 30, 35).info, is_complex=is_complex)
+    info = replace(
+        published_stem("resnet34/RwyI_mod", 30, 35).info,
+        is_complex=kind != "real parts",
+        has_modulus=kind == "modulus",
+    )
     x, weights, colour = tensors(info, (30, 35), torch.float32, batch=37)
     assert colour is not None
     values = [value.requires_grad_() for value in (x, *weights, colour)]
@@ -181,6 +188,43 @@ def test_any_number_of_threads_gives_the_same_bits(is_complex: bool, saves_memor
         found.append([*result, *of_values])
     for other in found[1:]:
         assert all(map(torch.equal, found[0], other))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_modulus_is_right_wherever_the_type_holds_it(dtype: torch.dtype):
+    """Also where its square is not a number of the type; at 0 its gradient is 0, as the layer's is."""
+    info = replace(published_stem("resnet34/RwyI_mod", 40, 40).info, has_modulus=True)
+    x, weights, colour = tensors(info, (40, 40), dtype)
+    values = [value.requires_grad_() for value in (x, *weights)]
+    for size in (0.0, torch.finfo(dtype).tiny * 2**10, torch.finfo(dtype).max * 2**-12):
+        found: list[list[Tensor]] = []
+        for native in (True, False):
+            # So small, or so large, that only a modulus of numbers beside 1 has no fault.
+            result = as_list(mixed_packets(size * x, weights, info, colour, native=native))
+            gradient = torch.autograd.grad(result[0].sum() / (size or 1), values)
+            found.append([*result, *gradient])
+        for value, other in zip(*found, strict=True):
+            assert value.isfinite().all()
+            largest = float(other.detach().abs().max())
+            limit = 64 * torch.finfo(dtype).eps * 40 * largest
+            assert (value - other).abs().max() <= limit
+
+
+def test_units_are_kept_or_computed_again():
+    """With the same bits."""
+    info = replace(published_stem("resnet34/RwyI_mod", 40, 40).info, has_modulus=True)
+    x, weights, colour = tensors(info, (40, 40), torch.float32)
+    bias = torch.linspace(-1, 1, info.outputs)
+    flat = torch.cat([weight.flatten() for weight in weights])
+    parts, kept = apply_forward(x, flat, colour, bias, info, True, keeps=True)
+    assert kept.units is not None
+    needed = (True, True, True, True)
+    found = [
+        apply_adjoint(directions(parts), x, flat, colour, bias, info, each, needed)
+        for each in (kept, Kept(), replace(kept, units=None))
+    ]
+    for name in ("x", "weights", "colour", "bias"):
+        assert all(torch.equal(getattr(found[0], name), getattr(each, name)) for each in found[1:])
 
 
 def test_gradients_of_any_strides_and_some_of_the_inputs():
@@ -276,13 +320,14 @@ def test_no_packet_is_computed_that_nobody_takes():
 # The library.
 
 
-TINY = """
-extern "C" void wavetwin_bank_forward_float32() {}
-extern "C" void wavetwin_bank_backward_float32() {}
-extern "C" void wavetwin_bank_forward_float64() {}
-extern "C" void wavetwin_bank_backward_float64() {}
-extern "C" const char* wavetwin_bank_features() { return "none"; }
-"""
+TINY = (
+    "".join(
+        f'extern "C" void wavetwin_{name}_{kind}() {{}}\n'
+        for name in library.FUNCTIONS
+        for kind in library.TYPES
+    )
+    + 'extern "C" const char* wavetwin_bank_features() { return "none"; }\n'
+)
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ import wavetwin
 from tests.support.paths import ROOT
 from tests.support.shipped import KINDS, compiled_once
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.compiler.passes import PASSES, run_passes
+from wavetwin.compiler.passes import passes_for, run_passes
 from wavetwin.diagnostics import CompileError
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.image_sizes import find_image_sizes
-from wavetwin.runtime.layers import CropToPackets, MixedPackets
+from wavetwin.runtime.layers import CropToPackets, MixedPackets, use_native_kernel
 from wavetwin.runtime.network.build import GraphError, build_module, initialise
 
 TOLERANCE = 1e-12
@@ -111,7 +111,11 @@ def compare_passes(
     ]
     expected = [results(written, each) for each in images]
     current = graph
-    for name, rewrite in PASSES:
+    kernels = compiled.plan.packet_kernels
+    if kernels.is_native:
+        # What the kernel pools has its channels last.
+        images = [each.contiguous(memory_format=torch.channels_last) for each in images]
+    for name, rewrite in passes_for(kernels):
         after, _ = run_passes(current, [(name, rewrite)])
         if after is current:
             continue
@@ -119,6 +123,7 @@ def compare_passes(
         model = first_layers(after, with_features)
         # Running statistics, too, are those from before the first images.
         model.load_state_dict(state)
+        assert not kernels.is_native or use_native_kernel(model)
         for each, wanted in zip(images, expected, strict=True):
             compare(wanted, results(model, each))
     assert current.nodes == compiled.optimised_graph.nodes
@@ -146,6 +151,7 @@ def test_every_pass_keeps_the_function_of_the_shipped_specs(name: str):
     compare_passes(shipped()[name])
 
 
+NATIVE = ("training.kernels=native",)
 VARIANTS = {
     "trained filters": ("cifar10/R18wyC_mod", ("stem.wavelet.trainable_filters=true",)),
     "colours after": ("cifar10/R18wyC_mod", ("stem.wavelet.color_mixing=after",)),
@@ -165,6 +171,16 @@ VARIANTS = {
     "both parts, colours after, bias": ("sparse/alexnet_j2", ("stem.wavelet.color_mixing=after",)),
     "no pooling": ("digits/twin", ("pooling.free=none",)),
     "no pooling, modulus": ("digits/twin_mod", ("pooling.free=none",)),
+    "native": ("resnet34/RwyI", NATIVE),
+    "native, frozen": ("resnet34/RwyI", (*NATIVE, "stem.frozen=true")),
+    "native, modulus": ("resnet34/RwyI_mod", NATIVE),
+    "native, no norm": ("alexnet/AwyI", NATIVE),
+    "native, modulus, no norm": ("alexnet/AwyI_mod", NATIVE),
+    "native, modulus, colours after": (
+        "cifar10/R18wyC_mod",
+        (*NATIVE, "stem.wavelet.color_mixing=after"),
+    ),
+    "native, blurred modulus": ("alexnet/Azh3wyI_mod", (*NATIVE, "pooling.wavelet=modulus_blur")),
 }
 
 
@@ -212,6 +228,8 @@ def overrides(draw: st.DrawFn) -> tuple[str, tuple[str, ...]]:
         chosen += [f"stem.wavelet.color_mixing={draw(st.sampled_from(('before', 'after')))}"]
     if draw(st.integers(0, 4)) == 0:
         chosen += ["stem.wavelet.trainable_filters=true"]
+    elif draw(st.booleans()):
+        chosen += NATIVE
     return "digits/twin", tuple(chosen)
 
 

@@ -15,9 +15,11 @@ from wavetwin.compiler.passes.fuse_max_and_blur import fuse_max_and_blur
 from wavetwin.compiler.passes.invariants import check_invariants
 from wavetwin.compiler.passes.merge_packet_bank import merge_packet_bank
 from wavetwin.compiler.passes.pool_apart import pool_apart
+from wavetwin.compiler.passes.pool_by_kernel import pool_by_kernel
 from wavetwin.compiler.passes.push_subsampling import push_subsampling
 from wavetwin.compiler.passes.take_real_part_early import take_real_part_early
 from wavetwin.ir.graph import ModuleGraph, PassRecord
+from wavetwin.ir.kernels import Kernels
 
 Pass = Callable[[ModuleGraph], ModuleGraph]
 
@@ -31,6 +33,14 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("fuse max and blur", fuse_max_and_blur),
 )
 """Every pass with its name, in the order in which they run."""
+
+KERNEL_PASSES: tuple[tuple[str, Pass], ...] = (("pool by the kernel", pool_by_kernel),)
+"""Those that run after them where the native kernel computes."""
+
+
+def passes_for(kernels: Kernels) -> tuple[tuple[str, Pass], ...]:
+    """Return the passes for what computes the first layer, in the order in which they run."""
+    return (*PASSES, *KERNEL_PASSES) if kernels.is_native else PASSES
 
 
 def run_passes(

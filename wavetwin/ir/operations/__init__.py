@@ -48,6 +48,7 @@ from wavetwin.ir.operations.packets import (
     PacketMixing,
     Packets,
 )
+from wavetwin.ir.operations.pooled import NormMaxPool, ReluMaxPool
 from wavetwin.ir.operations.scattering import NUM_BANDS, Invariant, Scattering
 from wavetwin.ir.operations.user_modules import UserModule
 from wavetwin.ir.operations.wavelet_pools import BAND_MAPS, WaveletPool
@@ -100,6 +101,7 @@ __all__ = [
     "MaxBlurPool",
     "MaxPool",
     "Modulus",
+    "NormMaxPool",
     "Operation",
     "PacketBank",
     "PacketMixing",
@@ -107,6 +109,7 @@ __all__ = [
     "ParameterCounts",
     "RealPart",
     "Relu",
+    "ReluMaxPool",
     "Scattering",
     "Shape",
     "SliceChannels",

@@ -234,6 +234,7 @@ class PacketBank(Operation, op="packet_bank"):
     inputs = (1, 2)
     filters_are_fixed = True
     reads_size_of = 1
+    later = frozenset({"modulus"})
     _not_attributes = frozenset({"initial", "lambdas"})
 
     levels: int
@@ -246,6 +247,8 @@ class PacketBank(Operation, op="packet_bank"):
     colour: Literal["before", "after", "none"]
     complex: bool
     subsample: int
+    modulus: bool = False
+    """Whether the modulus is given, not the complex numbers."""
     initial: tuple[float, ...] | None = field(default=None, compare=False)
     """No attribute: the colour mixing's, which is a part of the node."""
     lambdas: tuple[float, ...] | None = field(default=None, compare=False)
@@ -267,8 +270,8 @@ class PacketBank(Operation, op="packet_bank"):
         return channels, -(-height // self.subsample), -(-width // self.subsample)
 
     def is_complex(self, first: bool) -> bool:
-        """Return whether imaginary parts are made."""
-        return self.complex
+        """Return whether imaginary parts are given."""
+        return self.complex and not self.modulus
 
     def constants(self, x: Shape) -> dict[str, Shape]:
         """Return filters and signs."""
@@ -292,6 +295,10 @@ class PacketBank(Operation, op="packet_bank"):
             + (after if self.colour == "after" else 0)
         )
 
+    def elementwise(self, out: Shape, *shapes: Shape) -> int:
+        """Return two squares, a sum and a root a value of the modulus."""
+        return 4 * prod(out) if self.modulus else 0
+
     def layer(self, x: Shape, out: Shape) -> Call:
         """Return the layer."""
         options = self._named("bands", "levels", "stride", "filters")
@@ -303,7 +310,7 @@ class PacketBank(Operation, op="packet_bank"):
         options |= self._changed(bias=False, subsample=1)
         if not self.complex:
             options["imaginary"] = False
-        options |= self._changed(lambdas=None)
+        options |= self._changed(modulus=False, lambdas=None)
         return Call.of("MixedPackets", self.packets, **options)
 
 

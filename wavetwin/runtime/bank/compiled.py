@@ -21,16 +21,16 @@ def pack_info(info: BankInfo) -> tuple[list[int], list[int], list[int]]:
     """Return the info, without the filters' name, as an operator takes them: see `unpack_info`."""
     bands = [number for band in info.bands for number in band]
     numbers = [info.levels, info.step, *info.starts, info.out_height, info.out_width]
-    return list(info.packets), bands, [*numbers, int(info.is_complex)]
+    return list(info.packets), bands, [*numbers, int(info.is_complex), int(info.has_modulus)]
 
 
 def unpack_info(filters: str, packets: list[int], bands: list[int], numbers: list[int]) -> BankInfo:
     """Return the info that `pack_info` packed."""
-    levels, step, top, left, height, width, is_complex = numbers
+    levels, step, top, left, height, width, is_complex, has_modulus = numbers
     triples = zip(bands[0::3], bands[1::3], bands[2::3], strict=True)
     return BankInfo(
         levels, filters, tuple(packets), tuple(triples), step, (top, left), height, width,
-        bool(is_complex),
+        bool(is_complex), bool(has_modulus),
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def mixed_packets_op(
     bands: list[int],
     numbers: list[int],
 ) -> Tensor:
-    """Return (batch, out_height, out_width, parts * outputs)."""
+    """Return (batch, out_height, out_width, parts * outputs); a modulus is left to who calls."""
     info = unpack_info(filters, packets, bands, numbers)
     layout = make_layout(info, x.shape[2], x.shape[3], x.dtype, x.device)
     return torch.cat(compute(x, weights, colour, layout, ())[0], dim=3)

@@ -35,7 +35,9 @@ class BankInfo:
     out_height: int
     out_width: int
     is_complex: bool
-    """Whether real and imaginary parts are given, or the real parts alone."""
+    """Whether real and imaginary parts are computed, or the real parts alone."""
+    has_modulus: bool = False
+    """Whether the modulus of both parts is given in their place."""
 
     def __post_init__(self) -> None:
         check_bank(self.levels, 1)
@@ -52,6 +54,8 @@ class BankInfo:
             raise ValueError(f"bands {self.bands}: groups do not divide inputs and outputs")
         if min(self.step, self.out_height, self.out_width) < 1:
             raise ValueError("step, out_height and out_width are 1 or more")
+        if self.has_modulus and not self.is_complex:
+            raise ValueError("the modulus is that of both parts, and one of them is computed")
 
     @property
     def outputs(self) -> int:
@@ -60,8 +64,13 @@ class BankInfo:
 
     @property
     def parts(self) -> int:
-        """2 where imaginary parts are given, else 1."""
+        """2 where imaginary parts are computed, else 1."""
         return 2 if self.is_complex else 1
+
+    @property
+    def results(self) -> int:
+        """2 where both parts are given, else 1."""
+        return 1 if self.has_modulus else self.parts
 
     @property
     def starts(self) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from wavetwin.runtime.bank.eager import (
 )
 from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.layout import make_layout
+from wavetwin.runtime.bank.modulus import modulus
 from wavetwin.runtime.bank.native.operator import KEPT_BYTES as NATIVE_KEPT_BYTES
 from wavetwin.runtime.bank.native.operator import native_packets
 from wavetwin.runtime.bank.shapes import Float
@@ -33,7 +34,7 @@ def mixed_packets(
     saves_memory: bool = False,
     native: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Return mixed packets, (batch, outputs, out_height, out_width): real parts, or both parts.
+    """Return mixed packets, (batch, outputs, out_height, out_width): real parts, both parts, or the modulus.
 
     The same as `ColourMixing`, `DualTreePacketMaps`, `KeepPackets` and `PacketMixing` one after the
     other, sampled where the info says; samples outside the image are zeros. Differentiable, in eager
@@ -84,13 +85,15 @@ def mixed_packets(
                 0 if saves_memory or not torch.is_grad_enabled() else NATIVE_KEPT_BYTES,
             )  # fmt: skip
             images = [image.to(result_type) for image in images]
-            return (images[0], images[1]) if info.is_complex else images[0]
+            return (images[0], images[1]) if info.results == 2 else images[0]
         parts = _parts(*inputs, info, saves_memory)
     images = [part.permute(0, 3, 1, 2).to(result_type) for part in parts]
     if not is_channels_last:
         images = [image.contiguous() for image in images]
     if bias is not None:
         images = [image + bias.to(image.dtype)[:, None, None] for image in images]
+    if info.has_modulus:
+        return modulus(images[0], images[1])
     return (images[0], images[1]) if info.is_complex else images[0]
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from wavetwin.runtime.layers.adaptive_blur import AdaptiveBlur
 from wavetwin.runtime.layers.blur import BlurPool
-from wavetwin.runtime.layers.fused import CropToPackets, MixedPackets, use_native_kernel
+from wavetwin.runtime.layers.by_kernel import use_native_kernel
+from wavetwin.runtime.layers.fused import CropToPackets, MixedPackets
 from wavetwin.runtime.layers.images import check_images
 from wavetwin.runtime.layers.invariant import Invariant
 from wavetwin.runtime.layers.max_blur import MaxBlurPool

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from wavetwin.runtime.bank import BankInfo, mixed_packets
 from wavetwin.runtime.bank.eager import plain_shape
 from wavetwin.runtime.bank.filters import bank_padding, qshift_taps
+from wavetwin.runtime.bank.modulus import modulus as modulus_of
 from wavetwin.runtime.bank.native import has_native_kernel
 from wavetwin.runtime.bank.shapes import Float
+from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.mixing import ColourMixing, ColourMixingAfter, PacketMixing
 from wavetwin.runtime.layers.packets import DualTreePacketMaps, KeepPackets
 from wavetwin.runtime.layers.parts import Parts
@@ -82,14 +84,15 @@ class CropToPackets(Layer):
         return f"length={grid.length}, stride={grid.stride}, padding={grid.padding}"
 
 
-class MixedPackets(Layer):
+class MixedPackets(ByKernel, Layer):
     """Mixed dual-tree packets of an image, every `subsample`-th row and column of them.
 
     The same as `ColourMixing`, `DualTreePacketMaps`, `KeepPackets`, `PacketMixing` and
     `ColourMixingAfter` (the children hold the parameters), `CenterCrop` and `Subsample` one after the
     other: real `(batch, colours, height, width)` to `(batch, outputs, out_height, out_width)`, a pair
     of real and imaginary part or the real part alone. What is not read of it is not computed, and no
-    map of a single packet is ever kept (`wavetwin.runtime.bank`). The filters are fixed.
+    map of a single packet is ever kept (`wavetwin.runtime.bank`). The filters are fixed. With `modulus`
+    the result is that of `Modulus` after all this.
 
     Exported programs, whose sizes are free, and the meta device call the children themselves. So does
     everything once a child is no longer what was made here, or hooks are to see its calls (pruning,
@@ -106,14 +109,16 @@ class MixedPackets(Layer):
         mixes_after: whether these become one channel an output after the packets are mixed.
         bias: whether every mixed map has a bias, added to both parts.
         subsample: step of the output in the packets, from the first of the window.
-        imaginary: whether the result is a pair.
+        imaginary: whether imaginary parts are computed.
+        modulus: whether the modulus of both parts is the result, not a pair.
         lambdas: weights of the bands in the penalty, or None.
         saves_memory: compute more again in the backward pass instead of keeping it.
         native: whether CPUs compute by the native kernel, which is built first where it has to be
             (`wavetwin kernels build`); without a compiler they do not, and a warning says so.
 
     Raises:
-        ValueError: an argument is out of range, or there are two mixings of the colours.
+        ValueError: an argument is out of range, there are two mixings of the colours, or a modulus of
+            real parts alone or before a mixing of the colours.
     """
 
     def __init__(
@@ -130,6 +135,7 @@ class MixedPackets(Layer):
         bias: bool = False,
         subsample: int = 1,
         imaginary: bool = True,
+        modulus: bool = False,
         lambdas: tuple[float, ...] | None = None,
         saves_memory: bool = False,
         native: bool = False,
@@ -139,6 +145,8 @@ class MixedPackets(Layer):
             raise ValueError(f"{colours} colours are transformed, but their mixing leaves one")
         if mixes_after and colours == 1:
             raise ValueError("one colour is transformed: there is nothing to mix after it")
+        if modulus and (mixes_after or not imaginary):
+            raise ValueError("a modulus is of both parts, and comes after all mixing")
         if subsample < 1:
             raise ValueError(f"subsample {subsample}: 1 or more is needed")
         self.colour: nn.Module | None = None
@@ -158,9 +166,9 @@ class MixedPackets(Layer):
         self.mixes_before = colour is not None
         self.mixes_after = mixes_after
         self.has_bias = bias
+        self.modulus = modulus
         self.saves_memory = saves_memory
         self.native = native and has_native_kernel()
-        """Whether the native kernel computes on a CPU."""
 
     def forward(
         self,
@@ -234,6 +242,7 @@ class MixedPackets(Layer):
             out_height=height,
             out_width=width,
             is_complex=self.packets.imaginary,
+            has_modulus=self.modulus,
         )
 
     def _finish(self, part: Tensor, batch: int) -> Tensor:
@@ -250,17 +259,5 @@ class MixedPackets(Layer):
             maps = self.colour(maps)
         if like is not None:
             maps = self.crop(maps, like)
-        return self.subsample(maps)
-
-
-def use_native_kernel(model: nn.Module) -> bool:
-    """Let every `MixedPackets` of a model compute by the native kernel on a CPU; return whether it is there.
-
-    Where it cannot be built, all stays as it is, and a warning says why.
-    """
-    if not has_native_kernel():
-        return False
-    for module in model.modules():
-        if isinstance(module, MixedPackets):
-            module.native = True
-    return True
+        maps = self.subsample(maps)
+        return modulus_of(*maps) if self.modulus else maps

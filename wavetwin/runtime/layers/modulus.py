@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,76 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wavetwin.runtime.bank.eager import plain_shape
+from wavetwin.runtime.bank.modulus import modulus, smooth_norm
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.parts import Parts, split_parts
 from wavetwin.runtime.layers.traced import Layer
 
-
-def modulus(real: Tensor, imaginary: Tensor, bias: float = 0.0) -> Tensor:
-    """Return sqrt(real^2 + imaginary^2 + bias^2) - bias, of the type of `real`.
-
-    A positive bias makes it smooth; without one the gradient is 0 where both parts are 0 (a black
-    image). Twice differentiable, also at 0. Nothing between overflows or underflows: the result is
-    right wherever the type holds it. Half-precision inputs are computed in float32.
-
-    Args:
-        real: real parts, of any shape.
-        imaginary: imaginary parts, of the same shape.
-        bias: not negative; about the modulus below which values are noise.
-    """
-    dtype = real.dtype
-    if dtype in (torch.float16, torch.bfloat16):
-        real, imaginary = real.float(), imaginary.float()
-    if bias > 0:
-        return _smooth_norm((real, imaginary), bias).to(dtype)
-    is_zero = (real == 0) & (imaginary == 0)
-    # The root never sees a zero, whose infinite slope would give 0 * inf = NaN.
-    real = torch.where(is_zero, 1.0, real)
-    if torch.compiler.is_exporting() or (
-        not torch.compiler.is_compiling() and torch._C._is_tracing()
-    ):
-        # What traces are turned into (ONNX, TorchScript's runtimes) has no operation `hypot`.
-        scale = _largest_part(real, imaginary)
-        root = ((real / scale).square() + (imaginary / scale).square()).sqrt() * scale
-    else:
-        root = torch.hypot(real, imaginary)
-    return torch.where(is_zero, 0.0, root).to(dtype)
-
-
-def smooth_norm(parts: Sequence[Tensor], bias: float) -> Tensor:
-    """Return sqrt(sum of squares + bias^2) - bias, of the type of the parts; see `modulus`.
-
-    Args:
-        parts: real tensors of one shape.
-        bias: positive.
-
-    Raises:
-        ValueError: the bias is 0, whose root has no second derivative at 0.
-    """
-    if not bias > 0:
-        raise ValueError(f"bias {bias}: a positive number is needed")
-    dtype = parts[0].dtype
-    if dtype in (torch.float16, torch.bfloat16):
-        parts = [part.float() for part in parts]
-    return _smooth_norm(parts, bias).to(dtype)
-
-
-def _smooth_norm(parts: Sequence[Tensor], bias: float) -> Tensor:
-    """Return the norm of numbers that are divided by their size, times their size."""
-    scale = _largest_part(*parts).clamp(min=bias)
-    squares = functools.reduce(torch.add, ((part / scale).square() for part in parts))
-    relative = bias / scale
-    # The same as root - bias, without subtracting nearly equal numbers.
-    return squares / ((squares + relative.square()).sqrt() + relative) * scale
-
-
-def _largest_part(*parts: Tensor) -> Tensor:
-    """Return the largest absolute value of the parts, finite.
-
-    What is divided by it and multiplied with it does not depend on it, and neither do derivatives.
-    """
-    largest = functools.reduce(torch.maximum, (part.detach().abs() for part in parts))
-    return largest.clamp(max=torch.finfo(largest.dtype).max)
+__all__ = ["ChannelBias", "EnergyNorm", "Modulus", "OwnBatchNorm", "modulus", "smooth_norm"]
 
 
 class Modulus(Layer):
@@ -148,7 +82,51 @@ class ChannelBias(Layer):
         return f"{self.bias.numel()}" + (", initial='zeros'" if self.initial == "zeros" else "")
 
 
-class EnergyNorm(Layer, _BatchNorm):
+class OwnBatchNorm(_BatchNorm):
+    """Base of batch norms of another kind than torch's, which none of torch's may replace.
+
+    They have no `num_features`, which `convert_sync_batchnorm` and its like ask for.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__(channels, eps, momentum, track_running_stats=track_running_stats)
+        self.channels = channels
+        del self.num_features
+
+    def __getattr__(self, name: str) -> Any:
+        """Say, to who asks for `num_features`, why there is none.
+
+        Raises:
+            AttributeError: always, where torch finds nothing of this name.
+        """
+        if name == "num_features":
+            raise AttributeError(
+                f"{type(self).__name__} has no synchronised form, and no other batch norm takes its "
+                "place: torch's would compute something else. Convert the parts without it, "
+                "`model.trunk = SyncBatchNorm.convert_sync_batchnorm(model.trunk)`; the number of its "
+                "channels is `channels`"
+            )
+        return super().__getattr__(name)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim != 4:
+            raise ValueError(
+                f"an input of shape {tuple(input.shape)}: (batch, {self.channels}, height, width) "
+                "is needed"
+            )
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
+
+
+class EnergyNorm(Layer, OwnBatchNorm):
     """Batch normalisation of a modulus: `x / sqrt(E / 2 + eps) * |weight| + bias`.
 
     E is each channel's mean square over batch and pixels in training (the gradient flows through it)
@@ -172,39 +150,6 @@ class EnergyNorm(Layer, _BatchNorm):
         track_running_stats: whether there is a running average; else the batch's energy is always
             used.
     """
-
-    def __init__(
-        self,
-        channels: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        track_running_stats: bool = True,
-    ) -> None:
-        super().__init__(channels, eps, momentum, track_running_stats=track_running_stats)
-        self.channels = channels
-        del self.num_features
-
-    def __getattr__(self, name: str) -> Any:
-        """Say, to who asks for `num_features`, why there is none.
-
-        Raises:
-            AttributeError: always, where torch finds nothing of this name.
-        """
-        if name == "num_features":
-            raise AttributeError(
-                "EnergyNorm has no synchronised form, and no other batch norm takes its place: torch's "
-                "would subtract the mean. Convert the parts without it, "
-                "`model.trunk = SyncBatchNorm.convert_sync_batchnorm(model.trunk)`; the number of its "
-                "channels is `channels`"
-            )
-        return super().__getattr__(name)
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        if input.ndim != 4:
-            raise ValueError(
-                f"an input of shape {tuple(input.shape)}: (batch, {self.channels}, height, width) "
-                "is needed"
-            )
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: the base calls it `input`
         self, x: Float[Tensor, "batch channels height width"]
@@ -232,7 +177,3 @@ class EnergyNorm(Layer, _BatchNorm):
                 running.lerp_(energy, 1 / tracked.to(energy.dtype))
             else:
                 running.lerp_(energy, self.momentum)
-
-    def extra_repr(self) -> str:
-        """Return the sizes."""
-        return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"

@@ -51,6 +51,8 @@ class Program:
     """uint8, (slots, columns): where the matrix from slots to outputs may be other than zero."""
     slot_values: int
     """Slots of an image: numbers that may be kept for the backward pass."""
+    unit_values: int
+    """Of an image: the numbers over their moduli, which may be kept for the backward pass."""
     columns: int
     """Of the matrix: the outputs of each part, rounded up to whole vectors."""
 
@@ -140,7 +142,8 @@ class _Layout:
         top, left = info.starts
         numbers = [
             height, width, colours, info.out_height, info.out_width, top, left, len(self.vectors),
-            self.first_slots[-1], per_part * info.parts, info.outputs, info.parts, len(stages),
+            self.first_slots[-1], per_part * info.parts, info.outputs, info.parts,
+            int(info.has_modulus), len(stages),
         ]  # fmt: skip
         for stage in stages:
             numbers += [stage.taps, stage.stride, stage.dilation]
@@ -165,6 +168,7 @@ class _Layout:
             packets=packets,
             mask=mask.flatten(1),
             slot_values=slots * info.out_height * info.out_width,
+            unit_values=per_part * info.parts * LANES * info.out_height * info.out_width,
             columns=per_part * info.parts * LANES,
         )
 

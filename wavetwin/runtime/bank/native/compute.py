@@ -22,10 +22,17 @@ from wavetwin.runtime.bank.layout import weight_index
 from wavetwin.runtime.bank.native.cascade import LANES, make_program
 from wavetwin.runtime.bank.native.library import find_library
 
-__all__ = ["Kept", "NativeGradients", "apply_adjoint", "apply_forward", "slot_bytes"]
+__all__ = ["Kept", "NativeGradients", "apply_adjoint", "apply_forward", "call_kernel", "kept_bytes"]
 
-Kept = Tensor | None
-"""All slots of a batch, or nothing: the backward pass computes them again."""
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What the backward pass computes again where it is not kept."""
+
+    slots: Tensor | None = None
+    """Of a batch."""
+    units: Tensor | None = None
+    """Of a batch, where the modulus is given: the numbers over their moduli."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +50,7 @@ class _Constants:
     """The weight of an image's only channel, 1."""
     slots: int
     slot_values: int
+    unit_values: int
     columns: int
 
 
@@ -73,6 +81,7 @@ def _constants(
             no_colour=torch.ones(1, dtype=dtype),
             slots=slots,
             slot_values=program.slot_values,
+            unit_values=program.unit_values if info.has_modulus else 0,
             columns=program.columns,
         )
 
@@ -81,9 +90,10 @@ def _constants_of(x: Tensor, info: BankInfo) -> _Constants:
     return _constants(info, x.shape[2], x.shape[3], x.shape[1], x.dtype)
 
 
-def slot_bytes(x: Tensor, info: BankInfo) -> int:
-    """Return the bytes an image that its slots take."""
-    return _constants_of(x, info).slot_values * x.element_size()
+def kept_bytes(x: Tensor, info: BankInfo) -> int:
+    """Return the bytes an image that its slots and units take."""
+    constants = _constants_of(x, info)
+    return (constants.slot_values + constants.unit_values) * x.element_size()
 
 
 def apply_forward(
@@ -93,9 +103,11 @@ def apply_forward(
     bias: Tensor | None,
     info: BankInfo,
     is_channels_last: bool,
-    keeps_slots: bool = False,
+    keeps: bool = False,
 ) -> tuple[list[Tensor], Kept]:
-    """Return the mixed packets per part, (batch, outputs, out_height, out_width), and all slots.
+    """Return the mixed packets per part, or their modulus, and what is kept of the batch.
+
+    Each is (batch, outputs, out_height, out_width).
 
     Args:
         x: (batch, colours, height, width).
@@ -104,22 +116,24 @@ def apply_forward(
         bias: (outputs,), added to every part, or None.
         info: what is computed.
         is_channels_last: how the result lies in memory.
-        keeps_slots: whether slots are given back.
+        keeps: whether slots and units are given back.
     """
     constants = _constants_of(x, info)
     layout = torch.channels_last if is_channels_last else torch.contiguous_format
     shape = (x.shape[0], info.outputs, info.out_height, info.out_width)
     parts = [
         torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
-        for _ in range(info.parts)
+        for _ in range(info.results)
     ]
-    slots = x.new_empty(x.shape[0] * constants.slot_values) if keeps_slots else None
-    _call(
-        "forward", x, constants.numbers, constants.vertical_taps, constants.horizontal_taps,
+    slots = x.new_empty(x.shape[0] * constants.slot_values) if keeps else None
+    units = x.new_empty(x.shape[0] * constants.unit_values) if keeps and info.has_modulus else None
+    call_kernel(
+        "bank_forward", x, constants.numbers, constants.vertical_taps, constants.horizontal_taps,
         _matrix(weights, info, constants), constants.mask, _columns_of(bias, x, info, constants),
         x, _strides(x), _of_colours(colour, constants), parts, _strides(parts[0]), slots,
+        units,
     )  # fmt: skip
-    return parts, slots
+    return parts, Kept(slots, units)
 
 
 def apply_adjoint(
@@ -127,19 +141,21 @@ def apply_adjoint(
     x: Tensor,
     weights: Tensor,
     colour: Tensor | None,
+    bias: Tensor | None,
     info: BankInfo,
-    slots: Kept,
+    kept: Kept,
     needed: Sequence[bool],
 ) -> NativeGradients:
     """Return the gradients that are needed of x, weights, colour and bias.
 
     Args:
-        gradient: per part of the result, (batch, outputs, out_height, out_width).
+        gradient: of each result, (batch, outputs, out_height, out_width).
         x: as in `apply_forward`.
         weights: as in `apply_forward`.
         colour: as in `apply_forward`.
+        bias: as in `apply_forward`.
         info: as in `apply_forward`.
-        slots: what `apply_forward` kept.
+        kept: what `apply_forward` kept.
         needed: of which of the four.
     """
     constants = _constants_of(x, info)
@@ -147,10 +163,11 @@ def apply_adjoint(
     of_matrix = x.new_empty(constants.slots, constants.columns) if needed[1] else None
     of_colour = None if colour is None or not needed[2] else x.new_empty(colour.shape)
     of_columns = x.new_empty(constants.columns) if needed[3] else None
-    _call(
-        "backward", x, constants.numbers, constants.vertical_taps, constants.horizontal_taps,
-        _matrix(weights, info, constants), constants.mask, list(gradient), _strides(*gradient), x,
-        _strides(x), _of_colours(colour, constants), slots, of_matrix, of_columns, of_colour, of_x,
+    call_kernel(
+        "bank_backward", x, constants.numbers, constants.vertical_taps, constants.horizontal_taps,
+        _matrix(weights, info, constants), constants.mask, _columns_of(bias, x, info, constants),
+        list(gradient), _strides(*gradient), x, _strides(x), _of_colours(colour, constants),
+        kept.slots, kept.units, of_matrix, of_columns, of_colour, of_x,
         _strides(x if of_x is None else of_x),
     )  # fmt: skip
     of_weights = of_bias = None
@@ -187,8 +204,8 @@ def _strides(*tensors: Tensor) -> Tensor:
     return torch.tensor([tensor.stride() for tensor in tensors], dtype=torch.int64, device="cpu")
 
 
-def _call(direction: str, x: Tensor, *arguments: Tensor | list[Tensor] | None) -> None:
-    """Call a function of the library with the addresses of tensors, for the batch of x."""
+def call_kernel(name: str, x: Tensor, *arguments: Tensor | list[Tensor] | None) -> None:
+    """Call a function of the library with the addresses of tensors, for the type and the batch of x."""
     kind = str(x.dtype).removeprefix("torch.")
     passed: list[Any] = []
     for argument in arguments:
@@ -198,7 +215,7 @@ def _call(direction: str, x: Tensor, *arguments: Tensor | list[Tensor] | None) -
         else:
             passed.append(ctypes.c_void_p(None if argument is None else argument.data_ptr()))
     numbers = (ctypes.c_int64(x.shape[0]), ctypes.c_int64(torch.get_num_threads()))
-    find_library().functions[f"{direction}_{kind}"](*passed, *numbers)
+    find_library().functions[f"{name}_{kind}"](*passed, *numbers)
 
 
 assert LANES == 8, "kernel.cpp has vectors of 8"

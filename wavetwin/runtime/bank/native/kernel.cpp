@@ -21,6 +21,7 @@
 //   slots[m][q][n][8]  q: (vector of lanes, horizontal path); n: column of the output
 //     | mixing: an output vector (8 outputs) is the sum over the slots that it takes
 //   out[m][n][8 o]
+//     | for a modulus: real and imaginary part of an output become one number, in the row
 //
 // The backward pass runs the same way up. The adjoint of a split gathers: input p takes child sample k
 // with tap t wherever p = k * stride + t * dilation; per residue of p modulo the stride these (k, t) are
@@ -34,12 +35,19 @@
 // threads would fight with torch's for the cores), or on std::thread where there is no OpenMP. Sums over
 // images go by fixed groups of images, in order: the bits do not depend on the number of threads.
 //
+// The modulus. Its derivative is the number over its modulus, 0 at 0: a unit, which is kept or computed again.
+//
+// Pooling. Below the bank: batch norm, positive part and maximum of maps with the channels last, which may come
+// in several tensors that are joined only in what is written; a code says which sample of a window was taken.
+//
 // Types: float and double; a vector always has 8 numbers. GCC and Clang map it to what the CPU has.
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <thread>
@@ -86,6 +94,7 @@ struct Cascade {
 struct Program {
   Index height, width, colours, out_height, out_width, top, left, lane_vectors, slot_vectors;
   Index output_vectors, outputs, parts;
+  bool modulus;                    // of two parts: one result
   std::vector<Stage> stages;
   Cascade vertical;
   std::vector<Index> lanes;        // lane_vectors * 8 leaves of the vertical cascade; -1: none
@@ -97,7 +106,7 @@ struct Program {
   explicit Program(const Index* p) {
     height = *p++; width = *p++; colours = *p++; out_height = *p++; out_width = *p++;
     top = *p++; left = *p++; lane_vectors = *p++; slot_vectors = *p++; output_vectors = *p++;
-    outputs = *p++; parts = *p++;
+    outputs = *p++; parts = *p++; modulus = *p++ != 0;
     stages.resize(*p++);
     Index reach = 0, largest = 1;
     for (Stage& s : stages) {
@@ -138,7 +147,7 @@ struct Program {
       found[s] = (found[s + 1] - 1) * stages[s].stride + (stages[s].taps - 1) * stages[s].dilation + 1;
     return found;
   }
-  Index levels() const { return static_cast<Index>(stages.size()); }
+  Index results() const { return modulus ? 1 : parts; }
   Index strip_start() const { return std::max<Index>(0, -left); }  // in a line, where the image begins
   Index line_length() const { return columns[0] + COLUMNS; }       // and room for the last strip's end
 };
@@ -660,7 +669,7 @@ template <class T> void filter_row(const Task<T>& task, Index m, Workspace<T>& w
 // Copy a row [n][output vectors][8] to where a part's outputs lie, or back.
 template <class T> void write_row(const Program& p, const T* row, T* const* out, const Strides& os, Index offset) {
   const Index wide = p.output_vectors * LANES, per_part = wide / p.parts;
-  for (Index part = 0; part < p.parts; ++part) {
+  for (Index part = 0; part < p.results(); ++part) {
     T* to = out[part] + offset;
     const T* from = row + part * per_part;
     if (os.channel == 1)
@@ -673,7 +682,7 @@ template <class T> void write_row(const Program& p, const T* row, T* const* out,
 }
 template <class T> void read_row(const Program& p, T* row, const T* const* gradient, const Strides* gs, Index image, Index m) {
   const Index wide = p.output_vectors * LANES, per_part = wide / p.parts;
-  for (Index part = 0; part < p.parts; ++part) {
+  for (Index part = 0; part < p.results(); ++part) {
     const Strides& s = gs[part];
     const T* from = gradient[part] + image * s.image + m * s.row;
     T* to = row + part * per_part;
@@ -685,6 +694,41 @@ template <class T> void read_row(const Program& p, T* row, const T* const* gradi
         for (Index n = 0; n < p.out_width; ++n) to[n * wide + o] = from[o * s.channel + n * s.column];
     for (Index n = 0; n < p.out_width; ++n) std::fill(to + n * wide + p.outputs, to + n * wide + per_part, T(0));
   }
+}
+
+// Put moduli in the place of real parts, in a row of outputs; write the units, where there is room for them.
+template <class T> void take_moduli(const Program& p, T* row, T* units) {
+  const Index wide = p.output_vectors * LANES, half = wide / 2;
+  const Vector<T> zero = {}, one = zero + T(1), most = zero + std::numeric_limits<T>::max();
+  for (Index n = 0; n < p.out_width; ++n, row += wide) {
+    for (Index o = 0; o < half; o += LANES) {
+      const Vector<T> x = load(row + o), y = load(row + half + o);
+      const Vector<T> a = x < zero ? -x : x, b = y < zero ? -y : y;
+      const Vector<T> large = a > b ? a : b, small = a > b ? b : a;
+      // Nothing between overflows or underflows where the modulus does not.
+      const Vector<T> ratio = small / (large > zero ? large : one);
+      Vector<T> root = one + ratio * ratio;
+      for (Index i = 0; i < LANES; ++i) root[i] = std::sqrt(root[i]);
+      root = large > most ? large : large * root;
+      store(row + o, root);
+      if (units == nullptr) continue;
+      const Vector<T> divisor = root > zero ? root : one;
+      store(units + o, x / divisor);
+      store(units + half + o, y / divisor);
+    }
+    if (units != nullptr) units += wide;
+  }
+}
+
+// Of gradients of moduli, those of real and imaginary parts.
+template <class T> void spread_moduli(const Program& p, T* row, const T* units) {
+  const Index wide = p.output_vectors * LANES, half = wide / 2;
+  for (Index n = 0; n < p.out_width; ++n, row += wide, units += wide)
+    for (Index o = 0; o < half; o += LANES) {
+      const Vector<T> g = load(row + o);
+      store(row + o, g * load(units + o));
+      store(row + half + o, g * load(units + half + o));
+    }
 }
 
 // The sum of products of two rows.
@@ -802,13 +846,13 @@ template <class F> void for_each(Index count, Index threads, const F& run) {
 template <class T>
 void forward(const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix,
              const std::uint8_t* mask, const T* bias, const T* x, const Index* x_strides, const T* colour,
-             T* const* out, const Index* out_strides, T* slots, Index batch, Index threads) {
+             T* const* out, const Index* out_strides, T* slots, T* units, Index batch, Index threads) {
   const Program p(program);
   const Mixing<T> mixing(p, matrix, mask);
   const Strides os{out_strides[0], out_strides[1], out_strides[2], out_strides[3]};
   const Task<T> task{p, mixing, vertical_taps, horizontal_taps, x,
                      {x_strides[0], x_strides[1], x_strides[2], x_strides[3]}, colour};
-  const Index row_size = p.slot_vectors * p.out_width * LANES;
+  const Index row_size = p.slot_vectors * p.out_width * LANES, unit_size = p.out_width * p.output_vectors * LANES;
   for_each(batch, threads, [&](Index image) {
     Workspace<T> w(p, false);
     filter_columns(task, x + image * task.xs.image, w);
@@ -816,6 +860,7 @@ void forward(const Index* program, const T* vertical_taps, const T* horizontal_t
       T* row = slots == nullptr ? w.slots : slots + (image * p.out_height + m) * row_size;
       filter_row(task, m, w, row);
       mix_row(p, mixing, row, bias, w.outputs);
+      if (p.modulus) take_moduli(p, w.outputs, units == nullptr ? nullptr : units + (image * p.out_height + m) * unit_size);
       write_row(p, w.outputs, out, os, image * os.image + m * os.row);
     }
   });
@@ -823,13 +868,13 @@ void forward(const Index* program, const T* vertical_taps, const T* horizontal_t
 
 template <class T>
 void backward(const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix,
-              const std::uint8_t* mask, const T* const* gradient, const Index* gradient_strides, const T* x,
-              const Index* x_strides, const T* colour, const T* slots, T* of_matrix, T* of_bias, T* of_colour, T* of_x,
-              const Index* of_x_strides, Index batch, Index threads) {
+              const std::uint8_t* mask, const T* bias, const T* const* gradient, const Index* gradient_strides, const T* x,
+              const Index* x_strides, const T* colour, const T* slots, const T* units, T* of_matrix, T* of_bias,
+              T* of_colour, T* of_x, const Index* of_x_strides, Index batch, Index threads) {
   const Program p(program);
   const Mixing<T> mixing(p, matrix, mask);
   std::vector<Strides> gs;
-  for (Index part = 0; part < p.parts; ++part) {
+  for (Index part = 0; part < p.results(); ++part) {
     const Index* s = gradient_strides + 4 * part;
     gs.push_back({s[0], s[1], s[2], s[3]});
   }
@@ -847,23 +892,29 @@ void backward(const Index* program, const T* vertical_taps, const T* horizontal_
     Workspace<T> w(p, true);
     const Index length = p.line_length();
     std::vector<T> bias_row(static_cast<std::size_t>(wide));
+    const bool no_units = p.modulus && units == nullptr;
+    std::vector<T> own_units(static_cast<std::size_t>(no_units ? p.out_width * wide : 0));
     for (Index image = batch * group / groups; image < batch * (group + 1) / groups; ++image) {
       const T* one = x + image * task.xs.image;
-      const bool again = of_matrix != nullptr && slots == nullptr;
+      const bool again = (of_matrix != nullptr || no_units) && slots == nullptr;
       if (again) filter_columns(task, one, w);
       for (Index m = 0; m < p.out_height; ++m) {
+        const Index number = image * p.out_height + m;
+        const T* row = again ? w.slots : slots + number * row_size;
+        if (again) filter_row(task, m, w, w.slots);
+        if (no_units) {
+          mix_row(p, mixing, row, bias, w.outputs);
+          take_moduli(p, w.outputs, own_units.data());
+        }
         read_row(p, w.outputs, gradient, gs.data(), image, m);
+        if (p.modulus) spread_moduli(p, w.outputs, no_units ? own_units.data() : units + number * p.out_width * wide);
         if (of_bias != nullptr) {
           std::fill(bias_row.begin(), bias_row.end(), T(0));
           for (Index n = 0; n < p.out_width; ++n)
             for (Index o = 0; o < wide; ++o) bias_row[static_cast<std::size_t>(o)] += w.outputs[n * wide + o];
           for (Index o = 0; o < wide; ++o) bias_sums[static_cast<std::size_t>(group * wide + o)] += static_cast<double>(bias_row[static_cast<std::size_t>(o)]);
         }
-        if (of_matrix != nullptr) {
-          if (again) filter_row(task, m, w, w.slots);
-          const T* row = again ? w.slots : slots + (image * p.out_height + m) * row_size;
-          add_mixing_gradient(p, mixing, row, w.outputs, sums.data() + group * weights);
-        }
+        if (of_matrix != nullptr) add_mixing_gradient(p, mixing, row, w.outputs, sums.data() + group * weights);
         if (!needs_image) continue;
         for (Index k = 0; k < p.lane_vectors; ++k) {
           const Cascade& c = p.horizontal[k];
@@ -905,23 +956,352 @@ void backward(const Index* program, const T* vertical_taps, const T* horizontal_
   if (of_colour != nullptr) total(colour_sums, p.colours, of_colour);
 }
 
+// ---- Pooling ----
+
+// Maps with the channels last, in parts of some channels each that lie one after the other in the result.
+struct Pooling {
+  struct Part { Index channels, first, image, row, column; };  // where its channels begin in the result; strides
+  Index height, width, size, step, margin, out_height, out_width, channels = 0;
+  std::vector<Part> parts;
+  explicit Pooling(const Index* p) {
+    height = *p++; width = *p++; size = *p++; step = *p++; margin = *p++; out_height = *p++; out_width = *p++;
+    parts.resize(*p++);
+    for (Part& part : parts) {
+      part = {p[0], channels, p[1], p[2], p[3]};
+      channels += part.channels;
+      p += 4;
+    }
+  }
+  Index outputs() const { return out_height * out_width * channels; }
+};
+
+struct Range { Index first, stop; };
+// Of the window of an output: the samples that are inside the map, counted from the window's first.
+inline Range window(Index output, Index length, const Pooling& p) {
+  const Index start = output * p.step - p.margin;
+  return {std::max<Index>(0, -start), std::min(p.size, length - start)};
+}
+inline bool is_whole(Range window_of_3) { return window_of_3.first == 0 && window_of_3.stop == 3; }
+// The outputs in whose windows a sample is.
+inline Range readers(Index sample, Index outputs, const Pooling& p) {
+  const Index below = sample + p.margin - p.size + 1;
+  return {below <= 0 ? 0 : (below + p.step - 1) / p.step, std::min(outputs, (sample + p.margin) / p.step + 1)};
+}
+
+constexpr std::uint8_t NOTHING = 255;  // no sample of a window is positive
+
+template <class T> struct CodesOf;
+template <> struct CodesOf<float> { typedef std::int32_t number; };
+template <> struct CodesOf<double> { typedef std::int64_t number; };
+template <class T> struct CodesVector {
+  typedef typename CodesOf<T>::number type __attribute__((vector_size(8 * sizeof(T))));
+};
+template <class T> using Codes = typename CodesVector<T>::type;
+typedef std::uint8_t Bytes __attribute__((vector_size(8)));
+
+template <class T> inline Vector<T> load_some(const T* p, Index count) {
+  if (count == LANES) return load(p);
+  T whole[LANES] = {};
+  for (Index i = 0; i < count; ++i) whole[i] = p[i];
+  return load(whole);
+}
+template <class T> inline void store_some(T* p, Vector<T> v, Index count) {
+  if (count == LANES) return store(p, v);
+  for (Index i = 0; i < count; ++i) p[i] = v[i];
+}
+template <class T> inline Codes<T> load_codes(const std::uint8_t* p, Index count) {
+  Bytes bytes = {};
+  std::memcpy(&bytes, p, static_cast<std::size_t>(count));
+  return __builtin_convertvector(bytes, Codes<T>);
+}
+template <class T> inline void store_codes(std::uint8_t* p, Codes<T> codes, Index count) {
+  const Bytes bytes = __builtin_convertvector(codes, Bytes);
+  std::memcpy(p, &bytes, static_cast<std::size_t>(count));
+}
+
+// Call with every vector of channels: the part, its index, the channel in the part and in the result, and how many.
+template <class F> inline void for_channels(const Pooling& p, const F& run) {
+  for (std::size_t k = 0; k < p.parts.size(); ++k) {
+    const Pooling::Part& part = p.parts[k];
+    Index c = 0;
+    for (; c + LANES <= part.channels; c += LANES) run(part, k, c, part.first + c, LANES);
+    if (c < part.channels) run(part, k, c, part.first + c, part.channels - c);
+  }
+}
+
+// Add up, per channel, what groups of images found, in order.
+inline void add_groups(const std::vector<double>& found, Index groups, Index channels, double* result) {
+  for (Index c = 0; c < channels; ++c) {
+    double sum = 0;
+    for (Index group = 0; group < groups; ++group) sum += found[static_cast<std::size_t>(group * channels + c)];
+    result[c] = sum;
+  }
+}
+
+// Mean and variance of every channel: sums of what is left of a value near the mean, and of its square.
+template <class T>
+void pool_statistics(const Index* numbers, const T* const* x, double* mean, double* variance, Index batch, Index threads) {
+  const Pooling p(numbers);
+  std::vector<T> near(static_cast<std::size_t>(p.channels));
+  for_channels(p, [&](const Pooling::Part& part, std::size_t k, Index c, Index at, Index count) {
+    const T* row = x[k] + p.height / 2 * part.row + c;
+    for (Index i = 0; i < count; ++i) {
+      T sum = 0;
+      for (Index n = 0; n < p.width; ++n) sum += row[n * part.column + i];
+      near[static_cast<std::size_t>(at + i)] = sum / static_cast<T>(p.width);
+    }
+  });
+  const Index groups = std::min(batch, GROUPS);
+  std::vector<double> sums(static_cast<std::size_t>(groups * p.channels)), squares(sums.size());
+  for_each(groups, threads, [&](Index group) {
+    std::vector<T> row_sums(static_cast<std::size_t>(2 * p.channels));
+    for (Index image = batch * group / groups; image < batch * (group + 1) / groups; ++image)
+      for (Index r = 0; r < p.height; ++r)
+        for_channels(p, [&](const Pooling::Part& part, std::size_t k, Index c, Index at, Index count) {
+          const T* in = x[k] + image * part.image + r * part.row + c;
+          const Vector<T> middle = load_some(near.data() + at, count);
+          Vector<T> sum[2] = {}, square[2] = {};
+          for (Index n = 0; n < p.width; ++n, in += part.column) {
+            const Vector<T> d = load_some(in, count) - middle;
+            sum[n % 2] += d;
+            square[n % 2] += d * d;
+          }
+          for (Index i = 0; i < count; ++i) {
+            sums[static_cast<std::size_t>(group * p.channels + at + i)] += static_cast<double>(sum[0][i] + sum[1][i]);
+            squares[static_cast<std::size_t>(group * p.channels + at + i)] += static_cast<double>(square[0][i] + square[1][i]);
+          }
+        });
+  });
+  add_groups(sums, groups, p.channels, mean);
+  add_groups(squares, groups, p.channels, variance);
+  const double values = static_cast<double>(batch * p.height * p.width);
+  for (Index c = 0; c < p.channels; ++c) {
+    mean[c] /= values;
+    variance[c] = std::max(0.0, variance[c] / values - mean[c] * mean[c]);
+    mean[c] += static_cast<double>(near[static_cast<std::size_t>(c)]);
+  }
+}
+
+// The largest positive value of a window and its code.
+template <class T, bool NORM>
+inline __attribute__((always_inline)) void pool_window(const T* in, Index row, Index column, Range rows, Range columns, Index size, Index count,
+                                                       Vector<T> scale, Vector<T> shift, T* out, std::uint8_t* codes) {
+  Vector<T> best = {};
+  Codes<T> found = Codes<T>{} + NOTHING;
+  for (Index r = rows.first; r < rows.stop; ++r)
+    for (Index c = columns.first; c < columns.stop; ++c) {
+      Vector<T> v = load_some(in + r * row + c * column, count);
+      if (NORM) v = v * scale + shift;
+      const Codes<T> larger = (v > best) | (v != v);  // whatever is no number stays
+      best = larger ? v : best;
+      found = larger ? Codes<T>{} + static_cast<typename CodesOf<T>::number>(r * size + c) : found;
+    }
+  store_some(out, best, count);
+  if (codes != nullptr) store_codes<T>(codes, found, count);
+}
+
+template <class T, bool NORM>
+void pool_image(const Pooling& p, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index image) {
+  const Vector<T> zero = {};
+  for (Index i = 0; i < p.out_height; ++i) {
+    const Range rows = window(i, p.height, p);
+    for (Index j = 0; j < p.out_width; ++j) {
+      const Range columns = window(j, p.width, p);
+      const bool whole = p.size == 3 && is_whole(rows) && is_whole(columns);
+      const Index result = ((image * p.out_height + i) * p.out_width + j) * p.channels;
+      for_channels(p, [&](const Pooling::Part& part, std::size_t k, Index c, Index at, Index count) {
+        const T* in = x[k] + image * part.image + (i * p.step - p.margin) * part.row + (j * p.step - p.margin) * part.column + c;
+        const Vector<T> a = NORM ? load_some(scale + at, count) : zero, b = NORM ? load_some(shift + at, count) : zero;
+        std::uint8_t* code = codes == nullptr ? nullptr : codes + result + at;
+        if (whole && count == LANES)
+          pool_window<T, NORM>(in, part.row, part.column, {0, 3}, {0, 3}, 3, LANES, a, b, out + result + at, code);
+        else
+          pool_window<T, NORM>(in, part.row, part.column, rows, columns, p.size, count, a, b, out + result + at, code);
+      });
+    }
+  }
+}
+
+template <class T>
+void pool_forward(const Index* numbers, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes,
+                  Index batch, Index threads) {
+  const Pooling p(numbers);
+  for_each(batch, threads, [&](Index image) {
+    if (scale != nullptr) pool_image<T, true>(p, x, scale, shift, out, codes, image);
+    else pool_image<T, false>(p, x, scale, shift, out, codes, image);
+  });
+}
+
+// Of a window, add the gradient that reaches the sample that was taken, and its product with the sample.
+template <class T>
+inline __attribute__((always_inline)) void sum_window(const T* in, Index row, Index column, Range rows, Range columns, Index size, Index count,
+                                                      Vector<T> g, Codes<T> code, Vector<T>& sum, Vector<T>& product) {
+  typedef typename CodesOf<T>::number Number;
+  Vector<T> taken = {};
+  for (Index r = rows.first; r < rows.stop; ++r)
+    for (Index c = columns.first; c < columns.stop; ++c)
+      taken = code == static_cast<Number>(r * size + c) ? load_some(in + r * row + c * column, count) : taken;
+  const Vector<T> reaches = code != static_cast<Number>(NOTHING) ? g : Vector<T>{};
+  sum += reaches;
+  product += reaches * taken;
+}
+
+// Per channel, sums of the gradients that reach a sample, and of their products with these samples.
+template <class T>
+void pool_sums(const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums,
+               double* products, Index batch, Index threads) {
+  const Pooling p(numbers);
+  const Index groups = std::min(batch, GROUPS);
+  std::vector<double> sum_parts(static_cast<std::size_t>(groups * p.channels)), product_parts(sum_parts.size());
+  for_each(groups, threads, [&](Index group) {
+    for (Index image = batch * group / groups; image < batch * (group + 1) / groups; ++image)
+      for (Index i = 0; i < p.out_height; ++i) {
+        const Range rows = window(i, p.height, p);
+        for_channels(p, [&](const Pooling::Part& part, std::size_t k, Index c, Index at, Index count) {
+          Vector<T> sum = {}, product = {};
+          const T* row = x[k] + image * part.image + (i * p.step - p.margin) * part.row + c;
+          for (Index j = 0; j < p.out_width; ++j) {
+            const Range columns = window(j, p.width, p);
+            const Index result = ((image * p.out_height + i) * p.out_width + j) * p.channels + at;
+            const Vector<T> g = load_some(gradient + result, count);
+            const Codes<T> code = load_codes<T>(codes + result, count);
+            const T* in = row + (j * p.step - p.margin) * part.column;
+            if (p.size == 3 && count == LANES && is_whole(rows) && is_whole(columns))
+              sum_window<T>(in, part.row, part.column, {0, 3}, {0, 3}, 3, LANES, g, code, sum, product);
+            else
+              sum_window<T>(in, part.row, part.column, rows, columns, p.size, count, g, code, sum, product);
+          }
+          for (Index n = 0; n < count; ++n) {
+            sum_parts[static_cast<std::size_t>(group * p.channels + at + n)] += static_cast<double>(sum[n]);
+            product_parts[static_cast<std::size_t>(group * p.channels + at + n)] += static_cast<double>(product[n]);
+          }
+        });
+      }
+  });
+  add_groups(sum_parts, groups, p.channels, sums);
+  add_groups(product_parts, groups, p.channels, products);
+}
+
+// An output that reads a sample: where it lies, and by which code.
+struct Reader { Index at, code; };
+
+// The outputs along one side that read each sample.
+struct Readers {
+  std::vector<Reader> all;
+  std::vector<Index> first;
+  Readers(Index length, Index outputs, Index between, Index codes, const Pooling& p) {
+    for (Index sample = 0; sample < length; ++sample) {
+      first.push_back(static_cast<Index>(all.size()));
+      const Range range = readers(sample, outputs, p);
+      for (Index output = range.first; output < range.stop; ++output)
+        all.push_back({output * between, (sample + p.margin - output * p.step) * codes});
+    }
+    first.push_back(static_cast<Index>(all.size()));
+  }
+  const Reader* begin(Index sample) const { return all.data() + first[static_cast<std::size_t>(sample)]; }
+  const Reader* end(Index sample) const { return all.data() + first[static_cast<std::size_t>(sample) + 1]; }
+};
+
+// The gradients of the channels of one pixel, which outputs of R rows and C columns read; 0: of any number.
+template <class T, Index R, Index C, bool NORM>
+inline void pool_pixel(const Pooling::Part& part, Index channels, const Reader* rows, Index row_count, const Reader* columns,
+                       Index column_count, const T* gradient, const std::uint8_t* codes, const T* coefficients, const T* x, T* of_x) {
+  typedef typename CodesOf<T>::number Number;
+  const Index some_rows = R > 0 ? R : row_count, some_columns = C > 0 ? C : column_count;
+  auto vector = [&](Index c, Index count) __attribute__((always_inline)) {
+    Vector<T> sum = {};
+    for (Index i = 0; i < some_rows; ++i)
+      for (Index j = 0; j < some_columns; ++j) {
+        const Index at = rows[i].at + columns[j].at + c;
+        const Codes<T> is_taken = load_codes<T>(codes + at, count) == static_cast<Number>(rows[i].code + columns[j].code);
+        sum += is_taken ? load_some(gradient + at, count) : Vector<T>{};
+      }
+    if (NORM)
+      sum = load_some(coefficients + c, count) * sum + load_some(coefficients + 2 * channels + c, count) +
+            load_some(coefficients + channels + c, count) * load_some(x + c, count);
+    store_some(of_x + c, sum, count);
+  };
+  Index c = 0;
+  for (; c + LANES <= part.channels; c += LANES) vector(c, LANES);
+  if (c < part.channels) vector(c, part.channels - c);
+}
+
+template <class T, bool NORM>
+void join_image(const Pooling& p, const Readers& rows, const Readers& columns, const T* const* x, const T* gradient,
+                const std::uint8_t* codes, const T* coefficients, T* const* of_x, Index image) {
+  for (std::size_t k = 0; k < p.parts.size(); ++k) {
+    const Pooling::Part& part = p.parts[k];
+    const Index start = image * p.outputs() + part.first;
+    const T *g = gradient + start, *of_part = NORM ? coefficients + part.first : nullptr;
+    const std::uint8_t* code = codes + start;
+    for (Index r = 0; r < p.height; ++r) {
+      const Reader* row = rows.begin(r);
+      const Index row_count = rows.end(r) - row;
+      for (Index n = 0; n < p.width; ++n) {
+        const Reader* column = columns.begin(n);
+        const Index column_count = columns.end(n) - column;
+        const T* in = NORM ? x[k] + image * part.image + r * part.row + n * part.column : nullptr;
+        T* out = of_x[k] + ((image * p.height + r) * p.width + n) * part.channels;
+        auto pixel = [&](const auto& run) { run(part, p.channels, row, row_count, column, column_count, g, code, of_part, in, out); };
+        if (row_count == 1 && column_count == 1) pixel(pool_pixel<T, 1, 1, NORM>);
+        else if (row_count == 1 && column_count == 2) pixel(pool_pixel<T, 1, 2, NORM>);
+        else if (row_count == 2 && column_count == 1) pixel(pool_pixel<T, 2, 1, NORM>);
+        else if (row_count == 2 && column_count == 2) pixel(pool_pixel<T, 2, 2, NORM>);
+        else pixel(pool_pixel<T, 0, 0, NORM>);
+      }
+    }
+  }
+}
+
+// Gradients of the maps: where no coefficients are given, of the maximum alone; else a * that + b * x + c.
+template <class T>
+void pool_backward(const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes,
+                   const T* coefficients, T* const* of_x, Index batch, Index threads) {
+  const Pooling p(numbers);
+  const Readers rows(p.height, p.out_height, p.out_width * p.channels, p.size, p);
+  const Readers columns(p.width, p.out_width, p.channels, 1, p);
+  for_each(batch, threads, [&](Index image) {
+    if (coefficients != nullptr) join_image<T, true>(p, rows, columns, x, gradient, codes, coefficients, of_x, image);
+    else join_image<T, false>(p, rows, columns, x, gradient, codes, coefficients, of_x, image);
+  });
+}
+
 }  // namespace
 
-#define WAVETWIN_BANK(T, NAME)                                                                                      \
-  extern "C" void wavetwin_bank_forward_##NAME(                                                                     \
-      const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix,                      \
-      const std::uint8_t* mask, const T* bias, const T* x, const Index* x_strides, const T* colour, T* const* out,  \
-      const Index* out_strides, T* slots, Index batch, Index threads) {                                             \
-    forward<T>(program, vertical_taps, horizontal_taps, matrix, mask, bias, x, x_strides, colour, out, out_strides, \
-               slots, batch, threads);                                                                              \
-  }                                                                                                                 \
-  extern "C" void wavetwin_bank_backward_##NAME(                                                                    \
-      const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix,                      \
-      const std::uint8_t* mask, const T* const* gradient, const Index* gradient_strides, const T* x,                \
-      const Index* x_strides, const T* colour, const T* slots, T* of_matrix, T* of_bias, T* of_colour, T* of_x,     \
-      const Index* of_x_strides, Index batch, Index threads) {                                                      \
-    backward<T>(program, vertical_taps, horizontal_taps, matrix, mask, gradient, gradient_strides, x, x_strides,    \
-                colour, slots, of_matrix, of_bias, of_colour, of_x, of_x_strides, batch, threads);                  \
+#define WAVETWIN_BANK(T, NAME)                                                                                            \
+  extern "C" void wavetwin_bank_forward_##NAME(                                                                           \
+      const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix, const std::uint8_t* mask,  \
+      const T* bias, const T* x, const Index* x_strides, const T* colour, T* const* out, const Index* out_strides, T* slots,\
+      T* units, Index batch, Index threads) {                                                                             \
+    forward<T>(program, vertical_taps, horizontal_taps, matrix, mask, bias, x, x_strides, colour, out, out_strides, slots,\
+               units, batch, threads);                                                                                    \
+  }                                                                                                                       \
+  extern "C" void wavetwin_bank_backward_##NAME(                                                                          \
+      const Index* program, const T* vertical_taps, const T* horizontal_taps, const T* matrix, const std::uint8_t* mask,  \
+      const T* bias, const T* const* gradient, const Index* gradient_strides, const T* x, const Index* x_strides,         \
+      const T* colour, const T* slots, const T* units, T* of_matrix, T* of_bias, T* of_colour, T* of_x,                   \
+      const Index* of_x_strides, Index batch, Index threads) {                                                            \
+    backward<T>(program, vertical_taps, horizontal_taps, matrix, mask, bias, gradient, gradient_strides, x, x_strides,    \
+                colour, slots, units, of_matrix, of_bias, of_colour, of_x, of_x_strides, batch, threads);                 \
+  }                                                                                                                       \
+  extern "C" void wavetwin_pool_statistics_##NAME(                                                                        \
+      const Index* numbers, const T* const* x, double* mean, double* variance, Index batch, Index threads) {              \
+    pool_statistics<T>(numbers, x, mean, variance, batch, threads);                                                       \
+  }                                                                                                                       \
+  extern "C" void wavetwin_pool_forward_##NAME(                                                                           \
+      const Index* numbers, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index batch,  \
+      Index threads) {                                                                                                    \
+    pool_forward<T>(numbers, x, scale, shift, out, codes, batch, threads);                                                \
+  }                                                                                                                       \
+  extern "C" void wavetwin_pool_sums_##NAME(                                                                              \
+      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums, double* products,\
+      Index batch, Index threads) {                                                                                       \
+    pool_sums<T>(numbers, x, gradient, codes, sums, products, batch, threads);                                            \
+  }                                                                                                                       \
+  extern "C" void wavetwin_pool_backward_##NAME(                                                                          \
+      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, const T* coefficients,       \
+      T* const* of_x, Index batch, Index threads) {                                                                       \
+    pool_backward<T>(numbers, x, gradient, codes, coefficients, of_x, batch, threads);                                    \
   }
 
 WAVETWIN_BANK(float, float32)

@@ -41,11 +41,19 @@ __all__ = [
 ]
 
 SOURCE = Path(__file__).with_name("kernel.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-Wno-psabi")
+FLAGS = (
+    "-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-Wno-psabi",
+)  # fmt: skip
 """The shared library is not linked with OpenMP: it takes the threads of the one that torch has loaded."""
 _COMPILERS = ("c++", "g++", "clang++")
 _SECONDS = 600
-_TYPES = ("float32", "float64")
+TYPES = ("float32", "float64")
+"""That each function is there for."""
+FUNCTIONS = (
+    "bank_forward", "bank_backward",
+    "pool_statistics", "pool_forward", "pool_sums", "pool_backward",
+)  # fmt: skip
+"""Of each type; each is there under its name with the prefix of all that kernel.cpp exports."""
 
 
 class NoLibraryError(Exception):
@@ -272,11 +280,10 @@ def _compile(program: str, flags: Sequence[str], source: bytes, cache: Path) -> 
 def _load(file: Path, identity: dict[str, str]) -> Library:
     library = ctypes.CDLL(str(file))
     functions: dict[str, Any] = {}
-    for direction in ("forward", "backward"):
-        for kind in _TYPES:
-            function = getattr(library, f"wavetwin_bank_{direction}_{kind}")
-            function.restype = None
-            functions[f"{direction}_{kind}"] = function
+    for name in (f"{name}_{kind}" for name in FUNCTIONS for kind in TYPES):
+        function = getattr(library, f"wavetwin_{name}")
+        function.restype = None
+        functions[name] = function
     library.wavetwin_bank_features.restype = ctypes.c_char_p
     features = library.wavetwin_bank_features().decode()
     return Library(file, identity["source"], identity["compiler"], features, functions)

@@ -16,17 +16,19 @@ from wavetwin.runtime.bank.compiled import INFO_SCHEMA, pack_info, unpack_info
 from wavetwin.runtime.bank.derivative import mixed_maps
 from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.layout import make_layout
+from wavetwin.runtime.bank.modulus import modulus
 from wavetwin.runtime.bank.native.compute import (
+    Kept,
     NativeGradients,
     apply_adjoint,
     apply_forward,
-    slot_bytes,
+    kept_bytes,
 )
 
 __all__ = ["KEPT_BYTES", "native_packets"]
 
 KEPT_BYTES = 1_250_000
-"""Slots are kept for the backward pass where they take no more, an image."""
+"""Slots and units are kept for the backward pass where they take no more, an image."""
 
 
 def native_packets(
@@ -36,9 +38,9 @@ def native_packets(
     bias: Tensor | None,
     info: BankInfo,
     is_channels_last: bool,
-    kept_bytes: int,
+    most_bytes: int,
 ) -> Sequence[Tensor]:
-    """Return the mixed packets per part, (batch, outputs, out_height, out_width).
+    """Return the mixed packets per part, or their modulus, (batch, outputs, out_height, out_width).
 
     Args:
         x: (batch, colours, height, width), float32 or float64, on the CPU.
@@ -47,14 +49,14 @@ def native_packets(
         bias: (outputs,), added to every part, or None.
         info: what is computed.
         is_channels_last: how the result lies in memory.
-        kept_bytes: slots are kept where they take no more, an image.
+        most_bytes: slots and units are kept where they take no more, an image.
     """
     if torch.compiler.is_compiling():
         packed = native_packets_op(
             x, weights, colour, bias, info.filters, *pack_info(info), is_channels_last
         )
-        return packed.chunk(info.parts, dim=0)
-    result = NativePackets.apply(x, weights, colour, bias, info, is_channels_last, kept_bytes)
+        return packed.chunk(info.results, dim=0)
+    result = NativePackets.apply(x, weights, colour, bias, info, is_channels_last, most_bytes)
     return result if isinstance(result, tuple) else (result,)
 
 
@@ -70,26 +72,26 @@ class NativePackets(torch.autograd.Function):
         bias: Tensor | None,
         info: BankInfo,
         is_channels_last: bool,
-        kept_bytes: int,
+        most_bytes: int,
     ) -> Tensor | tuple[Tensor, ...]:
         """Compute the maps."""
-        keeps = ctx.needs_input_grad[1] and slot_bytes(x, info) <= kept_bytes
-        parts, slots = apply_forward(x, weights, colour, bias, info, is_channels_last, keeps)
+        keeps = ctx.needs_input_grad[1] and kept_bytes(x, info) <= most_bytes
+        parts, kept = apply_forward(x, weights, colour, bias, info, is_channels_last, keeps)
         ctx.info = info
-        ctx.save_for_backward(x, weights, colour, bias, slots)
-        return tuple(parts) if info.is_complex else parts[0]
+        ctx.save_for_backward(x, weights, colour, bias, kept.slots, kept.units)
+        return tuple(parts) if len(parts) > 1 else parts[0]
 
     @staticmethod
     def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Compute the gradients; those of a second derivative through torch's operations."""
-        x, weights, colour, bias, slots = ctx.saved_tensors
+        x, weights, colour, bias, *kept = ctx.saved_tensors
         needed: tuple[bool, ...] = tuple(ctx.needs_input_grad[:4])
         with torch.autocast(x.device.type, enabled=False):
             if torch.is_grad_enabled():
                 found = _differentiable(gradient, (x, weights, colour, bias), ctx.info, needed)
             else:
                 found = _in_order(
-                    apply_adjoint(gradient, x, weights, colour, ctx.info, slots, needed)
+                    apply_adjoint(gradient, x, weights, colour, bias, ctx.info, Kept(*kept), needed)
                 )
         return *found, None, None, None
 
@@ -110,6 +112,8 @@ def _differentiable(
     parts = [part.permute(0, 3, 1, 2) for part in mixed_maps(x, weights, colour, layout)]
     if bias is not None:
         parts = [part + bias[:, None, None] for part in parts]
+    if info.has_modulus:
+        parts = [modulus(parts[0], parts[1])]
     inputs_of: tuple[Any, ...] = tuple(views)
     wanted = [value for value, is_needed in zip(inputs_of, needed, strict=True) if is_needed]
     found = iter(torch.autograd.grad(parts, wanted, gradient, create_graph=True))
@@ -137,10 +141,10 @@ def native_packets_op(
     numbers: list[int],
     is_channels_last: bool,
 ) -> Tensor:
-    """Return (parts * batch, outputs, out_height, out_width), the real parts first."""
+    """Return (results * batch, outputs, out_height, out_width), the real parts first."""
     info = unpack_info(filters, packets, bands, numbers)
     parts, _ = apply_forward(x, weights, colour, bias, info, is_channels_last)
-    return torch.cat(parts) if info.is_complex else parts[0]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 @native_packets_op.register_fake
@@ -148,14 +152,15 @@ def _(x: Tensor, *inputs: Any) -> Tensor:
     bands: list[int] = inputs[-3]
     numbers: list[int] = inputs[-2]
     layout = torch.channels_last if inputs[-1] else torch.contiguous_format
-    shape = (x.shape[0] * (1 + numbers[6]), sum(bands[1::3]), numbers[4], numbers[5])
+    results = 1 + numbers[6] - numbers[7]
+    shape = (x.shape[0] * results, sum(bands[1::3]), numbers[4], numbers[5])
     return x.new_empty(shape).to(memory_format=layout)
 
 
 @torch.library.custom_op(
     "wavetwin::native_packets_backward",
     mutates_args=(),
-    schema="(Tensor gradient, Tensor x, Tensor weights, Tensor? colour, "
+    schema="(Tensor gradient, Tensor x, Tensor weights, Tensor? colour, Tensor? bias, "
     f"{INFO_SCHEMA}, bool[] needed) -> Tensor[]",
 )
 def native_packets_backward_op(
@@ -163,6 +168,7 @@ def native_packets_backward_op(
     x: Tensor,
     weights: Tensor,
     colour: Tensor | None,
+    bias: Tensor | None,
     filters: str,
     packets: list[int],
     bands: list[int],
@@ -171,8 +177,8 @@ def native_packets_backward_op(
 ) -> list[Tensor]:
     """Return the gradients that are needed of x, weights, colour and bias, in this order."""
     info = unpack_info(filters, packets, bands, numbers)
-    parts = gradient.chunk(info.parts, dim=0)
-    found = _in_order(apply_adjoint(parts, x, weights, colour, info, None, needed))
+    parts = gradient.chunk(info.results, dim=0)
+    found = _in_order(apply_adjoint(parts, x, weights, colour, bias, info, Kept(), needed))
     return [value for value in found if value is not None]
 
 
@@ -193,7 +199,7 @@ def _(gradient: Tensor, *inputs: Any) -> list[Tensor]:
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:3])
+    ctx.save_for_backward(*inputs[:4])
     ctx.info = inputs[4:8]
 
 
