@@ -155,7 +155,7 @@ def test_the_compiler_alone(wheel: Path, tmp_path: Path) -> None:
     }
     assert installed == {
         "annotated_types", "jinja2", "markdown_it_py", "markupsafe", "mdurl", "pydantic", "pydantic_core",
-        "pygments", "rich", "ruamel.yaml", "typing_extensions", "typing_inspection", "wavetwin",
+        "pygments", "rich", "ruamel.yaml", "shtab", "typing_extensions", "typing_inspection", "wavetwin",
     }  # fmt: skip
     num_bytes = sum(
         file.stat().st_size

@@ -33,6 +33,7 @@ WORKS: list[list[str]] = [
     ["explain", "needs-torch"],
     ["explain", "training.optimizer.lr"],
     ["schema"],
+    ["completion", "bash"],
     ["sweep", "lr.sweep.yaml", "--check"],
     ["sweep", "show", "lr.sweep.yaml"],
 ]

@@ -48,6 +48,7 @@ COMMANDS = {
     "kernels": ("kernels", "Build the native kernel of the packets, before the first run does."),
     "explain": ("explain", "Say what a field of a spec is and may be, or what a message means."),
     "schema": ("schema", "Print the JSON Schema of specs or of sweeps, for editors."),
+    "completion": ("completion", "Print what completes these commands in a shell, for Tab."),
 }
 """Each command's module in this package, and what it does."""
 
@@ -67,11 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return system_errors.guard_output(lambda: _run_command(given))
 
 
-def make_parser(command: str | None) -> argparse.ArgumentParser:
+def make_parser(command: str | None, *, loads_all: bool = False) -> argparse.ArgumentParser:
     """Return the parser of all commands, of which this one has its arguments.
 
     Args:
         command: the one that was asked for; only its module is imported.
+        loads_all: all commands have theirs, and all modules are imported.
     """
     from wavetwin import __version__
     from wavetwin.commands.arguments import add_format
@@ -87,11 +89,25 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, (module, text) in COMMANDS.items():
         added = commands.add_parser(name, help=text, description=text)
-        if name == command:
+        if loads_all or name == command:
             importlib.import_module(f"wavetwin.commands.{module}").add_arguments(added)
             if added._subparsers is None:
                 add_format(added)
+            _add_examples(added, name)
     return parser
+
+
+def _add_examples(parser: argparse.ArgumentParser, name: str) -> None:
+    """End the help of a command, and of each of its actions, with calls of it."""
+    from wavetwin.commands.examples import show_examples
+
+    shown = show_examples(name)
+    if shown:
+        parser.epilog = f"{parser.epilog}\n\n{shown}" if parser.epilog else shown
+    for group in parser._subparsers._group_actions if parser._subparsers else ():
+        choices: dict[str, argparse.ArgumentParser] = dict(group.choices or {})  # pyright: ignore[reportArgumentType, reportCallIssue]
+        for action, below in choices.items():
+            _add_examples(below, f"{name} {action}")
 
 
 def _run_command(given: Sequence[str]) -> int:

@@ -120,8 +120,22 @@ def guard_messages() -> None:
     warnings.showwarning = show_warning
 
 
+class _Help(argparse.HelpFormatter):
+    """Help whose paragraphs are filled each for itself; one with indented lines stays as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.split("\n\n")
+        return "\n\n".join(
+            each if "\n  " in each else super(_Help, self)._fill_text(each, width, indent)
+            for each in paragraphs
+        )
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose messages quote arguments without what a terminal would act on."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **{"formatter_class": _Help, **named})
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and exit with code 2."""
