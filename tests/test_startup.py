@@ -53,6 +53,16 @@ def test_check_imports_the_front_end_only() -> None:
     assert not {name for name in loaded if name.startswith("wavetwin.runtime")}
 
 
+def test_pydantic_looks_for_no_plugins_and_children_are_not_told() -> None:
+    code = (
+        "import os, sys; from wavetwin.commands.cli import main; known = dict(os.environ);"
+        "assert main(['check', 'specs/alexnet/Azh3wyI_mod.yaml']) == 0;"
+        "assert 'pydantic' in sys.modules and 'importlib.metadata' not in sys.modules;"
+        "assert dict(os.environ) == known"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_check_does_not_wait_for_what_the_spec_does_not_have() -> None:
     """Neither transforms, nor layers, nor code of one's own: no table of the first two, no digest of wavetwin."""
     code = (

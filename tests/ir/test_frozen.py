@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 from typing import Any
 
@@ -46,6 +47,16 @@ class Alone:
     x: float
 
 
+@frozen
+class Made:
+    """Fields that are made for each instance."""
+
+    x: int
+    y: int = 5
+    names: list[str] = field(default_factory=list[str])
+    found: dict[str, int] = field(default_factory=dict[str, int], init=False)
+
+
 @dataclass(frozen=True)
 class Model:
     """What the standard library makes of the same fields as `Point`'s."""
@@ -86,9 +97,30 @@ def test_it_is_a_dataclass() -> None:
     assert [each.name for each in fields(Named)] == ["x", "y", "note", "name", "label"]
     changed = replace(Named(1, name="a"), name="b")
     assert (changed.x, changed.label) == (1, "B")
-    wrong: Any = Named
-    with pytest.raises(TypeError, match="positional"):
-        wrong(1, 2, "", "a")
+
+
+def test_fields_have_their_values_or_defaults() -> None:
+    made = Made(2, names=["a"])
+    assert (made.x, made.y, made.names, made.found) == (2, 5, ["a"], {})
+    assert (Made(y=1, x=0).names, Made(0).names is Made(0).names) == ([], False)
+    assert [each.name for each in fields(Made)] == ["x", "y", "names", "found"]
+
+
+@pytest.mark.parametrize(
+    ("values", "named", "message"),
+    [
+        ((1, 2, "", "a"), {}, "Named() takes 3 positional arguments, not 4"),
+        ((1,), {"name": "a", "x": 2}, "Named() got two values of 'x'"),
+        ((1,), {"name": "a", "colour": 2}, "Named() has no field 'colour'"),
+        ((1,), {"name": "a", "label": "A"}, "Named() has no field 'label'"),
+        ((1,), {"z": 2}, "Named() has no field 'z'"),
+        ((), {"y": 2, "name": "a"}, "Named() needs 'x'"),
+        ((), {}, "Named() needs 'name', 'x'"),
+    ],
+)
+def test_a_wrong_call_is_told(values: tuple[Any, ...], named: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        Named(*values, **named)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])

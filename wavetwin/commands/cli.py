@@ -12,8 +12,8 @@ import errno
 import gc
 import importlib
 import io
-import os
 import sys
+import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -121,11 +121,7 @@ def _run_command(given: Sequence[str]) -> int:
     if separator and not options.takes_script_arguments:
         parser.error(f"{command} takes nothing after --")
     options.given, options.script_arguments = own, rest
-    collecting = gc.isenabled()
-    # Loading makes many objects and frees few: collections would only cost time.
-    gc.disable()
-    # pydantic would look for plugins in every installed package: time, and code that is not ours.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _find_no_plugins()
     from wavetwin.diagnostics import DiagnosticError
 
     try:
@@ -143,9 +139,17 @@ def _run_command(given: Sequence[str]) -> int:
         return _report_unexpected(options, error)
     except Exception as error:
         return _report_unexpected(options, error)
-    finally:
-        if collecting:
-            gc.enable()
+
+
+def _find_no_plugins() -> None:
+    """Let pydantic not look for plugins in every installed package: time, and code that is not ours.
+
+    Its variable of the environment would reach what a command starts, and would still have it import
+    importlib.metadata.
+    """
+    loader = types.ModuleType("pydantic.plugin._loader")
+    loader.__dict__["get_plugins"] = tuple
+    sys.modules.setdefault(loader.__name__, loader)
 
 
 def _split(parts: Sequence[str], separator: str) -> tuple[list[str], bool, list[str]]:
@@ -190,4 +194,8 @@ def _name_too_long(error: OSError) -> Diagnostic:
 def entry_point() -> None:
     """Run the process's command and exit."""
     guard_messages()
-    sys.exit(main())
+    # Loading makes many objects and frees few: collections, also the interpreter's last, only cost time.
+    gc.disable()
+    code = main()
+    gc.freeze()
+    sys.exit(code)
