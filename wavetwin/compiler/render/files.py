@@ -113,12 +113,16 @@ def text_environment(templates: Path) -> Environment:
     if templates not in _environments:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+        from wavetwin.compiler.render.template_cache import TemplateCache, templates_folder
+
+        settings: dict[str, Any] = {"autoescape": False, "keep_trailing_newline": True}
+        folder = templates_folder()
         environment = Environment(
             loader=FileSystemLoader(templates),
             undefined=StrictUndefined,
-            autoescape=False,
-            keep_trailing_newline=True,
             auto_reload=False,
+            bytecode_cache=None if folder is None else TemplateCache(folder, settings),
+            **settings,
         )
         environment.filters.update(  # pyright: ignore[reportUnknownMemberType]
             comment=comment, py=literal, sh=shell_word, cell=table_cell
