@@ -13,8 +13,8 @@ import os
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.provenance.git_command import run_git
@@ -82,8 +82,11 @@ class Repository:
 
     def _covers(self, path: str) -> bool:
         """Return whether the path, or a folder above it, was asked for."""
-        above = {str(parent) for parent in PurePosixPath(path).parents}
-        return path in self.asked or not self.asked.isdisjoint(above)
+        while path not in self.asked:
+            if path == ".":
+                return False
+            path = path.rpartition("/")[0] or "."
+        return True
 
     def differences(
         self, files: Iterable[Path], folders: Mapping[Path, str] | None = None
@@ -95,16 +98,16 @@ class Repository:
             folders: folders of inputs and how their inputs' names end; what the commit has there
                 and `files` lacks is reported as deleted.
         """
-        inputs: dict[str, Path] = {}
+        inputs: dict[str, tuple[Path, bool]] = {}
         leads = _Leads(self.root)
         for file in files:
-            for path in leads.of_file(file):
-                inputs[_relative(path, self.root)] = path
+            links, name, target = leads.of_file(file)
+            inputs |= {_relative(link, self.root): (link, True) for link in links}
+            inputs[name] = target, False
         folders = folders or {}
         self.look([*inputs, *(_relative(folder, self.root) for folder in folders)])
         found: list[Difference] = []
-        for name, path in inputs.items():
-            is_link = path.is_symlink()
+        for name, (path, is_link) in inputs.items():
             content = os.fsencode(path.readlink()) if is_link else path.read_bytes()
             if name not in self.entries:
                 found.append(Difference(name, "untracked", content, is_link))
@@ -210,6 +213,7 @@ class GitState:
         self._roots: dict[Path, Path | None] = {}
         self._repositories: dict[Path, Repository] = {}
         self._known: dict[Hashable, Any] = {}
+        self._looked: set[Path] = set()
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return what `compute` returned the first time that this command asked for `key`."""
@@ -253,7 +257,9 @@ class GitState:
     def look(self, paths: Iterable[Path]) -> None:
         """Ask about many files and folders at once, so that later questions need no process."""
         wanted: dict[Path, list[str]] = {}
-        for path in paths:
+        new = [path for path in dict.fromkeys(paths) if path not in self._looked]
+        self._looked.update(new)
+        for path in new:
             repository = self.repository(path)
             if repository is not None:
                 names = wanted.setdefault(repository.root, [])
@@ -286,18 +292,37 @@ class _Leads:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folders: dict[Path, tuple[Path, list[Path]]] = {}
+        self._folders: dict[str, _Folder] = {}
 
-    def of_file(self, file: Path) -> list[Path]:
-        """Return the symbolic links inside the root that a file as written goes through, and the file itself."""
-        file = file.absolute()
-        if file.parent not in self._folders:
-            above = file.parent
-            self._folders[above] = (above.resolve(), _links(above, self._root))
-        folder, links = self._folders[file.parent]
+    def of_file(self, file: Path) -> tuple[list[Path], str, Path]:
+        """Return where a file as written leads.
+
+        Returns:
+            The symbolic links inside the root that it goes through; the file's name, relative to the
+            root; the file itself.
+        """
+        above, _, name = str(file.absolute()).rpartition("/")
+        folder = self._folders.get(above)
+        if folder is None:
+            folder = self._folders[above] = self._look(Path(above))
         if file.is_symlink():
-            return [*_links(file, self._root), file.resolve()]
-        return [*links, folder / file.name]
+            target = file.resolve()
+            return _links(file, self._root), _relative(target, self._root), target
+        return folder.links, folder.prefix + name, file
+
+    def _look(self, path: Path) -> _Folder:
+        below = _relative(path.resolve(), self._root)
+        prefix = "" if below == "." else f"{below}/"
+        return _Folder(prefix, _links(path, self._root))
+
+
+class _Folder(NamedTuple):
+    """What the system says of a folder."""
+
+    prefix: str
+    """Before the names of its files, relative to the root."""
+    links: list[Path]
+    """That lead to it, inside the root."""
 
 
 def _relative(path: Path, root: Path) -> str:

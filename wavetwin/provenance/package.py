@@ -209,8 +209,8 @@ def installed_versions(names: Sequence[str] = RECORDED_PACKAGES) -> dict[str, st
 def _walk(folder: Path) -> Iterator[str]:
     for current, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in names:
-            yield (Path(current) / name).relative_to(folder).as_posix()
+        below = Path(current).relative_to(folder)
+        yield from names if below == Path() else (f"{below.as_posix()}/{name}" for name in names)
 
 
 def _wheel_record(root: Path) -> Path | None:

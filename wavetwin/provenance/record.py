@@ -140,7 +140,7 @@ def collect_provenance(
     package = package or imported_package()
     specs = _hash_specs(spec_files, project)
     wavetwin: dict[str, str] = {}
-    versions = installed_versions()
+    versions = git.once("versions", installed_versions)
     if no_git:
         dirty = bool(package.changed_since_install)
         kind: Kind = "wheel" if package.is_wheel else "folder"

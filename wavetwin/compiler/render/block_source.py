@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
+from functools import cache
 from itertools import groupby, pairwise
 
 from wavetwin.compiler.render.model_text import VARIABLES, assign
@@ -135,6 +136,7 @@ class _Writer:
         self.name = "Block" if not self.is_residual else "BasicBlock"
         if self.is_residual and self.is_narrow:
             self.name = "Bottleneck"
+        self._arguments = cache(self._find_arguments)
 
     def fits(self) -> bool:
         """Return whether every block is what the class makes of its arguments."""
@@ -217,7 +219,7 @@ class _Writer:
             return block.nodes[name].id if name in block.nodes else ""
         return self._source(self.largest.nodes[name].inputs[0], block)
 
-    def _arguments(self, name: str) -> dict[str, str]:
+    def _find_arguments(self, name: str) -> dict[str, str]:
         """Return the attributes of a layer, and `inputs`, that are arguments of its block."""
         operation = self.largest.nodes[name].operation
         having = [block for block in self.blocks if name in block.nodes]

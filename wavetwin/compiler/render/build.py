@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def build_compiled(compiled: Sequence[Compiled], options: BuildOptions) -> list[
 def _built_in_other_case(result: Compiled, folder: Path) -> Iterator[Diagnostic]:
     """Yield that a folder's name is taken by one that differs in case alone."""
     try:
-        names = [path.name for path in folder.parent.iterdir()]
+        names = os.listdir(folder.parent)  # noqa: PTH208 - names only, of many folders
     except OSError:
         return
     for name in sorted(names):

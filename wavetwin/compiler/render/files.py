@@ -191,7 +191,7 @@ def manifest_head(compiled: Compiled, provenance: Provenance) -> dict[str, Any]:
         "versions": {
             "wavetwin": provenance.source("wavetwin").version,
             **provenance.versions,
-            **installed_versions(own),
+            **(installed_versions(own) if own else {}),
         },
         "inputs": {role: dict(paths) for role, paths in provenance.inputs.items()},
         **_weights(compiled),
@@ -216,6 +216,8 @@ _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
 def _json_text(value: Any, margin: str) -> str:
+    if type(value) is int:
+        return str(value)  # as the encoder does, which would make another one for each number
     if not isinstance(value, dict | list):
         return _encode(value)
     if len(cast("dict[str, Any] | list[Any]", value)) <= WIDTH // 2:
