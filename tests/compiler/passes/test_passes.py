@@ -222,6 +222,8 @@ def test_the_kernel_pools_what_the_stem_joined_in_parts() -> None:
     assert modulus.find(Modulus) is None
     assert not modulus.node("stem.wavelet").is_complex
     assert modulus.node("pool.free.max").inputs == ("stem.crop_free",)
+    assert modulus.node("pool.wavelet.bias").inputs == ("stem.wavelet",)
+    assert modulus.node("pool.wavelet.bias").attributes["relu"] is True
 
 
 def test_torch_pools_layer_by_layer() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from wavetwin.runtime.bank.native import pooling
-from wavetwin.runtime.layers import use_native_kernel
+from wavetwin.runtime.layers import ChannelBias, EnergyNorm, use_native_kernel
 from wavetwin.runtime.layers.max_pool import NormMaxPool, ReluMaxPool
 
 TOLERANCE = 1e-12
@@ -115,6 +116,39 @@ def test_second_derivatives(has_norm: bool, is_training: bool):
         first = torch.autograd.grad(output.square().sum(), inputs, create_graph=True)
         wanted = [*inputs, *module.parameters()]
         found.append(list(torch.autograd.grad(sum(each.square().sum() for each in first), wanted)))
+    assert_alike(*found)
+
+
+def own_layers(kind: str, channels: int) -> list[Any]:
+    """Return a layer that takes positive parts by the kernel, and the same followed by torch's."""
+    kinds: dict[str, Callable[..., nn.Module]] = {
+        "bias": ChannelBias,
+        "energy": EnergyNorm,
+        "energy, average": partial(EnergyNorm, momentum=None),
+        "energy, untracked": partial(EnergyNorm, track_running_stats=False),
+    }
+    layer, plain = kinds[kind](channels, relu=True).double(), kinds[kind](channels).double()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.linspace(-1.5, 1, channels))
+    plain.load_state_dict(layer.state_dict())
+    assert use_native_kernel(layer)
+    return [layer, nn.Sequential(plain, nn.ReLU())]
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+@pytest.mark.parametrize("kind", ["bias", "energy", "energy, average", "energy, untracked"])
+def test_what_follows_a_modulus(kind: str, is_training: bool):
+    (x,) = maps(((11,), (5, 7), (1, 1, 0), False))
+    found: list[list[Tensor]] = []
+    for module in own_layers(kind, 11):
+        module.train(is_training)
+        output = module(x)
+        assert (output.grad_fn.name() == "_PoolBackward") == (not found), "by the kernel"
+        first = gradients(module(x), module, [x])
+        (of_x,) = torch.autograd.grad(output.square().sum(), x, create_graph=True)
+        second = torch.autograd.grad(of_x.square().sum(), [x, *module.parameters()])
+        found.append([output, *first, *second, *(each.double() for each in module.buffers())])
     assert_alike(*found)
 
 

@@ -180,7 +180,7 @@ VARIANTS = {
         "cifar10/R18wyC_mod",
         (*NATIVE, "stem.wavelet.color_mixing=after"),
     ),
-    "native, blurred modulus": ("alexnet/Azh3wyI_mod", (*NATIVE, "pooling.wavelet=modulus_blur")),
+    "native, blurred modulus": ("digits/twin_mod", (*NATIVE, "pooling.wavelet=modulus_blur")),
 }
 
 

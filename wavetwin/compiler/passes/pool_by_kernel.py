@@ -1,7 +1,8 @@
 """Merge what the native kernel computes at once, where a spec asks for it (`training.kernels`).
 
 Norm, activation and maximum of the first pooling become one node, which reads what the stem joined in
-parts; a modulus becomes a part of the packet bank before it. Torch's operations gain nothing by either.
+parts; a modulus becomes a part of the packet bank before it, and the activation one of the norm or the
+bias. Torch's operations gain nothing by any of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from wavetwin.ir.node import Node
 from wavetwin.ir.operations import (
     AveragePool,
     BatchNorm,
+    Bias,
     Concat,
     EnergyNorm,
     MaxPool,
@@ -37,6 +39,8 @@ def pool_by_kernel(graph: ModuleGraph) -> ModuleGraph:
     for node in tuple(nodes.values()):
         if isinstance(node.operation, Modulus):
             _merge_modulus(node, nodes)
+        elif node.section == "pool" and isinstance(node.operation, Relu):
+            _merge_activation(node, nodes)
     return graph if nodes == graph.by_id else rebuild(graph, nodes)
 
 
@@ -101,6 +105,15 @@ def _merge_modulus(modulus: Node, nodes: dict[str, Node]) -> None:
         nodes[bank.id] = replace(bank, operation=replace(bank.operation, modulus=True))
         redirect(nodes, {modulus.id: bank.id})
         del nodes[modulus.id]
+
+
+def _merge_activation(relu: Node, nodes: dict[str, Node]) -> None:
+    """Let the norm or the bias after a modulus give the positive parts itself."""
+    before = _only_input(relu, nodes)
+    if before is not None and isinstance(before.operation, EnergyNorm | Bias):
+        nodes[before.id] = replace(before, operation=replace(before.operation, relu=True))
+        redirect(nodes, {relu.id: before.id})
+        del nodes[relu.id]
 
 
 def _only_input(node: Node, nodes: dict[str, Node]) -> Node | None:

@@ -278,6 +278,10 @@ class Bias(Operation, op="bias"):
     initial: str = "zeros"
     """`uniform`, between -1 and 1, or `zeros`: what graphs meant that did not say it."""
     frozen: bool
+    relu: bool = False
+    """Whether positive parts are given."""
+
+    later = frozenset({"relu"})
 
     def weights(self, x: Shape) -> dict[str, Shape]:
         """Return the bias."""
@@ -289,4 +293,5 @@ class Bias(Operation, op="bias"):
 
     def layer(self, x: Shape, out: Shape) -> Call:
         """Return the layer."""
-        return Call.of("ChannelBias", self.channels, **self._changed(initial="uniform"))
+        options = self._changed(initial="uniform", relu=False)
+        return Call.of("ChannelBias", self.channels, **options)

@@ -53,6 +53,15 @@ class EnergyNorm(BatchNorm, op="energy_norm"):
 
     is_batch_norm = False
     kind = "EnergyNorm"
+    later = frozenset({"relu"})
+
+    relu: bool = False
+    """Whether positive parts are given."""
+
+    def layer(self, x: Shape, out: Shape) -> Call:
+        """Return the layer."""
+        options = self._changed(eps=1e-5, momentum=0.1, relu=False)
+        return Call.of(self.kind, self.channels, **options)
 
 
 @frozen(kw_only=True)

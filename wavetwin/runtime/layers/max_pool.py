@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wavetwin.runtime.bank.native.pooling import (
+    Norm,
     Window,
     batch_statistics,
     is_for_kernel,
@@ -91,7 +92,7 @@ class NormMaxPool(ByKernel, Layer, OwnBatchNorm):
             self.native
             and is_for_kernel(inputs, self.window)
             and self.weight.dtype == inputs[0].dtype
-            and self.weight.device.type == "cpu"
+            and self.weight.device == inputs[0].device
             and (not self.training or inputs[0].numel() > inputs[0].shape[1])
         )
         if not is_native:
@@ -101,9 +102,11 @@ class NormMaxPool(ByKernel, Layer, OwnBatchNorm):
             of_batch = batch_statistics(inputs, self.window)
             if self.training:
                 self._follow(of_batch.mean, of_batch.variance, of_batch.values)
-            norm = (self.weight, self.bias, of_batch.mean, of_batch.variance, self.eps)
-            return native_pool(inputs, self.window, norm, of_batch.values)
-        return native_pool(inputs, self.window, (self.weight, self.bias, mean, variance, self.eps))
+            mean, variance, values = of_batch.mean, of_batch.variance, of_batch.values
+            norm = Norm(self.bias, self.weight, mean, variance, self.eps, values)
+            return native_pool(inputs, self.window, norm)
+        norm = Norm(self.bias, self.weight, mean, variance, self.eps)
+        return native_pool(inputs, self.window, norm)
 
     def _follow(self, mean: Tensor, variance: Tensor, values: int) -> None:
         """Put a batch's statistics into the running ones, as torch's norm does."""

@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wavetwin.runtime.bank.eager import plain_shape
 from wavetwin.runtime.bank.modulus import modulus, smooth_norm
+from wavetwin.runtime.bank.native.pooling import (
+    EACH,
+    Norm,
+    batch_statistics,
+    is_for_kernel,
+    native_pool,
+)
 from wavetwin.runtime.bank.shapes import Float
+from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.parts import Parts, split_parts
 from wavetwin.runtime.layers.traced import Layer
 
@@ -42,7 +51,7 @@ class Modulus(Layer):
         return f"bias={self.bias}" if self.bias else ""
 
 
-class ChannelBias(Layer):
+class ChannelBias(ByKernel, Layer):
     """Adds one trainable number to each of `channels` channels.
 
     Source: the published twins (arXiv:2212.00394), whose bias is that of a depthwise 1x1
@@ -51,16 +60,26 @@ class ChannelBias(Layer):
     Args:
         channels: channels of the input, (batch, channels, height, width).
         initial: `uniform`, between -1 and 1, or `zeros`.
+        relu: whether positive parts are given.
+        native: whether CPUs compute both by the native kernel (`use_native_kernel`).
 
     Raises:
         ValueError: `initial` is neither.
     """
 
-    def __init__(self, channels: int, initial: Literal["uniform", "zeros"] = "uniform") -> None:
+    def __init__(
+        self,
+        channels: int,
+        initial: Literal["uniform", "zeros"] = "uniform",
+        relu: bool = False,
+        native: bool = False,
+    ) -> None:
         super().__init__()
         if initial not in ("uniform", "zeros"):
             raise ValueError(f"initial {initial!r}: one of uniform, zeros")
         self.initial = initial
+        self.relu = relu
+        self.native = native
         self.bias = nn.Parameter(torch.empty(channels))
         self.reset_parameters()
 
@@ -74,12 +93,17 @@ class ChannelBias(Layer):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        """Return the input plus the channels' biases."""
-        return x + self.bias.to(x.dtype)[:, None, None]
+        """Return the input plus the channels' biases, or the positive parts of that."""
+        is_alike = x.dtype == self.bias.dtype and x.device == self.bias.device
+        if self.relu and self.native and is_alike and is_for_kernel((x,), EACH):
+            return native_pool((x,), EACH, Norm(self.bias))
+        y = x + self.bias.to(x.dtype)[:, None, None]
+        return F.relu(y) if self.relu else y
 
     def extra_repr(self) -> str:
         """Return the number of channels, and what they begin with where it is 0."""
-        return f"{self.bias.numel()}" + (", initial='zeros'" if self.initial == "zeros" else "")
+        initial = ", initial='zeros'" if self.initial == "zeros" else ""
+        return f"{self.bias.numel()}{initial}{', relu=True' if self.relu else ''}"
 
 
 class OwnBatchNorm(_BatchNorm):
@@ -126,7 +150,7 @@ class OwnBatchNorm(_BatchNorm):
         return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
 
 
-class EnergyNorm(Layer, OwnBatchNorm):
+class EnergyNorm(ByKernel, Layer, OwnBatchNorm):
     """Batch normalisation of a modulus: `x / sqrt(E / 2 + eps) * |weight| + bias`.
 
     E is each channel's mean square over batch and pixels in training (the gradient flows through it)
@@ -149,7 +173,22 @@ class EnergyNorm(Layer, OwnBatchNorm):
         momentum: share of the batch's energy in the running average; None: the mean of all batches.
         track_running_stats: whether there is a running average; else the batch's energy is always
             used.
+        relu: whether positive parts are given.
+        native: whether CPUs compute both by the native kernel (`use_native_kernel`).
     """
+
+    def __init__(
+        self,
+        channels: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        track_running_stats: bool = True,
+        relu: bool = False,
+        native: bool = False,
+    ) -> None:
+        super().__init__(channels, eps, momentum, track_running_stats)
+        self.relu = relu
+        self.native = native
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: the base calls it `input`
         self, x: Float[Tensor, "batch channels height width"]
@@ -157,6 +196,9 @@ class EnergyNorm(Layer, OwnBatchNorm):
         """Return the normalised maps; in training mode the running energy is updated."""
         self._check_input_dim(x)
         running = self.running_var
+        is_alike = x.dtype == self.weight.dtype and x.device == self.weight.device
+        if self.relu and self.native and is_alike and is_for_kernel((x,), EACH):
+            return self._by_kernel(x, running)
         if self.training or running is None:
             energy = x.to(self.weight.dtype).square().mean(dim=(0, 2, 3))
             if self.training and self.track_running_stats and running is not None:
@@ -164,7 +206,26 @@ class EnergyNorm(Layer, OwnBatchNorm):
         else:
             energy = running
         scale = self.weight.abs() * (energy / 2 + self.eps).rsqrt()
-        return torch.addcmul(self.bias[:, None, None], x, scale[:, None, None]).to(x.dtype)
+        y = torch.addcmul(self.bias[:, None, None], x, scale[:, None, None]).to(x.dtype)
+        return F.relu(y) if self.relu else y
+
+    def _by_kernel(self, x: Tensor, running: Tensor | None) -> Tensor:
+        values = None
+        energy = running
+        if self.training or energy is None:
+            of_batch = batch_statistics((x,), EACH)
+            energy, values = of_batch.variance + of_batch.mean.square(), of_batch.values
+            if self.training and self.track_running_stats and running is not None:
+                self._follow(energy.to(running.dtype), running, has_values=True)
+        else:
+            # The average may change before the backward pass.
+            energy = energy.clone()
+        norm = Norm(self.bias, self.weight, None, energy, self.eps, values)
+        return native_pool((x,), EACH, norm)
+
+    def extra_repr(self) -> str:
+        """Return the sizes, and whether positive parts are given."""
+        return super().extra_repr() + (", relu=True" if self.relu else "")
 
     def _follow(self, energy: Tensor, running: Tensor, has_values: bool) -> None:
         """Put a batch's energy into the running average."""

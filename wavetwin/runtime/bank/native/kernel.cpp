@@ -962,9 +962,11 @@ void backward(const Index* program, const T* vertical_taps, const T* horizontal_
 struct Pooling {
   struct Part { Index channels, first, image, row, column; };  // where its channels begin in the result; strides
   Index height, width, size, step, margin, out_height, out_width, channels = 0;
+  Index image, row, column;  // strides of the gradient of the result
   std::vector<Part> parts;
   explicit Pooling(const Index* p) {
     height = *p++; width = *p++; size = *p++; step = *p++; margin = *p++; out_height = *p++; out_width = *p++;
+    image = *p++; row = *p++; column = *p++;
     parts.resize(*p++);
     for (Part& part : parts) {
       part = {p[0], channels, p[1], p[2], p[3]};
@@ -1163,7 +1165,7 @@ void pool_sums(const Index* numbers, const T* const* x, const T* gradient, const
           for (Index j = 0; j < p.out_width; ++j) {
             const Range columns = window(j, p.width, p);
             const Index result = ((image * p.out_height + i) * p.out_width + j) * p.channels + at;
-            const Vector<T> g = load_some(gradient + result, count);
+            const Vector<T> g = load_some(gradient + image * p.image + i * p.row + j * p.column + at, count);
             const Codes<T> code = load_codes<T>(codes + result, count);
             const T* in = row + (j * p.step - p.margin) * part.column;
             if (p.size == 3 && count == LANES && is_whole(rows) && is_whole(columns))
@@ -1182,19 +1184,19 @@ void pool_sums(const Index* numbers, const T* const* x, const T* gradient, const
   add_groups(product_parts, groups, p.channels, products);
 }
 
-// An output that reads a sample: where it lies, and by which code.
-struct Reader { Index at, code; };
+// An output that reads a sample: where its code and its gradient lie, and by which code.
+struct Reader { Index at, gradient, code; };
 
 // The outputs along one side that read each sample.
 struct Readers {
   std::vector<Reader> all;
   std::vector<Index> first;
-  Readers(Index length, Index outputs, Index between, Index codes, const Pooling& p) {
+  Readers(Index length, Index outputs, Index between, Index stride, Index codes, const Pooling& p) {
     for (Index sample = 0; sample < length; ++sample) {
       first.push_back(static_cast<Index>(all.size()));
       const Range range = readers(sample, outputs, p);
       for (Index output = range.first; output < range.stop; ++output)
-        all.push_back({output * between, (sample + p.margin - output * p.step) * codes});
+        all.push_back({output * between, output * stride, (sample + p.margin - output * p.step) * codes});
     }
     first.push_back(static_cast<Index>(all.size()));
   }
@@ -1214,7 +1216,7 @@ inline void pool_pixel(const Pooling::Part& part, Index channels, const Reader* 
       for (Index j = 0; j < some_columns; ++j) {
         const Index at = rows[i].at + columns[j].at + c;
         const Codes<T> is_taken = load_codes<T>(codes + at, count) == static_cast<Number>(rows[i].code + columns[j].code);
-        sum += is_taken ? load_some(gradient + at, count) : Vector<T>{};
+        sum += is_taken ? load_some(gradient + rows[i].gradient + columns[j].gradient + c, count) : Vector<T>{};
       }
     if (NORM)
       sum = load_some(coefficients + c, count) * sum + load_some(coefficients + 2 * channels + c, count) +
@@ -1232,7 +1234,7 @@ void join_image(const Pooling& p, const Readers& rows, const Readers& columns, c
   for (std::size_t k = 0; k < p.parts.size(); ++k) {
     const Pooling::Part& part = p.parts[k];
     const Index start = image * p.outputs() + part.first;
-    const T *g = gradient + start, *of_part = NORM ? coefficients + part.first : nullptr;
+    const T *g = gradient + image * p.image + part.first, *of_part = NORM ? coefficients + part.first : nullptr;
     const std::uint8_t* code = codes + start;
     for (Index r = 0; r < p.height; ++r) {
       const Reader* row = rows.begin(r);
@@ -1258,8 +1260,8 @@ template <class T>
 void pool_backward(const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes,
                    const T* coefficients, T* const* of_x, Index batch, Index threads) {
   const Pooling p(numbers);
-  const Readers rows(p.height, p.out_height, p.out_width * p.channels, p.size, p);
-  const Readers columns(p.width, p.out_width, p.channels, 1, p);
+  const Readers rows(p.height, p.out_height, p.out_width * p.channels, p.row, p.size, p);
+  const Readers columns(p.width, p.out_width, p.channels, p.column, 1, p);
   for_each(batch, threads, [&](Index image) {
     if (coefficients != nullptr) join_image<T, true>(p, rows, columns, x, gradient, codes, coefficients, of_x, image);
     else join_image<T, false>(p, rows, columns, x, gradient, codes, coefficients, of_x, image);

@@ -18,7 +18,15 @@ from torch import Tensor
 from wavetwin.runtime.bank.eager import is_dispatch_watched, is_eager, is_plain_tensor
 from wavetwin.runtime.bank.native.compute import call_kernel
 
-__all__ = ["BatchStatistics", "Window", "batch_statistics", "is_for_kernel", "native_pool"]
+__all__ = [
+    "EACH",
+    "BatchStatistics",
+    "Norm",
+    "Window",
+    "batch_statistics",
+    "is_for_kernel",
+    "native_pool",
+]
 
 _LARGEST_WINDOW = 15
 """Side of a window whose samples all have a code of a byte."""
@@ -35,6 +43,10 @@ class Window:
     def outputs(self, length: int) -> int:
         """Return the number of windows along a side."""
         return (length + 2 * self.margin - self.size) // self.step + 1
+
+
+EACH = Window(1, 1, 0)
+"""Every sample by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +92,28 @@ def batch_statistics(parts: Sequence[Tensor], window: Window) -> BatchStatistics
     return BatchStatistics(mean, variance, parts[0].numel() // parts[0].shape[1])
 
 
-def native_pool(
-    parts: Sequence[Tensor],
-    window: Window,
-    norm: tuple[Tensor, Tensor, Tensor, Tensor, float] | None = None,
-    batch_values: int | None = None,
-) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """What is made of values before their positive parts are taken, a channel at a time.
+
+    `(x - mean) / sqrt(variance + eps) * weight + bias`, of an energy `x / sqrt(energy / 2 + eps) *
+    |weight| + bias`, and without a weight `x + bias`.
+    """
+
+    bias: Tensor
+    weight: Tensor | None = None
+    mean: Tensor | None = None
+    spread: Tensor | None = None
+    """Variance or, where there is no mean, energy."""
+    eps: float = 0.0
+    batch_values: int | None = None
+    """Of a channel in the batch, where the statistics are the batch's, and have derivatives."""
+
+
+_NO_NORM: tuple[None, None, None, None, float, None] = (None, None, None, None, 0.0, None)
+
+
+def native_pool(parts: Sequence[Tensor], window: Window, norm: Norm | None = None) -> Tensor:
     """Return the largest positive value of every window, 0 where there is none; channels last.
 
     Twice differentiable, the second time by torch's operations.
@@ -93,14 +121,12 @@ def native_pool(
     Args:
         parts: maps that `is_for_kernel` takes; their channels are joined in the result.
         window: what the maximum is taken of.
-        norm: weight, bias, mean, variance of every channel, and what is added to the variance; None:
-            values are taken as they are.
-        batch_values: where mean and variance are the batch's, and have derivatives, the number of values
-            that a channel has in it.
+        norm: of the joined channels; None: values are taken as they are.
     """
     if norm is None:
-        return _Pool.apply(window, None, None, None, None, 0.0, None, *parts)
-    return _Pool.apply(window, *norm, batch_values, *parts)
+        return _Pool.apply(window, *_NO_NORM, *parts)
+    numbers = (norm.mean, norm.spread, norm.eps, norm.batch_values)
+    return _Pool.apply(window, norm.weight, norm.bias, *numbers, *parts)
 
 
 class _Pool(torch.autograd.Function):
@@ -113,7 +139,7 @@ class _Pool(torch.autograd.Function):
         weight: Tensor | None,
         bias: Tensor | None,
         mean: Tensor | None,
-        variance: Tensor | None,
+        spread: Tensor | None,
         eps: float,
         batch_values: int | None,
         *parts: Tensor,
@@ -123,15 +149,17 @@ class _Pool(torch.autograd.Function):
         result = torch.empty(
             shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last
         )
-        scale = shift = inverse = None
-        if weight is not None and bias is not None and mean is not None and variance is not None:
-            inverse = (variance.double() + eps).rsqrt()
-            wide = weight.double() * inverse
-            scale, shift = wide.to(x.dtype), (bias.double() - mean.double() * wide).to(x.dtype)
-        codes = None
+        scale = shift = codes = None
+        if bias is not None:
+            scale, shift = bias.new_ones(len(bias), dtype=torch.float64), bias.double()
+            if weight is not None and spread is not None:
+                scale = _factor(weight, mean, spread, eps)
+            if mean is not None:
+                shift = shift - mean.double() * scale
+            scale, shift = scale.to(x.dtype), shift.to(x.dtype)
         if any(ctx.needs_input_grad):
             codes = torch.empty(result.numel(), dtype=torch.uint8, device="cpu")
-            ctx.save_for_backward(weight, bias, mean, variance, inverse, codes, *parts)
+            ctx.save_for_backward(weight, bias, mean, spread, codes, *parts)
         ctx.window, ctx.eps, ctx.batch_values = window, eps, batch_values
         call_kernel(
             "pool_forward", x, _numbers(parts, window), list(parts), scale, shift, result, codes
@@ -140,29 +168,22 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        weight, bias, mean, variance, inverse, codes, *parts = ctx.saved_tensors
+        weight, bias, mean, spread, codes, *parts = ctx.saved_tensors
         needed: tuple[bool, ...] = tuple(ctx.needs_input_grad)
         if torch.is_grad_enabled():
-            return _differentiable(
-                ctx, gradients[0], (weight, bias, *parts), mean, variance, needed
-            )
-        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        numbers = _numbers(parts, ctx.window)
+            return _differentiable(ctx, gradients[0], (weight, bias, *parts), mean, spread, needed)
+        gradient = gradients[0]
+        if gradient.stride(1) != 1:
+            gradient = gradient.contiguous(memory_format=torch.channels_last)
+        numbers = _numbers(parts, ctx.window, gradient)
         of_weight = of_bias = coefficients = None
         x = parts[0]
-        if weight is not None:
-            sums, products = torch.empty(2, len(weight), dtype=torch.float64, device="cpu")
+        if bias is not None:
+            sums, products = torch.empty(2, len(bias), dtype=torch.float64, device="cpu")
             call_kernel("pool_sums", x, numbers, list(parts), gradient, codes, sums, products)
-            of_weight = inverse * (products - mean.double() * sums)
-            of_bias = sums
-            factor = weight.double() * inverse
-            slope, offset = torch.zeros_like(factor), torch.zeros_like(factor)
-            if ctx.batch_values is not None:
-                # Of (x - mean) * inverse: what mean and variance of the batch take off.
-                slope = -factor * inverse * of_weight / ctx.batch_values
-                offset = -factor * of_bias / ctx.batch_values - slope * mean.double()
-            coefficients = torch.stack((factor, slope, offset)).to(x.dtype)
-            of_weight, of_bias = of_weight.to(weight.dtype), of_bias.to(weight.dtype)
+            of_weight, rows = _through_norm(ctx, sums, products, weight, mean, spread)
+            of_bias = sums.to(bias.dtype)
+            coefficients = rows.to(x.dtype)
         of_parts: list[Tensor | None] = [None] * len(parts)
         if any(needed[7:]):
             found = [
@@ -178,38 +199,89 @@ class _Pool(torch.autograd.Function):
         return None, of_weight, of_bias, None, None, None, None, *of_parts
 
 
+def _factor(weight: Tensor, mean: Tensor | None, spread: Tensor, eps: float) -> Tensor:
+    """Return what a norm multiplies with, float64."""
+    if mean is None:
+        return weight.double().abs() * (spread.double() / 2 + eps).rsqrt()
+    return weight.double() * (spread.double() + eps).rsqrt()
+
+
+def _through_norm(
+    ctx: Any,
+    sums: Tensor,
+    products: Tensor,
+    weight: Tensor | None,
+    mean: Tensor | None,
+    spread: Tensor | None,
+) -> tuple[Tensor | None, Tensor]:
+    """Return the weight's gradient, and a, b and c: the maps' is a * that after the norm + b * x + c.
+
+    Args:
+        ctx: of the function.
+        sums: of the gradients after the norm.
+        products: of these with the values before it.
+        weight: of the norm.
+        mean: of the norm.
+        spread: of the norm.
+    """
+    zeros = torch.zeros_like(sums)
+    if weight is None or spread is None:
+        return None, torch.stack((torch.ones_like(sums), zeros, zeros))
+    factor = _factor(weight, mean, spread, ctx.eps)
+    slope = offset = zeros
+    if mean is None:
+        inverse = (spread.double() / 2 + ctx.eps).rsqrt()
+        of_weight = weight.double().sign() * inverse * products
+        if ctx.batch_values is not None:
+            slope = -0.5 * factor * inverse.square() * products / ctx.batch_values
+    else:
+        inverse = (spread.double() + ctx.eps).rsqrt()
+        of_weight = inverse * (products - mean.double() * sums)
+        if ctx.batch_values is not None:
+            # Of (x - mean) * inverse: what mean and variance of the batch take off.
+            slope = -factor * inverse * of_weight / ctx.batch_values
+            offset = -factor * sums / ctx.batch_values - slope * mean.double()
+    return of_weight.to(weight.dtype), torch.stack((factor, slope, offset))
+
+
 def _differentiable(
     ctx: Any,
     gradient: Tensor,
     inputs: tuple[Tensor | None, ...],
     mean: Tensor | None,
-    variance: Tensor | None,
+    spread: Tensor | None,
     needed: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients in operations that autograd follows."""
     weight, bias, *parts = [None if value is None else value.view_as(value) for value in inputs]
     maps = torch.cat([part for part in parts if part is not None], 1)
     window: Window = ctx.window
-    if weight is not None and mean is not None and variance is not None:
-        of_batch = ctx.batch_values is not None
-        running = (None, None) if of_batch else (mean.to(maps.dtype), variance.to(maps.dtype))
+    of_batch = ctx.batch_values is not None
+    if bias is not None and (weight is None or spread is None):
+        maps = maps + bias[:, None, None]
+    elif bias is not None and weight is not None and spread is not None and mean is None:
+        energy = maps.square().mean((0, 2, 3)) if of_batch else spread.to(maps.dtype)
+        factor = weight.abs() * (energy / 2 + ctx.eps).rsqrt()
+        maps = maps * factor[:, None, None] + bias[:, None, None]
+    elif mean is not None and spread is not None:
+        running = (None, None) if of_batch else (mean.to(maps.dtype), spread.to(maps.dtype))
         maps = F.batch_norm(maps, *running, weight, bias, of_batch, 0.0, ctx.eps)
     result = F.max_pool2d(F.relu(maps), window.size, window.step, window.margin)
-    of_inputs = zip((weight, bias, *parts), (*needed[1:3], *needed[7:]), strict=True)
+    are_needed = (*needed[1:3], *needed[7:])
+    of_inputs = zip((weight, bias, *parts), are_needed, strict=True)
     wanted = [value for value, is_needed in of_inputs if is_needed and value is not None]
     found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=True))
-    of_weight, of_bias, *of_parts = (
-        next(found) if is_needed else None for is_needed in (*needed[1:3], *needed[7:])
-    )
+    of_weight, of_bias, *of_parts = (next(found) if each else None for each in are_needed)
     return None, of_weight, of_bias, None, None, None, None, *of_parts
 
 
-def _numbers(parts: Sequence[Tensor], window: Window) -> Tensor:
+def _numbers(parts: Sequence[Tensor], window: Window, gradient: Tensor | None = None) -> Tensor:
     """Return what `Pooling` of kernel.cpp reads."""
     height, width = parts[0].shape[2:]
+    strides = (0, 0, 0, 0) if gradient is None else gradient.stride()
     numbers = [
         height, width, window.size, window.step, window.margin, window.outputs(height),
-        window.outputs(width), len(parts),
+        window.outputs(width), strides[0], strides[2], strides[3], len(parts),
     ]  # fmt: skip
     for part in parts:
         numbers += [part.shape[1], part.stride(0), part.stride(2), part.stride(3)]
