@@ -244,9 +244,10 @@ def _wrong_length(path: Path, node: SpecNode, language: Language) -> Fault | Non
         takes = str(form.num_items)
     else:
         # pydantic counts the valid items only; a list that is long enough is not at fault.
-        is_empty = form.bounds.startswith(("at least", "from")) and length == 0
-        has_most = bool(form.bounds) and not form.bounds.startswith("at least")
-        if not is_empty and not (has_most and length > int(form.bounds.rsplit(" ", 1)[-1])):
+        least = re.match(r"(?:at least|from) (\d+)", form.bounds)
+        most = re.search(r"(?:at most|to) (\d+)$", form.bounds)
+        is_short = least is not None and length < int(least[1])
+        if not is_short and (most is None or length <= int(most[1])):
             return None
         takes = form.bounds
     items = "item" if takes.endswith(" 1") or takes == "1" else "items"
