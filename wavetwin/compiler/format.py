@@ -14,12 +14,12 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
 from wavetwin.compiler.parse.nodes import SpecNode, to_plain
 from wavetwin.compiler.parse.source import Source
 from wavetwin.compiler.parse.tree import parse_text
+from wavetwin.ir.frozen import frozen
 
 __all__ = ["format_text"]
 
@@ -29,7 +29,7 @@ _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#.*$", re.MULTILINE)
 _STRING = "tag:yaml.org,2002:str"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Span:
     """A value's characters, as ruamel's marks have them."""
 

@@ -1,4 +1,4 @@
-"""The commands by which wavetwin starts a Python of its own."""
+"""Name the commands by which wavetwin starts a Python of its own."""
 
 from __future__ import annotations
 
