@@ -20,9 +20,9 @@ from tests.support.built import build, write_spec
 from wavetwin.commands import cli
 from wavetwin.diagnostics import CompileError
 from wavetwin.provenance.package import load_package, sha256_of
+from wavetwin.runtime.network.load_model import load_build_model
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.freeze import freeze
-from wavetwin.runtime.process.scripts import load_build_model
 
 SHADOWS = (
     "__future__.py", "argparse.py", "importlib/__init__.py", "json.py", "model/__init__.py",

@@ -201,3 +201,7 @@ def test_from_an_empty_folder_to_a_report(
     assert environment.wavetwin("runs", "list")
     environment.wavetwin("report", *runs, "--trials", "-o", "report.html")
     assert (environment.folder / "report.html").read_text("utf-8").startswith("<!doctype html>")
+    environment.wavetwin("export", "hub", runs[-1], "hub")
+    environment.wavetwin("export", "torch", runs[-1], "network.pt2")
+    program = "import wavetwin; print(wavetwin.from_pretrained('hub').num_classes)"
+    assert environment.python("-c", program) == "10\n"

@@ -25,6 +25,7 @@ __all__ = [
     "compile",
     "diff",
     "evaluate",
+    "from_pretrained",
     "from_reference_state_dict",
     "load_run",
     "train",
@@ -119,6 +120,26 @@ def load_run(path: Path | str, which: str = "best") -> Run:
 
     require("torch", "wavetwin.load_run")
     return load(path, which)
+
+
+def from_pretrained(folder: Path | str) -> nn.Module:
+    """Return the network of a folder that `wavetwin export hub` wrote, with its weights; imports torch.
+
+    It is in evaluation mode, on the CPU, and takes normalised images (README.md of the folder). The folder
+    is data: no code of it is run.
+
+    Args:
+        folder: with config.json and model.safetensors.
+
+    Raises:
+        DiagnosticError: `needs-torch`; it is no such folder, or one that is damaged.
+    """
+    from wavetwin.runtime.process.packages import require
+
+    require("torch", "wavetwin.from_pretrained")
+    from wavetwin.notebook.pretrained import read_pretrained
+
+    return read_pretrained(Path(folder)).model
 
 
 def train(

@@ -54,6 +54,7 @@ NEEDS = [
     ["study", "stability"],
     ["study", "sparse", "specs/cmod.yaml"],
     ["kernels", "build"],
+    ["export", "hub", "runs/cnn", "hub"],
 ]
 SWEEP = """
 wavetwin_sweep: 1

@@ -38,6 +38,7 @@ COMMANDS = {
     "sweep": ("sweep", "Vary the fields of a spec: check every member, train them, show the best."),
     "evaluate": ("evaluate", "Run a spec's evaluation suite on a weights file."),
     "report": ("report", "Show runs in one offline HTML page, side by side."),
+    "export": ("export", "Hand a run on: a folder for a hub, a program of torch, or ONNX."),
     "runs": ("runs", "List, show and compare runs, by an index of their folders."),
     "data": ("data", "Check whether a spec's images are there, or lay a data set out."),
     "import": (

@@ -52,6 +52,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "wavetwin report runs/cnn/1f2e3d4c-s0 runs/cmod/5a6b7c8d-s0",
         "wavetwin report runs/cnn/1f2e3d4c-s0 -o report.html --figures figures",
     ),
+    "export hub": ("wavetwin export hub runs/cnn/1f2e3d4c-s0 cnn-hub",),
+    "export torch": ("wavetwin export torch runs/cnn/1f2e3d4c-s0 cnn.pt2 --weights last",),
+    "export onnx": ("wavetwin export onnx runs/cnn/1f2e3d4c-s0 cnn.onnx",),
     "runs list": (
         "wavetwin runs list",
         "wavetwin runs list --where training.optimizer.lr=0.1 --score 'top1_error<0.3'",

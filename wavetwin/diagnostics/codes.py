@@ -250,6 +250,11 @@ RUN_CODES: dict[str, str] = {
     "compiler, or name one in CXX; without it torch's operations compute the packets.",
     "kernel-changed": "A run was trained by another kernel of the packets, compiler or CPU. Go on where it "
     "was trained, with --allow-drift, or start another run with --new.",
+    "hub-folder-wrong": "A folder is none that `wavetwin export hub` wrote, is damaged, or would run code. "
+    "Copy it again, whole.",
+    "cannot-export": "A run cannot be written in this form. Another one may take it.",
+    "export-differs": "What would be written gives other outputs than the run, and is not kept. Export "
+    "another form, or report it.",
     "needs-torch": "torch, NumPy, Pillow or safetensors is not installed, which the compiler does without, "
     "and what computes with images or weights does not. Install them: pip install 'wavetwin[run]'.",
     "unsupported-system": "wavetwin does not run on this system: its locks and signals are POSIX's. "

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     )
     from wavetwin.runtime.network.build import build_module, initialise
     from wavetwin.runtime.network.kernels import ResultingKernel, resulting_kernel
+    from wavetwin.runtime.network.load_model import load_build_model
     from wavetwin.runtime.process.compilers import check_compiler
     from wavetwin.runtime.process.processes import Processes
     from wavetwin.runtime.process.scripts import (
         ScriptArguments,
-        load_build_model,
         prepare_device,
         project_of,
         run_script,
@@ -155,7 +155,7 @@ _MODULES = {
     "import_torchvision": "wavetwin.runtime.process.torchvision_compat",
     "initialise": "wavetwin.runtime.network.build",
     "l1_linf_penalty": "wavetwin.runtime.training.losses",
-    "load_build_model": "wavetwin.runtime.process.scripts",
+    "load_build_model": "wavetwin.runtime.network.load_model",
     "load_free_channels": "wavetwin.runtime.training.starting.free_channels",
     "load_images": "wavetwin.runtime.training.start",
     "load_start": "wavetwin.runtime.training.starting.start",

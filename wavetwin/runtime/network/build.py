@@ -21,6 +21,7 @@ from wavetwin.ir.plan import TrainingPlan, stream_seed
 from wavetwin.runtime import layers
 from wavetwin.runtime.layers import PacketMixing
 from wavetwin.runtime.network.containers import Container, Step
+from wavetwin.runtime.network.features import FeatureMethods
 from wavetwin.runtime.network.initial import initialise_module
 from wavetwin.runtime.network.own_modules import construct, make_anew
 
@@ -33,7 +34,7 @@ class GraphError(ValueError):
     """The graph cannot be built: an unknown operation, attribute value, or wiring."""
 
 
-class Network(nn.Module):
+class Network(FeatureMethods):
     """A network in three sections: `trunk(pool(stem(x)))`.
 
     `stem` is the first layer, `pool` norm, activation and pooling up to the next convolution, `trunk`

@@ -6,7 +6,6 @@ Imports no torch: `train.py --help` answers at once.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
 import signal
 import sys
@@ -29,12 +28,11 @@ from wavetwin.diagnostics.system_errors import (
 from wavetwin.diagnostics.terminal import Parser, complain, guard_messages, printable
 from wavetwin.files.home import expand_home
 from wavetwin.runtime.process.errors import RunError, is_full, write_code
-from wavetwin.runtime.process.own_code import install_copies, own_code_error
+from wavetwin.runtime.process.own_code import own_code_error
 from wavetwin.runtime.process.packages import missing_package
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from wavetwin.ir.plan import TrainingPlan
 
@@ -43,7 +41,6 @@ __all__ = [
     "STOP_SIGNALS",
     "ScriptArguments",
     "asked_form",
-    "load_build_model",
     "make_script_parser",
     "parse_arguments",
     "prepare_device",
@@ -302,22 +299,6 @@ def project_of(script_folder: Path) -> Path:
 def runs_folder(script_folder: Path, runs: Path | None) -> Path:
     """Return where runs are kept."""
     return expand_home(runs).absolute() if runs is not None else project_of(script_folder) / "runs"
-
-
-def load_build_model(file: Path) -> Callable[..., nn.Module]:
-    """Run a built model.py and return its `build_model`.
-
-    Its text is run, by its path: neither byte code beside it nor another `model` can take its place. So
-    are the copies of the project's own code that it imports.
-    """
-    install_copies(file.parent)
-    spec = importlib.util.spec_from_file_location("model", file)
-    assert spec is not None, file
-    module = importlib.util.module_from_spec(spec)
-    # Classes are looked up by their module's name, for example when they are pickled.
-    sys.modules["model"] = module
-    exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), module.__dict__)
-    return module.build_model
 
 
 def prepare_device(plan: TrainingPlan, name: str, local_rank: int = 0) -> torch.device:
