@@ -4,110 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.support.documented import ALLOWING, Shell, environment, is_dirty, missing_lines
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
 BLOCK = re.compile(
-    r"(?:^`(?P<file>[\w/]+\.\w+)`[^\n]*:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
+    r"(?:^`(?P<file>[\w/]+\.\w+)`[^\n]*:\n\n)?^```(?P<kind>\w+)[^\n]*\n(?P<text>.*?)^```$",
+    re.M | re.S,
 )
 KINDS = {"sh", "text", "yaml", "python", "console"}
 """Commands, what they print, files, and commands that ask for a network, which are not run."""
-
-
-@dataclass
-class Shell:
-    """A shell that a reader types into: its folder and its exported variables stay."""
-
-    folder: Path
-    variables: dict[str, str] = field(default_factory=dict)
-    printed: str = ""
-    """By the last commands."""
-    transcript: str = ""
-    """All commands, each with what it printed."""
-
-    def run(self, commands: str) -> None:
-        """Run commands and stop at the first that fails."""
-        state = self.folder.parent / "state"
-        script = f"{commands}\n{{ pwd; echo \"$WAVETWIN_DATA\"; }} > '{state}'\n"
-        done = subprocess.run(
-            ["bash", "-ec", script],
-            cwd=self.folder,
-            env=self.variables,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=3000,
-        )
-        self.printed = done.stdout
-        self.transcript += f"$ {commands}{done.stdout}"
-        assert done.returncode == 0, f"{commands}\n{done.stdout}"
-        folder, data = state.read_text(encoding="utf-8").splitlines()
-        state.unlink()
-        self.folder = Path(folder)
-        if data:
-            self.variables["WAVETWIN_DATA"] = data
 
 
 def blocks() -> Iterator[tuple[str, str | None, str]]:
     """Yield kind, file and text of each fenced block."""
     for match in BLOCK.finditer(PAGE):
         yield match["kind"], match["file"], match["text"]
-
-
-def masked(line: str) -> str:
-    """Return a line without what changes from machine to machine: numbers, digests, spaces."""
-    line = re.sub(r"\b[0-9a-f]{8,}\b", "H", line)
-    return " ".join(re.sub(r"[+-]?[0-9][0-9.,:]*(?<![.,:])", "N", line).split())
-
-
-def missing_lines(quoted: str, printed: str) -> list[str]:
-    """Return the quoted lines that are not printed in this order; dots stand for anything."""
-    lines = iter([masked(line) for line in re.split(r"[\n\r]", printed)])
-    missing: list[str] = []
-    for line in quoted.splitlines():
-        if line.strip() == "...":
-            continue
-        pattern = re.escape(masked(line)).replace(r"\.\.\.", ".*")
-        if not any(re.fullmatch(pattern, each) for each in lines):
-            missing.append(line)
-    return missing
-
-
-def environment(home: Path) -> dict[str, str]:
-    """Return what a new user's shell has: no configuration, no cache, a name for git, no network."""
-    programs = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
-    identity = {
-        f"GIT_{role}_{what}": "a@example.org"
-        for role in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
-    own = {"HOME": str(home), "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
-    return {**kept, **identity, **nowhere, **own, "PATH": os.pathsep.join(programs)}
-
-
-ALLOWING = """\
-wavetwin() { case $1 in run) command wavetwin run --allow-dirty "${@:2}";; *) command wavetwin "$@";; esac; }
-"""
-"""For a checkout of wavetwin that somebody works in: a build refuses changes that are not committed."""
-
-
-def is_dirty() -> bool:
-    """Return whether the checkout that is tested has changes; a new user's wavetwin has none."""
-    command = ["git", "status", "--porcelain", "--", "wavetwin", "templates", "constraints.txt"]
-    return bool(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
 
 
 def test_every_block_is_run_written_or_compared():
