@@ -28,7 +28,7 @@ from others import pytorch_wavelets
 from torch import Tensor, nn
 
 from wavetwin.ir.operations import Invariant as InvariantOperation
-from wavetwin.runtime.layers import Invariant
+from wavetwin.runtime.layers import Invariant, use_native_kernel
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.support.tree_moduli import TreeInvariant
@@ -51,8 +51,12 @@ class Others(nn.Module):
 
 def layers(channels: int, outputs: int) -> dict[str, nn.Module]:
     """Return the ways; the first one is what the others are compared with."""
+    native = Invariant(channels, outputs)
+    if not use_native_kernel(native):
+        raise SystemExit("the native kernel cannot be built")
     found: dict[str, nn.Module] = {
         "invariant": Invariant(channels, outputs),
+        "invariant, native": native,
         "invariant, up-sampled": Invariant(channels, outputs, stride=1),
         "invariant, 3x3": Invariant(channels, outputs, "learned"),
         "convolution": nn.Conv2d(channels, outputs, 3, padding=1),

@@ -81,6 +81,12 @@ def test_native_needs_packets_that_the_kernel_computes(
     assert wavetwin.compile(spec, [*overrides, "training.kernels=torch"]).plan.kernels == "torch"
 
 
+def test_scattering_is_computed_by_the_kernel_with_and_without_the_passes() -> None:
+    spec = ROOT / "specs/scatternet/mnist/mnist_inv.yaml"
+    for optimise in (True, False):
+        assert compile_spec(spec, [NATIVE], optimise=optimise).plan.packet_kernels.is_native
+
+
 def test_without_the_passes_there_is_nothing_for_the_kernel() -> None:
     with pytest.raises(CompileError, match=r"without the optimising passes there are none"):
         compile_spec(TWIN, [NATIVE], optimise=False)

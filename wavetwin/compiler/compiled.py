@@ -29,7 +29,7 @@ from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import ShapeError
-from wavetwin.ir.operations import PacketBank
+from wavetwin.ir.operations import Invariant, PacketBank, Scattering
 from wavetwin.ir.own_code import OwnCodeError, Sources
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sides import size_text
@@ -161,8 +161,9 @@ def compile_spec(
     if faults:
         raise CompileError([*diagnostics, *faults])
     optimised, records = run_passes(graph, passes_for(plan.packet_kernels) if optimise else ())
-    if plan.packet_kernels.is_native and optimised.find(PacketBank) is None:
-        raise CompileError([*diagnostics, _without_packet_bank(loaded, optimise)])
+    computed = (PacketBank, Invariant, Scattering)
+    if plan.packet_kernels.is_native and not any(map(optimised.find, computed)):
+        raise CompileError([*diagnostics, _without_kernel(loaded, optimise)])
     return Compiled(
         loaded,
         resolved,
@@ -239,13 +240,14 @@ def _batch_of_one(
     )
 
 
-def _without_packet_bank(loaded: LoadedSpec, optimise: bool) -> Diagnostic:
+def _without_kernel(loaded: LoadedSpec, optimise: bool) -> Diagnostic:
     """Report that the native kernel has nothing to compute."""
     text = "this network has none" if optimise else "without the optimising passes there are none"
     return conflict(
         loaded,
         "field-does-not-apply",
-        f"the native kernel computes dual-tree packets of fixed filters that are mixed: {text}",
+        "the native kernel computes dual-tree packets of fixed filters that are mixed, and scattering: "
+        f"{text}",
         ["training.kernels"],
         help="remove kernels, or set training.kernels to torch",
     )

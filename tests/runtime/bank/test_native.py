@@ -462,16 +462,19 @@ def test_addresses_and_undefined_behaviour(tmp_path: Path):
         "from wavetwin.runtime.bank.native import library\n"
         "library.FLAGS = (*library.FLAGS, '-g', '-O1', '-fsanitize=address,undefined',"
         " '-fno-sanitize-recover=all')\n"
-        "sys.exit(pytest.main(['-q', '-n', '0', '-p', 'no:cacheprovider', sys.argv[1], '-k',"
-        " 'torch_bank or adjoint or published or threads or strides']))"
+        "sys.exit(pytest.main(['-q', '-n', '0', '-p', 'no:cacheprovider', *sys.argv[1:], '-k',"
+        " 'torch_bank or adjoint or published or threads or strides or modulus or units or max_pool'"
+        " ' or native_layers']))"
     )
+    layers = ROOT / "tests/runtime/layers"
+    files = Path(__file__), layers / "test_max_pool.py", layers / "test_native_layers.py"
     environment = os.environ | {
         "LD_PRELOAD": f"{asan} {ubsan}",
         "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0",
         "XDG_CACHE_HOME": str(tmp_path),
     }
     done = subprocess.run(
-        [sys.executable, "-c", code, str(Path(__file__))],
+        [sys.executable, "-c", code, *map(str, files)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -23,6 +23,8 @@ from wavetwin.runtime.bank.native.operator import KEPT_BYTES as NATIVE_KEPT_BYTE
 from wavetwin.runtime.bank.native.operator import native_packets
 from wavetwin.runtime.bank.shapes import Float
 
+__all__ = ["is_for_kernel", "mixed_packets"]
+
 
 def mixed_packets(
     x: Float[Tensor, "batch colours height width"],
@@ -79,7 +81,7 @@ def mixed_packets(
         flat = torch.cat([weight.flatten() for weight in weights]).to(wide)
         inputs = x.to(wide), flat, None if colour is None else colour.to(wide)
         wide_bias = None if bias is None else bias.to(wide)
-        if native and _is_for_kernel(*inputs, wide_bias):
+        if native and is_for_kernel(*inputs, wide_bias):
             images = native_packets(
                 *inputs, wide_bias, info, is_channels_last,
                 0 if saves_memory or not torch.is_grad_enabled() else NATIVE_KEPT_BYTES,
@@ -97,7 +99,7 @@ def mixed_packets(
     return (images[0], images[1]) if info.is_complex else images[0]
 
 
-def _is_for_kernel(x: Tensor, *others: Tensor | None) -> bool:
+def is_for_kernel(x: Tensor, *others: Tensor | None) -> bool:
     """Return whether the native kernel takes an image and what weighs it.
 
     They are on a CPU and hold their values themselves, and nobody follows the operations: the kernel

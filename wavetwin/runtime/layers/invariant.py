@@ -14,6 +14,7 @@ from wavetwin.ir.operations import NUM_BANDS
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers import upsampling
+from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.moduli import Level1, split_moduli
 from wavetwin.runtime.layers.pieces import keep_layout
@@ -23,7 +24,7 @@ Generators = Callable[[str], torch.Generator | None]
 """From the name of a parameter or buffer to what it draws from."""
 
 
-class Invariant(ConstantBuffers):
+class Invariant(ByKernel, ConstantBuffers):
     """Mixes each channel's smoothed map and six moduli with everybody's: `y = A z + b`.
 
     Real `(batch, channels, height, width)` to `(batch, outputs, height / 2, width / 2)`, sizes rounded
@@ -151,7 +152,7 @@ class Invariant(ConstantBuffers):
         return keep_layout(x, y)
 
     def _split(self, x: Tensor, filters: Tensor) -> Tensor:
-        return split_moduli(x, filters, self.level)
+        return split_moduli(x, filters, self.level, self.native)
 
     def extra_repr(self) -> str:
         """Return what the constructor was given."""

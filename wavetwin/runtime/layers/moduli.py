@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.runtime.bank.eager import is_eager, is_plain_tensor
+from wavetwin.runtime.bank.eager import (
+    is_dispatch_watched,
+    is_eager,
+    is_plain_tensor,
+    outside_modes,
+)
+from wavetwin.runtime.bank.native.level1 import Extend, native_moduli
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.dense_moduli import dense_moduli, dense_smoothing
 from wavetwin.runtime.layers.modulus import modulus
@@ -54,6 +60,7 @@ def split_moduli(
     x: Float[Tensor, "batch channels height width"],
     filters: Float[Tensor, "2 taps"],
     level: Level1,
+    native: bool = False,
 ) -> Float[Tensor, "batch 7 channels half_height half_width"]:
     """Return the low band averaged in 2x2 windows, and the moduli at 15, 45, 75, 105, 135, 165 degrees.
 
@@ -63,7 +70,11 @@ def split_moduli(
         x: the maps.
         filters: of analysis, from `level1_filters`, in the type of `x`.
         level: their name, the border and the bias.
+        native: compute by the native kernel where matrix products apply, and for maps of any size.
     """
+    if native and _is_eager(x, level) and not is_dispatch_watched():
+        plain = partial(plain_moduli, filters=filters, level=level)
+        return native_moduli(x, _taps(level.filters), _border(level.mode), level.bias, plain)
     if _is_dense(x, level):
         return dense_moduli(
             x, level.filters, level.mode, level.bias, partial(plain_moduli, level=level)
@@ -83,14 +94,31 @@ def smooth_maps(
     return F.avg_pool2d(low[:, :, 0], 2)
 
 
+@cache
+def _taps(filters: str) -> Tensor:
+    """Return what samples are correlated with, float64."""
+    with outside_modes():
+        return dual_tree.level1_filters(filters)[0].flip(1).contiguous()
+
+
+@cache
+def _border(mode: str) -> Extend:
+    """Return one function for a border, always the same."""
+    return lambda samples, before, after: extend(samples, 0, before, after, mode)
+
+
 def _is_dense(x: Tensor, level: Level1) -> bool:
     """Return whether matrix products with a hand-written derivative apply, and pay."""
+    return _is_eager(x, level) and max(x.shape[2:]) <= LARGEST_DENSE
+
+
+def _is_eager(x: Tensor, level: Level1) -> bool:
+    """Return whether a hand-written derivative applies."""
     return (
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and is_eager()
         and is_plain_tensor(x)
-        and max(x.shape[2:]) <= LARGEST_DENSE
         and x.numel() > 0
         and level.bias >= SMALLEST_BIAS
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,17 @@ from wavetwin.runtime.bank.filters import (
     qshift_taps,
     wavelet_taps,
 )
+from wavetwin.runtime.bank.info import BankInfo
+from wavetwin.runtime.bank.mixed import is_for_kernel
+from wavetwin.runtime.bank.native.operator import native_packets
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Complex, Float
+from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.parts import Maps, Parts, join_parts, map_parts
+
+MOST_NATIVE_LEVELS = 3
+"""Of whole transforms: what sums the slots of all 512 packets costs more than it spares."""
 
 
 class _PacketBank(ConstantBuffers):
@@ -110,7 +117,7 @@ class _PacketBank(ConstantBuffers):
         return f"levels={self.levels}, stride={self.stride}, {self.filter_name}{trainable}"
 
 
-class DualTreePackets(_PacketBank):
+class DualTreePackets(ByKernel, _PacketBank):
     """Dual-tree complex wavelet packets, every packet kept, zero padded as in the published twins.
 
     Real `(batch, channels, height, width)` to complex
@@ -129,6 +136,8 @@ class DualTreePackets(_PacketBank):
         stride: step of the output in both directions, a power of two up to `2**levels`.
         filters: a name of `wavetwin.runtime.bank.filters.QSHIFT_FILTERS`.
         trainable: whether `low` and `high`, (2, n) taps of the primal and the dual tree, are parameters.
+
+    Fixed filters are computed on CPUs by the native kernel where `native` is set (`use_native_kernel`).
 
     Raises:
         ValueError: an argument is out of range.
@@ -159,6 +168,9 @@ class DualTreePackets(_PacketBank):
         return rounded_once(self._parts, x)
 
     def _parts(self, x: Tensor) -> Parts:
+        if self._is_by_kernel(x):
+            real, imaginary = self._by_kernel(x, is_complex=True)
+            return real, imaginary
         filters = self.equivalent_filters()
         rows = self._filter_rows(x, filters)
         columns = self._filter_columns(rows.flatten(1, 2), filters.flatten(0, 1))
@@ -176,10 +188,38 @@ class DualTreePackets(_PacketBank):
         return rounded_once(self._real, x)
 
     def _real(self, x: Tensor) -> Tensor:
+        if self._is_by_kernel(x):
+            (real,) = self._by_kernel(x, is_complex=False)
+            return real
         filters = self.equivalent_filters()
         rows = self._filter_rows(x, filters)
         aa, bb = (self._filter_columns(rows[:, tree], filters[tree]) for tree in (0, 1))
         return self._half_pair(aa - bb, aa + bb, x.shape[:2])
+
+    def _is_by_kernel(self, x: Tensor) -> bool:
+        return (
+            self.native
+            and self.levels <= MOST_NATIVE_LEVELS
+            and not self.trainable
+            and x.dtype == self.filters.dtype
+            and x.dtype in (torch.float32, torch.float64)
+            and min(x.shape[2:]) + 2 * self.padding >= self.filters.shape[-1]
+            and is_for_kernel(x)
+        )
+
+    def _by_kernel(self, x: Tensor, is_complex: bool) -> Sequence[Tensor]:
+        """Return the parts as `native_packets` gives them, each packet a map of its own."""
+        count, length = 2 * 4**self.levels, self.filters.shape[-1]
+        height, width = (
+            (size + 2 * self.padding - length) // self.stride + 1 for size in x.shape[2:]
+        )
+        info = BankInfo(
+            self.levels, self.filter_name, tuple(range(count)), ((count, count, count),), self.stride,
+            -self.padding, height, width, is_complex,
+        )  # fmt: skip
+        images = x.flatten(0, 1).unsqueeze(1)
+        found = native_packets(images, x.new_ones(count), None, None, info, False, 0)
+        return [part.unflatten(0, tuple(x.shape[:2])) for part in found]
 
     def _half_pair(self, first: Tensor, second: Tensor, leading: torch.Size) -> Tensor:
         """Order the packets of both halves and join them; `leading` is (batch, channels)."""

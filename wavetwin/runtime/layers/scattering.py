@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
+from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.moduli import Level1, smooth_maps, split_moduli
 from wavetwin.runtime.layers.pieces import keep_layout
@@ -45,7 +46,7 @@ def scattering_paths(levels: int, order: int) -> tuple[ScatteringPath, ...]:
     return tuple(paths)
 
 
-class Scattering2d(ConstantBuffers):
+class Scattering2d(ByKernel, ConstantBuffers):
     """Scattering coefficients of each channel, up to order 2, at any depth.
 
     Real `(batch, channels, height, width)` to `(batch, paths * channels, height / 2**levels,
@@ -105,14 +106,14 @@ class Scattering2d(ConstantBuffers):
     def _one_level(self, x: Tensor, is_open: list[bool], channels: int) -> Tensor:
         """Return the next level of (batch, paths * channels, height, width)."""
         if all(is_open):
-            return split_moduli(x, self.filters, self.level).flatten(1, 2)
+            return split_moduli(x, self.filters, self.level, self.native).flatten(1, 2)
         smoothed = smooth_maps(x, self.filters, self.level)
         if not any(is_open):
             return smoothed
         by_path = x.unflatten(1, (len(is_open), channels))
         at = [index for index, flag in enumerate(is_open) if flag]
         opened = torch.stack([by_path[:, index] for index in at], 1).flatten(1, 2)
-        moduli = split_moduli(opened, self.filters, self.level)[:, 1:]
+        moduli = split_moduli(opened, self.filters, self.level, self.native)[:, 1:]
         return torch.cat((smoothed, moduli.flatten(1, 2)), 1)
 
     def extra_repr(self) -> str:

@@ -52,6 +52,7 @@ TYPES = ("float32", "float64")
 FUNCTIONS = (
     "bank_forward", "bank_backward",
     "pool_statistics", "pool_forward", "pool_sums", "pool_backward",
+    "level_forward", "level_backward",
 )  # fmt: skip
 """Of each type; each is there under its name with the prefix of all that kernel.cpp exports."""
 
