@@ -25,7 +25,6 @@ __all__ = [
     "explain_field",
     "explanation",
     "fields_named",
-    "is_later",
     "spec_fields",
     "type_text",
 ]
@@ -174,12 +173,11 @@ def _digest_text(field: SpecField) -> str:
         return "none: what is in the file counts, by its SHA-256, and not where it lies"
     if digest is None:
         return "none: it does not change the experiment"
-    later = "; at its default it is left out, as in specs of before it" if is_later(field) else ""
+    later = "; at its default it is left out, as in specs of before it" if _is_later(field) else ""
     return _DIGESTS[digest] + later
 
 
-def is_later(field: SpecField) -> bool:
-    """Return whether the digests leave a field out at its default."""
+def _is_later(field: SpecField) -> bool:
     name = field.path[-1]
     if LATER in field.model.model_fields[name].metadata:
         return True
