@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from wavetwin.compiler.schema import SpecModel
 from wavetwin.compiler.schema.declared import KindModel
 from wavetwin.compiler.validate.fields import Form, default_at, field_forms, form_at, model_at
 from wavetwin.compiler.validate.json_schema import WHOLE
+from wavetwin.ir.section import declaration_of, declared_fields
 
 __all__ = ["example_of"]
 
@@ -149,7 +151,7 @@ _VALUES: dict[str, Any] = {
     "reason": "the published model was trained so",
 }
 """Values by the end of their key path, the longer one first; what is a choice takes one of its own, and
-what has none here its default."""
+what has none here its default, or a number of its range."""
 _BESIDE: dict[str, dict[str, Any]] = {
     "keep.channels": {"band": 1},
     "keep.groups": {"band": 1},
@@ -238,7 +240,23 @@ def _from_form(path: tuple[str, ...], form: Form) -> Any:
         return not default
     if default is not None:
         return list(default) if isinstance(default, tuple) else default
-    raise LookupError(".".join(path))
+    within = _within(path)
+    if within is None:
+        raise LookupError(".".join(path))
+    return within if form.label == "a whole number" else float(within)
+
+
+def _within(path: tuple[str, ...]) -> float | None:
+    """Return a number above the least that a field is declared to be; None where it has no least one."""
+    section = model_at(_asked(path[:-1]))
+    for declared in section.declared if section is not None else ():
+        for each in declared_fields(declared):
+            limits = declaration_of(each).limits
+            least = limits.get("gt", limits.get("ge"))
+            if each.name == path[-1] and least is not None:
+                most = limits.get("lt", limits.get("le", math.inf))
+                return least + 1 if least + 1 < most else (least + most) / 2
+    return None
 
 
 def _section(path: tuple[str, ...], model: type[SpecModel]) -> dict[str, Any]:
