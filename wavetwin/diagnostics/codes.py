@@ -248,8 +248,9 @@ RUN_CODES: dict[str, str] = {
     "training.compile.",
     "kernel-missing": "The native kernel of the packets cannot be built or loaded here. Install a C++ "
     "compiler, or name one in CXX; without it torch's operations compute the packets.",
-    "kernel-changed": "A run was trained by another kernel of the packets, compiler or CPU. Go on where it "
-    "was trained, with --allow-drift, or start another run with --new.",
+    "kernel-changed": "A run was trained by another kernel of the packets, compiler or CPU, or its processes "
+    "have several. Go on where it was trained, on machines of one kind, with --allow-drift, or start another "
+    "run with --new.",
     "hub-folder-wrong": "A folder is none that `wavetwin export hub` wrote, is damaged, or would run code. "
     "Copy it again, whole.",
     "cannot-export": "A run cannot be written in this form. Another one may take it.",

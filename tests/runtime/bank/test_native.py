@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.runtime.bank.test_bank import PUBLISHED, as_list, assert_close, published_stem, tensors
+from tests.support.forked import Copy
 from tests.support.paths import ROOT
 from wavetwin.runtime.bank import BankInfo, mixed_packets
 from wavetwin.runtime.bank.layout import make_layout
@@ -389,6 +391,37 @@ def test_those_who_build_at_once_build_one(tiny: Path, monkeypatch: pytest.Monke
         found = {each.path for each in pool.map(lambda _: build_library(tiny), range(4))}
     assert len(found) == len(built) == 1
     assert {path.suffix for path in tiny.iterdir()} == {".so", ".json", ".lock"}
+
+
+def test_a_killed_build_leaves_nothing_for_long(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its folder is removed by who builds next; that of a build that goes on is not."""
+    killed: list[Path] = []
+
+    def kill(*arguments: Any, **options: Any) -> None:
+        killed.extend(tiny.glob("*.building-*"))
+        os._exit(9)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(library.subprocess, "run", kill)
+        patched.setattr(library, "_compiler_version", lambda command: "a compiler")
+        code, _, _ = Copy(lambda: build_library(tiny)).wait()
+    assert code == 9
+    (left,) = tiny.glob("*.building-*")
+    other = tiny / "0123.building-x"
+    other.mkdir()
+    with (tiny / "0123.lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        build_library(tiny)
+        assert not left.exists()
+        assert other.exists(), "somebody else is building"
+    build_library(tiny, ["-DOTHER"])
+    assert not other.exists()
+
+
+def test_a_library_without_the_functions_is_no_kernel(tiny: Path):
+    library.SOURCE.write_text('extern "C" void wavetwin_bank_forward_float32() {}\n')
+    with pytest.raises(NoLibraryError, match=r"is not the kernel's library: .*undefined symbol"):
+        build_library(tiny)
 
 
 def test_without_a_compiler_torch_computes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,6 +15,7 @@ from wavetwin.provenance.record import RunProvenance
 from wavetwin.runtime.bank.native import find_library, library
 from wavetwin.runtime.layers import MixedPackets
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.processes import Processes
 from wavetwin.runtime.process.scripts import parse_arguments
 from wavetwin.runtime.training.deciding_record import check_kernel, deciding_record, kernel_drift
 from wavetwin.runtime.training.run_folder import RunFolder
@@ -88,6 +89,33 @@ def test_another_kernel_is_refused_or_marks_the_run(tmp_path: Path) -> None:
     (note,) = session(tmp_path, "--allow-drift")
     assert note.startswith("packet kernel was native, source 0123")
     assert manifest_of(tmp_path)["drift"] == [mark]
+
+
+def test_processes_with_different_kernels_are_refused_or_mark_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "native, source 0123, a compiler, avx"
+    monkeypatch.setattr(Processes, "gather", lambda self, value: [value, other, value])
+    own = find_library().record()
+    found = (
+        f"of rank 0, 2 native, source {own['source'][:16]}, {own['compiler']}, {own['features']}"
+    )
+    with pytest.raises(
+        RunError, match="its processes have not one kernel of the packets"
+    ) as raised:
+        session(tmp_path)
+    assert raised.value.code == "kernel-changed"
+    assert f"{found}; of rank 1 {other}" in str(raised.value)
+    assert session(tmp_path, "--allow-drift") == []
+    assert manifest_of(tmp_path)["drift"] == [f"kernels-differ: {found}; of rank 1 {other}"]
+    record = deciding_record(NATIVE, CPU)["packet kernel"]
+    assert record == f"{found}; of rank 1 {other}", "each is recorded"
+    # Those without a kernel for different reasons compute alike.
+    why = iter(("no compiler", "no home"))
+    monkeypatch.setattr(
+        Processes, "gather", lambda self, value: [f"torch's operations: {each}" for each in why]
+    )
+    assert "packet kernel" in deciding_record(NATIVE, CPU)
 
 
 def test_without_a_compiler_torch_computes_and_it_is_said_once(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.runtime.bank.native import NoLibraryError, find_library
 from wavetwin.runtime.process.errors import ANOTHER_RUN, RunError
 from wavetwin.runtime.process.machine import deciding_versions
+from wavetwin.runtime.process.processes import ALONE, Processes
 from wavetwin.runtime.training.run_folder import RunFolder
 
 __all__ = ["check_kernel", "deciding_record", "kernel_drift"]
@@ -20,20 +21,34 @@ _KEY = "packet kernel"
 _NO_KERNEL = "torch's operations"
 
 
-def deciding_record(plan: TrainingPlan, device: torch.device) -> dict[str, str | None]:
-    """Return what a session records of versions, of the compiler and of the kernel of the packets."""
+def deciding_record(
+    plan: TrainingPlan, device: torch.device, processes: Processes = ALONE
+) -> dict[str, str | None]:
+    """Return what a session records of versions, of the compiler and of the kernel of the packets.
+
+    Every process calls it, and says which kernel it has.
+    """
     versions = deciding_versions(plan)
-    return versions | ({_KEY: _describe_kernel(device)} if plan.packet_kernels.is_native else {})
+    if not plan.packet_kernels.is_native:
+        return versions
+    return versions | {_KEY: _describe_all(processes.gather(_describe_kernel(device)))}
 
 
 def kernel_drift(
-    plan: TrainingPlan, manifest: Mapping[str, Any], device: torch.device
+    plan: TrainingPlan,
+    manifest: Mapping[str, Any],
+    device: torch.device,
+    processes: Processes = ALONE,
 ) -> list[str]:
     """Return how what computes the packets here differs from the last session of a run: a mark, or none."""
-    before = _kernel_of_run(manifest)
-    if not plan.packet_kernels.is_native or before is None:
+    if not plan.packet_kernels.is_native:
         return []
-    now = _describe_kernel(device)
+    before, now = (
+        _kernel_of_run(manifest),
+        _describe_all(processes.gather(_describe_kernel(device))),
+    )
+    if before is None:
+        return []
     is_same = _without_reason(now) == _without_reason(before)
     return [] if is_same else [f"kernel-changed: {before} to {now}"]
 
@@ -54,6 +69,17 @@ def _describe_kernel(device: torch.device) -> str:
     return f"native, source {record['source'][:16]}, {record['compiler']}, {record['features']}"
 
 
+def _describe_all(kernels: Sequence[str]) -> str:
+    """Return what computes the packets of all processes: each kernel once, with the ranks that have it."""
+    if len(set(kernels)) == 1:
+        return kernels[0]
+    ranks = {
+        kernel: [str(rank) for rank, each in enumerate(kernels) if each == kernel]
+        for kernel in dict.fromkeys(kernels)
+    }
+    return "; ".join(f"of rank {', '.join(of)} {kernel}" for kernel, of in ranks.items())
+
+
 def _kernel_of_run(manifest: Mapping[str, Any]) -> str | None:
     """Return what computed the packets in the last session of a run; None where nothing says it."""
     sessions: list[dict[str, Any]] = manifest["lives"]
@@ -61,17 +87,32 @@ def _kernel_of_run(manifest: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def check_kernel(run: RunFolder, plan: TrainingPlan, device: torch.device) -> list[str]:
-    """Refuse to go on with another kernel than before; return what the user should know.
+def check_kernel(
+    run: RunFolder, plan: TrainingPlan, device: torch.device, processes: Processes = ALONE
+) -> list[str]:
+    """Refuse to go on with another kernel than before, or with several; return what the user should know.
 
     `--allow-drift` goes on, and marks the run.
 
     Raises:
-        RunError: the last session had another kernel, compiler or CPU.
+        RunError: the last session had another kernel, compiler or CPU, or another process has.
     """
     if not plan.packet_kernels.is_native:
         return []
-    drift = kernel_drift(plan, run.manifest, device)
+    drift = kernel_drift(plan, run.manifest, device, processes)
+    kernels = processes.gather(_describe_kernel(device))
+    # Why there is no kernel decides no bits.
+    if len(set(map(_without_reason, kernels))) > 1:
+        found = _describe_all(kernels)
+        if not run.arguments.allow_drift:
+            raise RunError(
+                "kernel-changed",
+                f"its processes have not one kernel of the packets: {found}",
+                "start it on machines with one compiler and one kind of CPU, or with --allow-drift, "
+                "which marks the run",
+                subject=run.path,
+            )
+        drift.append(f"kernels-differ: {found}")
     if drift and not run.arguments.allow_drift:
         raise RunError(
             "kernel-changed",

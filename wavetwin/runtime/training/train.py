@@ -95,7 +95,7 @@ class TrainingRun:
         try:
             self._log = SessionLog(run, plan, graph, model, processes)
             check_lambdas(plan, model)
-            self._notes = check_kernel(run, plan, device)
+            self._notes = check_kernel(run, plan, device, processes)
             check_micro_batches(plan, graph, len(data.train), processes.count)
             self._restore()
             # Nobody saves before all have read the last state.
@@ -121,7 +121,8 @@ class TrainingRun:
         self.progress.__enter__()
         self.run.note_data(self.data.data_notes, self.data.class_names)
         self.run.note_identity()
-        deciding, count = deciding_record(self.plan, self.device), self.processes.count
+        deciding = deciding_record(self.plan, self.device, self.processes)
+        count = self.processes.count
         warnings = self.run.begin_life(self.total_steps, self.device, count, deciding)
         for warning in [*self._notes, *warnings, *self.data.data_notes]:
             self.progress.say(f"warning: {warning}")

@@ -47,6 +47,8 @@ FLAGS = (
 """The shared library is not linked with OpenMP: it takes the threads of the one that torch has loaded."""
 _COMPILERS = ("c++", "g++", "clang++")
 _SECONDS = 600
+_BUILDING = ".building-"
+"""In the name of a folder of a build, after its key."""
 TYPES = ("float32", "float64")
 """That each function is there for."""
 FUNCTIONS = (
@@ -145,8 +147,9 @@ def build_library(folder: Path | None = None, extra: Sequence[str] = ()) -> Libr
         file = cache / f"{key}.so"
         if not _is_whole(file, identity):
             with _locked(cache / f"{key}.lock"):
+                _remove_abandoned(cache, key)
                 if not _is_whole(file, identity):
-                    content = _compile(program, flags, source, cache)
+                    content = _compile(program, flags, source, cache / key)
                     write_file(file, content)
                     digest = {"sha256": hashlib.sha256(content).hexdigest()}
                     document = json.dumps(identity | digest, indent=1, sort_keys=True)
@@ -256,8 +259,23 @@ def _locked(file: Path) -> Iterator[None]:
         yield
 
 
-def _compile(program: str, flags: Sequence[str], source: bytes, cache: Path) -> bytes:
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
+def _remove_abandoned(cache: Path, own: str) -> None:
+    """Remove the folders of builds that were killed: of the own key, whose lock is held, and of free ones."""
+    for folder in cache.glob(f"*{_BUILDING}*"):
+        key = folder.name.partition(_BUILDING)[0]
+        with (cache / f"{key}.lock").open("a", encoding="utf-8") as stream:
+            try:
+                if key != own:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _compile(program: str, flags: Sequence[str], source: bytes, target: Path) -> bytes:
+    """Return a library, built in a folder beside `target`, whose lock this process holds."""
+    name = f"{target.name}{_BUILDING}"
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=name) as folder:
         text, result = Path(folder, SOURCE.name), Path(folder, "kernel.so")
         text.write_bytes(source)
         command = [program, *flags, "-shared", str(text), "-o", str(result), "-pthread"]
@@ -281,10 +299,16 @@ def _compile(program: str, flags: Sequence[str], source: bytes, cache: Path) -> 
 def _load(file: Path, identity: dict[str, str]) -> Library:
     library = ctypes.CDLL(str(file))
     functions: dict[str, Any] = {}
-    for name in (f"{name}_{kind}" for name in FUNCTIONS for kind in TYPES):
-        function = getattr(library, f"wavetwin_{name}")
-        function.restype = None
-        functions[name] = function
-    library.wavetwin_bank_features.restype = ctypes.c_char_p
-    features = library.wavetwin_bank_features().decode()
+    try:
+        for name in (f"{name}_{kind}" for name in FUNCTIONS for kind in TYPES):
+            function = getattr(library, f"wavetwin_{name}")
+            function.restype = None
+            functions[name] = function
+        library.wavetwin_bank_features.restype = ctypes.c_char_p
+        features = library.wavetwin_bank_features().decode()
+    except AttributeError as error:
+        raise NoLibraryError(
+            f"{file} is not the kernel's library: {error}",
+            "install wavetwin again, as a whole: its kernel.cpp is of another version",
+        ) from error
     return Library(file, identity["source"], identity["compiler"], features, functions)
