@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -69,6 +72,35 @@ def test_scores_are_added_beside_the_weights(project: Path, capsys: pytest.Captu
     assert again[:2] == records
     assert again[2]["scores"] == records[0]["scores"]
     assert again[2]["overrides"] == ["evaluation=[{mode: one_crop}]"]
+
+
+def test_nothing_is_evaluated_uncompiled_that_is_to_be_compiled(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    arguments = ["evaluate", "tiny.safetensors", "--spec", "tiny.yaml", "--compile"]
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "compiler-missing: --compile needs a C++ compiler, and no-such-compiler is not" in error
+    assert "help: install one, name it in CXX, or evaluate without --compile" in error
+    assert not (project / "tiny.safetensors.scores.json").exists()
+
+
+@pytest.mark.slow  # minutes of a compiler
+@pytest.mark.timeout(900)
+def test_a_compiled_evaluation_gives_the_scores(project: Path):
+    """In a process of its own: the checks that tests add stop the compiler."""
+    scores: list[dict[str, Any]] = []
+    for options in ([], ["--compile"]):
+        command = [sys.executable, "-m", "wavetwin", "evaluate", "tiny.safetensors", "--spec"]
+        command += ["tiny.yaml", "--device", "cpu", "--limit-batches", "2", *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
+        assert done.returncode == 0, done.stderr
+        records = json.loads((project / "tiny.safetensors.scores.json").read_text())["scores"][-2:]
+        assert [record["options"] for record in records] == [["--device", "cpu", *options]] * 2
+        scores.append(records[0]["scores"])
+    assert scores[0].keys() == scores[1].keys()
+    assert scores[0] == pytest.approx(scores[1], rel=1e-4)
 
 
 def test_without_a_repository_there_is_no_commit(project: Path):

@@ -16,6 +16,7 @@ from wavetwin.ir.evaluations import Evaluation
 from wavetwin.provenance.git_state import GitState
 from wavetwin.provenance.record import Provenance, collect_provenance
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.scripts import add_compile
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +43,8 @@ class EvaluateOptions:
     allow_other_data: bool
     baseline: Path | None = None
     """A scores file of another model on the same corruptions and perturbations."""
+    compile: bool = False
+    """Whether the network is compiled first."""
     state_dict: str | None = None
     """Which of the file's state dicts is taken; None: the one that there is."""
 
@@ -88,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take files that are not the official ones, and mark the scores",
     )
+    add_compile(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -108,6 +112,7 @@ def execute(options: argparse.Namespace) -> int:
         on_bad_image=options.on_bad_image,
         allow_other_data=options.allow_other_data,
         baseline=path_or_none(options.baseline),
+        compile=options.compile,
         state_dict=options.state_dict,
     )
     scores_file = evaluate_weights(
@@ -127,12 +132,16 @@ def evaluate_weights(
     their scores.
 
     Raises:
-        RunError: the weights are not of the spec's model, the images are not there, or entries
-            failed; these are named.
+        RunError: the weights are not of the spec's model, the images are not there, nothing compiles
+            that is to be compiled, or entries failed; these are named.
         CompileError: git cannot say what the spec's commit is.
     """
     from wavetwin.runtime.data import load_data
     from wavetwin.runtime.data.class_record import check_order_beside
+    from wavetwin.runtime.evaluation.compiled import (
+        check_evaluation_compiler,
+        compile_for_evaluation,
+    )
     from wavetwin.runtime.evaluation.scores_file import add_record, data_info, read_scores
     from wavetwin.runtime.evaluation.suite import evaluate_suite
     from wavetwin.runtime.process.own_code import install_sources
@@ -160,6 +169,8 @@ def evaluate_weights(
             "make it, or choose another one with --out",
             subject=scores_file,
         )
+    if options.compile:
+        check_evaluation_compiler()
     provenance = _provenance(compiled)
     model, info = _load(weights, compiled, options.state_dict, say)
     device = prepare_device(plan, options.device)
@@ -179,6 +190,8 @@ def evaluate_weights(
         for record, entry in zip(against, plan.evaluation, strict=True)
     ]
     model = place(model, plan, device)
+    if options.compile:
+        model = compile_for_evaluation(model)
     # The plan's metrics are loaded from here, as a script loads them from the copies beside it.
     install_sources(compiled.own_code.files)
     info = {
@@ -187,7 +200,7 @@ def evaluate_weights(
         "model_digest": plan.model_digest,
         "spec": compiled.spec_path,
         "overrides": list(compiled.overrides),
-        "options": surroundings(options.device, options.data_root),
+        "options": surroundings(options.device, options.data_root, options.compile),
         "commit": provenance.commit,
         "dirty": provenance.dirty,
         "drift": [f"data-changed: {note}" for note in data.data_notes],

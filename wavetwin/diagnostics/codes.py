@@ -242,10 +242,10 @@ RUN_CODES: dict[str, str] = {
     # the machine
     "device-missing": "The device asked for is not there or cannot be used. Name another one with "
     "--device.",
-    "compiler-missing": "training.compile asks for a C++ compiler, and there is none. Install one, or name "
-    "it in CXX.",
+    "compiler-missing": "training.compile, or --compile of an evaluation, asks for a C++ compiler, and there is "
+    "none. Install one, or name it in CXX.",
     "not-compilable": "torch.compile cannot compile a network as one graph. Train it without "
-    "training.compile.",
+    "training.compile, evaluate it without --compile.",
     "kernel-missing": "The native kernel of the packets cannot be built or loaded here. Install a C++ "
     "compiler, or name one in CXX; without it torch's operations compute the packets.",
     "kernel-changed": "A run was trained by another kernel of the packets, compiler or CPU, or its processes "

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wavetwin.provenance.record import RunProvenance
+    from wavetwin.runtime.evaluation.compiled import (
+        check_evaluation_compiler,
+        compile_for_evaluation,
+    )
     from wavetwin.runtime.evaluation.entries import score_one_crop
     from wavetwin.runtime.evaluation.scores_file import ScoresFile
     from wavetwin.runtime.evaluation.suite import evaluate_suite
@@ -106,6 +110,8 @@ __all__ = [
     "build_module",
     "build_optimizer",
     "check_compiler",
+    "check_evaluation_compiler",
+    "compile_for_evaluation",
     "evaluate_suite",
     "find_run",
     "import_torchvision",
@@ -144,6 +150,8 @@ _MODULES = {
     "ScriptArguments": "wavetwin.runtime.process.scripts",
     "TrainingRun": "wavetwin.runtime.training.train",
     "CompiledNetwork": "wavetwin.runtime.training.compiled_network",
+    "check_evaluation_compiler": "wavetwin.runtime.evaluation.compiled",
+    "compile_for_evaluation": "wavetwin.runtime.evaluation.compiled",
     "LossScaler": "wavetwin.runtime.training.loss_scaler",
     "check_compiler": "wavetwin.runtime.process.compilers",
     "WeightAverage": "wavetwin.runtime.training.weight_average",

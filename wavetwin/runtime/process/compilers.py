@@ -20,8 +20,15 @@ def find_compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", usual))
 
 
-def check_compiler() -> None:
-    """Refuse a training that is to be compiled where nothing compiles.
+def check_compiler(
+    what: str = "training.compile",
+    remedy: str = "take training.compile out of the spec: another training",
+) -> None:
+    """Refuse what is to be compiled where nothing compiles.
+
+    Args:
+        what: asks for it.
+        remedy: how to do without.
 
     Raises:
         RunError: there is no C++ compiler.
@@ -30,8 +37,8 @@ def check_compiler() -> None:
         name = os.environ.get("CXX")
         raise RunError(
             "compiler-missing",
-            f"training.compile needs a C++ compiler, and {name or 'g++'} is not there",
-            "install one, name it in CXX, or take training.compile out of the spec: another training",
+            f"{what} needs a C++ compiler, and {name or 'g++'} is not there",
+            f"install one, name it in CXX, or {remedy}",
         )
 
 

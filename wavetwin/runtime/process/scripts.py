@@ -40,6 +40,7 @@ __all__ = [
     "CHECKPOINT_SECONDS",
     "STOP_SIGNALS",
     "ScriptArguments",
+    "add_compile",
     "asked_form",
     "make_script_parser",
     "parse_arguments",
@@ -92,17 +93,20 @@ class ScriptArguments:
     """A list of seeds to train with, one after another; None: the plan's own."""
     weights: str = "last"
     again: bool = False
+    compile: bool = False
+    """Whether the evaluation goes through torch.compile."""
 
     @property
     def surroundings(self) -> list[str]:
         """The options that say where a run is made, as the command line had them."""
-        return surroundings(self.device, self.data_root)
+        return surroundings(self.device, self.data_root, self.compile)
 
 
-def surroundings(device: str, data_root: Path | None) -> list[str]:
-    """Return the options for a device and the data's folder; none where they are the defaults."""
+def surroundings(device: str, data_root: Path | None, is_compiled: bool = False) -> list[str]:
+    """Return the options for device, data's folder and compiler; none where they are the defaults."""
     options = [] if device == ANY_DEVICE else ["--device", device]
-    return options if data_root is None else [*options, "--data-root", str(data_root)]
+    options += [] if data_root is None else ["--data-root", str(data_root)]
+    return [*options, "--compile"] if is_compiled else options
 
 
 def make_script_parser(description: str, *, training: bool) -> Parser:
@@ -187,7 +191,17 @@ def make_script_parser(description: str, *, training: bool) -> Parser:
         parser.add_argument(
             "--again", action="store_true", help="repeat entries that have scores; both are kept"
         )
+        add_compile(parser)
     return parser
+
+
+def add_compile(parser: argparse.ArgumentParser) -> None:
+    """Add the option of an evaluation through torch.compile."""
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the network first, each size of a batch by itself: minutes, and other last bits",
+    )
 
 
 def parse_arguments(
@@ -216,6 +230,7 @@ def parse_arguments(
         seeds=getattr(values, "seeds", None),
         weights=getattr(values, "weights", "last"),
         again=getattr(values, "again", False),
+        compile=getattr(values, "compile", False),
     )
 
 

@@ -1,4 +1,4 @@
-"""Compile a network for training by torch.compile, so that a step's bits do not depend on the steps before."""
+"""Compile a network by torch.compile, so that a batch's bits do not depend on the batches before."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ class CompiledNetwork(nn.Module):
     it draws uncompiled.
 
     Args:
-        model: on its device; it stays as it is, with its names, and evaluates uncompiled.
+        model: on its device; it stays as it is, with its names, and is called uncompiled by itself.
+        remedy: what to do where it cannot be compiled.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        remedy: str = "take training.compile out of the spec: another training",
+    ) -> None:
         super().__init__()
+        self._remedy = remedy
         torch._dynamo.config.recompile_limit = _SHAPES  # pyright: ignore[reportPrivateUsage]
         self._compiled = torch.compile(
             model,
@@ -51,7 +57,7 @@ class CompiledNetwork(nn.Module):
             raise RunError(
                 "not-compilable",
                 f"torch.compile cannot compile the network: {reason}",
-                "take training.compile out of the spec: another training",
+                self._remedy,
             ) from error
 
 
