@@ -23,7 +23,9 @@ def shortened(content: bytes, count: int) -> bytes:
     start = 4 + 4 * dimensions
     total = int.from_bytes(content[4:8], "big")
     size = (len(content) - start) // total
-    return content[:4] + count.to_bytes(4, "big") + content[8:start] + content[start:][: count * size]
+    return (
+        content[:4] + count.to_bytes(4, "big") + content[8:start] + content[start:][: count * size]
+    )
 
 
 def main() -> None:
@@ -37,9 +39,7 @@ def main() -> None:
     for file in sorted((whole / RAW).iterdir()):
         content = file.read_bytes()
         is_training = file.name.startswith("train")
-        (tenth / RAW / file.name).write_bytes(
-            shortened(content, COUNT) if is_training else content
-        )
+        (tenth / RAW / file.name).write_bytes(shortened(content, COUNT) if is_training else content)
     print(f"{COUNT} training images: {tenth}")
 
 

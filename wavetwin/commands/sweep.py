@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from wavetwin.commands.arguments import add_build_options, positive
 from wavetwin.commands.output import DIFFERS, FINE, USER_FAULT, project_of, report
 from wavetwin.diagnostics.terminal import complain, say
+from wavetwin.sweep.engines import ENGINES
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
     from wavetwin.compiler.sweep.members import CheckedSweep
+    from wavetwin.sweep.members import Members
 
 _SHOW = "show"
 _OWN = {
@@ -50,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="members at once; default: one for each GPU, or as many as the cores have threads for",
     )
     parser.add_argument(
+        "--engine",
+        choices=tuple(ENGINES),
+        default=next(iter(ENGINES)),
+        help="what trains the members; the same members, decisions and table with each: "
+        + "; ".join(f"{each.name}: {each.text}" for each in ENGINES.values()),
+    )
+    parser.add_argument("--address", metavar="HOST:PORT", help="of ray: a cluster that is there")
+    parser.add_argument(
         "--retry",
         action="store_true",
         help="try what failed before again; the rest goes on as always",
@@ -78,6 +88,9 @@ def execute(options: argparse.Namespace) -> int:
         complain(
             f"wavetwin sweep: FILE or {_SHOW} FILE is needed, not {' '.join(options.words)!r}\n"
         )
+        return USER_FAULT
+    if options.address is not None and not ENGINES[options.engine].takes_address:
+        complain(f"wavetwin sweep: --engine {options.engine} takes no --address\n")
         return USER_FAULT
     if options.html is not None and not action:
         complain(f"wavetwin sweep: --html belongs to `sweep {_SHOW} FILE`\n")
@@ -130,8 +143,8 @@ def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> in
     from wavetwin.commands.build import build_options
     from wavetwin.runtime.process.packages import require
     from wavetwin.sweep.drive import Driver
+    from wavetwin.sweep.engines import EngineOptions
     from wavetwin.sweep.folder import hold_sweep, sweep_folder
-    from wavetwin.sweep.local import LocalEngine
     from wavetwin.sweep.members import Members
     from wavetwin.sweep.result_table import result_table
 
@@ -143,7 +156,18 @@ def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> in
         if checked.are_all_known:
             members.prepare(checked.points)
         arguments = [*options.script_arguments, "--runs", str(runs)]
-        engine = LocalEngine(_slots(options, checked), arguments, folder / "logs")
+        engine = ENGINES[options.engine].make(
+            EngineOptions(
+                folder,
+                arguments,
+                _num_left(checked, members),
+                _threads(checked),
+                _device(arguments) == "cpu",
+                options.jobs,
+                _slots(options, checked),
+                options.address,
+            )
+        )
         driver = Driver(checked, members, engine, lambda line: complain(f"{line}\n"), options.retry)
         course, stopped_by = driver.run()
     _answer(options, result_table(checked, course))
@@ -188,17 +212,35 @@ def _refuse_arguments(arguments: Sequence[str]) -> None:
         )
 
 
+def _num_left(checked: CheckedSweep, members: Members) -> int:
+    """Return how many members are not trained to their end, or may come to be asked for."""
+    from wavetwin.ir.sweeps.objectives import OBJECTIVES
+    from wavetwin.sweep.results import Results
+
+    if not checked.are_all_known:
+        return checked.num_points * len(checked.seeds)
+    results = Results(OBJECTIVES[checked.file.spec.objective])
+    found = [member for point in checked.points for member in members.of(point)]
+    return sum(not results.of(member).is_finished for member in found)
+
+
+def _threads(checked: CheckedSweep) -> int:
+    """Return the threads that a member may have."""
+    return max(each.plan.threads for each in checked.points)
+
+
 def _slots(options: argparse.Namespace, checked: CheckedSweep) -> tuple[dict[str, str], ...]:
     """Return the environment of each member that is trained at once."""
     import os
 
     from wavetwin.sweep.machine import VISIBLE, divide_machine
 
-    threads = max(each.plan.threads for each in checked.points)
     environment = dict(os.environ)
     if _device(options.script_arguments) == "cpu":
         environment[VISIBLE] = ""
-    return tuple(dict(each) for each in divide_machine(threads, options.jobs, environment))
+    return tuple(
+        dict(each) for each in divide_machine(_threads(checked), options.jobs, environment)
+    )
 
 
 def _device(arguments: Sequence[str]) -> str | None:

@@ -239,6 +239,11 @@ RUN_CODES: dict[str, str] = {
     "works on its run. Its log says why; the same command goes on.",
     "no-winner": "A sweep has no point yet that is trained to the end. Start it: it goes on.",
     "member-killed": "A member of a sweep was killed again and again. Train fewer at once with --jobs.",
+    "member-cancelled": "Somebody cancelled a job that trains a member of a sweep. The same command goes on.",
+    "engine-not-started": "What is to train a sweep's members does not start, or is not at its address. The "
+    "message says what was tried; --engine local needs nothing.",
+    "engine-has-no-room": "No machine of a cluster has the cores that a member of a sweep takes. Start larger "
+    "ones, or lower training.threads.",
     # the machine
     "device-missing": "The device asked for is not there or cannot be used. Name another one with "
     "--device.",

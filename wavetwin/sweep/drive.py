@@ -17,8 +17,8 @@ from wavetwin.ir.sweeps.objectives import OBJECTIVES
 from wavetwin.ir.sweeps.schedulers import SCHEDULERS
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.sweep.course import Course, Leg, Outcome
+from wavetwin.sweep.engines import Engine
 from wavetwin.sweep.judges import make_judge
-from wavetwin.sweep.local import Engine
 from wavetwin.sweep.members import Member, Members
 from wavetwin.sweep.results import Results, RunResult
 

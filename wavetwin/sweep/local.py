@@ -9,42 +9,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from wavetwin.runtime.process.follow_parent import follow_parent
+from wavetwin.sweep.engines import member_log
 from wavetwin.sweep.members import Member
 
-__all__ = ["Engine", "LocalEngine"]
-
-
-class Engine(Protocol):
-    """What starts, watches and stops members; it decides nothing and holds no result."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another member can be started now."""
-        ...
-
-    @property
-    def running(self) -> Sequence[Member]:
-        """What was started and has not been reported as ended."""
-        ...
-
-    def start(self, member: Member, folder: Path, until: int) -> None:
-        """Train a member up to an epoch; its state goes on from where it was left."""
-        ...
-
-    def ended(self) -> Sequence[tuple[Member, int]]:
-        """Return what has ended since the last call, with the exit code; negative for a signal."""
-        ...
-
-    def stop(self) -> None:
-        """Ask all to save and stop, and wait until they have."""
-        ...
-
-    def log(self, member: Member) -> Path:
-        """Return the file that has what a member's scripts print."""
-        ...
+__all__ = ["LocalEngine"]
 
 
 class LocalEngine:
@@ -114,4 +84,4 @@ class LocalEngine:
 
     def log(self, member: Member) -> Path:
         """Return the log of a member."""
-        return self._logs / f"{member.run.name}.log"
+        return member_log(self._logs, member)

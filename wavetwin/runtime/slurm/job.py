@@ -194,7 +194,8 @@ def run_job(folder: Path, options: Sequence[str]) -> int:
         event = "training was stopped" if code is not None else "stopped before training"
         complain(f"slurm.sh: {event}; the run is {status}\n")
         return _end(job, steps.reason, code, code is None or status in _GOES_ON)
-    if code != 0:
+    if code != 0 or arguments.until_epoch is not None:
+        # A part of a training is not evaluated.
         assert code is not None
         return code
     evaluating = [*where, *evaluation_options(options)]
