@@ -1,10 +1,10 @@
-"""Mutate specs and documents, and hold them against `check` and `build`: docs/hardening.md.
+"""Mutate specs and sweeps, and hold them against `check`, `build` and `sweep --check`: docs/hardening.md.
 
-    nice -n 10 python benchmarks/fuzz.py --checks 100000 --builds 5000 --seed 0
+    nice -n 10 python benchmarks/fuzz.py --checks 100000 --builds 5000 --sweeps 10000 --seed 0
 
-Every document is a mutation of a shipped spec, of a bad spec of the tests or of a small text: its
+Every document is a mutation of a shipped spec or sweep, of a bad one of the tests or of a small text: its
 bytes, its characters, its lines or its structure are changed, up to a few times. It has to end in
-diagnostics or in a compiled experiment; anything raised beside, or anything longer than the limit,
+diagnostics or in compiled experiments; anything raised beside, or anything longer than the limit,
 is printed with the document, which `--keep` also writes. Exit code 1: something was found.
 """
 
@@ -22,7 +22,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -32,7 +32,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from wavetwin.commands.specs import BuildOptions, build_specs, check_specs
-from wavetwin.diagnostics import CompileError, render_json, render_text
+from wavetwin.compiler.sweep import checks
+from wavetwin.compiler.sweep.members import check_sweep
+from wavetwin.diagnostics import CompileError, Diagnostic, render_json, render_text
+from wavetwin.ir.sweeps import SWEEP_SUFFIX
+from wavetwin.sweep.member_table import member_table
 
 ROOT = Path(__file__).parents[1]
 LIMIT_SECONDS = 5
@@ -40,6 +44,10 @@ LIMIT_SECONDS = 5
 BATCH = 25
 """Documents of one command: files that they share are read once, as a command does."""
 LIMIT_BYTES = 1 << 30
+SWEEP_POINTS = 300
+"""Of a grid at most."""
+SWEEP_SECONDS = 60
+"""Of one sweep's processor time: thousands of points that are drawn are compiled one by one."""
 
 TOKENS = (
     ": ", ":", "- ", "-", "? ", "\t", " ", "  ", "\n", "\r\n", "\r", "#", " # ", "{", "}", "[", "]",
@@ -63,6 +71,14 @@ TEXTS = (
     b"    - flatten: {}\n    - linear: {}\nstem:\n  free_channels: 4\ndata:\n  dataset: digits\n",
     b"a: &a [1, *b]\n? b\n: {c: |\n d\n}\n--- # e\n",
 )
+SWEEPS = (
+    b"wavetwin_sweep: 1\nbase: cnn.yaml\nsearch: tpe\nseeds: [0, 1]\nobjective: validation.top1_error\n"
+    b"space:\n  training.optimizer.lr: {log_uniform: [1e-3, 1.0]}\n  training.epochs: {int: [4, 9]}\n"
+    b"  pooling: {choices: [null, {free: max_blur}]}\n  training.optimizer.momentum: {uniform: [0.0, 0.9]}\n"
+    b"budget: {points: 12, grace_epochs: 1, reduction: 2}\nscheduler: median\nparallel: 2\n",
+    b"wavetwin_sweep: 1\nbase: twin.yaml\nobjective: validation.loss\nspace:\n"
+    b"  stem.wavelet.levels: {grid: [2, 3]}\n  stem.free_channels: {grid: [8, 16]}\n",
+)
 OVERRIDES = (
     "training.epochs=3", "stem.wavelet=null", "evaluation=[{mode: one_crop}]", "tags=[a, b]",
     "summary=a b", "training.optimizer={name: adamw, lr: 1e-3}", "data.image_size=33",
@@ -72,7 +88,8 @@ OVERRIDES = (
 class Fuzzer:
     """Documents, mutations and what came of them."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, documents: Iterable[tuple[str, bytes]]) -> None:
+        """Begin with documents, each with the folder that it lies in."""
         self.random = random.Random(seed)
         self.folder = folder
         self.corpus: list[tuple[str, bytes]] = []
@@ -82,14 +99,8 @@ class Fuzzer:
         self.outcomes: Counter[str] = Counter()
         self.failures = 0
         self.slowest = 0.0
-        (folder / ".wavetwin.toml").touch()
-        shutil.copytree(ROOT / "specs", folder / "specs")
-        for path in sorted((ROOT / "specs").rglob("*.yaml")):
-            self._take(str(path.relative_to(ROOT).parent), path.read_bytes())
-        for path in sorted((ROOT / "tests" / "bad_specs").rglob("*.yaml")):
-            self._take("specs", path.read_bytes())
-        for text in TEXTS:
-            self._take("specs", text)
+        for position, data in documents:
+            self._take(position, data)
 
     def _take(self, position: str, data: bytes) -> None:
         if len(data) > 4000:
@@ -206,6 +217,34 @@ def _holders(tree: Any) -> Iterator[Any]:
             yield from _holders(value)
 
 
+def specs() -> Iterator[tuple[str, bytes]]:
+    """Yield specs to mutate."""
+    for path in sorted((ROOT / "specs").rglob("*.yaml")):
+        if not path.name.endswith(SWEEP_SUFFIX):
+            yield str(path.relative_to(ROOT).parent), path.read_bytes()
+    for path in sorted((ROOT / "tests" / "bad_specs").rglob("*.yaml")):
+        yield "specs", path.read_bytes()
+    for text in TEXTS:
+        yield "specs", text
+
+
+def sweeps() -> Iterator[tuple[str, bytes]]:
+    """Yield sweeps to mutate; those of the tests have a base called cnn.yaml."""
+    for path in sorted((ROOT / "specs").rglob("*.yaml")):
+        if path.name.endswith(SWEEP_SUFFIX):
+            yield str(path.relative_to(ROOT).parent), path.read_bytes()
+    for path in sorted((ROOT / "tests" / "bad_sweeps").rglob("*.yaml")):
+        yield "specs/digits", path.read_bytes()
+    for text in SWEEPS:
+        yield "specs/digits", text
+
+
+def make_project(folder: Path) -> None:
+    """Lay out what documents extend or vary."""
+    (folder / ".wavetwin.toml").touch()
+    shutil.copytree(ROOT / "specs", folder / "specs")
+
+
 Mutate = Callable[[Fuzzer, bytes], bytes]
 MUTATIONS: tuple[tuple[str, Mutate], ...] = (
     ("bytes", Fuzzer.bytes),
@@ -221,14 +260,14 @@ class Hang(BaseException):
 
 
 @contextmanager
-def limited() -> Iterator[None]:
+def limited(seconds: int = LIMIT_SECONDS) -> Iterator[None]:
     """Raise `Hang` after the limit; CPU time, so that a busy machine finds none."""
 
     def stop(*_: object) -> None:
         raise Hang
 
     signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, LIMIT_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
@@ -254,6 +293,37 @@ def run_batch(fuzzer: Fuzzer, numbers: range, is_build: bool, keep: Path | None)
                     shutil.copy(path, keep / f"{numbers.start}-{path.name}")
     for path in paths:
         path.unlink()
+
+
+def run_sweep(fuzzer: Fuzzer, number: int, keep: Path | None) -> None:
+    """Check one sweep, as `sweep --check` does."""
+    position, data = fuzzer.document(gentle=number % 2 == 0)
+    path = fuzzer.folder / position / "fuzzed.sweep.yaml"
+    path.write_bytes(data)
+    started = time.process_time()
+    found: Sequence[Diagnostic] = ()
+    try:
+        with limited(SWEEP_SECONDS):
+            try:
+                checked = check_sweep(path)
+                member_table(checked, None, 1)
+                found = checked.warnings
+            except CompileError as error:
+                found = error.diagnostics
+            render_text(found, colour=True)
+            render_json(found)
+    except (Exception, Hang):
+        traceback.print_exc(limit=-4, file=sys.stdout)
+        print(f"--- above: sweep {number} {data[:2000]!r}")
+        fuzzer.failures += 1
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, keep / f"sweep-{number}.yaml")
+    is_refused = any(each.severity == "error" for each in found)
+    fuzzer.outcomes["sweep: refused" if is_refused else "sweep: taken"] += 1
+    fuzzer.codes.update({each.code for each in found})
+    fuzzer.slowest = max(fuzzer.slowest, time.process_time() - started)
+    path.unlink()
 
 
 def run_paths(
@@ -298,10 +368,14 @@ def main() -> int:
     parser.add_argument("--builds", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="a folder for the documents that fail")
+    parser.add_argument("--sweeps", type=int, default=10_000)
     options = parser.parse_args()
+    # Every point of a grid is compiled, which ten thousand points take their time for.
+    checks.MAX_POINTS = SWEEP_POINTS
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
-        fuzzer = Fuzzer(options.seed, Path(name))
+        make_project(Path(name))
+        fuzzer = Fuzzer(options.seed, Path(name), specs())
         for count, is_build in ((options.checks, False), (options.builds, True)):
             for number in range(0, count, BATCH):
                 numbers = range(number, min(count, number + BATCH))
@@ -309,13 +383,21 @@ def main() -> int:
                 if number % 1000 == 0:
                     gc.collect()
                     print(f"{number} at {time.perf_counter() - started:.0f} s", flush=True)
+        of_sweeps = Fuzzer(options.seed, Path(name), sweeps())
+        for number in range(options.sweeps):
+            run_sweep(of_sweeps, number, options.keep)
+            if number % 1000 == 0:
+                gc.collect()
+                print(f"sweep {number} at {time.perf_counter() - started:.0f} s", flush=True)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"mutations: {dict(fuzzer.kinds)}")
-    print(f"outcomes: {dict(fuzzer.outcomes)}")
-    print(f"codes: {len(fuzzer.codes)} kinds, {dict(fuzzer.codes.most_common())}")
-    print(f"slowest command: {fuzzer.slowest:.2f} s, memory: {used / 2**20:.0f} MiB")
-    print(f"failures: {fuzzer.failures}, in {time.perf_counter() - started:.0f} s")
-    return 1 if fuzzer.failures or used > LIMIT_BYTES else 0
+    for each in (fuzzer, of_sweeps):
+        print(f"mutations: {dict(each.kinds)}")
+        print(f"outcomes: {dict(each.outcomes)}")
+        print(f"codes: {len(each.codes)} kinds, {dict(each.codes.most_common())}")
+        print(f"slowest command: {each.slowest:.2f} s, memory: {used / 2**20:.0f} MiB")
+    failures = fuzzer.failures + of_sweeps.failures
+    print(f"failures: {failures}, in {time.perf_counter() - started:.0f} s")
+    return 1 if failures or used > LIMIT_BYTES else 0
 
 
 if __name__ == "__main__":

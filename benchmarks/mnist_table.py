@@ -4,6 +4,9 @@ Eight networks and the seeds 0, 1, 2; every training is a run of `wavetwin run`,
 it, two at a time with a thread each. A run that is finished is not repeated and one that was stopped
 goes on, so that the same command takes up an interrupted study. It prints test accuracy after the last
 and after the best epoch beside the published figures. docs/scatternet-study.md has the result.
+
+`--tenth` trains with a tenth of the images, to see in minutes what hours would show; its runs lie apart.
+`--rows mnist_inv mnist_conv --seeds 0 1 2 3 4 5 6 7 8 9 --last` is table 1.3: ten seeds of the best settings.
 """
 
 from __future__ import annotations
@@ -22,7 +25,37 @@ ROOT = Path(__file__).parents[1]
 WAVETWIN = Path(sys.executable).with_name("wavetwin")
 FOLDER = ROOT / "specs/scatternet/mnist"
 TABLE = "Tables 1.3 and 1.4: MNIST"
-STUDY = ROOT / "runs/mnist-table"
+RUNS = ROOT / "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What is trained with, and where the runs lie that are."""
+
+    root: Path
+    """The data root."""
+    runs: Path
+    options: tuple[str, ...]
+    """Of train.py and evaluate.py."""
+
+    @property
+    def study(self) -> Path:
+        """The folder of the table."""
+        return self.runs / "mnist-table"
+
+
+def prepare_images(folder: Path, is_tenth: bool) -> Images:
+    """Write MNIST, or a tenth of it, below a folder."""
+    if is_tenth:
+        subprocess.run(
+            [sys.executable, str(ROOT / "benchmarks/mnist_tenth.py"), folder], check=True
+        )
+        root = folder / "tenth"
+        options = ("--data-root", str(root), "--allow-other-data")
+        return Images(root, RUNS / "mnist-tenth", options)
+    prepare = [str(WAVETWIN), "data", "prepare", "mnist", "--data-root", str(folder)]
+    subprocess.run(prepare, cwd=ROOT, check=True)
+    return Images(folder, RUNS, ("--data-root", str(folder)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +75,13 @@ class Trial:
         """The spec's file."""
         return FOLDER / f"{self.name}.yaml"
 
-    def run_folder(self) -> Path:
+    def run_folder(self, runs: Path) -> Path:
         """The run of the spec and the seed as they are now."""
         import wavetwin
         from wavetwin.runtime.training.run_names import run_stem
 
         compiled = wavetwin.compile(self.spec, [self.override])
-        return ROOT / f"runs/{compiled.name}/{run_stem(compiled.plan, None)}"
+        return runs / f"{compiled.name}/{run_stem(compiled.plan, None)}"
 
 
 def published() -> dict[str, tuple[float, float]]:
@@ -65,14 +98,14 @@ def published() -> dict[str, tuple[float, float]]:
     return found
 
 
-def train(trials: Sequence[Trial], data_root: Path, jobs: int) -> None:
+def train(trials: Sequence[Trial], images: Images, jobs: int) -> None:
     """Train and evaluate all trials, so many at a time, never two of one spec.
 
     A spec has one folder of scripts: the seeds take turns in it.
     """
     waiting = list(trials)
     going: dict[Trial, subprocess.Popen[bytes]] = {}
-    logs = STUDY / "logs"
+    logs = images.study / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     failed: list[Path] = []
     while waiting or going:
@@ -81,7 +114,8 @@ def train(trials: Sequence[Trial], data_root: Path, jobs: int) -> None:
             trial = free[0]
             waiting.remove(trial)
             spec = str(trial.spec.relative_to(ROOT))
-            arguments = ["run", spec, "--set", trial.override, "--", "--data-root", str(data_root)]
+            more = [*images.options, "--runs", str(images.runs)]
+            arguments = ["run", spec, "--set", trial.override, "--", *more]
             print(f"$ wavetwin {' '.join(arguments)}", flush=True)
             with (logs / f"{trial.name}-s{trial.seed}.txt").open("ab") as log:
                 going[trial] = subprocess.Popen(
@@ -100,8 +134,8 @@ def train(trials: Sequence[Trial], data_root: Path, jobs: int) -> None:
         sys.exit(f"failed: {', '.join(map(str, failed))} say why; the same command goes on")
 
 
-def accuracies(trial: Trial, data_root: Path) -> list[float]:
-    """Return the test accuracy after each epoch, in percent; scored once, then read."""
+def accuracies(trial: Trial, images: Images, last: bool) -> list[float]:
+    """Return the test accuracy after each epoch, or the last one, in percent; scored once, then read."""
     import torch
 
     import wavetwin
@@ -109,9 +143,9 @@ def accuracies(trial: Trial, data_root: Path) -> list[float]:
     from wavetwin.runtime.evaluation.entries import evaluate_entry
     from wavetwin.runtime.training.checkpoint import load_weights
 
-    run = trial.run_folder()
-    snapshots = sorted((run / "checkpoints").glob("epoch-*.safetensors"))
-    kept = STUDY / f"epochs-{trial.name}-{run.name}.json"
+    run = trial.run_folder(images.runs)
+    snapshots = sorted((run / "checkpoints").glob("epoch-*.safetensors"))[-1 if last else 0 :]
+    kept = images.study / f"{'last' if last else 'epochs'}-{trial.name}-{run.name}.json"
     if kept.is_file():
         found: list[float] = json.loads(kept.read_text(encoding="utf-8"))
         if len(found) == len(snapshots):
@@ -121,7 +155,9 @@ def accuracies(trial: Trial, data_root: Path) -> list[float]:
     compiled = wavetwin.compile(trial.spec, [trial.override])
     plan = compiled.plan
     model = wavetwin.build_model(compiled)
-    data = load_data(plan, data_root=data_root, device=torch.device("cpu"))
+    allowed = "--allow-other-data" in images.options
+    cpu = torch.device("cpu")
+    data = load_data(plan, data_root=images.root, device=cpu, allow_other_data=allowed)
     (entry,) = plan.evaluation
     found = []
     for snapshot in snapshots:
@@ -132,23 +168,32 @@ def accuracies(trial: Trial, data_root: Path) -> list[float]:
     return found
 
 
-def table(names: Sequence[str], seeds: Sequence[int], data_root: Path) -> str:
-    """Return the study's table as Markdown: accuracies in percent, mean and standard deviation."""
+def table(names: Sequence[str], seeds: Sequence[int], images: Images, last_alone: bool) -> str:
+    """Return the study's table as Markdown: accuracies in percent, mean and standard deviation.
+
+    The interval is that of the mean over seeds, by Student's t.
+    """
+    from wavetwin.runtime.evaluation.student import mean_interval
+
     lines = [
-        "| spec | published | last epoch | best epoch | difference | in deviations | single runs |",
-        "|---|---:|---:|---:|---:|---:|---|",
+        "| spec | published | last epoch | 95 % interval | best epoch | difference | in deviations "
+        "| single runs |",
+        "|---|---:|---:|---:|---:|---:|---:|---|",
     ]
     targets = published()
     for name in names:
-        series = [accuracies(Trial(name, seed), data_root) for seed in seeds]
+        series = [accuracies(Trial(name, seed), images, last_alone) for seed in seeds]
         last, best = [each[-1] for each in series], [max(each) for each in series]
         mean, spread = statistics.mean(last), statistics.stdev(last) if len(last) > 1 else 0.0
-        row = [name, "", f"{mean:.2f} ± {spread:.2f}", f"{statistics.mean(best):.2f}", "", ""]
+        low, high = mean_interval(last) if len(last) > 1 else (mean, mean)
+        interval = f"{low:.2f} to {high:.2f}" if len(last) > 1 else ""
+        best_mean = "" if last_alone else f"{statistics.mean(best):.2f}"
+        row = [name, "", f"{mean:.2f} ± {spread:.2f}", interval, best_mean, "", ""]
         if name in targets:
             target, deviation = targets[name]
             row[1] = f"{target:.1f} ± {deviation:.2f}"
-            row[4] = f"{mean - target:+.2f}"
-            row[5] = f"{abs(mean - target) / max(spread, deviation):.1f}"
+            row[5] = f"{mean - target:+.2f}"
+            row[6] = f"{abs(mean - target) / max(spread, deviation):.1f}"
         lines.append(f"| {' | '.join([*row, ' '.join(f'{each:.2f}' for each in last)])} |")
     return "\n".join(lines) + "\n"
 
@@ -159,20 +204,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rows", nargs="+", help="names of specs; default: the table's")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, a thread each")
+    parser.add_argument("--last", action="store_true", help="score the last epoch alone")
+    parser.add_argument("--tenth", action="store_true", help="a tenth of the training images")
     options = parser.parse_args()
-    data_root: Path = options.data_root.resolve()
     names: list[str] = options.rows or list(published())
+    seeds: list[int] = options.seeds
     start = time.perf_counter()
-    prepare = [str(WAVETWIN), "data", "prepare", "mnist", "--data-root", str(data_root)]
-    if subprocess.run(prepare, cwd=ROOT, check=False).returncode:
-        sys.exit("MNIST cannot be prepared")
-    train([Trial(name, seed) for seed in options.seeds for name in names], data_root, options.jobs)
-    runs = [Trial(name, seed).run_folder() for seed in options.seeds for name in names]
-    text = table(names, options.seeds, data_root)
-    (STUDY / "table.md").write_text(text, encoding="utf-8")
+    images = prepare_images(options.data_root.resolve(), options.tenth)
+    trials = [Trial(name, seed) for seed in seeds for name in names]
+    train(trials, images, options.jobs)
+    text = table(names, seeds, images, options.last)
+    (images.study / "table.md").write_text(text, encoding="utf-8")
     print(text)
-    page = STUDY / "report.html"
-    folders = [str(run.relative_to(ROOT)) for run in runs]
+    page = images.study / "report.html"
+    folders = [str(trial.run_folder(images.runs).relative_to(ROOT)) for trial in trials]
     subprocess.run([str(WAVETWIN), "report", *folders, "-o", str(page)], cwd=ROOT, check=True)
     print(f"study: {time.perf_counter() - start:.0f} s; {page.relative_to(ROOT)}")
 

@@ -12,6 +12,7 @@ from tests.support.paths import GOLDEN, ROOT
 from wavetwin.compiler.compiled import Compiled, compile_spec
 from wavetwin.compiler.parse.compose import SourceCache
 from wavetwin.compiler.render.files import render
+from wavetwin.ir.sweeps import SWEEP_SUFFIX
 from wavetwin.provenance.git_state import GitState
 from wavetwin.provenance.record import collect_provenance
 
@@ -19,7 +20,7 @@ SPECS = tuple(
     sorted(
         path
         for path in (ROOT / "specs").glob("**/*.yaml")
-        if "base" not in path.relative_to(ROOT).parts
+        if "base" not in path.relative_to(ROOT).parts and not path.name.endswith(SWEEP_SUFFIX)
     )
 )
 """Every spec that can be built."""

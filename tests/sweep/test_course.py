@@ -275,6 +275,28 @@ def test_failed_members_are_results_until_they_are_tried_again(project: Path) ->
     ]
 
 
+def test_what_does_not_fit_into_a_device_is_tried_twice_and_is_a_result(project: Path) -> None:
+    checked = check(project, SPACE + "budget: {max_epochs: 2}\n")
+    engine = FakeEngine(0)
+    engine.fault = "OutOfMemoryError"
+    tries: list[str] = []
+
+    def is_short(member: Member, epoch: int) -> bool:
+        if "lr=1.0" not in member.label:
+            return False
+        tries.append(member.label)
+        # Somebody else has the memory at the first try.
+        return member.label.endswith("0.9") or tries.count(member.label) == 1
+
+    engine.fails = is_short
+    course, said = drive(checked, engine, project / "runs")
+    failed = [each.point.label for each in course.points if each.state == "failed"]
+    assert failed == ["lr=1.0,momentum=0.9"]
+    assert tries.count("lr=1.0,momentum=0.9") == 2
+    assert sum("tried once more" in line for line in said) == 3
+    assert sum("failed after epoch 0 by OutOfMemoryError" in line for line in said) == 1
+
+
 def test_a_member_that_does_not_start_stops_the_sweep_with_its_log(project: Path) -> None:
     checked = check(project, SPACE)
 
@@ -412,6 +434,39 @@ def test_points_of_tpe_follow_the_results_alone(project: Path) -> None:
     assert [each.point.label for each in other.points] != [
         each.point.label for each in first.points
     ]
+
+
+REFUSED = """
+search: tpe
+space:
+  training.batch_size: {int: [32, 64]}
+  training.accumulate: {choices: [2]}
+budget: {points: 8, max_epochs: 2}
+parallel: 2
+"""
+
+
+def test_a_point_of_tpe_that_does_not_compile_is_said_and_the_search_goes_on(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "NUM_SAMPLES", 0)
+    checked = check(project, REFUSED)
+    engine = FakeEngine(0)
+    first, said = drive(checked, engine, project / "runs")
+    refused = [each for each in first.points if each.state == "refused"]
+    assert len(first.points) == 8
+    assert 0 < len(refused) < 8
+    told = [line for line in said if "does not compile, and the search goes on" in line]
+    assert len(told) == len(refused)
+    assert sum("batch-does-not-divide" in line for line in said) == len(refused)
+    shown = result_table(checked, first)
+    assert f"complete, {len(refused)} refused" in shown
+    label = refused[0].point.label
+    assert f"point {refused[0].number} does not compile: {label}\na.sweep.yaml:" in shown
+    # It is read again from what is there, in the same way, and trained on no machine.
+    second, _ = drive(check_sweep(checked.file.path), FakeEngine(3), project / "other")
+    assert table(first) == table(second)
+    assert not any(label in text for text, _ in engine.trained)
 
 
 def test_a_point_that_is_asked_for_twice_is_trained_once(project: Path) -> None:

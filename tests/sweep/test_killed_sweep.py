@@ -5,60 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.small_sweep import epochs, outcomes, said, start, wait_for_epochs, write_project
 from wavetwin.commands import cli
-
-SWEEP = """
-wavetwin_sweep: 1
-base: cnn.yaml
-space:
-  training.optimizer.lr: {grid: [0.001, 0.01, 0.1]}
-  training.optimizer.momentum: {grid: [0.0, 0.9]}
-search: random
-objective: validation.loss
-budget: {points: 4, max_epochs: 4, grace_epochs: 1, reduction: 2}
-scheduler: asha
-parallel: 2
-"""
-
-
-def write_project(project: Path) -> Path:
-    project.mkdir()
-    (project / ".wavetwin.toml").touch()
-    base = "extends: wavetwin:digits/cnn.yaml\ntraining: {threads: 1}\n"
-    (project / "cnn.yaml").write_text(base, encoding="utf-8")
-    (project / "a.sweep.yaml").write_text(SWEEP, encoding="utf-8")
-    return project
-
-
-def start(project: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "wavetwin", "sweep", "a.sweep.yaml", "--no-git", "--jobs", "2"]
-    with (project / "said").open("ab") as said:
-        return subprocess.Popen(
-            [*command, "--", "--device", "cpu"], cwd=project, stdout=said, stderr=said
-        )
-
-
-def epochs(project: Path) -> list[tuple[str, int, float]]:
-    """Return every epoch that the runs have: run, number, validation loss."""
-    found: list[tuple[str, int, float]] = []
-    for file in sorted(project.glob("runs/cnn/*/metrics.jsonl")):
-        for line in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
-            if line["kind"] == "epoch":
-                found.append((file.parent.name, line["epoch"], line["validation"]["loss"]))
-    return found
-
-
-def wait_for_epochs(project: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    while len(epochs(project)) < count:
-        assert process.poll() is None, (project / "said").read_text(encoding="utf-8")
-        time.sleep(0.05)
 
 
 def workers(driver: int) -> list[int]:
@@ -96,8 +49,7 @@ def test_a_killed_sweep_ends_as_an_undisturbed_one(
         for file in killed.glob("runs/cnn/*/manifest.json")
         for session in json.loads(file.read_text(encoding="utf-8"))["lives"]
     ]
-    outcomes = {session["outcome"] for session in sessions}
-    assert {"killed", "stopped", "finished"} <= outcomes
+    assert {"killed", "stopped", "finished"} <= {*outcomes(killed)}
     # A step is done twice at most where a kill came between two states.
     total = sum(session["last_step"] - session["first_step"] + 1 for session in sessions)
     steps = sum(
@@ -119,8 +71,7 @@ def test_a_sweep_stopped_by_a_signal_says_how_it_goes_on(tmp_path: Path) -> None
     wait_for_epochs(project, 1, driver)
     driver.send_signal(signal.SIGINT)
     assert driver.wait() == 130
-    said = (project / "said").read_text(encoding="utf-8")
-    assert "members have saved their states, and the same command goes on" in said
+    assert "members have saved their states, and the same command goes on" in said(project)
     statuses = {
         json.loads(file.read_text(encoding="utf-8"))["status"]
         for file in project.glob("runs/cnn/*/manifest.json")

@@ -180,8 +180,10 @@ def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> in
     failed = sum(each.state == "failed" for each in course.points)
     if failed:
         complain(f"{failed} of {len(course.points)} points failed; --retry tries them again\n")
-        return DIFFERS
-    return FINE
+    refused = sum(each.state == "refused" for each in course.points)
+    if refused:
+        complain(f"{refused} of {len(course.points)} points do not compile\n")
+    return DIFFERS if failed or refused else FINE
 
 
 def _answer(options: argparse.Namespace, text: str) -> None:

@@ -17,6 +17,10 @@ VARIABLES: dict[str, str] = {
     "PATH": "Where git is looked for; an entry that is no absolute path is left out.",
     "CXX": "The C++ compiler of the native kernel and of `torch.compile` on CPUs.",
     "CUDA_VISIBLE_DEVICES": "The GPUs that a sweep divides among its members, one each.",
+    "RAY_AUTH_MODE": "Of a Ray that a sweep starts or joins: how it knows who asks; default: token, where "
+    "`~/.ray/auth_token` lies.",
+    "RAY_TMPDIR": "Where Ray's nodes keep their logs, of which a sweep shows the end where one does not start; "
+    "default: `/tmp`.",
     "MLFLOW_TRACKING_URI": "MLflow's server, where the user's file names none; MLflow reads it.",
     "WANDB_MODE": "Of Weights & Biases, where the user's file does not say it; default: offline.",
     "PYTHON": "slurm.sh: the interpreter; default: the first `python` on PATH.",

@@ -10,6 +10,8 @@ import os
 from functools import cache
 from pathlib import Path
 
+from wavetwin.ir.sweeps import SWEEP_SUFFIX
+
 __all__ = [
     "PREFIX",
     "STARTERS_MARKER",
@@ -48,7 +50,13 @@ def starter_names() -> tuple[str, ...]:
     folder = starter_folder()
     if folder is None:
         return ()
-    return tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")))
+    return tuple(
+        sorted(
+            path.relative_to(folder).as_posix()
+            for path in folder.rglob("*.yaml")
+            if not path.name.endswith(SWEEP_SUFFIX)
+        )
+    )
 
 
 def starter_file(name: str) -> Path | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wavetwin.compiler.sweep.members import CheckedPoint
+from wavetwin.compiler.sweep.members import CheckedPoint, RefusedPoint
 from wavetwin.sweep.judges import Judge
 
 __all__ = ["Course", "Leg", "Outcome", "Progress"]
@@ -52,9 +52,9 @@ class Progress:
 
     number: int
     """From 1, in the order of the search."""
-    point: CheckedPoint
+    point: CheckedPoint | RefusedPoint
     milestones: tuple[int, ...]
-    state: Literal["training", "paused", "complete", "failed"] = "training"
+    state: Literal["training", "paused", "complete", "failed", "refused"] = "training"
     epoch: int = 0
     """The last one that the course knows."""
     outcome: Outcome | None = None
@@ -83,11 +83,8 @@ class Course:
     def advance(self) -> list[Leg]:
         """Take in all results that are there in their order; return the legs that are to be trained.
 
-        None is left where every point is complete, paused or failed. The first leg is the one that the
-        course waits for.
-
-        Raises:
-            CompileError: a point that a search asks for does not compile.
+        None is left where every point is complete, paused, failed or refused. The first leg is the one
+        that the course waits for.
         """
         if not self._has_begun:
             self._has_begun = True
@@ -96,13 +93,13 @@ class Course:
         while self._running:
             tick, number = self._running[0]
             progress = self.points[number - 1]
-            outcome = self.outcome(progress.point, progress.until)
+            outcome = self.outcome(self._trained(number), progress.until)
             if outcome is None:
                 break
             heapq.heappop(self._running)
             self._decide(progress, outcome, tick)
         return [
-            Leg(self.points[number - 1].point, self.points[number - 1].until)
+            Leg(self._trained(number), self.points[number - 1].until)
             for _, number in sorted(self._running)
         ]
 
@@ -128,23 +125,32 @@ class Course:
         self._take_next(tick)
 
     def _take_next(self, tick: int) -> None:
-        """Let a free lane take the next point."""
-        point = self.judge.next_point()
+        """Let a free lane take the next point that compiles."""
+        while isinstance(point := self.judge.next_point(), RefusedPoint):
+            refused = Progress(len(self.points) + 1, point, (), "refused")
+            refused.outcome = Outcome((), has_failed=True)
+            self.points.append(refused)
         if point is None:
             return
         progress = Progress(len(self.points) + 1, point, self.milestones(point))
         self.points.append(progress)
         heapq.heappush(self._running, (tick + progress.until, progress.number))
 
+    def _trained(self, number: int) -> CheckedPoint:
+        point = self.points[number - 1].point
+        assert isinstance(point, CheckedPoint)
+        return point
+
     def ranked(self) -> Sequence[Progress]:
         """Return all points that have a value: complete ones first, the best of them first.
 
-        Others follow by how far they were trained, then by their value; points that failed come last.
+        Others follow by how far they were trained, then by their value; points that failed or do not
+        compile come last.
         """
         return sorted(
             (each for each in self.points if each.outcome is not None),
             key=lambda each: (
-                each.state == "failed",
+                each.state in ("failed", "refused"),
                 each.state != "complete",
                 0 if each.state == "complete" else -each.epoch,
                 float("inf")

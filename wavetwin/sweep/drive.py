@@ -12,7 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep
+from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep, RefusedPoint
+from wavetwin.diagnostics import render_text
 from wavetwin.ir.sweeps.objectives import OBJECTIVES
 from wavetwin.ir.sweeps.schedulers import SCHEDULERS
 from wavetwin.runtime.process.errors import RunError
@@ -87,8 +88,12 @@ class Driver:
     """Whether what failed before is tried again, once."""
     results: Results = field(init=False)
     _stopped_by: int = field(default=0, init=False)
+    _told: int = field(default=0, init=False)
+    """Points of the course that were looked through for those that do not compile."""
     _given_up: set[Path] = field(default_factory=set[Path], init=False)
     """Runs that failed in this session."""
+    _tried_again: set[Path] = field(default_factory=set[Path], init=False)
+    """Runs whose device had too little memory in this session, which others may have held."""
     _until: dict[Path, int] = field(default_factory=dict[Path, int], init=False)
     """The epoch that each run was last started for."""
     _sessions: dict[Path, int] = field(default_factory=dict[Path, int], init=False)
@@ -115,6 +120,7 @@ class Driver:
             try:
                 while not self._stopped_by:
                     legs = course.advance()
+                    self._tell_refused(course)
                     if not legs:
                         break
                     self._start(legs)
@@ -123,8 +129,19 @@ class Driver:
                 self.engine.stop()
         return course, self._stopped_by
 
+    def _tell_refused(self, course: Course) -> None:
+        """Say which points that a search has asked for do not compile."""
+        for each in course.points[self._told :]:
+            if isinstance(each.point, RefusedPoint):
+                self.say(f"{each.point.label}: does not compile, and the search goes on")
+                self.say(render_text(each.point.diagnostics))
+        self._told = len(course.points)
+
     def _is_given_up(self, member: Member) -> bool:
-        return not self.retry or member.run in self._given_up
+        return not self._is_tried_again(member) or member.run in self._given_up
+
+    def _is_tried_again(self, member: Member) -> bool:
+        return self.retry or member.run in self._tried_again
 
     def _start(self, legs: Sequence[Leg]) -> None:
         """Start members of the legs, the first ones first, as far as there is room."""
@@ -171,10 +188,21 @@ class Driver:
             )
         elif code < 0 or code > 128:
             self._take_kill(member, code, result)
-        elif result.has_failed and result.sessions > self._sessions[member.run]:
+        elif (
+            self._has_begun(member, result)
+            and result.is_short_of_memory
+            and (member.run not in self._tried_again)
+        ):
+            self._tried_again.add(member.run)
+            self.say(
+                f"{member.text}: its device has too little memory after epoch {result.epochs}, tried once "
+                "more: others may have held it"
+            )
+        elif self._has_begun(member, result):
             self._given_up.add(member.run)
             self.say(
-                f"{member.text}: failed after epoch {result.epochs}, see {self.engine.log(member)}"
+                f"{member.text}: failed after epoch {result.epochs} by {result.fault}, see "
+                f"{self.engine.log(member)}"
             )
         else:
             raise RunError(
@@ -184,6 +212,15 @@ class Driver:
                 subject=self.engine.log(member),
                 notes=_last_lines(self.engine.log(member)),
             )
+
+    def _has_begun(self, member: Member, result: RunResult) -> bool:
+        """Whether the training itself has failed, now: a start that is refused leaves an older failure.
+
+        What had failed before is started only to be tried again. Otherwise the failure is new, also where
+        an earlier session of the sweep has started it.
+        """
+        is_new = not self._is_tried_again(member) or result.sessions > self._sessions[member.run]
+        return result.has_failed and is_new
 
     def _take_kill(self, member: Member, code: int, result: RunResult) -> None:
         """Let a member that somebody else stopped be started again, unless it comes to nothing."""

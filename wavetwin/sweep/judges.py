@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep
+from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep, RefusedPoint
 from wavetwin.compiler.sweep.space import Point, SweptField, Value
 from wavetwin.ir.sweeps.ranges import ListedRange
 from wavetwin.ir.sweeps.schedulers import SCHEDULERS
@@ -24,8 +24,11 @@ __all__ = ["Judge", "make_judge"]
 class Judge(Protocol):
     """Who says which point is next and whether one goes on; points are named by their numbers, from 0."""
 
-    def next_point(self) -> CheckedPoint | None:
-        """Return the next point to try, whose number is the count of those before; None: no more."""
+    def next_point(self) -> CheckedPoint | RefusedPoint | None:
+        """Return the next point, whose number is the count of those before; None: no more.
+
+        One that does not compile is over with this.
+        """
         ...
 
     def goes_on(self, number: int, epoch: int, value: float) -> bool:
@@ -62,7 +65,9 @@ class _ByOptuna:
         self._study = _make_study(checked)
         self._trials: list[optuna.Trial] = []
 
-    def next_point(self) -> CheckedPoint | None:
+    def next_point(self) -> CheckedPoint | RefusedPoint | None:
+        import optuna
+
         if not self._checked.are_all_known and len(self._trials) == self._checked.num_points:
             return None
         point = self._known.next_point() if self._checked.are_all_known else None
@@ -73,7 +78,11 @@ class _ByOptuna:
         if point is not None:
             return point
         values = tuple((field, _suggested(trial, field)) for field in self._checked.space.fields)
-        return self._checked.compile(Point(values))
+        found = self._checked.compile(Point(values))
+        if isinstance(found, RefusedPoint):
+            # Without a value: the sampler takes it for worse than all that have one, and leads away.
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        return found
 
     def goes_on(self, number: int, epoch: int, value: float) -> bool:
         import optuna

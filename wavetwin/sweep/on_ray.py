@@ -26,6 +26,13 @@ from wavetwin.sweep.members import Member
 
 __all__ = ["RayEngine", "train_member"]
 
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Of a Ray that is started here: by itself it trains below everything else of the machine, and kills
+    # what a worker has started before that can save.
+    "RAY_worker_niceness": "0",
+    "RAY_kill_child_processes_on_worker_exit": "false",
+}
 _TRIES = 3
 """Starts of a Ray of one's own: on a busy machine some fail."""
 _START_SECONDS = 60
@@ -238,12 +245,13 @@ class RayEngine:
 
 
 def _import_ray() -> Any:
-    """Return Ray, told not to report its use, and to take a token where one lies.
+    """Return Ray, told not to report its use, and to show the token that lies there.
 
     Raises:
         RunError: `package-missing`.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
     if (Path.home() / ".ray" / "auth_token").is_file():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from wavetwin.compiler.sweep.members import CheckedSweep
+from wavetwin.compiler.sweep.members import CheckedSweep, RefusedPoint
+from wavetwin.diagnostics import render_text
 from wavetwin.explain.text_table import align
 from wavetwin.ir.sweeps.objectives import OBJECTIVES
 from wavetwin.runtime.evaluation.student import mean_interval
@@ -15,11 +16,25 @@ __all__ = ["best_point", "result_rows", "result_table", "score_text", "summary_l
 
 
 def result_table(checked: CheckedSweep, course: Course) -> str:
-    """Return the table, and below it the best point and how many are in which state."""
+    """Return the table, below it the best point and how many are in which state, and what does not compile."""
     rows = result_rows(checked, course)
     lines = align(rows, right=(0, 1, 4, 5, 6)) if len(rows) > 1 else ["no point has begun"]
     summary = [f"{name:10}{text}" for name, text in summary_lines(checked, course)]
-    return "".join(f"{line}\n" for line in (*lines, "", *summary))
+    return "".join(f"{line}\n" for line in (*lines, "", *summary, *_refusals(course)))
+
+
+def _refusals(course: Course) -> Sequence[str]:
+    """Return why points that were asked for do not compile."""
+    lines: list[str] = []
+    for each in course.points:
+        if isinstance(each.point, RefusedPoint):
+            text = render_text(each.point.diagnostics)
+            lines += [
+                "",
+                f"point {each.number} does not compile: {each.point.label}",
+                text.rstrip(),
+            ]
+    return lines
 
 
 def result_rows(checked: CheckedSweep, course: Course) -> list[tuple[str, ...]]:
@@ -79,7 +94,7 @@ def summary_lines(checked: CheckedSweep, course: Course) -> list[tuple[str, str]
         )
     counts = {
         state: sum(each.state == state for each in course.points)
-        for state in ("complete", "paused", "failed", "training")
+        for state in ("complete", "paused", "failed", "refused", "training")
     }
     named = [f"{count} {state}" for state, count in counts.items() if count]
     left = checked.num_points - len(course.points)

@@ -20,6 +20,8 @@ _REMEDY = "move the run away, and start again"
 _NOT_FINITE = "not-finite"
 _OF_THE_MACHINE = ({*RUN_CODES, *SYSTEM_CODES}) - {_NOT_FINITE}
 """Faults of a session that say nothing about what was trained, such as a full disk."""
+_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
+"""A device's limit, and a result all the same: another batch size or another network trains there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class RunResult:
     def has_failed(self) -> bool:
         """Whether its last session ended by a fault of the training, which is a result."""
         return self.status == "failed" and self.fault not in _OF_THE_MACHINE
+
+    @property
+    def is_short_of_memory(self) -> bool:
+        """Whether its last session failed for want of memory."""
+        return self.has_failed and self.fault in _OF_MEMORY
 
     @property
     def is_cut_off(self) -> bool:

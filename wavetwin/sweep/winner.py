@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wavetwin.compiler.sweep.members import CheckedSweep, check_sweep
+from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep, check_sweep
 from wavetwin.ir.sweeps.objectives import OBJECTIVES
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.sweep.course import Course
@@ -58,6 +58,7 @@ def find_winner(sweep: Path, project: Path | None = None, runs: Path | None = No
             f"wavetwin sweep {sweep} trains it, or goes on; runs that lie elsewhere: --runs DIR",
             subject=checked.file.shown,
         )
+    assert isinstance(best.point, CheckedPoint)
     seeds = ", ".join(map(str, checked.seeds))
     return Winner(
         checked.file.base,

@@ -8,10 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from wavetwin.compiler.parse.suggest import nearest
 from wavetwin.diagnostics import CompileError, Diagnostic
+from wavetwin.ir.sweeps import SWEEP_SUFFIX
 from wavetwin.provenance.starters import PREFIX
-
-SWEEP_SUFFIX = ".sweep.yaml"
-"""Of the sweeps that may lie among specs: a folder of specs is read without them."""
 
 OUTPUT_FOLDERS = frozenset({"generated", "runs"})
 """What builds and runs write into a project's root; it holds no specs to compile."""

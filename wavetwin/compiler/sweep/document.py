@@ -10,7 +10,7 @@ from typing import cast
 from wavetwin.compiler.parse.compose import SourceCache, find_node
 from wavetwin.compiler.parse.nodes import ParsedSource, SpecNode
 from wavetwin.compiler.parse.parents import Refusal, find_parent
-from wavetwin.compiler.parse.project import SWEEP_SUFFIX, checked_project, find_project
+from wavetwin.compiler.parse.project import checked_project, find_project
 from wavetwin.compiler.parse.source import report
 from wavetwin.compiler.sweep.language import SWEEPS, SweepSpec
 from wavetwin.compiler.validate.faults import Fault, path_text
@@ -18,6 +18,7 @@ from wavetwin.compiler.validate.fields import PathPart
 from wavetwin.compiler.validate.structure import find_left_empty, hold_against
 from wavetwin.diagnostics import CompileError, Diagnostic, Location
 from wavetwin.ir.frozen import frozen
+from wavetwin.ir.sweeps import SWEEP_SUFFIX
 from wavetwin.ir.sweeps.objectives import OBJECTIVES, is_test_score
 from wavetwin.provenance.starters import PREFIX
 

@@ -20,7 +20,7 @@ from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sweeps.schedulers import SCHEDULERS
 from wavetwin.ir.sweeps.searches import SEARCHES
 
-__all__ = ["CheckedPoint", "CheckedSweep", "check_sweep"]
+__all__ = ["CheckedPoint", "CheckedSweep", "RefusedPoint", "check_sweep"]
 
 
 @frozen
@@ -43,6 +43,19 @@ class CheckedPoint:
         return self.point.label or self.name
 
 
+@frozen
+class RefusedPoint:
+    """A point that a search has asked for and that does not compile."""
+
+    point: Point
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def label(self) -> str:
+        """What varies, for a reader."""
+        return self.point.label
+
+
 @dataclass
 class CheckedSweep:
     """A sweep of which every point that is known beforehand compiles."""
@@ -58,8 +71,8 @@ class CheckedSweep:
     cache: SourceCache
     own_seed: int
     """Of the base: a member with it needs no override."""
-    _by_overrides: dict[tuple[str, ...], CheckedPoint] = field(
-        default_factory=dict[tuple[str, ...], CheckedPoint]
+    _by_overrides: dict[tuple[str, ...], CheckedPoint | RefusedPoint] = field(
+        default_factory=dict[tuple[str, ...], CheckedPoint | RefusedPoint]
     )
 
     @property
@@ -73,19 +86,21 @@ class CheckedSweep:
         wanted = self.file.spec.budget.points
         return len(self.points) if self.are_all_known or wanted is None else wanted
 
-    def compile(self, point: Point) -> CheckedPoint:
-        """Return a point with its graph and plan; one that was checked already is not compiled again.
-
-        Raises:
-            CompileError: it does not compile.
-        """
+    def compile(self, point: Point) -> CheckedPoint | RefusedPoint:
+        """Return a point with its graph and plan, or why it has none; each is compiled once."""
         known = self._by_overrides.get(point.overrides)
         if known is None:
-            compiled = _compile(self.file, point, self.cache)
-            known = self._by_overrides[point.overrides] = _checked(
-                self.file, point, compiled, compiled.graph
-            )
+            known = self._by_overrides[point.overrides] = self._compile(point)
         return known
+
+    def _compile(self, point: Point) -> CheckedPoint | RefusedPoint:
+        try:
+            compiled = _compile(self.file, point, self.cache)
+        except CompileError as error:
+            return RefusedPoint(point, tuple(error.diagnostics))
+        if refusals := tuple(_refusals(self.file, compiled)):
+            return RefusedPoint(point, refusals)
+        return _checked(self.file, point, compiled, compiled.graph)
 
     def seed_override(self, seed: int) -> tuple[str, ...]:
         """Return the option that a member with a seed has beside its point's."""
