@@ -278,9 +278,10 @@ def test_what_slurm_refuses_is_said(
     slurm = engine(tmp_path)
     slurm.start(members[0], tmp_path, 0)
     assert list(wait(slurm)) == [(members[0], 0)]
-    (tmp_path / "a/slurm/arrays.json").write_text('[{"name": 1e999', encoding="utf-8")
-    with pytest.raises(RunError, match="cannot be read"):
-        engine(tmp_path)
+    for damaged in ('[{"name": ', '[{"name": "a", "count": 1e999, "job": null}]', "[{}]"):
+        (tmp_path / "a/slurm/arrays.json").write_text(damaged, encoding="utf-8")
+        with pytest.raises(RunError, match="cannot be read"):
+            engine(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RunError, match="there is no sbatch here"):
         engine(tmp_path)

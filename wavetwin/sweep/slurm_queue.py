@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from wavetwin.files.atomic import write_file
 from wavetwin.files.json_form import check_form
@@ -68,6 +68,14 @@ class TaskState:
         code = os.waitstatus_to_exitcode(self.status)
         # Ended by the time limit, with its node or for its memory: no result of the training.
         return code if self.name == "FAILED" and code else -signal.SIGKILL
+
+
+class _ArrayRecord(TypedDict):
+    """Of an array, as it is written down."""
+
+    name: str
+    count: int
+    job: str | None
 
 
 @dataclass
@@ -241,10 +249,10 @@ class SlurmQueue:
         if not file.is_file():
             return []
         try:
-            found: list[dict[str, Any]] = parse_json(file.read_bytes())
-            check_form(found, list[dict[str, Any]])
-            return [_Array(**each) for each in found]
-        except (TypeError, ValueError) as error:
+            found: list[_ArrayRecord] = parse_json(file.read_bytes())
+            check_form(found, list[_ArrayRecord])
+            return [_Array(each["name"], each["count"], each["job"]) for each in found]
+        except ValueError as error:
             raise RunError(
                 "file-damaged",
                 f"cannot be read: {error}",
