@@ -90,7 +90,7 @@ def test_a_project_in_a_path_with_spaces(current: Path, capsys: pytest.CaptureFi
     assert cli.main(["init", "my study", "--twin", "rmax"]) == 0
     project = current / "my study"
     assert written(project) == {
-        "specs/cnn.yaml", "specs/rmax.yaml", ".wavetwin.toml", ".gitignore", "requirements.txt", "README.md",
+        "specs/cnn.yaml", "specs/rmax.yaml", ".wavetwin.toml", "spec.schema.json", ".gitignore", "requirements.txt", "README.md",
     }  # fmt: skip
     assert (project / ".git").is_dir()
     requirements = (project / "requirements.txt").read_text(encoding="utf-8")
@@ -139,7 +139,7 @@ def test_a_project_in_a_repository_keeps_what_is_there(
         (["--backbone", "alexnet"], "does-not-fit"),
         (
             ["--backbone", "vgg16", "--twin", "rmax"],
-            "specs/rmax.yaml:8:12: error: poolings-do-not-mix",
+            "specs/rmax.yaml:9:12: error: poolings-do-not-mix",
         ),
         (["file"], "a folder of the project would lie where something else is"),
     ],

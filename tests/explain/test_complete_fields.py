@@ -18,12 +18,12 @@ from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.compiler.resolve.spec import DIGESTED
 from wavetwin.compiler.schema import SpecModel
 from wavetwin.compiler.schema.model import LATER
+from wavetwin.compiler.validate.field_examples import ANY, example_of
 from wavetwin.compiler.validate.fields import Form
 from wavetwin.compiler.validate.json_schema import field_descriptions
 from wavetwin.compiler.validate.spec import validate_fragment
 from wavetwin.diagnostics import CompileError
 from wavetwin.explain.diff.difference import Difference, Experiment, compare
-from wavetwin.explain.field_examples import ANY, example_of
 from wavetwin.explain.field_text import SpecField, spec_fields
 from wavetwin.ir.section import declaration_of, declared_fields
 from wavetwin.ir.training import Training
@@ -206,7 +206,7 @@ def unsaid(field: SpecField) -> Iterator[str]:
     if not section["properties"].get(name, {}).get("description"):
         yield "an entry in wavetwin/spec.schema.json: wavetwin schema > wavetwin/spec.schema.json"
     if not has_example(field):
-        yield "an example in wavetwin/explain/field_examples.py"
+        yield "an example in wavetwin/compiler/validate/field_examples.py"
 
 
 # Its range

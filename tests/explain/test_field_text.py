@@ -11,8 +11,8 @@ from wavetwin.commands import cli
 from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.parse.compose import SourceCache, load_spec
 from wavetwin.compiler.render.spec_yaml import dump_spec
+from wavetwin.compiler.validate.field_examples import ANY, example_of
 from wavetwin.compiler.validate.spec import validate_fragment
-from wavetwin.explain.field_examples import ANY, example_of
 from wavetwin.explain.field_text import SpecField, explain_field, fields_named, spec_fields
 
 

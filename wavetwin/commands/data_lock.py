@@ -8,6 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from wavetwin.commands.modeline import modeline
 from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.compiler.resolve.own_images import SpecImages, read_own_images
 from wavetwin.compiler.schema import LANGUAGE_VERSION
@@ -60,7 +61,7 @@ def lock_images(
     own.test_set()  # Its fault, if there is none, before a lock is written.
     lock = own.lock
     file = out or _lock_file(images, spec)
-    content = _lock_text(images, lock).encode()
+    content = _lock_text(images, lock, file).encode()
     old = file.read_bytes() if file.is_file() else None
     if old is not None and not old.startswith(_HEADING.encode()):
         raise RunError(
@@ -89,14 +90,14 @@ def _lock_file(images: SpecImages, spec: Path) -> Path:
     return spec.parent / images.lock_name
 
 
-def _lock_text(images: SpecImages, lock: DataLock) -> str:
+def _lock_text(images: SpecImages, lock: DataLock, file: Path) -> str:
     data: dict[str, Any] = {"dataset": images.plan.dataset}
     for name in ("folder", "file", "split_list"):
         value = getattr(images.plan, name)
         data |= {} if value is None else {name: value}
     values = {name: value for name, value in lock.to_json().items() if value not in (None, [])}
     document = {"wavetwin": LANGUAGE_VERSION, "data": {**data, "lock": values}}
-    return f"{_HEADING}\n{dump_spec(document)}"
+    return f"{_HEADING}\n{modeline(file, images.loaded.project)}{dump_spec(document)}"
 
 
 def _account(

@@ -60,6 +60,8 @@ def _weights(options: argparse.Namespace) -> int:
 
 
 def _command(options: argparse.Namespace) -> int:
+    from wavetwin.commands.modeline import modeline
+    from wavetwin.compiler.parse.project import find_project
     from wavetwin.importing.import_command import import_command, write_new
 
     imported = import_command(options.text)
@@ -67,7 +69,7 @@ def _command(options: argparse.Namespace) -> int:
     if out is None:
         say(imported.text)
     else:
-        write_new(imported.text, out)
+        write_new(modeline(out, find_project(out)) + imported.text, out)
     return report(options, imported.notes)
 
 

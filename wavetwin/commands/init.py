@@ -180,7 +180,11 @@ def _summary(
     ]
     for name in kept:
         own = [line for line in files[name].splitlines() if line and not line.startswith("#")]
-        add = f"; it should have: {' '.join(own)}" if own and not name.endswith(".md") else ""
+        add = (
+            f"; it should have: {' '.join(own)}"
+            if own and not name.endswith((".md", ".json"))
+            else ""
+        )
         lines.append(f"{'kept':12}{shown(folder / name, Path.cwd())}, which was there{add}")
     if made:
         lines.append(f"{'made':12}a git repository; nothing is committed yet")

@@ -76,7 +76,7 @@ def execute(options: argparse.Namespace) -> int:
     if faults:
         raise CompileError(faults)
     origin = compile_spec(parent, project=_project_of_parent(options.parent, project))
-    text = _text(options, target, origin, history)
+    text = _text(options, target, project, origin, history)
     cache = SourceCache(project)
     cache.sources[real_path(target)] = parse_bytes(text.encode(), cache.display(target))
     compiled = compile_spec(target, project=project, cache=cache)
@@ -165,7 +165,11 @@ def _faults_of_place(name: str, target: Path) -> Iterator[Diagnostic]:
 
 
 def _text(
-    options: argparse.Namespace, target: Path, origin: Compiled, history: Sequence[str]
+    options: argparse.Namespace,
+    target: Path,
+    project: Path,
+    origin: Compiled,
+    history: Sequence[str],
 ) -> str:
     """Return the new spec's text.
 
@@ -174,6 +178,7 @@ def _text(
     """
     from pathlib import Path
 
+    from wavetwin.commands.modeline import modeline
     from wavetwin.compiler.render.files import text_environment
     from wavetwin.compiler.render.spec_yaml import dump_spec
     from wavetwin.provenance.package import imported_package
@@ -187,7 +192,11 @@ def _text(
     environment = text_environment(imported_package().templates)
     extends = dump_spec({"extends": name}).removeprefix("extends: ").strip()
     return environment.get_template("project/child.yaml.j2").render(
-        parent=origin.name, extends=extends, lines=list(_lines(values, ())), history=history
+        modeline=modeline(target, project),
+        parent=origin.name,
+        extends=extends,
+        lines=list(_lines(values, ())),
+        history=history,
     )
 
 

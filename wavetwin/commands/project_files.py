@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavetwin.compiler.render.files import text_environment
+from wavetwin.compiler.validate.json_schema import FILE, shipped_schema
 from wavetwin.ir.architecture import Architecture
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.dataset import Dataset
@@ -111,6 +112,7 @@ def project_files(choices: Choices, title: str) -> dict[str, str]:
         "specs/cnn.yaml": fill("cnn.yaml"),
         **twins,
         ".wavetwin.toml": fill("wavetwin.toml"),
+        FILE: shipped_schema(),
         ".gitignore": fill("gitignore"),
         "requirements.txt": fill("requirements.txt"),
         "README.md": fill("README.md"),

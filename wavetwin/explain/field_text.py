@@ -14,10 +14,10 @@ from wavetwin.compiler.resolve.spec import DIGESTED
 from wavetwin.compiler.schema import SpecModel
 from wavetwin.compiler.schema.declared import KindModel
 from wavetwin.compiler.schema.model import LATER
+from wavetwin.compiler.validate.field_examples import ANY, example_of
 from wavetwin.compiler.validate.fields import Form, field_forms, sections
 from wavetwin.compiler.validate.json_schema import field_descriptions
 from wavetwin.explain.diff.origins import DECIDED_BY
-from wavetwin.explain.field_examples import ANY, example_of
 from wavetwin.ir.section import declaration_of
 
 __all__ = [

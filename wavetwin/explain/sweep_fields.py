@@ -7,9 +7,9 @@ from typing import Any
 
 from wavetwin.compiler.render.spec_yaml import dump_spec
 from wavetwin.compiler.sweep.language import SWEEPS
+from wavetwin.compiler.validate.field_examples import ANY
 from wavetwin.compiler.validate.fields import sections
 from wavetwin.compiler.validate.json_schema import field_descriptions
-from wavetwin.explain.field_examples import ANY
 from wavetwin.explain.field_text import SpecField, explanation, type_text
 
 __all__ = ["EXAMPLES", "explain_sweep_field", "sweep_fields", "sweep_fields_named"]

@@ -31,6 +31,7 @@ def sweep_schema() -> dict[str, Any]:
     ranges["minProperties"] = ranges["maxProperties"] = 1
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:wavetwin:sweep:{SWEEP_VERSION}",
         "title": f"wavetwin sweep, language version {SWEEP_VERSION}",
         **document,
         "$defs": dict(sorted(models.items())),

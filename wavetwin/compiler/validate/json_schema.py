@@ -28,6 +28,7 @@ from wavetwin.compiler.schema import (
     transform_models,
 )
 from wavetwin.compiler.schema.declared import KindModel
+from wavetwin.compiler.validate.choice_texts import choice_texts
 from wavetwin.compiler.validate.fields import sections
 from wavetwin.ir.section import Kinds, declared_fields
 
@@ -56,11 +57,13 @@ def spec_schema() -> dict[str, Any]:
     models = cast("dict[str, dict[str, Any]]", document.pop("$defs"))
     for name, model in [*models.items(), ("ExperimentSpec", document)]:
         _complete(name, model, field_descriptions(classes[name]))
+    _add_examples(document, models)
     _let_nulls_take_away(models)
     for item in (*item_models(), transform_item()):
         models[item.__name__]["minProperties"] = 1
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:wavetwin:spec:{LANGUAGE_VERSION}",
         "title": f"wavetwin spec, language version {LANGUAGE_VERSION}",
         **{key: value for key, value in document.items() if key != "title"},
         "$defs": dict(sorted(models.items())),
@@ -104,6 +107,37 @@ def _complete(name: str, model: dict[str, Any], descriptions: dict[str, str]) ->
         if {"type": "null"} not in choices:
             choices.append({"type": "null"})
         properties[field] = {"description": descriptions[field], **value}
+        _describe_choices(value, descriptions[field])
+
+
+def _describe_choices(shape: Any, description: str) -> None:
+    """Add a sentence for each choice of the enumerations in a field's shape."""
+    if isinstance(shape, dict):
+        part = cast("dict[str, Any]", shape)
+        texts = choice_texts(part["enum"], description) if "enum" in part else None
+        if texts is not None:
+            part["enumDescriptions"] = texts
+        for each in part.values():
+            _describe_choices(each, description)
+    elif isinstance(shape, list):
+        for each in cast("list[Any]", shape):
+            _describe_choices(each, description)
+
+
+def _add_examples(document: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
+    """Add an example to each field: that of the first section that it stands in."""
+    # It asks which models stand in lists.
+    from wavetwin.compiler.validate.field_examples import example_of, value_at
+
+    for path, model in sections():
+        name = model.__name__
+        properties = (
+            (models[name] if path else document)["properties"] if name in models or not path else {}
+        )
+        for field, value in properties.items():
+            if "examples" not in value:
+                keys = (*path.split("."), field) if path else (field,)
+                value["examples"] = [value_at(example_of(keys), keys)]
 
 
 def field_descriptions(model: type[SpecModel]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from wavetwin.compiler.schema import SpecModel
 from wavetwin.compiler.schema.declared import KindModel
@@ -12,7 +12,7 @@ from wavetwin.compiler.validate.fields import Form, default_at, field_forms, for
 from wavetwin.compiler.validate.json_schema import WHOLE
 from wavetwin.ir.section import declaration_of, declared_fields
 
-__all__ = ["example_of"]
+__all__ = ["example_of", "value_at"]
 
 ANY = "*"
 """An item of a list, or a name that the spec gives, in a key path."""
@@ -278,3 +278,15 @@ def _asked(path: Sequence[str]) -> tuple[str | int, ...]:
         is_item = part == ANY and form is not None and form.values is None
         asked.append(0 if is_item else part)
     return tuple(asked)
+
+
+def value_at(document: Any, keys: Sequence[str]) -> Any:
+    """Return the value of a key path in an example; of `*` the first item, or the first value."""
+    for key in keys:
+        if key != ANY:
+            document = document[key]
+        elif isinstance(document, list):
+            document = cast("list[Any]", document)[0]
+        else:
+            document = next(iter(cast("dict[str, Any]", document).values()))
+    return document
