@@ -161,11 +161,7 @@ def choice_texts(choices: Sequence[object], description: str) -> list[str] | Non
 def _rows() -> tuple[Mapping[str, str], ...]:
     """Return what tables say of their rows."""
     return (
-        {
-            name: type(row).__doc__.splitlines()[0]
-            for name, row in ARCHITECTURES.items()
-            if type(row).__doc__
-        },
+        {name: _first_line(row) for name, row in ARCHITECTURES.items()},
         {name: _of_pooling(row) for name, row in POOLINGS.items()},
         {name: _of_downsampling(row) for name, row in DOWNSAMPLINGS.items()},
         {name: _sentence(row.effect) for name, row in AUGMENTATIONS.items()},
@@ -173,6 +169,11 @@ def _rows() -> tuple[Mapping[str, str], ...]:
         {name: _of_dataset(row) for name, row in DATASETS.items()},
         DESCRIPTIONS,
     )
+
+
+def _first_line(row: object) -> str:
+    """Return what the class of a row says that it is."""
+    return (type(row).__doc__ or "").partition("\n")[0]
 
 
 def _sentence(text: str) -> str:
@@ -196,7 +197,7 @@ def _of_downsampling(row: Downsampling) -> str:
 
 def _of_dataset(row: Dataset) -> str:
     """Return how many classes and images there are, and what its files are."""
-    layout = (type(row).__doc__ or "").splitlines()[0]
+    layout = _first_line(row)
     if row.is_own:
         return f"Images of your own: {layout}"
     images = "" if row.training_images is None else f" {row.training_images:,} training images,"

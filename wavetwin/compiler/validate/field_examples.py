@@ -179,7 +179,7 @@ def example_of(path: Sequence[str]) -> dict[str, Any]:
     """
     document = _around(tuple(path), 0)
     assert isinstance(document, dict)
-    return document
+    return cast("dict[str, Any]", document)
 
 
 def _around(path: tuple[str, ...], depth: int) -> Any:
@@ -239,7 +239,7 @@ def _from_form(path: tuple[str, ...], form: Form) -> Any:
     if isinstance(default, bool) or form == Form("true or false"):
         return not default
     if default is not None:
-        return list(default) if isinstance(default, tuple) else default
+        return list(cast("tuple[Any, ...]", default)) if isinstance(default, tuple) else default
     within = _within(path)
     if within is None:
         raise LookupError(".".join(path))

@@ -130,10 +130,8 @@ def _add_examples(document: dict[str, Any], models: dict[str, dict[str, Any]]) -
     from wavetwin.compiler.validate.field_examples import example_of, value_at
 
     for path, model in sections():
-        name = model.__name__
-        properties = (
-            (models[name] if path else document)["properties"] if name in models or not path else {}
-        )
+        section = models.get(model.__name__, {}) if path else document
+        properties = cast("dict[str, dict[str, Any]]", section.get("properties", {}))
         for field, value in properties.items():
             if "examples" not in value:
                 keys = (*path.split("."), field) if path else (field,)
