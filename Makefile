@@ -1,4 +1,4 @@
-# One virtual environment, exact versions, five commands: see README.md.
+# One virtual environment, exact versions, a few commands: see README.md.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

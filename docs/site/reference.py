@@ -24,7 +24,14 @@ from wavetwin.runtime.process.scripts import make_script_parser
 ROOT = Path(__file__).parents[2]
 WIDTH = "100"
 """Columns of the commands' help."""
-LAYERS_PAGE = "layers.md"
+MODULES = (
+    "wavetwin",
+    "wavetwin.notebook.loaded_run",
+    "wavetwin.runtime.layers",
+    "wavetwin.transforms",
+    "wavetwin.diagnostics",
+)
+"""What is public: docs/compatibility.md."""
 LABEL = re.compile(r"  (type|default|read by|digest|example) +(.*)")
 
 
@@ -175,7 +182,7 @@ def python_page() -> str:
         "From the docstrings. [From Python](../api.md) shows the calls together, [layers](../layers.md) and "
         "[transforms](../transforms.md) the modules.",
     ]
-    for module in ("wavetwin", "wavetwin.runtime.layers", "wavetwin.transforms"):
+    for module in MODULES:
         parts += [f"## {module}", f"::: {module}"]
     return "\n\n".join(parts) + "\n"
 

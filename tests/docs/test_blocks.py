@@ -29,6 +29,7 @@ from tests.support.documented import (
 )
 from tests.support.paths import ROOT
 from wavetwin.commands import cli
+from wavetwin.runtime.process.user_config import read_user_config
 
 OWN: dict[tuple[str, str], str] = {
     ("docs/adding.md", "python"): "tests/ir/test_added_kinds.py",
@@ -152,17 +153,14 @@ def test_a_fragment_of_a_spec_is_one(
 
 
 def test_a_users_file_is_read(tmp_path: Path) -> None:
-    from wavetwin.runtime.loggers.chosen import chosen_loggers
-    from wavetwin.runtime.process.user_config import read_user_config
-
     (block,) = (each for each in blocks_to_run() if each.language == "toml")
     file = tmp_path / "wavetwin/config.toml"
     file.parent.mkdir()
     file.write_text(block.text, encoding="utf-8")
     config = read_user_config({"XDG_CONFIG_HOME": str(tmp_path)})
-    assert [each.name for each in chosen_loggers(config, {})] == tomllib.loads(block.text)[
-        "loggers"
-    ]
+    expected = tomllib.loads(block.text)
+    assert config.section("mlflow").text("experiment") == expected["mlflow"]["experiment"]
+    assert config.section("wandb").text("mode") == expected["wandb"]["mode"]
 
 
 PAGES = sorted(
@@ -224,7 +222,8 @@ def prepare(page: str, shell: Shell, project: Path) -> None:
         shutil.copytree(ROOT / "benchmarks/peers", shell.folder / "benchmarks/peers")
     if page == "docs/import.md":
         torchvision_weights(shell.folder)
-    if page == "docs/running.md":
+    if page == "docs/slurm.md":
+        shell.run("wavetwin build specs/digits/twin_mod.yaml\n")
         programs = shell.folder.parent / "programs"
         programs.mkdir()
         (programs / "sbatch").write_text(SBATCH, encoding="utf-8")

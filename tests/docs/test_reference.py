@@ -141,7 +141,7 @@ def test_the_table_has_every_file_of_a_build() -> None:
     assert set(TEMPLATES) <= BUILD_FILES.keys()
 
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--allow-dirty", "--standalone", "--out", folder]
+        options = ["--allow-dirty", "--out", folder]
         assert cli.main(["build", *options, str(spec_of("twin_mod"))]) == 0
         files = [
             path.relative_to(Path(folder, "twin_mod")).as_posix()
@@ -154,8 +154,8 @@ def test_the_table_has_every_file_of_a_build() -> None:
 
 @pytest.mark.slow
 def test_the_table_has_every_file_of_a_run(tmp_path: Path) -> None:
-
-    options = ["--allow-dirty", "--out", str(tmp_path / "generated"), "--set", "training.epochs=2"]
+    options = ["--allow-dirty", "--standalone", "--out", str(tmp_path / "generated")]
+    options += ["--set", "training.epochs=2"]
     changes = [
         "training.checkpoint_every=1",
         "training.average_decay=0.9",
@@ -165,6 +165,10 @@ def test_the_table_has_every_file_of_a_run(tmp_path: Path) -> None:
         options += ["--set", change]
     rest = ["--", "--runs", str(tmp_path / "runs"), "--device", "cpu"]
     assert cli.main(["run", *options, str(spec_of("twin_mod")), *rest]) == 0
+    (built,) = (tmp_path / "generated").iterdir()
+    files = {path.relative_to(built).as_posix() for path in built.rglob("*.py")}
+    assert {file for file in files if not is_listed(file, BUILD_FILES)} == set()
+    assert any(file.startswith("wavetwin/") for file in files)
     (run,) = (tmp_path / "runs/twin_mod").iterdir()
     files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {file for file in files if not is_listed(file, RUN_FILES)} == set()
