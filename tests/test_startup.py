@@ -42,7 +42,7 @@ def modules_after(*commands: tuple[str, ...]) -> set[str]:
 
 def test_help_imports_nothing_heavy() -> None:
     loaded = modules_after(("--help",))
-    others = {"dataclasses", "pydantic", "ruamel", "jinja2", "rich", "git", "subprocess"}
+    others = {"dataclasses", "pathlib", "pydantic", "ruamel", "jinja2", "rich", "git", "subprocess"}
     assert not loaded & (NUMERIC | others)
     assert "wavetwin.compiler" not in loaded
 

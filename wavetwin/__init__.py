@@ -7,11 +7,12 @@ are the scripts and their runs for notebooks (docs/api.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from torch import Tensor, nn
 
     from wavetwin.compiler.compiled import Compiled
@@ -137,6 +138,8 @@ def from_pretrained(folder: Path | str) -> nn.Module:
     from wavetwin.runtime.process.packages import require
 
     require("torch", "wavetwin.from_pretrained")
+    from pathlib import Path
+
     from wavetwin.notebook.pretrained import read_pretrained
 
     return read_pretrained(Path(folder)).model
