@@ -61,6 +61,25 @@ def test_a_damaged_file_is_made_again(
     assert compiled == ["a.j2", "a.j2"]
 
 
+def test_code_is_taken_from_a_folder_of_the_users_alone(
+    compiled: list[str], tmp_path: Path
+) -> None:
+    fill(tmp_path / "t", "{{ x }}")
+    folder = templates_folder()
+    assert folder is not None
+    (kept,) = folder.iterdir()
+    folder.chmod(0o770)
+    assert fill(tmp_path / "t") == "two words"
+    assert compiled == ["a.j2", "a.j2"]
+    kept.unlink()
+    assert fill(tmp_path / "t") == "two words"
+    assert list(folder.iterdir()) == []
+    folder.chmod(0o700)
+    for _ in range(2):
+        assert fill(tmp_path / "t") == "two words"
+    assert compiled == ["a.j2"] * 4
+
+
 def test_a_folder_that_takes_no_file_costs_time_alone(compiled: list[str], tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("no folder", encoding="utf-8")
     assert fill(tmp_path / "t", "{{ x }}") == fill(tmp_path / "t") == "two words"

@@ -2,10 +2,12 @@
 
 It lies in the user's cache folder under all that it follows from: the template, the settings, and the
 versions of Python and jinja2. A damaged file is made again; one that cannot be written costs time alone.
+The code is run, so it is kept and taken where the folder is the user's alone.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,6 +40,8 @@ class TemplateCache(BytecodeCache):
     def load_bytecode(self, bucket: Bucket) -> None:
         """Take the code of a template, where it is kept."""
         with suppress(OSError):
+            if not self._is_private():
+                return
             sha256, _, code = self._file(bucket).read_bytes().partition(b"\n")
             if sha256 == sha256_of(code).encode():
                 bucket.bytecode_from_string(code)
@@ -49,7 +53,12 @@ class TemplateCache(BytecodeCache):
         code = bucket.bytecode_to_string()
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_file(self._file(bucket), f"{sha256_of(code)}\n".encode() + code)
+            if self._is_private():
+                write_file(self._file(bucket), f"{sha256_of(code)}\n".encode() + code)
+
+    def _is_private(self) -> bool:
+        status = self._folder.stat()
+        return status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
     def _file(self, bucket: Bucket) -> Path:
         key = f"{self._versions} {bucket.key} {bucket.checksum}"
