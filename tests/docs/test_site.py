@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -129,3 +130,15 @@ def test_every_page_is_in_the_navigation() -> None:
     assert len(named) == len(set(named))
     made = {name for name in named if name.startswith("reference/")}
     assert pages == set(named) - made
+
+
+def test_pages_are_plain_markdown() -> None:
+    """Nothing that mkdocs and its extensions alone read; links lead to files that are there."""
+    own = re.compile(r"^(?:!!!|\?\?\?|:::|=== ).*|\{:? ?[.#][\w-]+.*\}$", re.MULTILINE)
+    link = re.compile(r"\]\((?!https?://|#)([^)#\s]+)(?:#[^)]*)?\)")
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert own.findall(text) == [], page
+        links = link.findall(re.sub(r"`[^`]*`", "", text))
+        assert [each for each in links if not (page.parent / each).exists()] == [], page
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
