@@ -138,7 +138,8 @@ def _program(run: Run, images: Tensor) -> torch.export.ExportedProgram:
         raise RunError(
             "cannot-export",
             f"cannot be written as one program: {lines[0]}",
-            "a layer of the project has to be traceable by torch.export",
+            f"torch.export has to take every layer: another torch than {torch.__version__} may, and "
+            "wavetwin export hub does",
             subject=run.path,
         ) from error
 
