@@ -218,6 +218,9 @@ def test_the_kernel_pools_what_the_stem_joined_in_parts() -> None:
     assert twin.node("pool.norm").inputs == ("stem.crop_free", "stem.wavelet")
     plain = compiled_once(spec_of("AwyI"), native).optimised_graph
     assert [node.id for node in plain.section("pool")] == ["pool.max"]
+    blurred = compiled_once(spec_of("Rzh3wyI_mod"), native).optimised_graph
+    assert blurred.node("pool.free.norm").attributes["kernel_size"] == 1
+    assert blurred.node("pool.free.blur").inputs == ("pool.free.norm",)
     modulus = compiled_once(spec_of("AwyI_mod"), native).optimised_graph
     assert modulus.find(Modulus) is None
     assert not modulus.node("stem.wavelet").is_complex

@@ -1,6 +1,6 @@
 """Merge what the native kernel computes at once, where a spec asks for it (`training.kernels`).
 
-Norm, activation and maximum of the first pooling become one node, which reads what the stem joined in
+Norm, activation and maximum, if there is one, of the first pooling become one node, which reads what the stem joined in
 parts; a modulus becomes a part of the packet bank before it, and the activation one of the norm or the
 bias. Torch's operations gain nothing by any of it.
 """
@@ -28,6 +28,8 @@ from wavetwin.ir.operations import (
 
 MOST_VALUES = 2
 """That a stem gives."""
+EACH_SAMPLE = (1, 1, 0)
+"""The window of an activation without a maximum."""
 
 
 def pool_by_kernel(graph: ModuleGraph) -> ModuleGraph:
@@ -45,43 +47,54 @@ def pool_by_kernel(graph: ModuleGraph) -> ModuleGraph:
 
 
 def _merge_maximum(maximum: Node, nodes: dict[str, Node]) -> None:
-    """Put a maximum, the activation and the norm before it in one node, at the id of the one with state."""
+    """Put a maximum, the activation and the norm before it in one node."""
     operation = maximum.operation
     relu = _only_input(maximum, nodes)
-    if (
-        not isinstance(operation, MaxPool)
-        or isinstance(operation, AveragePool)
-        or relu is None
-        or not isinstance(relu.operation, Relu)
-    ):
+    if not isinstance(operation, MaxPool) or isinstance(operation, AveragePool):
         return
-    window = {
-        "kernel_size": operation.kernel_size,
-        "stride": operation.stride,
-        "padding": operation.padding,
-    }
-    norm = _only_input(relu, nodes)
-    first = relu
-    merged = replace(maximum, operation=ReluMaxPool(**window))
+    if relu is not None and isinstance(relu.operation, Relu):
+        window = (operation.kernel_size, operation.stride, operation.padding)
+        _merge([relu, maximum], window, nodes)
+
+
+def _merge_activation(relu: Node, nodes: dict[str, Node]) -> None:
+    """Put an activation and what it reads in one node: the norm or the bias of a modulus, or what was joined."""
+    before = _only_input(relu, nodes)
+    if before is None:
+        return
+    if isinstance(before.operation, EnergyNorm | Bias):
+        nodes[before.id] = replace(before, operation=replace(before.operation, relu=True))
+        redirect(nodes, {relu.id: before.id})
+        del nodes[relu.id]
+    elif isinstance(before.operation, BatchNorm) or _is_joined(before):
+        _merge([relu], EACH_SAMPLE, nodes)
+
+
+def _merge(chain: list[Node], window: tuple[int, int, int], nodes: dict[str, Node]) -> None:
+    """Put an activation and what follows it in one node, with the norm before it, at the id of what has state.
+
+    Args:
+        chain: the activation, and the maximum where there is one.
+        window: side, step and margin of the maximum.
+        nodes: of the graph; changed.
+    """
+    last = chain[-1]
+    size, step, margin = window
+    norm = _only_input(chain[0], nodes)
+    merged = replace(last, operation=ReluMaxPool(kernel_size=size, stride=step, padding=margin))
     if (
         norm is not None
         and isinstance(norm.operation, BatchNorm)
         and not isinstance(norm.operation, EnergyNorm)
     ):
-        first, kept = norm, norm.operation
-        merged = replace(
-            norm,
-            operation=NormMaxPool(
-                channels=kept.channels, eps=kept.eps, momentum=kept.momentum, frozen=kept.frozen,
-                **window,
-            ),
+        chain, kept = [norm, *chain], norm.operation
+        operation = NormMaxPool(
+            channels=kept.channels, eps=kept.eps, momentum=kept.momentum, frozen=kept.frozen,
+            kernel_size=size, stride=step, padding=margin,
         )  # fmt: skip
-    joined = _only_input(first, nodes)
-    sources = first.inputs
-    is_concat = joined is not None and isinstance(joined.operation, Concat)
-    if joined is not None and is_concat and len(joined.inputs) <= MOST_VALUES:
-        sources = joined.inputs
-    chain = [first, *([relu] if first is not relu else []), maximum]
+        merged = replace(norm, operation=operation)
+    joined = _only_input(chain[0], nodes)
+    sources = joined.inputs if joined is not None and _is_joined(joined) else chain[0].inputs
     origin = tuple(dict.fromkeys(each for node in chain for each in node.origin))
     merged = replace(merged, inputs=sources, origin=origin)
     gone = {node.id for node in chain}
@@ -89,11 +102,16 @@ def _merge_maximum(maximum: Node, nodes: dict[str, Node]) -> None:
     nodes.clear()
     for node in kept_nodes:
         # Where the chain ended, so that the order of the others stays.
-        if node is maximum:
+        if node is last:
             nodes[merged.id] = merged
         elif node.id not in gone:
             nodes[node.id] = node
-    redirect(nodes, {maximum.id: merged.id})
+    redirect(nodes, {last.id: merged.id})
+
+
+def _is_joined(node: Node) -> bool:
+    """Return whether a node joins maps that a stem may give apart."""
+    return isinstance(node.operation, Concat) and len(node.inputs) <= MOST_VALUES
 
 
 def _merge_modulus(modulus: Node, nodes: dict[str, Node]) -> None:
@@ -105,15 +123,6 @@ def _merge_modulus(modulus: Node, nodes: dict[str, Node]) -> None:
         nodes[bank.id] = replace(bank, operation=replace(bank.operation, modulus=True))
         redirect(nodes, {modulus.id: bank.id})
         del nodes[modulus.id]
-
-
-def _merge_activation(relu: Node, nodes: dict[str, Node]) -> None:
-    """Let the norm or the bias after a modulus give the positive parts itself."""
-    before = _only_input(relu, nodes)
-    if before is not None and isinstance(before.operation, EnergyNorm | Bias):
-        nodes[before.id] = replace(before, operation=replace(before.operation, relu=True))
-        redirect(nodes, {relu.id: before.id})
-        del nodes[relu.id]
 
 
 def _only_input(node: Node, nodes: dict[str, Node]) -> Node | None:

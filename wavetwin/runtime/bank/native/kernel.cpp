@@ -1117,6 +1117,8 @@ void pool_image(const Pooling& p, const T* const* x, const T* scale, const T* sh
         std::uint8_t* code = codes == nullptr ? nullptr : codes + result + at;
         if (whole && count == LANES)
           pool_window<T, NORM>(in, part.row, part.column, {0, 3}, {0, 3}, 3, LANES, a, b, out + result + at, code);
+        else if (p.size == 1 && count == LANES)
+          pool_window<T, NORM>(in, part.row, part.column, {0, 1}, {0, 1}, 1, LANES, a, b, out + result + at, code);
         else
           pool_window<T, NORM>(in, part.row, part.column, rows, columns, p.size, count, a, b, out + result + at, code);
       });
@@ -1170,6 +1172,8 @@ void pool_sums(const Index* numbers, const T* const* x, const T* gradient, const
             const T* in = row + (j * p.step - p.margin) * part.column;
             if (p.size == 3 && count == LANES && is_whole(rows) && is_whole(columns))
               sum_window<T>(in, part.row, part.column, {0, 3}, {0, 3}, 3, LANES, g, code, sum, product);
+            else if (p.size == 1 && count == LANES)
+              sum_window<T>(in, part.row, part.column, {0, 1}, {0, 1}, 1, LANES, g, code, sum, product);
             else
               sum_window<T>(in, part.row, part.column, rows, columns, p.size, count, g, code, sum, product);
           }
