@@ -10,7 +10,15 @@ from wavetwin.compiler.passes import PASSES, run_passes
 from wavetwin.compiler.passes.invariants import InvariantError
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.node import Node, complete, make_node
-from wavetwin.ir.operations import Modulus, NormMaxPool, ParameterCounts, Relu, ReluMaxPool
+from wavetwin.ir.operations import (
+    BlurPool,
+    MaxBlurPool,
+    Modulus,
+    NormMaxPool,
+    ParameterCounts,
+    Relu,
+    ReluMaxPool,
+)
 
 
 def graph_of(name: str, *overrides: str) -> ModuleGraph:
@@ -219,8 +227,13 @@ def test_the_kernel_pools_what_the_stem_joined_in_parts() -> None:
     plain = compiled_once(spec_of("AwyI"), native).optimised_graph
     assert [node.id for node in plain.section("pool")] == ["pool.max"]
     blurred = compiled_once(spec_of("Rzh3wyI_mod"), native).optimised_graph
-    assert blurred.node("pool.free.norm").attributes["kernel_size"] == 1
-    assert blurred.node("pool.free.blur").inputs == ("pool.free.norm",)
+    maximum = blurred.node("pool.free.norm").attributes
+    assert (maximum["kernel_size"], maximum["stride"], maximum["padding"]) == (3, 1, 1)
+    assert isinstance(blurred.node("pool.free.blur").operation, BlurPool)
+    # A maximum that follows a blur stays with its own.
+    twice = compiled_once(spec_of("Azh3wyI_mod"), native).optimised_graph
+    assert isinstance(twice.node("pool.free.blur2").operation, MaxBlurPool)
+    assert twice.node("pool.free.blur1").inputs == ("pool.free.relu",)
     modulus = compiled_once(spec_of("AwyI_mod"), native).optimised_graph
     assert modulus.find(Modulus) is None
     assert not modulus.node("stem.wavelet").is_complex

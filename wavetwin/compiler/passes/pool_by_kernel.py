@@ -16,8 +16,10 @@ from wavetwin.ir.operations import (
     AveragePool,
     BatchNorm,
     Bias,
+    BlurPool,
     Concat,
     EnergyNorm,
+    MaxBlurPool,
     MaxPool,
     Modulus,
     NormMaxPool,
@@ -38,6 +40,8 @@ def pool_by_kernel(graph: ModuleGraph) -> ModuleGraph:
     for node in graph:
         if node.section == "pool" and isinstance(node.operation, MaxPool):
             _merge_maximum(node, nodes)
+        elif node.section == "pool" and isinstance(node.operation, MaxBlurPool):
+            _merge_blurred_maximum(node, node.operation, nodes)
     for node in tuple(nodes.values()):
         if isinstance(node.operation, Modulus):
             _merge_modulus(node, nodes)
@@ -55,6 +59,15 @@ def _merge_maximum(maximum: Node, nodes: dict[str, Node]) -> None:
     if relu is not None and isinstance(relu.operation, Relu):
         window = (operation.kernel_size, operation.stride, operation.padding)
         _merge([relu, maximum], window, nodes)
+
+
+def _merge_blurred_maximum(blur: Node, operation: MaxBlurPool, nodes: dict[str, Node]) -> None:
+    """Put the maximum before a blur in one node with the activation and the norm, and leave the blur."""
+    relu = _only_input(blur, nodes)
+    if relu is not None and isinstance(relu.operation, Relu):
+        alone = BlurPool(size=operation.size, stride=operation.stride)
+        nodes[blur.id] = replace(blur, operation=alone)
+        _merge([relu], (operation.kernel_size, 1, operation.padding), nodes)
 
 
 def _merge_activation(relu: Node, nodes: dict[str, Node]) -> None:

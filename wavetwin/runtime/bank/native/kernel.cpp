@@ -1253,6 +1253,7 @@ void join_image(const Pooling& p, const Readers& rows, const Readers& columns, c
         else if (row_count == 1 && column_count == 2) pixel(pool_pixel<T, 1, 2, NORM>);
         else if (row_count == 2 && column_count == 1) pixel(pool_pixel<T, 2, 1, NORM>);
         else if (row_count == 2 && column_count == 2) pixel(pool_pixel<T, 2, 2, NORM>);
+        else if (row_count == 3 && column_count == 3) pixel(pool_pixel<T, 3, 3, NORM>);
         else pixel(pool_pixel<T, 0, 0, NORM>);
       }
     }
