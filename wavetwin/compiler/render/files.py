@@ -220,19 +220,21 @@ def _json_text(value: Any, margin: str) -> str:
         return str(value)  # as the encoder does, which would make another one for each number
     if not isinstance(value, dict | list):
         return _encode(value)
-    if len(cast("dict[str, Any] | list[Any]", value)) <= WIDTH // 2:
-        compact = _encode(value)
-        if len(margin) + len(compact) <= WIDTH:
-            return compact
     inner = margin + "  "
     if isinstance(value, dict):
-        entries = [
-            f"{inner}{_encode(key)}: {_json_text(item, inner)}"
+        first, last = "{}"
+        parts = [
+            f"{_encode(key)}: {_json_text(item, inner)}"
             for key, item in cast("dict[str, Any]", value).items()
         ]
-        return "{\n" + ",\n".join(entries) + f"\n{margin}}}"
-    items = cast("list[Any]", value)
-    if all(isinstance(item, int | float) for item in items):
-        return _encode(items)
-    lines = ",\n".join(f"{inner}{_json_text(item, inner)}" for item in items)
-    return f"[\n{lines}\n{margin}]"
+    else:
+        first, last = "[]"
+        items = cast("list[Any]", value)
+        if all(isinstance(item, int | float) for item in items):
+            return _encode(items)
+        parts = [_json_text(item, inner) for item in items]
+    compact = f"{first}{', '.join(parts)}{last}"
+    if len(margin) + len(compact) <= WIDTH and "\n" not in compact:
+        return compact
+    lines = f",\n{inner}".join(parts)
+    return f"{first}\n{inner}{lines}\n{margin}{last}"
