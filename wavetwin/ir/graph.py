@@ -228,7 +228,7 @@ class ModuleGraph:
         """The node whose output is the model's."""
         return self.nodes[-1]
 
-    @property
+    @cached_property
     def parameters(self) -> ParameterCounts:
         """Sums over the nodes."""
         return sum((node.parameters for node in self.nodes), ParameterCounts())

@@ -71,4 +71,5 @@ def matches(graph: ModuleGraph, parameter: Parameter, choices: Iterable[str]) ->
 def held_fixed(graph: ModuleGraph, choices: Iterable[str]) -> tuple[Parameter, ...]:
     """Return the parameters that `training.freeze` holds fixed."""
     names = tuple(choices)
-    return tuple(each for each in find_parameters(graph) if matches(graph, each, names))
+    given = find_parameters(graph) if names else ()
+    return tuple(each for each in given if matches(graph, each, names))

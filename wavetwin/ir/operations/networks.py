@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import prod
 from typing import ClassVar
 
@@ -81,7 +82,7 @@ class Conv2d(Operation, op="conv2d"):
 
     later = frozenset({"gain", "padding_mode"})
 
-    @property
+    @cached_property
     def window(self) -> SlidingWindow:
         """Its window, without the channels."""
         return SlidingWindow(kernel_size=self.kernel_size, stride=self.stride, padding=self.padding)
