@@ -19,7 +19,6 @@ from wavetwin.diagnostics import Diagnostic
 
 @lint_rule(
     "odd-batch",
-    "no number",
     meaning="Batches are of an odd number of images.",
     cause="Two devices share a batch evenly only where its number is even.",
     cure="Another batch size.",

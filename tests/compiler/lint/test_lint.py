@@ -47,7 +47,7 @@ def test_each_rule_has_a_name_a_code_and_a_paragraph() -> None:
     document = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
     for rule in LINT_RULES.values():
         assert DESCRIPTIONS[rule.name] == rule.meaning
-        assert f"`{rule.name}` ({rule.source})" in document
+        assert f"\n- `{rule.name}`: " in document
 
 
 @pytest.mark.parametrize("path", KINDS, ids=KIND_IDS)

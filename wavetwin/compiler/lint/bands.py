@@ -34,7 +34,6 @@ def _ids(nodes: list[Node]) -> str:
 
 @lint_rule(
     "haar-is-average",
-    "WT011",
     meaning="The low band of Haar alone is an average pooling.",
     cause="The low-pass of Haar has two equal taps: its band is a mean, up to the gain, and nothing of a "
     "wavelet is left where the details are dropped.",
@@ -62,7 +61,6 @@ def haar_is_average(context: LintContext) -> Iterator[Diagnostic]:
 
 @lint_rule(
     "bands-discarded",
-    "WT012",
     meaning="A wavelet pooling keeps the low band alone.",
     cause="Of four bands only the approximation goes on: edges and texture end here. That is a choice, as "
     "in every average pooling.",
@@ -88,7 +86,6 @@ def bands_discarded(context: LintContext) -> Iterator[Diagnostic]:
 
 @lint_rule(
     "details-into-relu",
-    "WT014",
     meaning="Signed detail bands go into a ReLU.",
     cause="Detail coefficients have both signs alike, and a ReLU keeps one.",
     cure="A convolution between them, or bands mix, modulus or energy.",
@@ -122,7 +119,6 @@ def _first_relu(node: Node, graph: ModuleGraph) -> Node | None:
 
 @lint_rule(
     "lengthened-bands",
-    "WT020",
     meaning="A wavelet pooling gives more than half the samples.",
     cause="PyWavelets' bands are longer than half in all modes but periodization: filters run over the "
     "border.",
@@ -153,7 +149,6 @@ def _by(size: list[int]) -> str:
 
 @lint_rule(
     "band-filter-mixes",
-    "WT001",
     meaning="A fixed filter that is meant as a band's mixes channels.",
     cause="A fixed filter was given all channels to sum, where a wavelet filters each alone. Code that "
     "lost `groups=in_channels` does so.",

@@ -27,7 +27,6 @@ MOST_OF_THE_START = 0.1
 
 @lint_rule(
     "no-regularisation",
-    "WT019",
     meaning="Many parameters, few images, and nothing against overfitting.",
     cause="Many parameters for each image, and no norm, dropout, weight decay or augmentation.",
     cure="Augmentation, weight decay, norms; more images.",
@@ -71,7 +70,6 @@ def _is_held_back(context: LintContext) -> bool:
 
 @lint_rule(
     "schedule-without-effect",
-    "no number",
     meaning="A change of the learning rate comes after the last epoch.",
     cause="The schedule changes the rate only after the training has ended.",
     cure="Fewer epochs before the change, or more in all.",
@@ -102,7 +100,6 @@ def schedule_without_effect(context: LintContext) -> Iterator[Diagnostic]:
 
 @lint_rule(
     "frozen-at-random",
-    "no number",
     meaning="Parts are frozen at the random values that they begin with.",
     cause="`training.freeze` holds parameters fixed that no weights are loaded for.",
     cure="Load them, by `weights` and its `parts`, or freeze less: the warning names the parts that "
@@ -138,7 +135,6 @@ def _what_is_loaded(start: StartingWeights | None) -> list[str]:
 
 @lint_rule(
     "setting-without-effect",
-    "no number",
     meaning="A setting of training or data does not do what it seems to do.",
     cause="A setting of the training is without the effect that its name promises.",
     cure="Remove it, or give it values that differ.",

@@ -34,7 +34,6 @@ def low_pass_gain(transform: str, levels: int) -> float:
 
 @lint_rule(
     "static-gain",
-    "WT010, WT018",
     meaning="A low-pass packet or band enlarges constants, and no norm follows.",
     cause="The low-pass taps of every wavelet add up to sqrt(2) in each direction, so that a constant "
     "doubles at each level; without a norm on the way the logits are as much larger.",
@@ -126,7 +125,6 @@ def _low_pass_of(context: LintContext, node: Node, keep: KeepPackets) -> tuple[l
 
 @lint_rule(
     "joint-blur-without-norm",
-    "WT022",
     meaning="A joint adaptive blur divides the signal, and no norm follows.",
     cause="One softmax over the taps of all groups makes each group's taps add up to 1/groups.",
     cure="A binomial blur, or a norm behind it.",

@@ -15,7 +15,6 @@ MOST_KERNELS_PER_PACKET = 8
 
 @lint_rule(
     "map-below-filter",
-    "WT006",
     meaning="A packet, blur or pooling filter is longer than the map that it reads.",
     cause="A filter is longer than the map that it reads, so that every output reaches beyond the border.",
     cure="A larger image, fewer levels, a shorter filter, or less subsampling before it.",
@@ -44,7 +43,6 @@ def map_below_filter(context: LintContext) -> Iterator[Diagnostic]:
 
 @lint_rule(
     "packets-above-kernel",
-    "no number",
     meaning="A packet's filter is many times as long as the free kernel beside it.",
     cause="Packets see patches many times as large as the free channels beside them.",
     cure="Fewer levels, or shorter filters.",
@@ -88,7 +86,6 @@ def _filter_fields(context: LintContext, node: Node) -> list[str]:
 
 @lint_rule(
     "samples-dropped",
-    "WT015",
     meaning="Windows end before the last row or column of a map.",
     cause="The windows of a layer end before its map does.",
     cure="A padding, or an image size that comes out even.",

@@ -30,7 +30,6 @@ class _Numbering:
 
 @lint_rule(
     "packets-of-other-levels",
-    "no number",
     meaning="Packets are kept by numbers that counted those of other levels.",
     cause="Packet numbers count other frequencies under other levels or another transform.",
     cure="List the packets anew beside the levels, or keep dyadic bands.",

@@ -16,7 +16,6 @@ IMAGES_A_BIN = 10
 
 @lint_rule(
     "many-calibration-bins",
-    "no number",
     meaning="Calibration bins have too few images to tell their error from chance.",
     cause="The error adds up distances between an accuracy and a mean probability, bin by bin; in a "
     "bin of few images chance alone sets them apart.",
@@ -48,7 +47,6 @@ def many_calibration_bins(context: LintContext) -> Iterator[Diagnostic]:
 
 @lint_rule(
     "metrics-alike",
-    "no number",
     meaning="Two metrics of an entry are the same code with the same arguments.",
     cause="Two metrics of one entry name the same code with the same arguments.",
     cure="Give one of them the arguments that were meant, or remove it.",

@@ -124,8 +124,6 @@ class LintRule:
 
     name: str
     """What a spec ignores it by: the code of its warnings."""
-    source: str
-    """Its number among the rules that were planned, for example `WT006`."""
     meaning: str
     """What it warns of, in a sentence."""
     cause: str
@@ -150,7 +148,7 @@ class LintRule:
 
 
 def lint_rule(
-    name: str, source: str, *, meaning: str, cause: str, cure: str, number: str
+    name: str, *, meaning: str, cause: str, cure: str, number: str
 ) -> Callable[[Lint], LintRule]:
     """Return a decorator that makes a function a rule; the arguments are those of `LintRule`."""
     DESCRIPTIONS[name] = meaning
@@ -158,7 +156,6 @@ def lint_rule(
     def make(lint: Lint) -> LintRule:
         return LintRule(
             name=name,
-            source=source,
             meaning=meaning,
             cause=cause,
             cure=cure,

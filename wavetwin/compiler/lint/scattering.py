@@ -13,7 +13,6 @@ from wavetwin.ir.operations import Invariant
 
 @lint_rule(
     "invariant-upsampled-before-pool",
-    "no number",
     meaning="Maps are up-sampled, and a pooling drops the samples again.",
     cause="An invariant layer up-samples what a pooling behind it halves again.",
     cure="A stride of 2, and no pooling.",
