@@ -6,7 +6,7 @@
 
 A figure is the median of the runs' ratios of medians, with their range; the ways are timed in turns, in
 one process. A goal is met where the median reaches it, and within reach where the range does. `--only`
-takes a part, `--quick` shows that it runs. Never run by the tests (decisions.md 29).
+takes a part, `--quick` shows that it runs. Never run by the tests.
 """
 
 from __future__ import annotations
