@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.fx import symbolic_trace
 
 from wavetwin.runtime.bank.native import pooling
 from wavetwin.runtime.layers import ChannelBias, EnergyNorm, use_native_kernel
@@ -193,6 +194,17 @@ def test_others_get_torchs_operations(monkeypatch: pytest.MonkeyPatch):
         layer.float()(x.float())
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         layer(torch.zeros(1, 8, 1, 1).contiguous(memory_format=torch.channels_last))
+
+
+def test_function_transforms_and_traces_get_torchs_operations():
+    layer, whole = layers(((5,), (8, 8), (3, 2, 0), True))
+    layer, whole = layer.eval(), whole.eval()
+    (x,) = maps(((5,), (8, 8), (3, 2, 0), True))
+    x = x.detach()
+    by_image = torch.func.vmap(lambda image: layer(image.unsqueeze(0))[0])(x)
+    graph = symbolic_trace(nn.Sequential(layer))(x)
+    for found in (by_image, graph):
+        assert_alike([found], [whole(x)])
 
 
 def test_no_norm_of_torchs_takes_its_place():
