@@ -161,7 +161,7 @@ def test_a_built_script_and_python_say_it_too(project: Path) -> None:
 def test_extras_are_those_of_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     declared = {
-        extra: {Requirement(line).name for line in lines}
+        extra: {Requirement(line).name for line in lines} - {project["name"]}
         for extra, lines in project["optional-dependencies"].items()
         if extra not in ("dev", "docs")
     }

@@ -49,6 +49,7 @@ _ROWS = (
     Extra("wandb", {"wandb": "wandb"}),
     Extra("figures", {"matplotlib": "matplotlib"}),
     Extra("sweep", {"optuna": "optuna"}),
+    Extra("sweep-ray", {"ray": "ray"}),
     Extra("onnx", {"onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"}),
 )
 EXTRAS: dict[str, Extra] = {row.name: row for row in _ROWS}

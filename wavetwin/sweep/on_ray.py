@@ -21,6 +21,7 @@ from typing import Any
 from wavetwin.diagnostics.terminal import complain
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.follow_parent import follow_parent, following
+from wavetwin.runtime.process.packages import require
 from wavetwin.sweep.engines import EngineOptions, member_log
 from wavetwin.sweep.members import Member
 
@@ -254,14 +255,9 @@ def _import_ray() -> Any:
         os.environ.setdefault(name, value)
     if (Path.home() / ".ray" / "auth_token").is_file():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    try:
-        import ray  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise RunError(
-            "package-missing",
-            "this engine needs ray, which is not installed",
-            "pip install 'wavetwin[sweep-ray]', or choose --engine local",
-        ) from error
+    require("ray", "this engine", "choose --engine local")
+    import ray  # pyright: ignore[reportMissingImports]
+
     return ray
 
 

@@ -6,6 +6,7 @@ Imports nothing of them: whether a package is there is asked before the second t
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 from wavetwin.diagnostics.extras import extra_of, missing_code
 from wavetwin.runtime.process.errors import RunError
@@ -24,7 +25,7 @@ def require(module: str, what: str, instead: str = "") -> None:
     Raises:
         RunError: `needs-torch` or `package-missing`.
     """
-    if importlib.util.find_spec(module) is None:
+    if not _is_there(module):
         raise package_error(module, what, instead)
 
 
@@ -35,8 +36,7 @@ def missing_package(error: BaseException) -> RunError | None:
         return None
     module = name.partition(".")[0]
     # A part that is missing of a package that is there is a fault of the package, or of ours.
-    is_there = importlib.util.find_spec(module) is not None
-    return None if is_there else package_error(module, "this")
+    return None if _is_there(module) else package_error(module, "this")
 
 
 def package_error(module: str, what: str, instead: str = "") -> RunError:
@@ -49,3 +49,10 @@ def package_error(module: str, what: str, instead: str = "") -> RunError:
         f"{what} needs {extra.packages[module]}, which is not installed",
         f"{remedy}, or {instead}" if instead else remedy,
     )
+
+
+def _is_there(module: str) -> bool:
+    """Return whether a module is loaded, or can be."""
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return importlib.util.find_spec(module) is not None
