@@ -16,7 +16,7 @@ sys.platform = "win32"
 sys.modules["fcntl"] = None
 """
 REFUSED = (
-    "error: unsupported-system: wavetwin runs on Linux and macOS, not on Windows\n"
+    "error: unsupported-system: wavetwin does not run on Windows, which lacks POSIX's locks and signals\n"
     "  help: run it in WSL, the Windows Subsystem for Linux\n"
 )
 

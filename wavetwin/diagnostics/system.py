@@ -22,7 +22,7 @@ def unsupported_system() -> Diagnostic | None:
 
     return Diagnostic(
         "unsupported-system",
-        "wavetwin runs on Linux and macOS, not on Windows",
+        "wavetwin does not run on Windows, which lacks POSIX's locks and signals",
         help="run it in WSL, the Windows Subsystem for Linux",
     )
 
