@@ -134,7 +134,7 @@ def test_a_killed_sweep_on_slurm_queues_nothing_twice(
     assert epochs(project) == epochs(whole)
     assert table_of(project) == table_of(whole)
     assert killed
-    assert "killed" in outcomes(project)
+    assert "ended by signal 9" in said(project)
     arrays = [path for path in project.glob("runs/.sweeps/a/slurm/*") if path.is_dir()]
     counts = sorted(len(list(path.glob("[0-9].out"))) for path in arrays)
     # One array of the four members; who goes on has one more task each.
@@ -179,7 +179,7 @@ def test_ray_trains_what_this_machine_trains_killed_and_not(
     assert driver.wait() == 0, said(killed)
     assert epochs(killed) == epochs(whole)
     assert table_of(killed) == table_of(whole)
-    assert "killed" in outcomes(killed)
+    assert "ended by signal 9" in said(killed)
 
 
 def test_a_ray_of_ones_own_ends_with_the_command(
