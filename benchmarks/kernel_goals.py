@@ -4,8 +4,8 @@
 2. A training step over the CNN's, at a batch of 8; AwyI's at 32, too.
 3. An invariant layer, forward and backward: how many times faster than with torch's operations.
 
-A figure is the median of the runs' ratios of medians, with their range; the ways are timed in turns, in
-one process. A goal is met where the median reaches it, and within reach where the range does. `--only`
+A figure is the median of the runs' ratios of medians, with their range; the ways are timed in turns, each
+figure in a process of its own. A goal is met where the median reaches it, and within reach where the range does. `--only`
 takes a part, `--quick` shows that it runs. Never run by the tests.
 """
 
@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -88,91 +90,103 @@ class Figure:
 
 
 def figure(
-    what: str,
-    goal: float,
-    ways: Mapping[str, Way],
-    runs: int,
-    rounds: int,
-    options: argparse.Namespace,
-    is_at_least: bool = False,
+    what: str, goal: float, ways: Mapping[str, Way], rounds: int, options: argparse.Namespace
 ) -> Figure:
     """Measure the ratio of the first way to the second."""
     clock = time.thread_time if options.cpu_time else time.perf_counter
     upper, lower = ways
-    done = [measure_run(ways, rounds, "cpu", clock) for _ in range(runs)]
-    return Figure(what, goal, is_at_least, *ratio_over_runs(done, upper, lower))
+    done = [measure_run(ways, rounds, "cpu", clock) for _ in range(options.runs)]
+    ratio = ratio_over_runs(done, upper, lower)
+    return Figure(what, goal, goal is INVARIANT_GOAL, *ratio)
 
 
-def first_layers(batch: int, rounds: int, options: argparse.Namespace) -> Iterator[Figure]:
-    """Yield the figures of first layers."""
-    x = images(settings(batch, options))
-    for spec, goal in LAYER_GOALS.items():
-        plain = build(wavetwin.compile(ROOT / "specs" / f"{PLAIN[spec]}.yaml"), optimise=False)
-        ways: dict[str, Way] = {}
-        for name, network in (("native", build_native(spec)), ("plain", plain)):
-            layer = to_channels_last(first_layer(network), "cpu")
-            ways[name] = passes(layer, x, settings(batch, options))["forward + backward"]
-        what = f"first layer of {spec.split('/')[1]} over plain, batch {batch}"
-        yield figure(what, goal, ways, options.runs, rounds, options)
+def measure_layer(spec: str, batch: int, rounds: int, options: argparse.Namespace) -> Figure:
+    """Measure a first layer's forward and backward over plain."""
+    settings = settings_of(batch, options)
+    x = images(settings)
+    plain = build(wavetwin.compile(ROOT / "specs" / f"{PLAIN[spec]}.yaml"), optimise=False)
+    ways: dict[str, Way] = {}
+    for name, network in (("native", build_native(spec)), ("plain", plain)):
+        layer = to_channels_last(first_layer(network), "cpu")
+        ways[name] = passes(layer, x, settings)["forward + backward"]
+    what = f"first layer of {spec.split('/')[1]} over plain, batch {batch}"
+    return figure(what, LAYER_GOALS[spec], ways, rounds, options)
 
 
-def training_steps(
-    goals: Mapping[str, float], batch: int, rounds: int, options: argparse.Namespace
-) -> Iterator[Figure]:
-    """Yield the figures of training steps."""
-    x = images(settings(batch, options))
-    for spec, goal in goals.items():
-        plain = build(wavetwin.compile(ROOT / "specs" / f"{PLAIN[spec]}.yaml"), optimise=False)
-        ways: dict[str, Way] = {}
-        for name, network in (("native", build_native(spec)), ("plain", plain)):
-            to_channels_last(network, "cpu")
-            ways[name] = steps(network, x, settings(batch, options))["training step"]
-        what = f"step of {spec.split('/')[1]} over its CNN's, batch {batch}"
-        yield figure(what, goal, ways, options.runs, rounds, options)
+def measure_step(
+    spec: str, goals: Mapping[str, float], batch: int, options: argparse.Namespace
+) -> Figure:
+    """Measure a training step over the CNN's."""
+    settings = settings_of(batch, options)
+    x = images(settings)
+    plain = build(wavetwin.compile(ROOT / "specs" / f"{PLAIN[spec]}.yaml"), optimise=False)
+    ways: dict[str, Way] = {}
+    for name, network in (("native", build_native(spec)), ("plain", plain)):
+        to_channels_last(network, "cpu")
+        ways[name] = steps(network, x, settings)["training step"]
+    what = f"step of {spec.split('/')[1]} over its CNN's, batch {batch}"
+    return figure(what, goals[spec], ways, 1, options)
 
 
-def invariant_layers(rounds: int, options: argparse.Namespace) -> Iterator[Figure]:
-    """Yield the figures of invariant layers."""
-    for batch, channels, size, outputs in SHAPES[:4]:
-        torch.manual_seed(0)
-        x = torch.randn(batch, channels, size, size)
-        native = Invariant(channels, outputs)
-        if not use_native_kernel(native):
-            raise SystemExit("the native kernel cannot be built")
-        ways = {
-            "torch": layer_pass(Invariant(channels, outputs), x),
-            "native": layer_pass(native, x),
-        }
-        what = f"invariant layer, {batch} x {channels} x {size} x {size} to {outputs}, times faster"
-        yield figure(what, INVARIANT_GOAL, ways, options.runs, rounds, options, is_at_least=True)
+def measure_invariant(number: str, rounds: int, options: argparse.Namespace) -> Figure:
+    """Measure how many times faster an invariant layer is."""
+    batch, channels, size, outputs = SHAPES[int(number)]
+    torch.manual_seed(0)
+    x = torch.randn(batch, channels, size, size)
+    native = Invariant(channels, outputs)
+    if not use_native_kernel(native):
+        raise SystemExit("the native kernel cannot be built")
+    ways = {
+        "torch": layer_pass(Invariant(channels, outputs), x),
+        "native": layer_pass(native, x),
+    }
+    what = f"invariant layer, {batch} x {channels} x {size} x {size} to {outputs}, times faster"
+    return figure(what, INVARIANT_GOAL, ways, rounds, options)
 
 
-def settings(batch: int, options: argparse.Namespace) -> argparse.Namespace:
+def settings_of(batch: int, options: argparse.Namespace) -> argparse.Namespace:
     """Return what the benchmark of first layers calls its options."""
     return argparse.Namespace(
         batch=batch, device="cpu", bfloat16=False, compile=False, threads=options.threads
     )
 
 
-def figures(options: argparse.Namespace) -> Iterator[Figure]:
-    """Yield all figures, or those of the parts that are asked for."""
+PARTS = {
+    "layers": list(LAYER_GOALS),
+    "layers-32": list(LAYER_GOALS),
+    "steps": list(STEP_GOALS),
+    "step-32": list(LARGE_STEP_GOALS),
+    "invariant": ["0", "1", "2", "3"],
+}
+"""What is measured in a process of its own: what lies free in memory decides how fast large maps are."""
+
+
+def measure(part: str, key: str, options: argparse.Namespace) -> Figure:
+    """Measure one figure."""
     few = options.quick
-    parts = {
-        "layers": lambda: first_layers(8, 1 if few else 7, options),
-        "layers-32": lambda: first_layers(32, 1 if few else 2, options),
-        "steps": lambda: training_steps(STEP_GOALS, 8, 1, options),
-        "step-32": lambda: training_steps(LARGE_STEP_GOALS, 32, 1, options),
-        "invariant": lambda: invariant_layers(1 if few else 9, options),
-    }
-    for name, part in parts.items():
-        if options.only is None or name in options.only:
-            yield from part()
+    match part:
+        case "layers":
+            return measure_layer(key, 8, 1 if few else 7, options)
+        case "layers-32":
+            return measure_layer(key, 32, 1 if few else 2, options)
+        case "steps":
+            return measure_step(key, STEP_GOALS, 8, options)
+        case "step-32":
+            return measure_step(key, LARGE_STEP_GOALS, 32, options)
+        case _:
+            return measure_invariant(key, 1 if few else 9, options)
+
+
+def measure_apart(part: str, key: str, arguments: Sequence[str]) -> Figure:
+    """Measure one figure in a process of its own."""
+    command = [sys.executable, __file__, *arguments, "--one", part, key]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Figure(**json.loads(done.stdout))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parts = ("layers", "layers-32", "steps", "step-32", "invariant")
-    parser.add_argument("--only", nargs="*", choices=parts)
+    parser.add_argument("--only", nargs="*", choices=PARTS)
     parser.add_argument("--runs", type=int, default=5, help="runs, of which the range is shown")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -180,18 +194,25 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one run of one round each")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.cpu_time and options.threads != 1:
         parser.error("--cpu-time counts the time of one thread: add --threads 1")
-    if options.quick:
-        options.runs = 1
+    runs = 1 if options.quick else options.runs
+    options.runs = runs
     torch.set_num_threads(options.threads)
-    machine = machine_line("cpu", options.threads, f"{options.runs} runs")
+    if options.one is not None:
+        print(json.dumps(asdict(measure(*options.one, options))))
+        return
+    machine = machine_line("cpu", options.threads, f"{runs} runs")
     print(f"{machine}\n\n| figure | median (range) | goal | met |\n|---|---:|---:|---|")
+    arguments = ["--runs", str(runs), "--threads", str(options.threads)]
+    arguments += ["--cpu-time"] * options.cpu_time + ["--quick"] * options.quick
     start, found = time.monotonic(), list[Figure]()
-    for each in figures(options):
-        found.append(each)
-        print(each, flush=True)
+    for part, keys in PARTS.items():
+        for key in keys if options.only is None or part in options.only else ():
+            found.append(measure_apart(part, key, arguments))
+            print(found[-1], flush=True)
     met = sum(each.verdict == "met" for each in found)
     print(f"\n{met} of {len(found)} goals met, {time.monotonic() - start:.0f} seconds")
     if options.json is not None:
