@@ -52,6 +52,7 @@ def steps() -> list[str]:
     return [step.replace("build specs", "build specs --allow-dirty") for step in every[1:]]
 
 
+@pytest.mark.slow  # a process for each step
 def test_the_workflow_passes_and_says_what_is_wrong(project: Path) -> None:
     for step in steps():
         done = run(step, project)

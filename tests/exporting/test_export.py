@@ -188,6 +188,7 @@ def test_a_damaged_or_hostile_folder_is_a_diagnostic(
     assert not (hub / "ran").exists()
 
 
+@pytest.mark.slow  # torch is started to try the layer
 def test_code_of_a_project_is_not_exported(run: Run, tmp_path: Path) -> None:
     spec = tmp_path / "own.yaml"
     (tmp_path / ".wavetwin.toml").touch()
@@ -216,6 +217,7 @@ print("alike")
 """
 
 
+@pytest.mark.slow  # torch.export, and torch in another process
 def test_a_program_runs_without_wavetwin(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,13 @@ SHAPES = {
 """Of images and of maps, and how many features the classifier takes."""
 
 
-@pytest.fixture(scope="module", params=SHAPES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        "twin_mod",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("R18zh3wyC", "AwyI")),
+    ],
+)
 def networks(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, list[FeatureMethods]]:
