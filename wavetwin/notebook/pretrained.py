@@ -5,7 +5,6 @@ The folder may come from anywhere: it is data. Nothing of it is run, and no file
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from wavetwin.compiler.resolve.own_code import find_own_code
 from wavetwin.compiler.validate.spec import validate
 from wavetwin.diagnostics import CompileError
 from wavetwin.diagnostics.listing import list_some
+from wavetwin.files.json_text import parse_json
 from wavetwin.files.tensor_shapes import read_tensor_shapes
 from wavetwin.runtime.process.errors import RunError
 
@@ -86,8 +86,8 @@ def _compile(folder: Path) -> Compiled:
     if len(content) > _LARGEST_CONFIG:
         raise RunError("hub-folder-wrong", "is too large for a spec", _REMEDY, subject=file)
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(content)
+    except ValueError as error:
         raise RunError("hub-folder-wrong", "is no JSON", _REMEDY, subject=file) from error
     if not isinstance(document, dict) or "extends" in document:
         raise RunError(
@@ -122,8 +122,8 @@ def _metadata(content: bytes, file: Path) -> Mapping[str, Any]:
     """Return what the weights' header says that they are of."""
     try:
         length = int.from_bytes(content[:8], "little")
-        about = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][METADATA])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        about = parse_json(parse_json(content[8 : 8 + length])["__metadata__"][METADATA])
+    except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             "hub-folder-wrong", "does not say what its weights are of", _REMEDY, subject=file
         ) from error
