@@ -58,6 +58,7 @@ bench: env
 	$(BIN)/python benchmarks/scattering.py
 	$(BIN)/python benchmarks/stem.py --ways bank plain
 	$(BIN)/python benchmarks/stem.py --step
+	$(BIN)/python benchmarks/kernel_goals.py
 	$(BIN)/python benchmarks/stem.py --memory
 	$(BIN)/python benchmarks/stem.py --batch 32 --specs alexnet/AwyI alexnet/AwyI_mod alexnet/Azh3wyI \
 		alexnet/Azh3wyI_mod resnet34/RwyI resnet34/RwyI_mod
