@@ -86,7 +86,7 @@ def assert_alike(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
         assert (value - other).abs().max() <= limit
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(cases(), st.booleans())
 def test_it_is_torchs_layers_one_after_the_other(case: Case, is_training: bool):
     layer, whole = layers(case)

@@ -51,7 +51,7 @@ def gradients(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tenso
     return list(torch.autograd.grad(outputs, inputs, directions))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     st.sampled_from(LEVEL1_FILTERS),
     st.sampled_from(BOUNDARY_MODES),

@@ -173,8 +173,6 @@ VARIANTS = {
     "no pooling, modulus": ("digits/twin_mod", ("pooling.free=none",)),
     "native": ("resnet34/RwyI", NATIVE),
     "native, blur": ("cifar10/R18zh3wyC", NATIVE),
-    "native, frozen": ("resnet34/RwyI", (*NATIVE, "stem.frozen=true")),
-    "native, modulus": ("resnet34/RwyI_mod", NATIVE),
     "native, no norm": ("alexnet/AwyI", NATIVE),
     "native, modulus, no norm": ("alexnet/AwyI_mod", NATIVE),
     "native, modulus, colours after": (
