@@ -25,6 +25,7 @@ def shown(project: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
 def test_a_killed_sweep_ends_as_an_undisturbed_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
