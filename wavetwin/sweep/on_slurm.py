@@ -8,6 +8,7 @@ milestone gets the next free task, or a further array of one.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from wavetwin.files.atomic import write_file
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.process.scripts import ANY_DEVICE
+from wavetwin.runtime.slurm.resources import gpu_options
 from wavetwin.sweep.engines import EngineOptions, member_log
 from wavetwin.sweep.members import Member
 from wavetwin.sweep.slurm_queue import SlurmQueue, Task
@@ -23,12 +26,13 @@ __all__ = ["SlurmEngine"]
 
 _PROGRAMS = ("sbatch", "squeue", "scontrol", "scancel")
 _OWN_OPTIONS = ("job-name", "output", "cpus-per-task")
-_GPU_OPTIONS = ("gpus-per-node",)
 _BODY = """
 # A task's file has the member's log and its slurm.sh with options, each with a NUL behind it.
 words=()
 while IFS= read -r -d '' word; do words+=("$word"); done < "$1/$SLURM_ARRAY_TASK_ID"
 exec >> "${words[0]}" 2>&1
+# A member's slurm.sh refuses to be several tasks of one run; each of these is a run of its own.
+unset SLURM_ARRAY_TASK_COUNT
 exec bash "${words[@]:1}"
 """
 
@@ -150,7 +154,9 @@ class SlurmEngine:
             last = self._wanted - 1
             array = f"--array=0-{last}" + ("" if jobs is None else f"%{jobs}")
             threads = f"--cpus-per-task={self._options.threads}"
-            self._queue.add(self._wanted, "\n".join(lines), [array, threads])
+            given = os.environ.get("SBATCH_OPTIONS", "").split()
+            gpus = gpu_options(given, "cpu" if self._options.on_cpu else ANY_DEVICE)
+            self._queue.add(self._wanted, "\n".join(lines), [array, threads, *gpus])
             self._wanted = 1
         raise RunError(
             "launcher-incomplete",
@@ -160,10 +166,9 @@ class SlurmEngine:
 
     def _sbatch_lines(self, script: Path) -> list[str]:
         """Return what a member's slurm.sh asks Slurm for, less what an array says itself."""
-        left_out = (*_OWN_OPTIONS, *(_GPU_OPTIONS if self._options.on_cpu else ()))
         return [
             line
             for line in script.read_text(encoding="utf-8").splitlines()
             if line.startswith("#SBATCH --")
-            and line.removeprefix("#SBATCH --").partition("=")[0] not in left_out
+            and line.removeprefix("#SBATCH --").partition("=")[0] not in _OWN_OPTIONS
         ]

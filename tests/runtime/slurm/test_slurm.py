@@ -15,6 +15,8 @@ import pytest
 from tests.support.built import build, write_images, write_spec
 from tests.support.shipped import ROOT
 from wavetwin.provenance.edits import find_edit
+from wavetwin.runtime.process.errors import RunError
+from wavetwin.runtime.slurm.node import NodeTask, run_on_node
 
 NOTE = """
 import json, os, sys
@@ -48,6 +50,9 @@ if sys.argv[1:3] == ["show", "hostnames"]:
     print("first-node\\nsecond-node")
 else:
     note("scontrol", sys.argv[1:])
+"""
+SINFO = """
+print(os.environ.get("STUB_GPUS", "gpu:4"))
 """
 # The interpreter: torchrun's module is noted and starts its processes; the rest is the real one.
 PYTHON = """
@@ -114,6 +119,7 @@ class Cluster:
             ("sbatch", SBATCH),
             ("srun", SRUN),
             ("scontrol", SCONTROL),
+            ("sinfo", SINFO),
             ("python", PYTHON),
         ):
             (programs / name).write_text(f"#!{sys.executable}\n{NOTE}{text}", encoding="utf-8")
@@ -477,3 +483,50 @@ def test_a_real_training_is_stopped_and_goes_on(cluster: Cluster) -> None:
     assert (first["first_step"], second["first_step"]) == (1, first["last_step"] + 1)
     assert second["last_step"] == 40 * 2
     assert (run / "scores.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "asked"),
+    [
+        ((), {}, []),
+        ((), {"STUB_GPUS": "(null)\n(null)"}, ["--gpus-per-node=0"]),
+        ((), {"STUB_GPUS": "(null)\ngpu:a100:2"}, []),
+        (("--device", "cpu"), {}, ["--gpus-per-node=0"]),
+        (("--device", "cpu"), {"SBATCH_OPTIONS": "--gres=gpu:1"}, ["--gres=gpu:1"]),
+        ((), {"STUB_GPUS": "(null)", "SBATCH_OPTIONS": "-G2"}, ["-G2"]),
+    ],
+)
+def test_a_gpu_is_asked_for_where_there_is_one_and_it_is_used(
+    cluster: Cluster, options: tuple[str, ...], variables: dict[str, str], asked: list[str]
+) -> None:
+    done = cluster.submit(*options, PREFLIGHT="no", **variables)
+    assert done.returncode == 0, done.stderr
+    (words,) = cluster.label("sbatch")
+    assert words[1 : 1 + len(asked)] == asked
+    assert words[1 + len(asked)].endswith("slurm.sh")
+
+
+@pytest.mark.parametrize("option", ["--array=0-4", "-a0-4", "--array 0-4"])
+def test_an_array_would_train_one_run_several_times(cluster: Cluster, option: str) -> None:
+    done = cluster.submit(PREFLIGHT="no", SBATCH_OPTIONS=option)
+    assert done.returncode == 2
+    assert "every task of an array would train the same run" in done.stderr
+    assert "wavetwin sweep FILE --engine slurm" in done.stderr
+    assert cluster.notes("sbatch") == []
+    assert not (cluster.project / "runs").exists()
+
+
+def test_a_task_of_an_array_trains_nothing(cluster: Cluster) -> None:
+    code, errors = cluster.run(SLURM_ARRAY_TASK_COUNT="5", SLURM_ARRAY_TASK_ID="3")
+    assert code == 2
+    assert "every task of an array would train the same run" in errors
+    assert cluster.notes("srun") == []
+    code, errors = cluster.run(SLURM_ARRAY_TASK_COUNT="1", SLURM_ARRAY_TASK_ID="0")
+    assert cluster.notes("srun"), errors
+
+
+def test_a_node_that_does_not_know_the_first_ones_name_says_so() -> None:
+    task = NodeTask("train.py", (), 10, 2, 1, "no-such-node.invalid:20001", "7-0-train.py")
+    with pytest.raises(RunError, match=r"name no-such-node\.invalid has no address") as caught:
+        run_on_node(task.arguments())
+    assert "let names of nodes resolve" in str(caught.value)

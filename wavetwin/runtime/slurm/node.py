@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from wavetwin.diagnostics.terminal import Parser
+from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["NodeTask", "exit_code", "run_on_node"]
 
@@ -81,8 +83,14 @@ class NodeTask:
 
 
 def run_on_node(arguments: Sequence[str]) -> int:
-    """Start a node's processes, pass the job's signals on to them, and return their exit code."""
+    """Start a node's processes, pass the job's signals on to them, and return their exit code.
+
+    Raises:
+        RunError: there are several nodes, and the first one's name does not resolve here.
+    """
     task = NodeTask.read(arguments)
+    if task.nodes > 1:
+        _check_name(task.endpoint)
     early: list[int] = []
     # Ignored by what is started, too, until train.py listens; SIGTERM is not.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -102,6 +110,23 @@ def run_on_node(arguments: Sequence[str]) -> int:
     if early:
         child.terminate()
     return exit_code(child.wait())
+
+
+def _check_name(endpoint: str) -> None:
+    """Refuse a meeting point that this node cannot find; torchrun would wait for minutes.
+
+    Raises:
+        RunError: its name does not resolve here.
+    """
+    name, _, port = endpoint.rpartition(":")
+    try:
+        socket.getaddrinfo(name, int(port))
+    except OSError as error:
+        raise RunError(
+            "launcher-incomplete",
+            f"on {socket.gethostname()} the first node's name {name} has no address: {error.strerror}",
+            "let names of nodes resolve on all of them (DNS or /etc/hosts), or train on one node",
+        ) from error
 
 
 def exit_code(returned: int) -> int:

@@ -14,6 +14,7 @@ from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.freeze import freeze
 from wavetwin.runtime.process.scripts import parse_arguments
 from wavetwin.runtime.slurm.node import exit_code
+from wavetwin.runtime.slurm.resources import check_options, gpu_options
 from wavetwin.runtime.training.preflight import run_preflight
 
 __all__ = ["submit"]
@@ -21,6 +22,8 @@ __all__ = ["submit"]
 
 def submit(folder: Path, script: Path, options: Sequence[str]) -> int:
     """Give the frozen copy of a folder to sbatch, and return its exit code; 2 what could not start.
+
+    A GPU is not asked for where the cluster has none, or `--device cpu` uses none.
 
     Variables: `PREFLIGHT=no` leaves out the check, `SBATCH_OPTIONS` has more options of sbatch,
     `PYTHON` names the interpreter; the job gets it by its full path.
@@ -31,8 +34,10 @@ def submit(folder: Path, script: Path, options: Sequence[str]) -> int:
         options: those of train.py.
 
     Raises:
-        RunError: the folder cannot be frozen, or there is no sbatch here.
+        RunError: the folder cannot be frozen, there is no sbatch here, or an array is asked for.
     """
+    more = os.environ.get("SBATCH_OPTIONS", "").split()
+    check_options(more)
     arguments = parse_arguments("options of train.py", training=True, arguments=options)
     if os.environ.get("PREFLIGHT", "yes") != "no":
         code = run_preflight(folder, arguments)
@@ -52,7 +57,7 @@ def submit(folder: Path, script: Path, options: Sequence[str]) -> int:
         "PYTHON": os.path.abspath(python),  # noqa: PTH100 - a link into an environment stays one
         "WAVETWIN_FROZEN": str(frozen.folder),
     }
-    more = os.environ.get("SBATCH_OPTIONS", "").split()
-    command = [sbatch, "--export=ALL", *more, str(script), *options]
+    gpus = gpu_options(more, arguments.device)
+    command = [sbatch, "--export=ALL", *gpus, *more, str(script), *options]
     sys.stdout.flush()
     return exit_code(subprocess.run(command, env=environment, check=False).returncode)
