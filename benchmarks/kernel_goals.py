@@ -202,7 +202,8 @@ def main() -> None:
     options.runs = runs
     torch.set_num_threads(options.threads)
     if options.one is not None:
-        print(json.dumps(asdict(measure(*options.one, options))))
+        part, key = options.one
+        print(json.dumps(asdict(measure(part, key, options))))
         return
     machine = machine_line("cpu", options.threads, f"{runs} runs")
     print(f"{machine}\n\n| figure | median (range) | goal | met |\n|---|---:|---:|---|")

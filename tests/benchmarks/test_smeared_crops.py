@@ -25,7 +25,7 @@ def test_every_photograph_lies_in_a_wheel_and_in_one_split() -> None:
     assert all(each.licence for each in crops.PHOTOGRAPHS)
     splits = [crops.split_of(each) for each in crops.PHOTOGRAPHS]
     assert (splits.count("train"), splits.count("test")) == (9, 4)
-    with pytest.raises(RunError, match=r"the photograph none\.png is not there: scikit-image"):
+    with pytest.raises(RunError, match=r"the photograph none\.png is not in scikit-image as"):
         crops.Photograph("none.png", "scikit-image", "none").path()
 
 

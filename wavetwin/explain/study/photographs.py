@@ -63,10 +63,16 @@ def find_photograph(package_name: str, name: str) -> Path:
     """
     package: dict[str, str] = _document()["packages"][package_name]
     spec = importlib.util.find_spec(package["module"])
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+    if spec is None:
+        raise package_error(
+            package["module"], f"the photograph {name}", "name your own images with --images"
+        )
+    for folder in spec.submodule_search_locations or ():
         file = Path(folder, package["folder"], name)
         if file.is_file():
             return file
-    raise package_error(
-        package["module"], f"the photograph {name}", "name your own images with --images"
+    raise RunError(
+        "package-missing",
+        f"the photograph {name} is not in {package_name} as it is installed",
+        "install the whole package again, or name your own images with --images",
     )
