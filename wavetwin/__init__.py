@@ -56,15 +56,9 @@ def build_model(
     `pool` (norm, activation and pooling up to the next convolution); `optimise` chooses the graph
     after the passes, which computes the same and has the same state dict.
     """
-    from wavetwin.runtime.process.packages import require
+    from wavetwin.notebook.network import build_network
 
-    require("torch", "wavetwin.build_model")
-    from wavetwin.runtime.network.build import build_module, initialise
-
-    graph = compiled.optimised_graph if optimise else compiled.graph
-    model = build_module(graph, num_classes=num_classes, plan=compiled.plan)
-    initialise(model, compiled.graph, compiled.plan.seed)
-    return model
+    return build_network(compiled, num_classes, optimise)
 
 
 def from_reference_state_dict(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle  # noqa: TID251 - a test of what a user does with a model
+import re
 import shutil
 import signal
 import sys
@@ -18,6 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import wavetwin
+from tests.support.paths import ROOT
 from tests.support.scripted import run_here
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.diagnostics import CompileError, DiagnosticError
@@ -378,3 +380,14 @@ def test_an_interrupt_saves_and_the_next_call_goes_on(
     assert another.path.name == f"{resumed.path.name}-2"
     first, second = (load_file(each.weights_file) for each in (resumed, another))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_nothing_that_the_package_itself_imports_imports_the_package() -> None:
+    """`import wavetwin` in a module that wavetwin/__init__.py imports would be a circle."""
+    found = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "wavetwin").rglob("*.py"))
+        if "commands" not in path.parts
+        and re.search(r"(?m)^\s*import wavetwin$", path.read_text(encoding="utf-8"))
+    ]
+    assert found == []

@@ -148,11 +148,10 @@ def test_members_are_tasks_of_one_array(
     assert list(wait(slurm)) == [(third, 137)]
     assert slurm.log(first).read_text(encoding="utf-8") == "--until-epoch 3 --device a b\n"
     (call,) = stub.calls("sbatch")
-    assert {"--hold", "--array=0-2%2", "--cpus-per-task=2"} <= set(call)
+    assert {"--hold", "--array=0-2%2", "--cpus-per-task=2", "--gpus-per-node=0"} <= set(call)
     script = Path(call[-2]).read_text(encoding="utf-8")
     assert "#SBATCH --time=24:00:00\n#SBATCH --requeue\n" in script
     assert "of-a-member" not in script
-    assert "gpus" not in script
     # One that goes on gets a further array of one task.
     slurm.start(first, tmp_path, 5)
     assert list(wait(slurm)) == [(first, 5)]
@@ -165,8 +164,9 @@ def test_gpus_are_asked_for_unless_members_train_on_cpus(
 ) -> None:
     slurm = engine(tmp_path, on_cpu=False)
     slurm.start(members[0], tmp_path, 0)
-    script = Path(stub.calls("sbatch")[0][-2]).read_text(encoding="utf-8")
-    assert "#SBATCH --gpus-per-node=1\n" in script
+    (call,) = stub.calls("sbatch")
+    assert "--gpus-per-node=0" not in call
+    assert "#SBATCH --gpus-per-node=1\n" in Path(call[-2]).read_text(encoding="utf-8")
 
 
 def test_a_second_session_watches_what_the_first_has_released(

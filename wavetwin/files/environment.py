@@ -50,6 +50,7 @@ LAUNCHER_VARIABLES: dict[str, str] = {
     "SLURM_GPUS_ON_NODE": "Slurm: the GPUs of the node.",
     "SLURM_CPUS_PER_TASK": "Slurm: the cores of the node's task.",
     "SLURM_RESTART_COUNT": "Slurm: how often the job was queued again.",
+    "SLURM_ARRAY_TASK_COUNT": "Slurm: the tasks of the job's array; slurm.sh refuses more than one.",
     "SLURM_STEP_ID": "Slurm: the step, for the record.",
     "SLURM_STEP_NUM_NODES": "Slurm: the step's nodes, for the record.",
     "SLURM_SUBMIT_DIR": "Slurm: the folder that sbatch was called in.",

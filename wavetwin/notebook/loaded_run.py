@@ -88,7 +88,7 @@ class Run:
         """
         import torch
 
-        import wavetwin
+        from wavetwin.notebook.network import build_network
         from wavetwin.runtime.evaluation.scores_file import saved_digest
         from wavetwin.runtime.training.checkpoint import load_weights_bytes
         from wavetwin.runtime.training.saved_state import check_weights
@@ -108,7 +108,7 @@ class Run:
             check_weights(self.weights_file, digest, expected)
         # Weights that are made in inference mode could never have a gradient, and the model is kept.
         with torch.inference_mode(False):
-            model = wavetwin.build_model(self.compiled)
+            model = build_network(self.compiled)
             load_weights_bytes(model, content, self.weights_file)
         return model.eval()
 

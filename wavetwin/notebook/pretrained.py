@@ -70,11 +70,11 @@ def read_pretrained(folder: Path) -> Pretrained:
         )
     import torch
 
-    import wavetwin
+    from wavetwin.notebook.network import build_network
     from wavetwin.runtime.training.checkpoint import load_weights_bytes
 
     with torch.inference_mode(False):
-        model = wavetwin.build_model(compiled)
+        model = build_network(compiled)
         load_weights_bytes(model, content, folder / WEIGHTS)
     return Pretrained(model.eval(), compiled, tuple(classes))
 

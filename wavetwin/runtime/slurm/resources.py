@@ -1,4 +1,4 @@
-"""What a job asks Slurm for beyond the lines of slurm.sh: no GPU where there is none or none is used."""
+"""Choose what a job asks Slurm for: no GPU where there is none or none is used, and no array of one run."""
 
 from __future__ import annotations
 
