@@ -35,6 +35,9 @@ def option(name):
     return next((word.partition("=")[2] for word in words if word.startswith(f"--{name}=")), None)
 if (root / "down").exists():
     sys.exit(f"{program}: error: Unable to contact slurm controller")
+if program == "sinfo":
+    print(os.environ.get("STUB_GPUS", "gpu:4"))
+    sys.exit(0)
 if program == "sbatch":
     if "--nonsense" in words:
         sys.exit("sbatch: error: unrecognized option '--nonsense'")
@@ -104,7 +107,7 @@ class Stub:
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
     root = tmp_path / "slurm"
     root.mkdir()
-    for name in ("sbatch", "squeue", "scontrol", "scancel"):
+    for name in ("sbatch", "sinfo", "squeue", "scontrol", "scancel"):
         program = root / name
         program.write_text(f"#!{sys.executable} -S\n{SLURM}", encoding="utf-8")
         program.chmod(0o755)
@@ -159,13 +162,19 @@ def test_members_are_tasks_of_one_array(
     slurm.stop()
 
 
-def test_gpus_are_asked_for_unless_members_train_on_cpus(
-    stub: Stub, members: tuple[Member, ...], tmp_path: Path
+@pytest.mark.parametrize("kinds", ["gpu:4", "(null)"])
+def test_gpus_are_asked_for_where_there_are_some_and_members_train_on_them(
+    stub: Stub,
+    members: tuple[Member, ...],
+    tmp_path: Path,
+    kinds: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("STUB_GPUS", kinds)
     slurm = engine(tmp_path, on_cpu=False)
     slurm.start(members[0], tmp_path, 0)
     (call,) = stub.calls("sbatch")
-    assert "--gpus-per-node=0" not in call
+    assert ("--gpus-per-node=0" in call) == (kinds == "(null)")
     assert "#SBATCH --gpus-per-node=1\n" in Path(call[-2]).read_text(encoding="utf-8")
 
 
