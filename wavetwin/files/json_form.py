@@ -2,7 +2,8 @@
 
 An annotation may be `bool`, `int`, `float` (which an integer is, too), `str`, `None`, a `Literal`, a
 union, `list[X]`, `tuple[X, ...]`, `tuple[X, Y]` (both written as JSON arrays), `dict[str, X]`,
-`Mapping[str, X]`, a `TypedDict`, a dataclass (fields with a default may be missing), or `Any`.
+`Mapping[str, X]`, a `TypedDict` (other members may be there, too), a dataclass (fields with a default may be
+missing, others are refused: it could not be made with them), or `Any`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class FormError(ValueError):
 
 
 def check_form(value: object, form: Any, at: str = "") -> None:
-    """Compare a parsed document with an annotation; members that it does not name may be anything.
+    """Compare a parsed document with an annotation.
 
     Args:
         value: the document, or a member of it.
@@ -42,7 +43,7 @@ def check_form(value: object, form: Any, at: str = "") -> None:
         at: the member's location, such as `scores[0].entry`.
 
     Raises:
-        FormError: a member is missing or of another kind, a whole number has more than 64 bits, or a
+        FormError: a member is missing, of another kind, or one that a dataclass lacks, a whole number has more than 64 bits, or a
             text is not Unicode.
     """
     origin = get_origin(form)
@@ -99,7 +100,9 @@ def _check_members(members: dict[str, object], form: Any, at: str) -> None:
             check_form(members[name], hint, _member(at, name))
         elif is_required:
             raise FormError(f"{_shown(_member(at, name))} is missing")
-    for name in members.keys() - _members_of(form).keys():
+    for name in sorted(members.keys() - _members_of(form).keys()):
+        if is_dataclass(form):
+            raise FormError(f"{_shown(_member(at, name))} is not known")
         _check_texts(members[name], _member(at, name))
 
 

@@ -279,6 +279,7 @@ class ModuleGraph:
         Raises:
             ValueError: the document is of another kind or version, or damaged.
         """
+        check_form(document, dict[str, Any])
         if document.get("wavetwin_graph") != GRAPH_VERSION:
             raise ValueError(
                 f"not a module graph of version {GRAPH_VERSION}: "

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from wavetwin.files.json_form import check_form
 from wavetwin.files.json_text import parse_json
 from wavetwin.ir.augmentations import find_augmentation
 from wavetwin.ir.data_lock import DataLock
@@ -127,6 +128,7 @@ class TrainingPlan(Training):
         Raises:
             ValueError: the document is of another kind or version, or damaged.
         """
+        check_form(document, dict[str, Any])
         version = document.get("wavetwin_plan")
         if version not in READABLE_VERSIONS:
             raise ValueError(
