@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,8 @@ def start(
             stdout=said,
             stderr=said,
             env=environment,
+            # A shell starts what it puts into the background with SIGINT ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
 

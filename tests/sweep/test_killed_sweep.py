@@ -40,7 +40,9 @@ def test_a_killed_sweep_ends_as_an_undisturbed_one(
     wait_for_epochs(killed, 4, driver)
     victims = workers(driver.pid)
     assert victims
-    os.kill(victims[0], signal.SIGKILL)
+    for victim in victims:
+        # All of them: one may be at its end.
+        os.kill(victim, signal.SIGKILL)
     assert driver.wait() == 0
     assert epochs(killed) == epochs(whole)
     assert shown(killed, capsys) == shown(whole, capsys)
