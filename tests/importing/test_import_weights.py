@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -356,6 +357,19 @@ def test_a_pickle_that_runs_code_is_refused(
         )
         assert not sentinel.exists()
         assert not out.exists()
+
+
+def test_a_class_that_no_python_can_have_is_damage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    content = io.BytesIO()
+    torch.save({"net": {"fc.bias": torch.zeros(10)}, "x": Path("a")}, content)
+    file = tmp_path / "a.pt"
+    name = type(Path()).__name__.encode()
+    file.write_bytes(content.getvalue().replace(name, name[:-1] + b"\0"))
+    out, spec = str(tmp_path / "out.safetensors"), str(spec_of("R18C"))
+    assert cli.main(["import", "weights", str(file), "--spec", spec, "--out", out]) == 2
+    assert "cannot be read: it names a class 'pathlib.PosixPat\\x00'" in capsys.readouterr().err
 
 
 def test_files_that_hold_no_weights_are_refused(tmp_path: Path):

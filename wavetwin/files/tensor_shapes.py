@@ -114,14 +114,16 @@ def _tensor(*arguments: Any) -> object:
     return _Tensor(tuple(int(side) for side in arguments[_SIZE_ARGUMENT]))
 
 
-class _ShapeReader(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
+# Python's own: the one in C makes room for the largest number that a pickle gives a value, gigabytes for six
+# bytes.
+class _ShapeReader(pickle._Unpickler):  # pyright: ignore[reportAttributeAccessIssue]
+    def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a name; none is looked up."""
-        if module_name == "torch._utils" and global_name in _REBUILDS:
+        if module == "torch._utils" and name in _REBUILDS:
             return _tensor
-        if (module_name, global_name) == ("collections", "OrderedDict"):
+        if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         return _Nothing
 
-    def persistent_load(self, pid: object, /) -> None:
+    def persistent_load(self, pid: object) -> None:
         """Return nothing in the place of a storage: its bytes are not read."""

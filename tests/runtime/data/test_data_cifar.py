@@ -159,3 +159,8 @@ def test_evaluation_of_small_images_at_another_size(tmp_path: Path):
     one = [batch.images for batch in data.evaluation_batches("test", lambda x: fit(x, 20), 1)]
     (whole,) = data.evaluation_batches("test", lambda x: fit(x, 20), 10)
     assert torch.equal(torch.cat(one), whole.images)
+
+
+def test_a_large_number_of_a_value_takes_no_memory() -> None:
+    """Six bytes that name an empty list 2,147,483,647: the reader in C would take 32 GiB for it."""
+    assert read_plain_pickle(b"\x80\x02]r\xff\xff\xff\x7f.", "data_batch_1") == []

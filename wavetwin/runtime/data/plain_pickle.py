@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = ["read_plain_pickle"]
 
 _DAMAGED = (
     pickle.UnpicklingError,
+    AssertionError,
     AttributeError,
     EOFError,
     ImportError,
@@ -29,6 +31,7 @@ _DAMAGED = (
     RecursionError,
     TypeError,
     ValueError,
+    struct.error,
 )
 """What Python documents, and NumPy adds, for a pickle that is cut off or not a pickle."""
 
@@ -56,23 +59,24 @@ def read_plain_pickle(content: bytes, name: str) -> Any:
         ) from error
 
 
-class _PlainUnpickler(pickle.Unpickler):
+# Python's own: the one in C makes room for the largest number that a pickle gives a value, gigabytes for six
+# bytes.
+class _PlainUnpickler(pickle._Unpickler):  # pyright: ignore[reportAttributeAccessIssue]
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(io.BytesIO(content), encoding="latin1")
         self._name = name
 
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
+    def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a name of the pickle.
 
         Raises:
             RunError: it is not one of the few that plain data need.
         """
-        found = _ALLOWED.get((module_name, global_name))
+        found = _ALLOWED.get((module, name))
         if found is None:
             raise RunError(
                 "pickle-not-plain",
-                f"asks for {module_name}.{global_name}, which plain data do not need; "
-                "nothing was run",
+                f"asks for {module}.{name}, which plain data do not need; nothing was run",
                 "do not use this file: fetch the official one",
                 subject=self._name,
             )

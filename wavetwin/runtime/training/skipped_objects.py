@@ -149,4 +149,9 @@ def _add(
     if module.partition(".")[0] in _HOSTILE_MODULES and name not in _HARMLESS:
         raise _runs_code(file, name.removeprefix("builtins."))
     # The class is called as the name, so that torch's messages name it.
-    classes[name] = type(own, (base,), {"__module__": module, "__qualname__": own})
+    try:
+        classes[name] = type(own, (base,), {"__module__": module, "__qualname__": own})
+    except ValueError as error:
+        raise RunError(
+            "weights-damaged", f"cannot be read: it names a class {name!a}", subject=file
+        ) from error
