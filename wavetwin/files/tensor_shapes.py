@@ -7,13 +7,13 @@ and nothing is run. Older formats of torch have no such part, and are not read.
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from wavetwin.files.bounded_pickle import BoundedUnpickler
 from wavetwin.files.json_text import parse_json
 
 __all__ = ["Shape", "read_tensor_shapes"]
@@ -114,9 +114,7 @@ def _tensor(*arguments: Any) -> object:
     return _Tensor(tuple(int(side) for side in arguments[_SIZE_ARGUMENT]))
 
 
-# Python's own: the one in C makes room for the largest number that a pickle gives a value, gigabytes for six
-# bytes.
-class _ShapeReader(pickle._Unpickler):  # pyright: ignore[reportAttributeAccessIssue]
+class _ShapeReader(BoundedUnpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a name; none is looked up."""
         if module == "torch._utils" and name in _REBUILDS:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import pickle  # noqa: TID251 (to make hostile ones)
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,18 @@ def test_evaluation_of_small_images_at_another_size(tmp_path: Path):
     one = [batch.images for batch in data.evaluation_batches("test", lambda x: fit(x, 20), 1)]
     (whole,) = data.evaluation_batches("test", lambda x: fit(x, 20), 10)
     assert torch.equal(torch.cat(one), whole.images)
+
+
+def test_a_length_beyond_the_file_takes_no_memory() -> None:
+    """A bytearray of 256 MiB, of which two bytes are there."""
+    content = b"\x80\x05\x96" + (1 << 28).to_bytes(8, "little") + b"ab."
+    tracemalloc.start()
+    with pytest.raises(RunError, match="is not a whole pickle of plain values"):
+        read_plain_pickle(content, "data_batch_1")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+    assert read_plain_pickle(pickle.dumps([bytearray(b"ab")], protocol=5), "file") == [b"ab"]
 
 
 def test_a_large_number_of_a_value_takes_no_memory() -> None:

