@@ -10,6 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from wavetwin.compiler.sweep.members import check_sweep
+from wavetwin.sweep.members import Member, Members
+
 SWEEP = """
 wavetwin_sweep: 1
 base: cnn.yaml
@@ -83,3 +86,14 @@ def wait_for_epochs(project: Path, count: int, process: subprocess.Popen[bytes])
     while len(epochs(project)) < count:
         assert process.poll() is None, said(project)
         time.sleep(0.05)
+
+
+def members_of_three_seeds(project: Path, script: str, text: str) -> tuple[Member, ...]:
+    """Return the members of a sweep of one point, whose script is another one: for tests of engines."""
+    (project / ".wavetwin.toml").touch()
+    (project / "cnn.yaml").write_text("extends: wavetwin:digits/cnn.yaml\n", encoding="utf-8")
+    sweep = "wavetwin_sweep: 1\nbase: cnn.yaml\nobjective: validation.loss\nseeds: [0, 1, 2]\n"
+    (project / "a.sweep.yaml").write_text(sweep, encoding="utf-8")
+    (project / script).write_text(text, encoding="utf-8")
+    checked = check_sweep(project / "a.sweep.yaml")
+    return Members(checked).of(checked.points[0])

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.small_sweep import members_of_three_seeds
 from wavetwin.commands import cli
-from wavetwin.compiler.sweep.members import check_sweep
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.sweep.engines import ENGINES, EngineOptions
-from wavetwin.sweep.members import Member, Members
+from wavetwin.sweep.members import Member
 from wavetwin.sweep.on_ray import RayEngine, train_member
 
 SCRIPT = """
@@ -102,13 +102,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
 
 @pytest.fixture
 def members(tmp_path: Path) -> tuple[Member, ...]:
-    (tmp_path / ".wavetwin.toml").touch()
-    (tmp_path / "cnn.yaml").write_text("extends: wavetwin:digits/cnn.yaml\n", encoding="utf-8")
-    text = "wavetwin_sweep: 1\nbase: cnn.yaml\nobjective: validation.loss\nseeds: [0, 1, 2]\n"
-    (tmp_path / "a.sweep.yaml").write_text(text, encoding="utf-8")
-    (tmp_path / "train.py").write_text(SCRIPT, encoding="utf-8")
-    checked = check_sweep(tmp_path / "a.sweep.yaml")
-    return Members(checked).of(checked.points[0])
+    return members_of_three_seeds(tmp_path, "train.py", SCRIPT)
 
 
 def options(folder: Path, jobs: int | None = None, address: str | None = None) -> EngineOptions:

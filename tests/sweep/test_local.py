@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin.compiler.sweep.members import check_sweep
+from tests.support.small_sweep import members_of_three_seeds
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.sweep.folder import hold_sweep
 from wavetwin.sweep.local import LocalEngine
 from wavetwin.sweep.machine import divide_machine
-from wavetwin.sweep.members import Member, Members
+from wavetwin.sweep.members import Member
 
 SCRIPT = """
 import os, signal, sys, time
@@ -30,13 +30,7 @@ sys.exit(int(sys.argv[2]))
 
 @pytest.fixture
 def members(tmp_path: Path) -> tuple[Member, ...]:
-    (tmp_path / ".wavetwin.toml").touch()
-    (tmp_path / "cnn.yaml").write_text("extends: wavetwin:digits/cnn.yaml\n", encoding="utf-8")
-    text = "wavetwin_sweep: 1\nbase: cnn.yaml\nobjective: validation.loss\nseeds: [0, 1, 2]\n"
-    (tmp_path / "a.sweep.yaml").write_text(text, encoding="utf-8")
-    (tmp_path / "train.py").write_text(SCRIPT, encoding="utf-8")
-    checked = check_sweep(tmp_path / "a.sweep.yaml")
-    return Members(checked).of(checked.points[0])
+    return members_of_three_seeds(tmp_path, "train.py", SCRIPT)
 
 
 def wait(engine: LocalEngine) -> list[tuple[Member, int]]:

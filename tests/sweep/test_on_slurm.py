@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from wavetwin.compiler.sweep.members import check_sweep
+from tests.support.small_sweep import members_of_three_seeds
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.sweep import slurm_queue
 from wavetwin.sweep.engines import EngineOptions
-from wavetwin.sweep.members import Member, Members
+from wavetwin.sweep.members import Member
 from wavetwin.sweep.on_slurm import SlurmEngine
 from wavetwin.sweep.slurm_queue import TaskState, parse_states
 
@@ -119,13 +119,7 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
 
 @pytest.fixture
 def members(tmp_path: Path) -> tuple[Member, ...]:
-    (tmp_path / ".wavetwin.toml").touch()
-    (tmp_path / "cnn.yaml").write_text("extends: wavetwin:digits/cnn.yaml\n", encoding="utf-8")
-    text = "wavetwin_sweep: 1\nbase: cnn.yaml\nobjective: validation.loss\nseeds: [0, 1, 2]\n"
-    (tmp_path / "a.sweep.yaml").write_text(text, encoding="utf-8")
-    (tmp_path / "slurm.sh").write_text(MEMBER, encoding="utf-8")
-    checked = check_sweep(tmp_path / "a.sweep.yaml")
-    return Members(checked).of(checked.points[0])
+    return members_of_three_seeds(tmp_path, "slurm.sh", MEMBER)
 
 
 def engine(folder: Path, jobs: int | None = None, on_cpu: bool = True) -> SlurmEngine:

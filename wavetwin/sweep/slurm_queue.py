@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal
 
 from wavetwin.files.atomic import write_file
 from wavetwin.files.json_form import check_form
@@ -70,14 +70,6 @@ class TaskState:
         return code if self.name == "FAILED" and code else -signal.SIGKILL
 
 
-class _ArrayRecord(TypedDict):
-    """Of an array, as it is written down."""
-
-    name: str
-    count: int
-    job: str | None
-
-
 @dataclass
 class _Array:
     """An array that is queued, or was to be."""
@@ -85,7 +77,7 @@ class _Array:
     name: str
     """Of its jobs, too: nobody else's are called so."""
     count: int
-    job: str | None = None
+    job: str | None
     """Its number; None: sbatch was not heard to the end."""
 
 
@@ -167,7 +159,7 @@ class SlurmQueue:
         Raises:
             RunError: Slurm refuses.
         """
-        array = _Array(f"{self._name}-{uuid.uuid4().hex[:8]}", count)
+        array = _Array(f"{self._name}-{uuid.uuid4().hex[:8]}", count, None)
         folder = self._folder / array.name
         folder.mkdir(parents=True)
         write_file(folder / "task.sh", script)
@@ -249,9 +241,9 @@ class SlurmQueue:
         if not file.is_file():
             return []
         try:
-            found: list[_ArrayRecord] = parse_json(file.read_bytes())
-            check_form(found, list[_ArrayRecord])
-            return [_Array(each["name"], each["count"], each["job"]) for each in found]
+            found: list[dict[str, Any]] = parse_json(file.read_bytes())
+            check_form(found, list[_Array])
+            return [_Array(**each) for each in found]
         except ValueError as error:
             raise RunError(
                 "file-damaged",

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import pickle  # noqa: TID251 (to make hostile ones)
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -160,6 +161,15 @@ def test_evaluation_of_small_images_at_another_size(tmp_path: Path):
     one = [batch.images for batch in data.evaluation_batches("test", lambda x: fit(x, 20), 1)]
     (whole,) = data.evaluation_batches("test", lambda x: fit(x, 20), 10)
     assert torch.equal(torch.cat(one), whole.images)
+
+
+def test_the_type_of_an_array_is_one_of_numbers_and_nothing_to_evaluate() -> None:
+    for code in ("01", "2,i8", "(1,)u1", "O", "U3", "i3", ""):
+        content = pickle.dumps(np.zeros(2, np.uint8), protocol=2).replace(
+            b"X\x02\x00\x00\x00u1", b"X" + struct.pack("<I", len(code)) + code.encode()
+        )
+        with pytest.raises(RunError, match="is not a whole pickle of plain values"):
+            read_plain_pickle(content, "data_batch_1")
 
 
 def test_a_length_beyond_the_file_takes_no_memory() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import struct
 from typing import Any
 
@@ -35,6 +36,8 @@ _DAMAGED = (
     struct.error,
 )
 """What Python documents, and NumPy adds, for a pickle that is cut off or not a pickle."""
+_NUMBER = re.compile(r"[<>|=]?[biuf]\d{1,2}", re.ASCII)
+"""Types of numbers as pickles of arrays name them."""
 
 
 def read_plain_pickle(content: bytes, name: str) -> Any:
@@ -86,9 +89,10 @@ class _NumberType:
     """Stands for numpy.dtype."""
 
     def __init__(self, code: str, align: object = False, copy: object = False) -> None:
-        self.type = np.dtype(code)
-        if self.type.kind not in "biuf":
+        # What else NumPy takes for a type it evaluates.
+        if not _NUMBER.fullmatch(code):
             raise ValueError(f"an array of {code!r}, not of numbers")
+        self.type = np.dtype(code)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if state[1] in ("<", ">"):

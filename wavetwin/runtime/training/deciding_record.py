@@ -35,18 +35,14 @@ def deciding_record(
 
 
 def kernel_drift(
-    plan: TrainingPlan,
-    manifest: Mapping[str, Any],
-    device: torch.device,
-    processes: Processes = ALONE,
+    plan: TrainingPlan, manifest: Mapping[str, Any], device: torch.device
 ) -> list[str]:
     """Return how what computes the packets here differs from the last session of a run: a mark, or none."""
-    if not plan.packet_kernels.is_native:
-        return []
-    before, now = (
-        _kernel_of_run(manifest),
-        _describe_all(processes.gather(_describe_kernel(device))),
-    )
+    return _drift(manifest, _describe_kernel(device)) if plan.packet_kernels.is_native else []
+
+
+def _drift(manifest: Mapping[str, Any], now: str) -> list[str]:
+    before = _kernel_of_run(manifest)
     if before is None:
         return []
     is_same = _without_reason(now) == _without_reason(before)
@@ -99,11 +95,11 @@ def check_kernel(
     """
     if not plan.packet_kernels.is_native:
         return []
-    drift = kernel_drift(plan, run.manifest, device, processes)
     kernels = processes.gather(_describe_kernel(device))
+    found = _describe_all(kernels)
+    drift = _drift(run.manifest, found)
     # Why there is no kernel decides no bits.
     if len(set(map(_without_reason, kernels))) > 1:
-        found = _describe_all(kernels)
         if not run.arguments.allow_drift:
             raise RunError(
                 "kernel-changed",
