@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documented import ALLOWING, Shell, environment, is_dirty, missing_lines
+from tests.support.documented import is_dirty, missing_lines, shell_of_a_new_user
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
@@ -51,14 +51,8 @@ def test_a_line_that_is_not_printed_is_missed():
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run the page; return the project's folder."""
-    above = tmp_path_factory.mktemp("tutorial")
-    home, folder = above / "home", above / "empty"
-    home.mkdir()
-    folder.mkdir()
-    shell = Shell(folder, environment(home))
-    if is_dirty():
-        (home / "allowing").write_text(ALLOWING, encoding="utf-8")
-        shell.variables["BASH_ENV"] = str(home / "allowing")
+    folder = tmp_path_factory.mktemp("tutorial") / "empty"
+    shell = shell_of_a_new_user(folder)
     for kind, file, text in blocks():
         if kind == "sh":
             shell.run(text)
@@ -70,7 +64,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target = shell.folder / file
             target.parent.mkdir(exist_ok=True)
             target.write_text(text.replace("RUN_ID", "".join(frozen)), encoding="utf-8")
-    (above / "transcript.txt").write_text(shell.transcript, encoding="utf-8")
+    folder.with_name("transcript.txt").write_text(shell.transcript, encoding="utf-8")
     return shell.folder
 
 

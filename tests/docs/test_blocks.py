@@ -19,13 +19,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.support.documented import (
-    ALLOWING,
     Block,
     Shell,
     documented_blocks,
-    environment,
     is_dirty,
     missing_lines,
+    shell_of_a_new_user,
 )
 from tests.support.paths import ROOT
 from wavetwin.commands import cli
@@ -185,7 +184,7 @@ training: {optimizer: {weight_decay: 1e-4}}
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the shipped specs, two commits, and a short run of the digits' CNN and of its twin."""
     above = tmp_path_factory.mktemp("pages")
-    shell = reader(above)
+    shell = shell_of_a_new_user(above / "project")
     shutil.copytree(ROOT / "specs", shell.folder / "specs")
     (shell.folder / ".wavetwin.toml").touch()
     (shell.folder / ".gitignore").write_text("/generated/\n/runs/\n", encoding="utf-8")
@@ -198,18 +197,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     shell.run("wavetwin run specs/digits/cnn.yaml\nwavetwin run specs/digits/twin_mod.yaml\n")
     return shell.folder
-
-
-def reader(above: Path) -> Shell:
-    """Return the shell of a new user."""
-    home, folder = above / "home", above / "project"
-    home.mkdir()
-    folder.mkdir()
-    shell = Shell(folder, environment(home))
-    if is_dirty():
-        (home / "allowing").write_text(ALLOWING, encoding="utf-8")
-        shell.variables["BASH_ENV"] = str(home / "allowing")
-    return shell
 
 
 def prepare(page: str, shell: Shell, project: Path) -> None:
@@ -252,7 +239,7 @@ def prepare(page: str, shell: Shell, project: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_does_what_it_says(page: str, project: Path, tmp_path: Path) -> None:
     """Commands and snippets, in their order, in one project; what is quoted is printed."""
-    shell = reader(tmp_path)
+    shell = shell_of_a_new_user(tmp_path / "project")
     prepare(page, shell, project)
     blocks = [each for each in blocks_to_run() if each.page == page]
     for block in blocks:

@@ -137,3 +137,15 @@ def is_dirty() -> bool:
     """Return whether the checkout that is tested has changes; a new user's wavetwin has none."""
     command = ["git", "status", "--porcelain", "--", "wavetwin", "templates", "constraints.txt"]
     return bool(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+
+
+def shell_of_a_new_user(folder: Path) -> Shell:
+    """Return a shell in an empty folder, which is made, and beside it a home that is empty, too."""
+    home = folder.with_name("home")
+    home.mkdir()
+    folder.mkdir()
+    shell = Shell(folder, environment(home))
+    if is_dirty():
+        (home / "allowing").write_text(ALLOWING, encoding="utf-8")
+        shell.variables["BASH_ENV"] = str(home / "allowing")
+    return shell

@@ -6,7 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -22,6 +22,8 @@ from wavetwin.runtime.bank.derivative import MixedMaps, mixed_maps
 from wavetwin.runtime.bank.filters import bank_padding
 from wavetwin.runtime.bank.layout import build_layout, make_layout
 from wavetwin.runtime.layers import DualTreePacketMaps, KeepPackets, center_crop_window
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 PUBLISHED = (
     "alexnet/AwyI", "alexnet/AwyI_mod", "alexnet/Azh3wyI", "alexnet/Azh3wyI_mod",
@@ -135,15 +137,6 @@ def info_of(levels: int, is_complex: bool, filters: str = "qshift_06") -> BankIn
     return BankInfo(
         levels, filters, packets, ((4, 4, 2), (2, 3, 1)), 1, 0, 1, 1, is_complex
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Spare the threads: these tensors are small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # The function.

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -31,16 +31,10 @@ from wavetwin.runtime.bank.native.cascade import make_program
 from wavetwin.runtime.bank.native.compute import Kept, apply_adjoint, apply_forward
 from wavetwin.runtime.bank.native.operator import KEPT_BYTES
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Case = tuple[BankInfo, tuple[int, int], int, bool]
 """What is computed, the image's size and colours, and whether it lies channels-last."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @st.composite

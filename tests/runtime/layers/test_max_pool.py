@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,19 +18,13 @@ from wavetwin.runtime.bank.native import pooling
 from wavetwin.runtime.layers import ChannelBias, EnergyNorm, use_native_kernel
 from wavetwin.runtime.layers.max_pool import NormMaxPool, ReluMaxPool
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 1e-12
 """Relative to the largest value or 1: the same sums in another order, in float64."""
 
 Case = tuple[tuple[int, ...], tuple[int, int], tuple[int, int, int], bool]
 """Channels of each input, height and width, window, and whether there is a norm."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @st.composite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,16 +17,10 @@ from wavetwin.runtime.layers import DualTreePackets, Invariant, Scattering2d, us
 from wavetwin.runtime.layers.moduli import Level1, plain_moduli, split_moduli
 from wavetwin.runtime.wavelets import dual_tree
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 1e-12
 """Relative to the largest value or 1: the same sums in another order, in float64."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def maps(*shape: int, dtype: torch.dtype = torch.float64, is_channels_last: bool = False) -> Tensor:

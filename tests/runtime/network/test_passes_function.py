@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
@@ -23,17 +23,10 @@ from wavetwin.ir.image_sizes import find_image_sizes
 from wavetwin.runtime.layers import CropToPackets, MixedPackets, use_native_kernel
 from wavetwin.runtime.network.build import GraphError, build_module, initialise
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 1e-12
 """Relative to the largest value: the same sums in another order, in float64."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small maps: threads that wait for each other take longer than one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def first_layers(graph: ModuleGraph, with_features: bool = False) -> nn.Sequential:

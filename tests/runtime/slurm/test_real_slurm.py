@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -89,9 +89,8 @@ class Job:
         found = re.search(rf"\b{name}=(\S+)", shown)
         return found[1] if found else ""
 
-    def wait_for(self, condition: str, function: object) -> None:
+    def wait_for(self, condition: str, function: Callable[[], object]) -> None:
         """Wait until a function returns something true; a job that waits after a requeue starts now."""
-        assert callable(function)
         deadline = time.monotonic() + SECONDS
         while not function():
             assert time.monotonic() < deadline, f"{condition}: {self.log()}"
