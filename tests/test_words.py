@@ -10,7 +10,7 @@ PRIVATE = re.compile(
     r"\b(operands?|allowances?|stand-ins?|battery|set aside|clash\w*|facts|score book|lives)\b",
     re.IGNORECASE,
 )
-SOURCES = {".py", ".md", ".yaml", ".json", ".j2", ".cpp", ".ipynb"}
+SOURCES = {".py", ".md", ".yaml", ".json", ".j2", ".cpp", ".h", ".ipynb"}
 FIELD = re.compile(r"""(["'`])lives\1|\blives: NotRequired""")
 """The sessions in manifest.json: files that exist have this name for them."""
 

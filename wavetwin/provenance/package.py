@@ -21,7 +21,7 @@ from wavetwin.files.json_text import parse_json
 
 # wavetwin has no extension module: one beside a module would be imported in its place.
 _MODULES = (".py", *EXTENSION_SUFFIXES)
-NATIVE_SOURCES = (".cpp",)
+NATIVE_SOURCES = (".cpp", ".h")
 """Of modules that are compiled on the user's machine; they lie beside the one that compiles them."""
 
 TEMPLATES_MARKER = "wavetwin-templates.txt"

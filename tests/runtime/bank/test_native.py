@@ -331,7 +331,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put a source in the kernel's place that is built at once; return a cache."""
     source = tmp_path / "kernel.cpp"
     source.write_text(TINY)
-    monkeypatch.setattr(library, "SOURCE", source)
+    monkeypatch.setattr(library, "SOURCES", (source,))
     return tmp_path / "cache"
 
 
@@ -346,8 +346,18 @@ def test_a_library_is_built_once(tiny: Path, monkeypatch: pytest.MonkeyPatch):
     assert built.path.stat().st_mtime_ns == before
     # Other flags, and another source, are another library.
     assert build_library(tiny, ["-DOTHER"]).path != built.path
-    library.SOURCE.write_text(TINY + "// other\n")
+    library.SOURCES[0].write_text(TINY + "// other\n")
     assert build_library(tiny).source != built.source
+    # So is one whose header is another; a header that is not listed is not found.
+    header = tiny.parent / "tiny.h"
+    library.SOURCES[0].write_text(f'#include "{header.name}"\n')
+    header.write_text(TINY)
+    with pytest.raises(NoLibraryError, match="No such file"):
+        build_library(tiny)
+    monkeypatch.setattr(library, "SOURCES", (*library.SOURCES, header))
+    found = build_library(tiny)
+    header.write_text(TINY + "// other\n")
+    assert build_library(tiny).path != found.path
     monkeypatch.setattr(library, "_cpu", lambda: "another CPU")
     assert build_library(tiny).path != built.path
 
@@ -413,7 +423,7 @@ def test_a_killed_build_leaves_nothing_for_long(tiny: Path, monkeypatch: pytest.
 
 
 def test_a_library_without_the_functions_is_no_kernel(tiny: Path):
-    library.SOURCE.write_text('extern "C" void wavetwin_bank_forward_float32() {}\n')
+    library.SOURCES[0].write_text('extern "C" void wavetwin_bank_forward_float32() {}\n')
     with pytest.raises(NoLibraryError, match=r"is not the kernel's library: .*undefined symbol"):
         build_library(tiny)
 
@@ -468,7 +478,7 @@ def test_a_compiler_speaks_any_encoding(tiny: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_compiler_that_fails_is_quoted(tiny: Path):
-    library.SOURCE.write_text("no C++ at all")
+    library.SOURCES[0].write_text("no C++ at all")
     with pytest.raises(NoLibraryError, match=r"cannot compile the kernel: .*error"):
         build_library(tiny)
 
@@ -512,4 +522,8 @@ def test_addresses_and_undefined_behaviour(tmp_path: Path):
 
 
 def test_the_kernel_is_of_this_source():
-    assert find_library().source == library.hashlib.sha256(library.SOURCE.read_bytes()).hexdigest()
+    sources = {source.name: source.read_bytes() for source in library.SOURCES}
+    assert find_library().source == library.source_digest(sources)
+    assert sources.keys() == {file.name for file in library.SOURCES[0].parent.glob("*.[ch]*")}
+    for name in sources:
+        assert library.source_digest(sources | {name: b"other"}) != find_library().source

@@ -1,4 +1,4 @@
-"""Compute the bank by one C++ kernel, kernel.cpp, built on the user's machine."""
+"""Compute the bank by a kernel in C++, kernel.cpp, built on the user's machine."""
 
 from wavetwin.runtime.bank.native.library import (
     Library,

@@ -1,6 +1,6 @@
 """Lay out the bank as the native kernel computes it: cascades of splits, lanes, slots.
 
-The kernel (kernel.cpp, whose first comment has the algorithm) takes a program of integers, taps, and a
+The kernel (packets.h, whose first comment has the algorithm) takes a program of integers, taps, and a
 matrix from slots to outputs. A lane is a vertical path of one tree; 8 lanes are a vector. A slot vector is
 a vector of lanes filtered along the rows: by one horizontal path, each lane by its own tree's filters where
 real parts are all that is wanted, else by those of either tree. Nothing is computed that no kept packet
@@ -40,7 +40,7 @@ class Program:
     """What the kernel computes for one image size; constants, float64 where they are not integers."""
 
     numbers: Tensor
-    """int64, in the order in which `Program` of kernel.cpp reads them."""
+    """int64, in the order in which `Program` of packets.h reads them."""
     vertical_taps: Tensor
     """(taps, 8): of all vertical splits, one after the other; a tap is the same in all 8."""
     horizontal_taps: Tensor

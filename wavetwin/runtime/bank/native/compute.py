@@ -218,4 +218,4 @@ def call_kernel(name: str, x: Tensor, *arguments: Tensor | list[Tensor] | None) 
     find_library().functions[f"{name}_{kind}"](*passed, *numbers)
 
 
-assert LANES == 8, "kernel.cpp has vectors of 8"
+assert LANES == 8, "the kernel has vectors of 8"

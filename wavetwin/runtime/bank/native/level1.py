@@ -79,7 +79,7 @@ class _Moduli(torch.autograd.Function):
 def _arguments(
     x: Tensor, of_x: Tensor, taps: Tensor, extend: Extend, bias: float
 ) -> tuple[Tensor, Tensor]:
-    """Return what `read_level` of kernel.cpp reads: integers, and numbers of the type of x."""
+    """Return what `read_level` of level1.h reads: integers, and numbers of the type of x."""
     _, channels, height, width = x.shape
     sides = [_border(length, taps.shape[1] // 2, extend) for length in (height, width)]
     even = [length + length % 2 for length in (height, width)]

@@ -1,4 +1,4 @@
-"""Build kernel.cpp by the system's C++ compiler, keep the library in the user's cache, and load it.
+"""Build the kernel by the system's C++ compiler, keep the library in the user's cache, and load it.
 
 A library is kept by source, flags, compiler and CPU, so that none of them meets what another made. Beside
 it lies a document with its SHA-256: a library that is not as it was built, or lies where others may write,
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,11 @@ __all__ = [
     "kernels_folder",
 ]
 
-SOURCE = Path(__file__).with_name("kernel.cpp")
+SOURCES = tuple(
+    Path(__file__).with_name(name)
+    for name in ("kernel.cpp", "level1.h", "packets.h", "pooling.h", "splits.h", "vectors.h")
+)
+"""What is compiled, then what it includes: nothing else is there for the compiler."""
 FLAGS = (
     "-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-Wno-psabi",
 )  # fmt: skip
@@ -56,7 +60,7 @@ FUNCTIONS = (
     "pool_statistics", "pool_forward", "pool_sums", "pool_backward",
     "level_forward", "level_backward",
 )  # fmt: skip
-"""Of each type; each is there under its name with the prefix of all that kernel.cpp exports."""
+"""Of each type; each is there under its name with the prefix of all that the kernel exports."""
 
 
 class NoLibraryError(Exception):
@@ -78,13 +82,13 @@ class Library:
 
     path: Path
     source: str
-    """SHA-256 of kernel.cpp."""
+    """SHA-256 over names and contents of the sources."""
     compiler: str
     """First line of what the compiler says of itself, whatever it is called by."""
     features: str
     """Vector extensions that it was compiled for."""
     functions: dict[str, Any]
-    """By name, as kernel.cpp exports them without their prefix."""
+    """By name, as the kernel exports them without their prefix."""
 
     def record(self) -> dict[str, str]:
         """Return what a run records."""
@@ -132,11 +136,11 @@ def build_library(folder: Path | None = None, extra: Sequence[str] = ()) -> Libr
         NoLibraryError: there is no compiler, it fails, or the cache is not one's own.
     """
     cache = kernels_folder() if folder is None else folder
-    source = SOURCE.read_bytes()
+    sources = {file.name: file.read_bytes() for file in SOURCES}
     program, *arguments = _find_compiler()
     flags = [*arguments, *FLAGS, *extra]
     identity = {
-        "source": hashlib.sha256(source).hexdigest(),
+        "source": source_digest(sources),
         "flags": " ".join(flags),
         "compiler": _compiler_version([program, *arguments]),
         "cpu": hashlib.sha256(_cpu().encode()).hexdigest(),
@@ -149,7 +153,7 @@ def build_library(folder: Path | None = None, extra: Sequence[str] = ()) -> Libr
             with _locked(cache / f"{key}.lock"):
                 _remove_abandoned(cache, key)
                 if not _is_whole(file, identity):
-                    content = _compile(program, flags, source, cache / key)
+                    content = _compile(program, flags, sources, cache / key)
                     write_file(file, content)
                     digest = {"sha256": hashlib.sha256(content).hexdigest()}
                     document = json.dumps(identity | digest, indent=1, sort_keys=True)
@@ -157,6 +161,12 @@ def build_library(folder: Path | None = None, extra: Sequence[str] = ()) -> Libr
         return _load(file, identity)
     except OSError as error:
         raise NoLibraryError(f"{error.filename or cache}: {error.strerror or error}") from error
+
+
+def source_digest(sources: Mapping[str, bytes]) -> str:
+    """Return one SHA-256 for files by name, from their names and digests."""
+    lines = (f"{name}\0{hashlib.sha256(sources[name]).hexdigest()}\n" for name in sorted(sources))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def kernels_folder() -> Path:
@@ -272,12 +282,15 @@ def _remove_abandoned(cache: Path, own: str) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _compile(program: str, flags: Sequence[str], source: bytes, target: Path) -> bytes:
+def _compile(
+    program: str, flags: Sequence[str], sources: Mapping[str, bytes], target: Path
+) -> bytes:
     """Return a library, built in a folder beside `target`, whose lock this process holds."""
     name = f"{target.name}{_BUILDING}"
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=name) as folder:
-        text, result = Path(folder, SOURCE.name), Path(folder, "kernel.so")
-        text.write_bytes(source)
+        for file, content in sources.items():
+            Path(folder, file).write_bytes(content)
+        text, result = Path(folder, next(iter(sources))), Path(folder, "kernel.so")
         command = [program, *flags, "-shared", str(text), "-o", str(result), "-pthread"]
         try:
             done = subprocess.run(
@@ -309,6 +322,6 @@ def _load(file: Path, identity: dict[str, str]) -> Library:
     except AttributeError as error:
         raise NoLibraryError(
             f"{file} is not the kernel's library: {error}",
-            "install wavetwin again, as a whole: its kernel.cpp is of another version",
+            "install wavetwin again, as a whole: its C++ is of another version",
         ) from error
     return Library(file, identity["source"], identity["compiler"], features, functions)

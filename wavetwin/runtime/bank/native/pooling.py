@@ -276,7 +276,7 @@ def _differentiable(
 
 
 def _numbers(parts: Sequence[Tensor], window: Window, gradient: Tensor | None = None) -> Tensor:
-    """Return what `Pooling` of kernel.cpp reads."""
+    """Return what `Pooling` of pooling.h reads."""
     height, width = parts[0].shape[2:]
     strides = (0, 0, 0, 0) if gradient is None else gradient.stride()
     numbers = [
