@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wavetwin.compiler.sweep import space
-from wavetwin.compiler.sweep.members import CheckedSweep, check_sweep
+from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep, check_sweep
 from wavetwin.diagnostics import DiagnosticError
 from wavetwin.ir.sweeps.objectives import OBJECTIVES, Objective
 from wavetwin.runtime.process.errors import RunError
@@ -171,6 +171,25 @@ def test_the_order_in_which_results_arrive_changes_nothing(scheduler: str, proje
     assert {"complete", "paused"} == set(states)
 
 
+def test_room_that_comes_back_is_used(project: Path) -> None:
+    class Nodes(FakeEngine):
+        """Has no node at first, then one; whoever asks for what has ended before is told: nothing."""
+
+        asked = 0
+
+        @property
+        def has_room(self) -> bool:
+            return self.asked > 2 and super().has_room
+
+        def ended(self) -> Sequence[tuple[Member, int]]:
+            self.asked += 1
+            return super().ended() if self._running else []
+
+    course, _ = drive(check(project, ASHA), Nodes(0, room=1), project / "runs")
+    expected, _ = drive(check(project, ASHA), FakeEngine(0), project / "expected")
+    assert table(course) == table(expected)
+
+
 def test_what_was_stopped_goes_on_to_the_same_end(project: Path) -> None:
     checked = check(project, ASHA)
     whole = FakeEngine(0)
@@ -211,7 +230,7 @@ def test_results_are_read_without_an_engine(project: Path) -> None:
     scores = {
         member.label: loss(member, 8)
         for each in shown.points
-        if each.state == "complete"
+        if each.state == "complete" and isinstance(each.point, CheckedPoint)
         for member in Members(checked).of(each.point)
     }
     assert best.point.label == min(scores, key=lambda label: scores[label])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.small_sweep import members_of_three_seeds
 from wavetwin.runtime.process.errors import RunError
+from wavetwin.sweep.engines import EngineOptions
 from wavetwin.sweep.folder import hold_sweep
 from wavetwin.sweep.local import LocalEngine
 from wavetwin.sweep.machine import divide_machine
@@ -33,6 +35,12 @@ def members(tmp_path: Path) -> tuple[Member, ...]:
     return members_of_three_seeds(tmp_path, "train.py", SCRIPT)
 
 
+def options(
+    folder: Path, slots: Sequence[Mapping[str, str]], arguments: Sequence[str]
+) -> EngineOptions:
+    return EngineOptions(folder, arguments, 3, 1, True, None, slots, None)
+
+
 def wait(engine: LocalEngine) -> list[tuple[Member, int]]:
     found: list[tuple[Member, int]] = []
     while engine.running:
@@ -43,7 +51,7 @@ def wait(engine: LocalEngine) -> list[tuple[Member, int]]:
 
 def test_members_have_slots_and_logs(members: tuple[Member, ...], tmp_path: Path) -> None:
     slots = ({"SLOT": "a"}, {"SLOT": "b"})
-    engine = LocalEngine(slots, ["--device", "cpu"], tmp_path / "logs")
+    engine = LocalEngine(options(tmp_path, slots, ["--device", "cpu"]))
     first, second, third = members
     engine.start(first, tmp_path, 3)
     assert engine.has_room
@@ -60,7 +68,7 @@ def test_members_have_slots_and_logs(members: tuple[Member, ...], tmp_path: Path
 
 
 def test_stopping_lets_members_save(members: tuple[Member, ...], tmp_path: Path) -> None:
-    engine = LocalEngine(({}, {}), [], tmp_path / "logs")
+    engine = LocalEngine(options(tmp_path, ({}, {}), []))
     for member in members[:2]:
         engine.start(member, tmp_path, 9)
     while not all(engine.log(each).stat().st_size for each in members[:2]):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from tests.support.small_sweep import members_of_three_seeds
 from wavetwin.runtime.process.errors import RunError
-from wavetwin.sweep import slurm_queue
+from wavetwin.sweep import on_slurm, slurm_queue
 from wavetwin.sweep.engines import EngineOptions
 from wavetwin.sweep.members import Member
 from wavetwin.sweep.on_slurm import SlurmEngine
@@ -47,7 +48,7 @@ if program == "sbatch":
     queue[job] = {"name": option("job-name"), "command": words[-2:], "tasks": [held] * (last + 1)}
     if (root / "dies").exists():
         file.write_text(json.dumps(queue))
-        sys.exit(1)
+        os.kill(os.getpid(), int((root / "dies").read_text()))
     print(job)
 elif program == "scontrol":
     job, index = words[1].split("_")
@@ -66,11 +67,12 @@ elif "--name" in words:
     name = words[words.index("--name") + 1]
     print(*[job for job, each in queue.items() if each["name"] == name])
 else:
-    job = option("jobs")
-    if job not in queue:
+    jobs = option("jobs").split(",")
+    if len(jobs) == 1 and jobs[0] not in queue:
         sys.exit("slurm_load_jobs error: Invalid job id specified")
-    for index, task in enumerate(queue[job]["tasks"]):
-        print(f"{job}_{index}", *task)
+    for job in jobs:
+        for index, (state, reason, status) in enumerate(queue.get(job, {"tasks": []})["tasks"]):
+            print(f"{job}_{index}", state, status, reason)
 file.write_text(json.dumps(queue))
 """
 MEMBER = """#!/bin/bash
@@ -154,6 +156,40 @@ def test_members_are_tasks_of_one_array(
     assert list(wait(slurm)) == [(first, 5)]
     assert "--array=0-0%2" in stub.calls("sbatch")[1]
     slurm.stop()
+
+
+def test_an_array_has_as_many_tasks_as_slurm_takes(
+    stub: Stub, members: tuple[Member, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_slurm, "_LARGEST", 2)
+    (stub.root / "hold-on").touch()
+    slurm = engine(tmp_path)
+    for member in members:
+        slurm.start(member, tmp_path, 3)
+    arrays = [word for call in stub.calls("sbatch") for word in call if "--array" in word]
+    assert arrays == ["--array=0-1", "--array=0-0"]
+    before = len(stub.calls("squeue"))
+    for job, index in (("7", 0), ("7", 1), ("8", 0)):
+        stub.set_task(job, index, "COMPLETED", "None", 0)
+    while not (ended := slurm.ended()):
+        pass
+    assert ended == [(member, 0) for member in members]
+    # The queue is asked once for all arrays.
+    assert len(stub.calls("squeue")) == before + 1
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGKILL])
+def test_an_sbatch_that_is_killed_may_have_queued_its_array(
+    stub: Stub, members: tuple[Member, ...], tmp_path: Path, signal_: signal.Signals
+) -> None:
+    (stub.root / "dies").write_text(str(int(signal_)), encoding="utf-8")
+    with pytest.raises(RunError, match="sbatch refuses the array"):
+        engine(tmp_path).start(members[0], tmp_path, 0)
+    (stub.root / "dies").unlink()
+    slurm = engine(tmp_path)
+    slurm.start(members[0], tmp_path, 0)
+    assert list(wait(slurm)) == [(members[0], 0)]
+    assert len(stub.queue()) == 1
 
 
 @pytest.mark.parametrize("kinds", ["gpu:4", "(null)"])
@@ -273,10 +309,13 @@ def test_a_controller_that_is_down_for_a_while_ends_nothing(
 def test_what_slurm_refuses_is_said(
     stub: Stub, members: tuple[Member, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SBATCH_OPTIONS", "--time=1 --array=0-3")
+    with pytest.raises(RunError, match="a sweep queues arrays of its own"):
+        engine(tmp_path)
     monkeypatch.setenv("SBATCH_OPTIONS", "--nonsense")
     with pytest.raises(RunError, match="sbatch refuses the array: sbatch: error: unrecognized"):
         engine(tmp_path).start(members[0], tmp_path, 0)
-    # Nothing is written down that was not queued.
+    # The next session sees that nothing was queued.
     monkeypatch.delenv("SBATCH_OPTIONS")
     slurm = engine(tmp_path)
     slurm.start(members[0], tmp_path, 0)
@@ -292,13 +331,15 @@ def test_what_slurm_refuses_is_said(
 
 def test_states_of_the_queue_are_read() -> None:
     text = (
-        "12_0 RUNNING None 0\n12_1 PENDING JobHeldUser 0\n12_2 PENDING Priority 0\n"
-        "12_3 COMPLETED None 0\n12_4 FAILED NonZeroExitCode 512\n12_5 FAILED RaisedSignal:9 9\n"
-        "12_6 OUT_OF_MEMORY OutOfMemory 256\n12_7 TIMEOUT TimeLimit 15\n12_8 COMPLETING None 0\n"
+        "12_0 RUNNING 0 None\n12_1 PENDING 0 JobHeldUser\n12_2 PENDING 0 Priority\n"
+        "12_3 COMPLETED 0 None\n12_4 FAILED 512 NonZeroExitCode\n12_5 FAILED 9 RaisedSignal:9\n"
+        "12_6 OUT_OF_MEMORY 256 OutOfMemory\n12_7 TIMEOUT 15 TimeLimit\n12_8 COMPLETING 0 None\n"
+        # As Slurm 22.05 says it where all nodes are down.
+        "12_9 PENDING 0           Nodes required for job are DOWN, DRAINED\n"
     )
     states = parse_states(text)
     assert [each.phase for each in states.values()] == [
-        *("live", "held", "live", "ended", "ended", "ended", "ended", "ended", "live")
+        *("live", "held", "live", "ended", "ended", "ended", "ended", "ended", "live", "live")
     ]
     codes = [each.code for each in states.values() if each.phase == "ended"]
     assert codes == [0, 2, -9, -9, -9]

@@ -123,8 +123,7 @@ class Driver:
                     self._tell_refused(course)
                     if not legs:
                         break
-                    self._start(legs)
-                    self._wait()
+                    self._wait(for_room=not self._start(legs))
             finally:
                 self.engine.stop()
         return course, self._stopped_by
@@ -143,26 +142,27 @@ class Driver:
     def _is_tried_again(self, member: Member) -> bool:
         return self.retry or member.run in self._tried_again
 
-    def _start(self, legs: Sequence[Leg]) -> None:
-        """Start members of the legs, the first ones first, as far as there is room."""
+    def _start(self, legs: Sequence[Leg]) -> bool:
+        """Start members of the legs, the first ones first; return whether there was room for all."""
         busy = {member.run for member in self.engine.running}
         for leg in legs:
             for member in self.members.of(leg.point):
-                if not self.engine.has_room:
-                    return
                 result = self.results.of(member)
                 is_over = result.has_failed and self._is_given_up(member)
                 if member.run in busy or is_over or result.value_at(leg.until) is not None:
                     continue
+                if not self.engine.has_room:
+                    return False
                 self.say(f"{member.text}: trains to epoch {leg.until}")
                 self._until[member.run] = leg.until
                 self._sessions[member.run] = result.sessions
                 busy.add(member.run)  # a search may ask for one point twice
                 self.engine.start(member, self.members.folder(member), leg.until)
+        return True
 
-    def _wait(self) -> None:
-        """Wait until a member ends, or a signal comes."""
-        while not self._stopped_by:
+    def _wait(self, for_room: bool) -> None:
+        """Wait until a member ends, a signal comes, or there is room that was lacking."""
+        while not self._stopped_by and not (for_room and self.engine.has_room):
             ended = self.engine.ended()
             for member, code in ended:
                 self._take(member, code)

@@ -97,7 +97,7 @@ class EngineKind:
 def _local(options: EngineOptions) -> Engine:
     from wavetwin.sweep.local import LocalEngine
 
-    return LocalEngine(options.slots, options.arguments, options.logs)
+    return LocalEngine(options)
 
 
 def _ray(options: EngineOptions) -> Engine:

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from wavetwin.runtime.process.follow_parent import follow_parent
-from wavetwin.sweep.engines import member_log
+from wavetwin.sweep.engines import EngineOptions, member_log
 from wavetwin.sweep.members import Member
 
 __all__ = ["LocalEngine"]
@@ -23,24 +23,16 @@ class LocalEngine:
     If this process is killed, they get SIGTERM (on Linux): they save and stop.
     """
 
-    def __init__(
-        self, slots: Sequence[Mapping[str, str]], arguments: Sequence[str], logs: Path
-    ) -> None:
-        """Begin with free slots.
-
-        Args:
-            slots: variables of the environment of each member that is trained at once.
-            arguments: of train.py.
-            logs: the folder of what the scripts print, made where it is missing.
-        """
-        self._slots, self._arguments, self._logs = tuple(slots), tuple(arguments), logs
+    def __init__(self, options: EngineOptions) -> None:
+        """Begin with free slots."""
+        self._options = options
         self._processes: dict[int, tuple[Member, subprocess.Popen[bytes]]] = {}
-        logs.mkdir(parents=True, exist_ok=True)
+        options.logs.mkdir(parents=True, exist_ok=True)
 
     @property
     def has_room(self) -> bool:
         """Whether a slot is free."""
-        return len(self._processes) < len(self._slots)
+        return len(self._processes) < len(self._options.slots)
 
     @property
     def running(self) -> Sequence[Member]:
@@ -49,15 +41,15 @@ class LocalEngine:
 
     def start(self, member: Member, folder: Path, until: int) -> None:
         """Start a member's train.py in a free slot, in a process group of its own."""
-        slot = next(each for each in range(len(self._slots)) if each not in self._processes)
+        slot = next(each for each in range(len(self._options.slots)) if each not in self._processes)
         command = [sys.executable, str(folder / "train.py"), "--until-epoch", str(until)]
         with self.log(member).open("ab") as log:
             process = subprocess.Popen(
-                [*command, *self._arguments],
+                [*command, *self._options.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._slots[slot]},
+                env={**os.environ, **self._options.slots[slot]},
                 # A Ctrl-C comes to the sweep alone, which stops each member once.
                 process_group=0,
                 preexec_fn=follow_parent(),
@@ -84,4 +76,4 @@ class LocalEngine:
 
     def log(self, member: Member) -> Path:
         """Return the log of a member."""
-        return member_log(self._logs, member)
+        return member_log(self._options.logs, member)

@@ -17,7 +17,7 @@ from pathlib import Path
 from wavetwin.files.atomic import write_file
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import ANY_DEVICE
-from wavetwin.runtime.slurm.resources import gpu_options
+from wavetwin.runtime.slurm.resources import gpu_options, has_array
 from wavetwin.sweep.engines import EngineOptions, member_log
 from wavetwin.sweep.members import Member
 from wavetwin.sweep.slurm_queue import SlurmQueue, Task
@@ -26,6 +26,8 @@ __all__ = ["SlurmEngine"]
 
 _PROGRAMS = ("sbatch", "squeue", "scontrol", "scancel")
 _OWN_OPTIONS = ("job-name", "output", "cpus-per-task")
+_LARGEST = 1000
+"""Tasks of an array: by Slurm's default, MaxArraySize=1001, an index is at most 1000."""
 _BODY = """
 # A task's file has the member's log and its slurm.sh with options, each with a NUL behind it.
 words=()
@@ -44,7 +46,8 @@ class SlurmEngine:
         """Find what an earlier session has queued; nothing is queued before it is needed.
 
         Raises:
-            RunError: Slurm's commands are not here or get no answer, or a record is damaged.
+            RunError: Slurm's commands are not here or get no answer, a record is damaged, or an array
+                is asked for.
         """
         for name in _PROGRAMS:
             if shutil.which(name) is None:
@@ -53,13 +56,21 @@ class SlurmEngine:
                     f"there is no {name} here",
                     "start the sweep where Slurm is, or choose --engine local",
                 )
+        self._given = os.environ.get("SBATCH_OPTIONS", "").split()
+        if has_array(self._given):
+            raise RunError(
+                "bad-argument",
+                "a sweep queues arrays of its own, a task for each member",
+                "leave --array out of it; --jobs N says how many members train at once",
+                subject="SBATCH_OPTIONS",
+            )
         options.logs.mkdir(parents=True, exist_ok=True)
         folder = options.folder / "slurm"
         folder.mkdir(exist_ok=True)
         self._options = options
         self._queue = SlurmQueue(folder, options.folder.name)
-        self._wanted = max(1, options.num_members) if self._queue.is_empty else 1
-        """Tasks of the next array: one for each member that is left, then one by one what goes on."""
+        self._lacking = options.num_members - self._queue.num_left
+        """Tasks that are not queued yet, one for each member that is left; then one by one what goes on."""
         self._watched: dict[Path, tuple[Member, Task]] = {}
         self._stale: dict[Path, tuple[Path, int]] = {}
         """Of members whose tasks train to another epoch: their folders, and the epoch that is wanted."""
@@ -151,13 +162,13 @@ class SlurmEngine:
                     return task
             lines = ["#!/bin/bash", *self._sbatch_lines(folder / "slurm.sh"), _BODY]
             jobs = self._options.jobs
-            last = self._wanted - 1
-            array = f"--array=0-{last}" + ("" if jobs is None else f"%{jobs}")
+            count = max(1, min(self._lacking, _LARGEST))
+            array = f"--array=0-{count - 1}" + ("" if jobs is None else f"%{jobs}")
             threads = f"--cpus-per-task={self._options.threads}"
-            given = os.environ.get("SBATCH_OPTIONS", "").split()
-            gpus = gpu_options(given, "cpu" if self._options.on_cpu else ANY_DEVICE)
-            self._queue.add(self._wanted, "\n".join(lines), [array, threads, *gpus])
-            self._wanted = 1
+            gpus = gpu_options(self._given, "cpu" if self._options.on_cpu else ANY_DEVICE)
+            options = [array, threads, *gpus, *self._given]
+            self._queue.add(count, "\n".join(lines), options)
+            self._lacking -= count
         raise RunError(
             "launcher-incomplete",
             "sbatch has taken an array, and squeue does not show its tasks",

@@ -30,13 +30,15 @@ POLL_SECONDS = 3.0
 _PATIENCE_SECONDS = 300
 """For tasks that save and end."""
 _RECORD = "arrays.json"
-_COLUMNS = "JobArrayID:40,State:24,Reason:40,exit_code:12"
+_COLUMNS = "JobArrayID:40,State:24,exit_code:12,Reason:40"
+"""The reason is last: it may be a sentence, and fill its column."""
 _FORGOTTEN = "Invalid job id"
-_HELD = ("JobHeldUser", "JobHeldAdmin")
-_LIVE = (
-    *("PENDING", "REQUEUED", "REQUEUE_HOLD", "CONFIGURING", "SUSPENDED", "STOPPED"),
-    *("RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT"),
+_HELD = (["JobHeldUser"], ["JobHeldAdmin"])
+_ENDED = (
+    *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"),
+    *("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "LAUNCH_FAILED"),
 )
+"""Whatever else a version of Slurm says, the task may still train."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class TaskState:
         """Whether it waits for its release, waits or runs, or has ended."""
         if self.is_held:
             return "held"
-        return "live" if self.name in _LIVE else "ended"
+        return "ended" if self.name in _ENDED else "live"
 
     @property
     def is_cancelled(self) -> bool:
@@ -100,11 +102,9 @@ def parse_states(text: str) -> dict[str, TaskState]:
     """Return what `squeue` prints, by the number of the array and of the task: `12_3`."""
     found: dict[str, TaskState] = {}
     for line in text.splitlines():
-        words = line.split()
-        if len(words) == 4:
-            name, state, reason, status = words
-            held = state == "PENDING" and reason in _HELD
-            found[name] = TaskState(state, held, int(status) if status.isdecimal() else 0)
+        name, state, status, *reason = line.split()
+        held = state == "PENDING" and reason[:1] in _HELD
+        found[name] = TaskState(state, held, int(status))
     return found
 
 
@@ -132,9 +132,14 @@ class SlurmQueue:
         self._arrays = [each for each in self._arrays if each.job in live]
 
     @property
-    def is_empty(self) -> bool:
-        """Whether no array has tasks left."""
-        return not self._arrays
+    def num_left(self) -> int:
+        """Tasks that have not ended."""
+        return sum(map(_is_left, self.states.values()))
+
+    @property
+    def _jobs(self) -> list[str]:
+        """The numbers of the arrays."""
+        return [each.job for each in self._arrays if each.job is not None]
 
     @property
     def tasks(self) -> list[Task]:
@@ -154,7 +159,7 @@ class SlurmQueue:
         Args:
             count: of tasks.
             script: what each runs, with the folder of the tasks' files as its argument.
-            options: of sbatch; those of SBATCH_OPTIONS win over them.
+            options: of sbatch.
 
         Raises:
             RunError: Slurm refuses.
@@ -165,13 +170,13 @@ class SlurmQueue:
         write_file(folder / "task.sh", script)
         self._arrays.append(array)
         self._write_record()
-        named = [f"--job-name={array.name}", f"--output={folder}/%a.out"]
-        more = os.environ.get("SBATCH_OPTIONS", "").split()
-        command = ["sbatch", "--parsable", "--hold", "--export=ALL", *named, *options, *more]
+        # The name is how an array is found again, whatever else its jobs are to be called.
+        named = [f"--output={folder}/%a.out", *options, f"--job-name={array.name}"]
+        command = ["sbatch", "--parsable", "--hold", "--export=ALL", *named]
         done = _run([*command, str(folder / "task.sh"), str(folder)])
         if done.returncode:
+            # Written down it stays: whether it was queued all the same is seen at the next start.
             self._arrays.remove(array)
-            self._write_record()
             raise RunError(
                 "launcher-incomplete",
                 f"sbatch refuses the array: {done.stderr.strip()}",
@@ -202,28 +207,28 @@ class SlurmQueue:
         if not now and time.monotonic() - self._looked < POLL_SECONDS:
             return False
         self._looked = time.monotonic()
-        found: dict[str, TaskState] = {}
-        for array in self._arrays:
-            # One by one: of a number that it has forgotten squeue makes an error.
-            command = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={array.job}"]
-            done = _run([*command, f"--Format={_COLUMNS}"])
-            if done.returncode and _FORGOTTEN not in done.stderr:
-                # A controller that starts anew: what trains goes on meanwhile.
-                if must:
-                    raise _failed(command, done)
-                return False
-            found |= parse_states(done.stdout)
-        self.states = found
+        jobs = self._jobs
+        if not jobs:
+            self.states = {}
+            return True
+        command = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={','.join(jobs)}"]
+        done = _run([*command, f"--Format={_COLUMNS}"])
+        # Numbers that it has forgotten are left out, and one alone is an error.
+        if done.returncode and _FORGOTTEN not in done.stderr:
+            # A controller that starts anew: what trains goes on meanwhile.
+            if must:
+                raise _failed(command, done)
+            return False
+        self.states = parse_states(done.stdout)
         return True
 
     def cancel(self) -> None:
         """Cancel all tasks, and wait until those that train have saved and ended."""
-        jobs = [each.job for each in self._arrays if each.job is not None]
         for _ in range(round(_PATIENCE_SECONDS / POLL_SECONDS)):
-            if self.look(now=True) and not any(map(_is_left, self.states.values())):
+            if self.look(now=True) and not self.num_left:
                 return
             # Asked again: a script that is still loading does not hear it.
-            _run(["scancel", *jobs])
+            _run(["scancel", *self._jobs])
             time.sleep(POLL_SECONDS)
 
     def _find_unheard(self) -> None:
@@ -264,7 +269,10 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     # The interpreter of tasks is this one, and nothing is frozen.
     kept = {name: value for name, value in os.environ.items() if name != "WAVETWIN_FROZEN"}
     environment = kept | {"PYTHON": sys.executable}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # A Ctrl-C comes to the sweep alone: an sbatch that died of it might have queued its array.
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, process_group=0
+    )
 
 
 def _call(*command: str) -> str:

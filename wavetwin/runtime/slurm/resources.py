@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["check_options", "gpu_options"]
+__all__ = ["check_options", "gpu_options", "has_array"]
 
 _SECONDS = 60
 _GPU_OPTIONS = ("--gpus", "-G", "--gres", "--gpus-per-node", "--gpus-per-task", "--gpus-per-socket")
@@ -24,13 +24,18 @@ def check_options(options: Sequence[str]) -> None:
     Raises:
         RunError: they ask for an array.
     """
-    if any(_is_of(option, _ARRAY_OPTIONS) for option in options):
+    if has_array(options):
         raise RunError(
             "bad-argument",
             "every task of an array would train the same run",
             _ARRAY_REMEDY,
             subject="SBATCH_OPTIONS",
         )
+
+
+def has_array(options: Sequence[str]) -> bool:
+    """Return whether options of sbatch ask for an array."""
+    return any(_is_of(option, _ARRAY_OPTIONS) for option in options)
 
 
 def gpu_options(options: Sequence[str], device: str) -> list[str]:
