@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wavetwin.files.home import cache_folder, expand_home
+from wavetwin.files.home import cache_folder, config_folder, expand_home
 from wavetwin.runtime.data.root import root_locations
 from wavetwin.runtime.process.scripts import runs_folder
 
@@ -30,6 +30,9 @@ def test_the_cache_is_where_the_xdg_specification_has_it(monkeypatch: pytest.Mon
     assert cache_folder({"XDG_CACHE_HOME": "/scratch"}) == Path("/scratch/wavetwin")
     relative = {"XDG_CACHE_HOME": "scratch"}
     assert cache_folder(relative) == Path("/home/of/somebody/.cache/wavetwin")
+    assert config_folder({"XDG_CONFIG_HOME": "/etc/x"}) == Path("/etc/x/wavetwin")
+    for given in ({}, {"XDG_CONFIG_HOME": ""}, {"XDG_CONFIG_HOME": "here"}):
+        assert config_folder(given) == Path("/home/of/somebody/.config/wavetwin")
 
 
 @pytest.mark.usefixtures("no_home")

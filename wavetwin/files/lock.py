@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["HeldError", "hold_lock"]
 
-_PAUSE_SECONDS = 0.2
+_PAUSE_SECONDS = 0.05
 
 
 class HeldError(Exception):
@@ -26,7 +26,7 @@ def hold_lock(file: Path, seconds: float = 0.0) -> int:
 
     Raises:
         HeldError: another process holds it, and has for so long.
-        OSError: the file cannot be opened or written.
+        OSError: the file cannot be opened or written, or its file system has no locks; the error names it.
     """
     lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     give_up = time.monotonic() + seconds
@@ -34,13 +34,16 @@ def hold_lock(file: Path, seconds: float = 0.0) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
-        except OSError as error:
+        except BlockingIOError as error:
             if time.monotonic() < give_up:
                 time.sleep(_PAUSE_SECONDS)
                 continue
             holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
             os.close(lock)
             raise HeldError(f" ({holder})" if holder else "") from error
+        except OSError as error:
+            os.close(lock)
+            raise OSError(error.errno, error.strerror, str(file)) from error
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
     return lock

@@ -306,5 +306,8 @@ def test_book_that_another_process_holds_is_waited_for(
     from wavetwin.runtime.evaluation import scores_file as scores_file
 
     monkeypatch.setattr(scores_file, "LOCK_WAIT_SECONDS", 0.1)
-    with scores_file.locked(tmp_path / "b.json"), pytest.raises(RunError, match="another process"):
+    with (
+        scores_file.locked(tmp_path / "b.json"),
+        pytest.raises(RunError, match=r"another process has been writing to .* \(process \d+ on "),
+    ):
         add_record(tmp_path / "b.json", ONE_CROP, evaluated(), {})

@@ -7,11 +7,9 @@ runs can be compared image by image.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from torch import nn
 
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.files.json_form import FormError
+from wavetwin.files.lock import HeldError, hold_lock
 from wavetwin.ir.evaluations import Evaluation
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.section import declaration_of, declared_fields
@@ -373,26 +372,18 @@ def locked(file: Path) -> Iterator[None]:
     """Keep other processes from adding to a scores file meanwhile."""
     path = file.with_name(f"{file.name}.lock")
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = hold_lock(path, LOCK_WAIT_SECONDS)
     except OSError as error:
         raise RunError(
             write_code(error), f"cannot be written: {error.strerror or error}", subject=path
         ) from error
-    give_up = time.monotonic() + LOCK_WAIT_SECONDS
+    except HeldError as error:
+        raise RunError(
+            "in-use",
+            f"another process has been writing to {file} for {LOCK_WAIT_SECONDS:.0f} seconds{error}",
+            "wait for it, or end it, and evaluate again",
+        ) from error
     try:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if time.monotonic() >= give_up:
-                    raise RunError(
-                        "in-use",
-                        f"another process has been writing to {file} for "
-                        f"{LOCK_WAIT_SECONDS:.0f} seconds",
-                        "wait for it, or end it, and evaluate again",
-                    ) from error
-                time.sleep(0.05)
         yield
     finally:
         os.close(lock)

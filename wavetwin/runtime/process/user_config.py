@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wavetwin.files.home import expand_home
+from wavetwin.files.home import config_folder
 from wavetwin.runtime.process.errors import RunError
 
 __all__ = ["UserConfig", "config_file", "read_user_config"]
@@ -64,9 +63,7 @@ class UserConfig:
 
 def config_file(environment: Mapping[str, str] | None = None) -> Path:
     """Return where the user's settings are, whether they are there or not."""
-    base = (os.environ if environment is None else environment).get("XDG_CONFIG_HOME")
-    # Without a home, as in some containers, no file is there.
-    return (Path(base) if base else expand_home("~/.config")) / "wavetwin" / "config.toml"
+    return config_folder(environment) / "config.toml"
 
 
 def read_user_config(environment: Mapping[str, str] | None = None) -> UserConfig:
@@ -77,7 +74,8 @@ def read_user_config(environment: Mapping[str, str] | None = None) -> UserConfig
     """
     file = config_file(environment)
     try:
-        if not file.is_file():
+        # Without a home, as in some containers, no file is there, and none of the current folder is.
+        if not file.is_absolute() or not file.is_file():
             return UserConfig(file, {})
         return UserConfig(file, tomllib.loads(file.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
