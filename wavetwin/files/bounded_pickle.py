@@ -8,7 +8,12 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-__all__ = ["BoundedUnpickler"]
+__all__ = ["MAX_DEPTH", "MOST_NAMES", "BoundedUnpickler"]
+
+MAX_DEPTH = 4
+"""Keys that may lie above a state dict in what a file of weights holds."""
+MOST_NAMES = 200_000
+"""In its mappings that are looked at: few bytes of a pickle can name one mapping very often."""
 
 
 _Unpickler: Any = getattr(pickle, "_Unpickler")  # noqa: B009 - its stub has no such name

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from wavetwin.files.bounded_pickle import BoundedUnpickler
+from wavetwin.files.bounded_pickle import MAX_DEPTH, MOST_NAMES, BoundedUnpickler
 from wavetwin.files.json_text import parse_json
 
 __all__ = ["Shape", "read_tensor_shapes"]
@@ -23,8 +23,6 @@ Shape = tuple[int, ...]
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 2**26
 """In bytes; safetensors' own limit is somewhat larger. Pickles of 1,000 tensors have a tenth of a MB."""
-_MAX_DEPTH = 4
-_MOST_ENTRIES = 200_000
 _REBUILDS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter")
 _SIZE_ARGUMENT = 2
 """Storage and offset come before a tensor's size."""
@@ -65,7 +63,7 @@ def _of_zip(file: Path) -> dict[str, Shape] | None:
         if len(pickles) != 1 or pickles[0].file_size > _LARGEST_HEADER:
             return None
         with archive.open(pickles[0]) as content:
-            found = dict(_tensors(_ShapeReader(content).load(), (), left := [_MOST_ENTRIES]))
+            found = dict(_tensors(_ShapeReader(content).load(), (), left := [MOST_NAMES]))
             return found if left[0] > 0 else None
 
 
@@ -73,7 +71,7 @@ def _tensors(value: object, path: tuple[str, ...], left: list[int]) -> Iterator[
     """Yield a pickle's tensors; few bytes can name one dictionary very often, so entries are counted."""
     if isinstance(value, _Tensor):
         yield ".".join(path), value.shape
-    elif isinstance(value, dict) and len(path) <= _MAX_DEPTH:
+    elif isinstance(value, dict) and len(path) <= MAX_DEPTH:
         for name, each in cast("dict[Any, object]", value).items():
             left[0] -= 1
             if left[0] <= 0:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import printable
+from wavetwin.files.bounded_pickle import MAX_DEPTH, MOST_NAMES
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.training.skipped_objects import SkippedObject
 
@@ -24,9 +25,6 @@ _AVERAGED = re.compile(
     r"(?:^|[_.])(?:ema|swa|avg|averaged?|shadow)(?:$|[_.0-9])|ema$", re.IGNORECASE
 )
 """Keys of averages of weights, kept beside the weights."""
-_MAX_DEPTH = 4
-_MOST_NAMES = 200_000
-"""That are looked at: few bytes of a pickle can name one mapping very often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class _Names:
     """Counts the names of a file that are looked at."""
 
     def __init__(self, subject: str) -> None:
-        self._subject, self._left = subject, _MOST_NAMES
+        self._subject, self._left = subject, MOST_NAMES
 
     def count(self, mapping: Mapping[Any, Any]) -> None:
         """Count the names of a mapping.
@@ -105,7 +103,7 @@ class _Names:
         if self._left < 0:
             raise RunError(
                 "not-a-weights-file",
-                f"holds more than {_MOST_NAMES:,} names in mappings within each other",
+                f"holds more than {MOST_NAMES:,} names in mappings within each other",
                 "save the state dict alone",
                 subject=self._subject,
             )
@@ -116,7 +114,7 @@ def _candidates(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield mappings that directly hold tensors, by their keys joined; the top is ''."""
     mapping = _module_state(content, names) if isinstance(content, SkippedObject) else content
-    if not isinstance(mapping, Mapping) or len(path) > _MAX_DEPTH:
+    if not isinstance(mapping, Mapping) or len(path) > MAX_DEPTH:
         return
     names.count(mapping)
     texts = {name: value for name, value in mapping.items() if isinstance(name, str)}
