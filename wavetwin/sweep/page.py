@@ -52,7 +52,7 @@ def _figures(checked: CheckedSweep, course: Course) -> list[Markup]:
         for each in course.points
         if each.outcome is not None and each.outcome.values and math.isfinite(each.outcome.mean)
     ]
-    fields = checked.space.fields
+    fields = [each for each in checked.space.fields if each.varies]
     if not scored or not fields:
         return []
     scale = _score_axis(objective, [_mean(each) for each in scored])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ def test_a_shipped_sweep_has_the_points_of_its_source(path: Path) -> None:
     checked = check_sweep(path)
     assert len(checked.points) == 32
     assert checked.warnings == ()
-    varied = [each.count for each in checked.space.fields if each.count != 1]
+    varied = [each.count for each in checked.space.fields if each.varies]
     assert varied == [4, 4, 4, 4]
+    assert all(re.fullmatch(r"(\w+=[0-9.e-]+,?){4}", each.label) for each in checked.points)
     assert {each.plan.epochs for each in checked.points} == {20}
     assert {each.plan.threads for each in checked.points} == {1}

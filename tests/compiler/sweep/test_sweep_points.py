@@ -10,7 +10,7 @@ from wavetwin.compiler.compiled import compile_spec
 from wavetwin.compiler.parse.nodes import to_plain
 from wavetwin.compiler.parse.override import parse_override
 from wavetwin.compiler.sweep.document import read_sweep
-from wavetwin.compiler.sweep.members import CheckedSweep, check_sweep
+from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep, check_sweep
 from wavetwin.compiler.sweep.space import NUM_SAMPLES, Space, make_space
 from wavetwin.diagnostics import CompileError
 
@@ -94,7 +94,8 @@ def test_a_value_reads_back_from_its_option(value: object, project: Path) -> Non
 
 
 def test_the_last_field_of_a_grid_changes_first(project: Path) -> None:
-    made = space(project, "space:\n  a.b: {int: [1, 2]}\n  a.c: {choices: [x, z]}\n")
+    fields = "a.b: {int: [1, 2]}\n  a.c: {choices: [x, z]}\n  a.d: {choices: [y]}"
+    made = space(project, f"space:\n  {fields}\n")
     labels = [point.label for point in made.grid()]
     assert labels == ["b=1,c=x", "b=1,c=z", "b=2,c=x", "b=2,c=z"]
     assert made.size == 4
@@ -187,6 +188,7 @@ def test_a_point_of_a_search_is_compiled_when_it_is_asked_for(project: Path) -> 
     (point,) = checked.space.draw(1, 99)
     made = checked.compile(point)
     assert made is checked.compile(point)
+    assert isinstance(made, CheckedPoint)
     assert made.overrides == point.overrides
 
 

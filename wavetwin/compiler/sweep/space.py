@@ -57,6 +57,11 @@ class SweptField:
         """The number of values; None of an interval."""
         return len(self.range.values) if isinstance(self.range, ListedRange) else None
 
+    @property
+    def varies(self) -> bool:
+        """Whether members differ in it; a range of one value sets it in all."""
+        return self.count != 1
+
     def item(self, position: int) -> Value:
         """Return a value that can be counted, from 0."""
         if self.written:
@@ -111,8 +116,9 @@ class Point:
 
     @property
     def label(self) -> str:
-        """What varies, for a reader: `lr=0.1,momentum=0.9`; shorter where values are no plain words."""
-        return variant_label(self.overrides) or ", ".join(self.overrides)
+        """What varies, for a reader: `lr=0.1,momentum=0.9`; whole paths where that is long or no plain words."""
+        varying = [f"{field.path}={value.text}" for field, value in self.values if field.varies]
+        return variant_label(varying) or ", ".join(varying)
 
     def layer(self, source: Source, more: Sequence[tuple[str, SpecNode]] = ()) -> ParsedSource:
         """Return the point as a layer over the base, each value where the sweep has it.
