@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -188,6 +189,21 @@ def test_room_that_comes_back_is_used(project: Path) -> None:
     course, _ = drive(check(project, ASHA), Nodes(0, room=1), project / "runs")
     expected, _ = drive(check(project, ASHA), FakeEngine(0), project / "expected")
     assert table(course) == table(expected)
+
+
+def test_no_member_is_started_after_a_signal(project: Path) -> None:
+    class Signalled(FakeEngine):
+        def start(self, member: Member, folder: Path, until: int) -> None:
+            super().start(member, folder, until)
+            signal.raise_signal(signal.SIGTERM)
+
+    checked = check(project, SPACE)
+    engine = Signalled(0, room=12)
+    said: list[str] = []
+    driver = Driver(checked, WithoutBuilds(checked, project / "runs"), engine, said.append)
+    assert driver.run()[1] == signal.SIGTERM
+    assert len(said) == 1
+    assert engine.trained == []
 
 
 def test_what_was_stopped_goes_on_to_the_same_end(project: Path) -> None:

@@ -151,7 +151,7 @@ class Driver:
                 is_over = result.has_failed and self._is_given_up(member)
                 if member.run in busy or is_over or result.value_at(leg.until) is not None:
                     continue
-                if not self.engine.has_room:
+                if self._stopped_by or not self.engine.has_room:
                     return False
                 self.say(f"{member.text}: trains to epoch {leg.until}")
                 self._until[member.run] = leg.until

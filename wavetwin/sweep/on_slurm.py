@@ -56,8 +56,8 @@ class SlurmEngine:
                     f"there is no {name} here",
                     "start the sweep where Slurm is, or choose --engine local",
                 )
-        self._given = os.environ.get("SBATCH_OPTIONS", "").split()
-        if has_array(self._given):
+        self._sbatch_options = os.environ.get("SBATCH_OPTIONS", "").split()
+        if has_array(self._sbatch_options):
             raise RunError(
                 "bad-argument",
                 "a sweep queues arrays of its own, a task for each member",
@@ -71,6 +71,10 @@ class SlurmEngine:
         self._queue = SlurmQueue(folder, options.folder.name)
         self._lacking = options.num_members - self._queue.num_left
         """Tasks that are not queued yet, one for each member that is left; then one by one what goes on."""
+        self._given_out = {
+            each.text: each.file.read_bytes() for each in self._queue.tasks if each.file.is_file()
+        }
+        """What the files of tasks have, by the tasks' names."""
         self._watched: dict[Path, tuple[Member, Task]] = {}
         self._stale: dict[Path, tuple[Path, int]] = {}
         """Of members whose tasks train to another epoch: their folders, and the epoch that is wanted."""
@@ -101,10 +105,11 @@ class SlurmEngine:
         content = "".join(f"{word}\0" for word in words).encode()
         task = self._task_of(words[0]) or self._free_task(folder)
         is_held = self._queue.states[task.text].is_held
-        if task.file.is_file() and task.file.read_bytes() != content and not is_held:
+        if not is_held and self._given_out[task.text] != content:
             self._stale[member.run] = folder, until
         else:
             write_file(task.file, content)
+            self._given_out[task.text] = content
         if is_held:
             self._queue.release(task)
         self._watched[member.run] = member, task
@@ -148,9 +153,10 @@ class SlurmEngine:
 
     def _task_of(self, log: str) -> Task | None:
         """Return the task that has a member already and has not ended."""
+        begin = f"{log}\0".encode()
         for task in self._queue.tasks:
-            is_taken = self._queue.states[task.text].phase != "ended" and task.file.is_file()
-            if is_taken and task.file.read_bytes().split(b"\0")[0].decode() == log:
+            has_ended = self._queue.states[task.text].phase == "ended"
+            if not has_ended and self._given_out.get(task.text, b"").startswith(begin):
                 return task
         return None
 
@@ -158,15 +164,15 @@ class SlurmEngine:
         """Return a held task that has no member, of a new array where there is none."""
         for _ in range(2):
             for task in self._queue.tasks:
-                if self._queue.states[task.text].is_held and not task.file.is_file():
+                if self._queue.states[task.text].is_held and task.text not in self._given_out:
                     return task
             lines = ["#!/bin/bash", *self._sbatch_lines(folder / "slurm.sh"), _BODY]
             jobs = self._options.jobs
             count = max(1, min(self._lacking, _LARGEST))
             array = f"--array=0-{count - 1}" + ("" if jobs is None else f"%{jobs}")
             threads = f"--cpus-per-task={self._options.threads}"
-            gpus = gpu_options(self._given, "cpu" if self._options.on_cpu else ANY_DEVICE)
-            options = [array, threads, *gpus, *self._given]
+            gpus = gpu_options(self._sbatch_options, "cpu" if self._options.on_cpu else ANY_DEVICE)
+            options = [array, threads, *gpus, *self._sbatch_options]
             self._queue.add(count, "\n".join(lines), options)
             self._lacking -= count
         raise RunError(
