@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -99,7 +100,11 @@ class Task:
 
 
 def parse_states(text: str) -> dict[str, TaskState]:
-    """Return what `squeue` prints, by the number of the array and of the task: `12_3`."""
+    """Return what `squeue` prints, by the number of the array and of the task: `12_3`.
+
+    Raises:
+        ValueError: a line is not of the columns that were asked for.
+    """
     found: dict[str, TaskState] = {}
     for line in text.splitlines():
         name, state, status, *reason = line.split()
@@ -214,13 +219,15 @@ class SlurmQueue:
         command = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={','.join(jobs)}"]
         done = _run([*command, f"--Format={_COLUMNS}"])
         # Numbers that it has forgotten are left out, and one alone is an error.
-        if done.returncode and _FORGOTTEN not in done.stderr:
-            # A controller that starts anew: what trains goes on meanwhile.
-            if must:
-                raise _failed(command, done)
-            return False
-        self.states = parse_states(done.stdout)
-        return True
+        is_answered = not done.returncode or _FORGOTTEN in done.stderr
+        # A controller that starts anew has no answer, or half of one: what trains goes on meanwhile.
+        with suppress(ValueError):
+            if is_answered:
+                self.states = parse_states(done.stdout)
+                return True
+        if must:
+            raise _failed(command, done)
+        return False
 
     def cancel(self) -> None:
         """Cancel all tasks, and wait until those that train have saved and ended."""
@@ -285,6 +292,6 @@ def _call(*command: str) -> str:
 def _failed(command: Sequence[str], done: subprocess.CompletedProcess[str]) -> RunError:
     return RunError(
         "launcher-incomplete",
-        f"{command[0]} fails: {done.stderr.strip()}",
+        f"{command[0]} fails: {(done.stderr or done.stdout).strip()}",
         "see that Slurm answers; the same command goes on",
     )
