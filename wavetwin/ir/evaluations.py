@@ -219,6 +219,8 @@ class ShiftMetric:
     """What is compared where images move."""
 
     name: str
+    text: str
+    """What it is, as a sentence."""
     label: str
     across: str
     """What a curve of it goes along."""
@@ -234,6 +236,7 @@ SHIFT_METRICS: dict[str, ShiftMetric] = {
     for row in (
         ShiftMetric(
             "flip_rate",
+            "How often the top prediction changes.",
             "Flip rate",
             "shift between two frames, pixels",
             "share of pairs that flip",
@@ -242,6 +245,7 @@ SHIFT_METRICS: dict[str, ShiftMetric] = {
         ),
         ShiftMetric(
             "kl_divergence",
+            "How far the predicted probabilities move.",
             "KL divergence",
             "shift, pixels",
             "KL(p0 || p shifted), nats",

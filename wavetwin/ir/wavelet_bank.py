@@ -17,7 +17,7 @@ __all__ = ["PooledBands", "WaveletBank"]
 if TYPE_CHECKING:
     BoundaryMode = str
 else:  # The table's names, which a type checker cannot follow.
-    BoundaryMode = Literal[BOUNDARY_MODES]
+    BoundaryMode = Literal[tuple(BOUNDARY_MODES)]
 
 
 @frozen(kw_only=True)

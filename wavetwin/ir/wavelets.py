@@ -46,17 +46,17 @@ def _pywavelets_lengths() -> dict[str, int]:
 PYWAVELETS_LENGTHS: dict[str, int] = _pywavelets_lengths()
 
 
-BOUNDARY_MODES: tuple[str, ...] = (
-    "zero",
-    "constant",
-    "symmetric",
-    "periodic",
-    "smooth",
-    "periodization",
-    "reflect",
-    "antisymmetric",
-    "antireflect",
-)
+BOUNDARY_MODES: dict[str, str] = {
+    "zero": "Zeros.",
+    "constant": "The outermost sample, again and again.",
+    "symmetric": "The map mirrored, its border twice.",
+    "periodic": "The map again.",
+    "smooth": "A line through the two outermost samples.",
+    "periodization": "The map again, with the smallest number of coefficients.",
+    "reflect": "The map mirrored, its border once.",
+    "antisymmetric": "The map mirrored with its sign changed, its border twice.",
+    "antireflect": "The map turned about its outermost sample.",
+}
 """How a map goes on beyond its border, by PyWavelets' names. All give (n + taps - 1) // 2 samples of n
 in each band, `periodization` alone ceil(n / 2)."""
 

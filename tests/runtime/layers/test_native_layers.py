@@ -48,7 +48,7 @@ def gradients(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tenso
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     st.sampled_from(LEVEL1_FILTERS),
-    st.sampled_from(BOUNDARY_MODES),
+    st.sampled_from(tuple(BOUNDARY_MODES)),
     st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(2, 21), st.integers(2, 21)),
     st.booleans(),
 )

@@ -11,8 +11,13 @@ from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS, Downsampling
 from wavetwin.ir.dataset import Dataset
 from wavetwin.ir.datasets import DATASETS
+from wavetwin.ir.evaluations import SHIFT_METRICS
+from wavetwin.ir.initial_laws import INITIAL_LAWS
+from wavetwin.ir.level1_taps import LEVEL1_FILTERS, level1_taps
 from wavetwin.ir.mixings import MIXINGS
 from wavetwin.ir.poolings import POOLINGS, Pooling
+from wavetwin.ir.precisions import PRECISIONS
+from wavetwin.ir.wavelets import BOUNDARY_MODES
 
 __all__ = ["choice_texts"]
 
@@ -34,11 +39,6 @@ _WRITTEN: tuple[Mapping[str, str], ...] = (
     },
     {"stem": "The first layer and its pooling.", "image": "The image, without either."},
     {
-        "default": "As torch's layers do.",
-        "kaiming_normal_fan_out": "Normal with a variance of 2 by fan out; biases 0.",
-        "xavier_uniform": "Uniform by fan in and fan out.",
-    },
-    {
         "before": "One map of the colours, before the packets.",
         "after": "One map for each output channel, after the mixing.",
     },
@@ -55,29 +55,8 @@ _WRITTEN: tuple[Mapping[str, str], ...] = (
         "both": "All moves to the right and down, a grid.",
     },
     {
-        "flip_rate": "How often the top prediction changes.",
-        "kl_divergence": "How far the predicted probabilities move.",
-    },
-    {
         "float": "In floating point.",
         "pil": "By Pillow, as the published scores were computed: 8 bits after each pass.",
-    },
-    {
-        "near_sym_a": "5 and 7 taps, nearly symmetric.",
-        "near_sym_b": "13 and 19 taps, nearly symmetric.",
-        "legall": "5 and 3 taps.",
-        "antonini": "9 and 7 taps.",
-    },
-    {
-        "symmetric": "The map mirrored, its border twice.",
-        "zero": "Zeros.",
-        "constant": "The outermost sample, again and again.",
-        "periodic": "The map again.",
-        "smooth": "A line through the two outermost samples.",
-        "periodization": "The map again, with the smallest number of coefficients.",
-        "reflect": "The map mirrored, its border once.",
-        "antisymmetric": "The map mirrored with its sign changed, its border twice.",
-        "antireflect": "The map turned about its outermost sample.",
     },
     {
         "max": "The largest value of each window.",
@@ -92,11 +71,6 @@ _WRITTEN: tuple[Mapping[str, str], ...] = (
     },
     {"uniform": "Between -1 and 1, as in the published models.", "zeros": "Zeros."},
     {"batch": "Batch normalisation.", "none": "No norm.", "group": "Group normalisation."},
-    {
-        "float32": "32 bits everywhere.",
-        "bfloat16": "16 bits with the range of float32.",
-        "float16": "16 bits; the loss is scaled.",
-    },
     {
         "contiguous": "Channel by channel, as torch does.",
         "channels_last": "Position by position: often faster, with other last bits.",
@@ -161,7 +135,11 @@ def choice_texts(choices: Sequence[object], description: str) -> list[str] | Non
 def _rows() -> tuple[Mapping[str, str], ...]:
     """Return what tables say of their rows."""
     return (
-        {name: _first_line(row) for name, row in ARCHITECTURES.items()},
+        {name: _first_line(type(row)) for name, row in ARCHITECTURES.items()},
+        {name: _first_line(law) for name, law in INITIAL_LAWS.items()},
+        {row.name: row.text for row in (*PRECISIONS.values(), *SHIFT_METRICS.values())},
+        {name: _of_level1(name) for name in LEVEL1_FILTERS},
+        BOUNDARY_MODES,
         {name: _of_pooling(row) for name, row in POOLINGS.items()},
         {name: _of_downsampling(row) for name, row in DOWNSAMPLINGS.items()},
         {name: _sentence(row.effect) for name, row in AUGMENTATIONS.items()},
@@ -171,9 +149,14 @@ def _rows() -> tuple[Mapping[str, str], ...]:
     )
 
 
-def _first_line(row: object) -> str:
-    """Return what the class of a row says that it is."""
-    return (type(row).__doc__ or "").partition("\n")[0]
+def _first_line(kind: type[object]) -> str:
+    """Return what a class says that it is."""
+    return (kind.__doc__ or "").partition("\n")[0]
+
+
+def _of_level1(name: str) -> str:
+    taps = level1_taps(name)
+    return f"{len(taps.analysis_low)} and {len(taps.analysis_high)} taps."
 
 
 def _sentence(text: str) -> str:
@@ -197,7 +180,7 @@ def _of_downsampling(row: Downsampling) -> str:
 
 def _of_dataset(row: Dataset) -> str:
     """Return how many classes and images there are, and what its files are."""
-    layout = _first_line(row)
+    layout = _first_line(type(row))
     if row.is_own:
         return f"Images of your own: {layout}"
     images = "" if row.training_images is None else f" {row.training_images:,} training images,"

@@ -134,4 +134,4 @@ _MARGINS: dict[str, Callable[[Tensor, int, Tensor], Tensor]] = {
     "antisymmetric": _antisymmetric,
     "antireflect": _antireflect,
 }
-assert tuple(_MARGINS) == BOUNDARY_MODES, "every mode has its margin"
+assert list(_MARGINS) == list(BOUNDARY_MODES), "every mode has its margin"
