@@ -1,6 +1,6 @@
 """Load a network from a folder that `wavetwin export hub` wrote: its spec, and its weights.
 
-The folder may come from anywhere: it is data. Nothing of it is run, and no file outside of it is read.
+The folder may come from anywhere: it is data. Nothing of it is run, and it can name no file outside of it.
 """
 
 from __future__ import annotations
