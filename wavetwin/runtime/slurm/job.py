@@ -21,7 +21,7 @@ from wavetwin.provenance.package import imported_package
 from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.scripts import parse_arguments
 from wavetwin.runtime.slurm.node import NodeTask, exit_code
-from wavetwin.runtime.slurm.resources import check_options
+from wavetwin.runtime.slurm.resources import array_refusal
 from wavetwin.runtime.training.preflight import run_status
 
 __all__ = ["Job", "Steps", "evaluation_options", "run_job", "training_options"]
@@ -172,7 +172,7 @@ def run_job(folder: Path, options: Sequence[str]) -> int:
     """
     job = Job.from_environment(os.environ)
     if int(os.environ.get("SLURM_ARRAY_TASK_COUNT") or 1) > 1:
-        check_options(["--array"])
+        raise array_refusal("sbatch --array")
     # SIGUSR1 stays ignored, by what is started as well. SIGTERM has a handler, so that it ends srun;
     # slurm.sh hears it, too, and says so in a line.
     signal.signal(signal.SIGTERM, lambda number, frame: None)

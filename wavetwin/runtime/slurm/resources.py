@@ -7,30 +7,26 @@ from collections.abc import Sequence
 
 from wavetwin.runtime.process.errors import RunError
 
-__all__ = ["check_options", "gpu_options", "has_array"]
+__all__ = ["array_refusal", "gpu_options", "has_array"]
 
 _SECONDS = 60
 _GPU_OPTIONS = ("--gpus", "-G", "--gres", "--gpus-per-node", "--gpus-per-task", "--gpus-per-socket")
 _ARRAY_OPTIONS = ("--array", "-a")
-_ARRAY_REMEDY = (
-    "list the seeds or values in a sweep: `wavetwin sweep FILE --engine slurm` queues one array, a "
-    "task a training"
-)
 
 
-def check_options(options: Sequence[str]) -> None:
-    """Refuse options of sbatch that would train one run several times at once.
+def array_refusal(subject: str) -> RunError:
+    """Return that one run is not trained several times at once.
 
-    Raises:
-        RunError: they ask for an array.
+    Args:
+        subject: what asks for an array.
     """
-    if has_array(options):
-        raise RunError(
-            "bad-argument",
-            "every task of an array would train the same run",
-            _ARRAY_REMEDY,
-            subject="SBATCH_OPTIONS",
-        )
+    return RunError(
+        "bad-argument",
+        "every task of an array would train the same run",
+        "list the seeds or values in a sweep: `wavetwin sweep FILE --engine slurm` queues one array, a "
+        "task a training",
+        subject=subject,
+    )
 
 
 def has_array(options: Sequence[str]) -> bool:

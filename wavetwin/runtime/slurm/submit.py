@@ -14,7 +14,7 @@ from wavetwin.runtime.process.errors import RunError
 from wavetwin.runtime.process.freeze import freeze
 from wavetwin.runtime.process.scripts import parse_arguments
 from wavetwin.runtime.slurm.node import exit_code
-from wavetwin.runtime.slurm.resources import check_options, gpu_options
+from wavetwin.runtime.slurm.resources import array_refusal, gpu_options, has_array
 from wavetwin.runtime.training.preflight import run_preflight
 
 __all__ = ["submit"]
@@ -37,7 +37,8 @@ def submit(folder: Path, script: Path, options: Sequence[str]) -> int:
         RunError: the folder cannot be frozen, there is no sbatch here, or an array is asked for.
     """
     more = os.environ.get("SBATCH_OPTIONS", "").split()
-    check_options(more)
+    if has_array(more):
+        raise array_refusal("SBATCH_OPTIONS")
     arguments = parse_arguments("options of train.py", training=True, arguments=options)
     if os.environ.get("PREFLIGHT", "yes") != "no":
         code = run_preflight(folder, arguments)
