@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from wavetwin.commands import cli
 from wavetwin.compiler.sweep.members import check_sweep
-from wavetwin.sweep.estimate import StepCost, epochs_of, expected_epochs
+from wavetwin.sweep.estimate import StepCost, epochs_of, expected_epochs, time_steps
 from wavetwin.sweep.member_table import duration, member_table, size_text
 from wavetwin.sweep.timed_step import time_step
 
@@ -84,6 +87,30 @@ def test_a_step_is_timed_on_the_network_of_the_plan(file: Path) -> None:
     assert measured["weights"] >= 4 * (counts.trainable + counts.frozen)
     momenta = 4 * counts.trainable
     assert measured["bytes"] == measured["weights"] + momenta
+
+
+def test_steps_that_are_alike_are_timed_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[Any]] = []
+
+    def answer(command: object, *, input: str, **_: object) -> SimpleNamespace:
+        asked.append(json.loads(input))
+        one = {"seconds": 1.0, "bytes": 2.0, "weights": 1.0}
+        return SimpleNamespace(returncode=0, stdout=json.dumps([one for _ in asked[-1]]))
+
+    monkeypatch.setattr("wavetwin.sweep.estimate.subprocess.run", answer)
+    for varied, count in (
+        ("stem.free_channels: {int: [8, 9]}", 2),
+        ("training.kernels: {choices: [torch, native]}", 2),
+        ("training.optimizer.momentum: {grid: [0.5, 0.9]}", 1),
+    ):
+        text = SWEEP.replace("stem.free_channels: {int: [8, 9]}", varied)
+        file.write_text(text.replace("base: cnn.yaml", "base: twin.yaml"), encoding="utf-8")
+        twin = "extends: wavetwin:digits/twin_mod.yaml\n"
+        file.with_name("twin.yaml").write_text(twin, encoding="utf-8")
+        checked = check_sweep(file)
+        costs = time_steps(checked.points)
+        assert len(asked[-1]) == count, varied
+        assert costs.keys() == {each.training_digest for each in checked.points}
 
 
 @pytest.mark.parametrize(

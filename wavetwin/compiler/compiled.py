@@ -118,12 +118,12 @@ def compile_spec(
     overrides: Sequence[str] = (),
     project: Path | None = None,
     cache: SourceCache | None = None,
-    optimise: bool = True,
+    optimise: bool | None = True,
     laid: ParsedSource | None = None,
 ) -> Compiled:
     """Compile one spec; without `optimise` no pass is run and both graphs are as written.
 
-    `laid` is a layer over the spec and its overrides that was read elsewhere: a point of a sweep.
+    `optimise=None` runs passes where a check alone needs them, for whoever builds nothing. `laid` is a layer over the spec and its overrides that was read elsewhere: a point of a sweep.
 
     Raises:
         CompileError: with every fault found, in file order.
@@ -160,6 +160,8 @@ def compile_spec(
     ]
     if faults:
         raise CompileError([*diagnostics, *faults])
+    if optimise is None:
+        optimise = plan.packet_kernels.is_native
     optimised, records = run_passes(graph, passes_for(plan.packet_kernels) if optimise else ())
     computed = (PacketBank, Invariant, Scattering)
     if plan.packet_kernels.is_native and not any(map(optimised.find, computed)):

@@ -53,7 +53,7 @@ def time_steps(
     for point in points:
         plan = point.plan
         alike = [plan.model_digest, plan.batch_size, plan.accumulate, plan.precision]
-        alike += [plan.threads, plan.memory_format, plan.optimizer.kind_name()]
+        alike += [plan.threads, plan.memory_format, plan.kernels, plan.optimizer.kind_name()]
         kind = json.dumps(alike)
         kinds.setdefault(kind, point)
         kind_of[point.training_digest] = kind

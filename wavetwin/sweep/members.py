@@ -97,5 +97,5 @@ class Members:
             (*point.overrides, *checked.seed_override(seed)),
             checked.file.project,
             checked.cache,
-            optimise=self._options is not None and self._options.optimise,
+            optimise=None if self._options is None else self._options.optimise,
         )

@@ -110,7 +110,8 @@ class CheckedSweep:
 def check_sweep(path: Path, project: Path | None = None) -> CheckedSweep:
     """Read a sweep and compile all points that are known beforehand, or corners and a sample of them.
 
-    What the points share is read and checked once. No pass is run, and no torch is imported.
+    What the points share is read and checked once. Passes are run where `training.kernels` needs them
+    alone, and no torch is imported.
 
     Raises:
         CompileError: with everything that is wrong, at its line of the sweep or the base.
@@ -173,7 +174,7 @@ def _compile(file: SweepFile, point: Point, cache: SourceCache) -> Compiled:
     if epochs is not None:
         more.append(("training.epochs", epochs))
     layer = point.layer(file.parsed.source, more)
-    return compile_spec(file.base, project=file.project, cache=cache, optimise=False, laid=layer)
+    return compile_spec(file.base, project=file.project, cache=cache, optimise=None, laid=layer)
 
 
 def _checked(file: SweepFile, point: Point, compiled: Compiled, graph: ModuleGraph) -> CheckedPoint:
