@@ -2,12 +2,14 @@
 
 import json
 import os
+import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,29 @@ if name == "train.py":
 """
 
 
+def wait_until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    """Wait for what a running process does."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+def signals(process: subprocess.Popen[str], line: str) -> int:
+    """Return a set of signals that the kernel has of a process, such as `SigCgt`."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    return int(re.findall(rf"{line}:\s*(\w+)", status)[0], 16)
+
+
+def send_in_turn(process: subprocess.Popen[str], first: int, then: int, seconds: float) -> None:
+    """Send one signal after the other has been taken: of two at once, bash's `wait` hears SIGTERM alone."""
+    process.send_signal(first)
+    wait_until(process, lambda: not signals(process, "ShdPnd") >> first - 1 & 1)
+    time.sleep(seconds)
+    process.send_signal(then)
+
+
 class Cluster:
     """A login node and nodes, in one folder."""
 
@@ -174,15 +199,11 @@ class Cluster:
     ) -> tuple[int, str]:
         """Start a job and send its shell a signal, or two, when so many processes wait."""
         process = self.start(**variables)
-        deadline = time.monotonic() + 30
-        while len(self.notes("waits")) < waiting:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(number)
-        if then is not None:
-            time.sleep(0.1)
-            process.send_signal(then)
+        wait_until(process, lambda: len(self.notes("waits")) >= waiting)
+        if then is None:
+            process.send_signal(number)
+        else:
+            send_in_turn(process, number, then, 0.1)
         _, errors = process.communicate(timeout=60)
         return process.returncode, errors
 
@@ -375,27 +396,69 @@ def test_a_cancelled_job_that_still_loads_is_not_queued_again(cluster: Cluster) 
     assert cluster.notes("scontrol") == []
 
 
-def test_a_signal_while_the_launcher_loads_is_not_lost(cluster: Cluster) -> None:
+@pytest.mark.parametrize("before", ["export?PYTHON=*", "job=?!*", None])
+def test_a_signal_before_the_launcher_listens_is_not_lost(
+    cluster: Cluster, tmp_path: Path, before: str | None
+) -> None:
+    """The shell is halted before one of its commands, or Python is while it loads."""
     cluster.placeholder_scripts()
-    slow = cluster.log.parent / "bin/slow-python"
-    slow.write_text(
-        '#!/bin/sh\ntouch "$STUB_LOADS"\nsleep 0.5\nexec python "$@"\n', encoding="utf-8"
-    )
-    slow.chmod(0o755)
-    loads = cluster.log.parent / "loads"
-    process = cluster.start(PYTHON="slow-python", STUB_LOADS=str(loads))
-    deadline = time.monotonic() + 30
-    while not loads.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGUSR1)
-    time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
+    halted = tmp_path / "halted"
+    halt = 'touch "$HALTED"; sleep 0.5'
+    program = {"PYTHON" if before is None else "BASH_ENV": str(tmp_path / "halt")}
+    if before is None:
+        text = f'#!/bin/sh\n{halt}\nexec python "$@"\n'
+    else:
+        text = f"trap 'case \"$BASH_COMMAND\" in {before}) {halt};; esac' DEBUG\n"
+    (tmp_path / "halt").write_text(text, encoding="utf-8")
+    (tmp_path / "halt").chmod(0o755)
+    process = cluster.start(MODE_train="wait", HALTED=str(halted), **program)
+    wait_until(process, halted.exists)
+    send_in_turn(process, signal.SIGUSR1, signal.SIGTERM, 0.1)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert "stopped before training" in errors
-    assert cluster.notes("srun") == []
+    # The shell's halt in between lets the launcher go on.
+    if before != "job=?!*":
+        assert "stopped before training" in errors
+        assert cluster.notes("srun") == []
     assert cluster.label("scontrol") == [["requeue", "7"]]
+
+
+MOMENTS = 40
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_moment_of_a_start_loses_the_signal(cluster: Cluster) -> None:
+    """Moments are drawn from the first at which bash listens to beyond the start of train.py."""
+    cluster.placeholder_scripts()
+    generator = random.Random(0)
+    wanted = 1 << signal.SIGUSR1 - 1 | 1 << signal.SIGTERM - 1
+
+    def listens() -> bool:
+        return signals(process, "SigCgt") & wanted == wanted
+
+    process = cluster.start(MODE_train="wait")
+    wait_until(process, listens)
+    begun = time.monotonic()
+    wait_until(process, lambda: bool(cluster.notes("waits")))
+    start_seconds = time.monotonic() - begun
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    trained = 0
+    for _ in range(MOMENTS):
+        cluster.log.write_text("", encoding="utf-8")
+        process = cluster.start(MODE_train="wait")
+        wait_until(process, listens)
+        # Many of them early: the shell's own part is short.
+        moment = generator.uniform(0, generator.choice((0.02, 0.2, 1.2)) * start_seconds)
+        time.sleep(moment)
+        send_in_turn(process, signal.SIGUSR1, signal.SIGTERM, generator.uniform(0.01, 0.1))
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, (moment, errors)
+        assert cluster.label("scontrol") == [["requeue", "7"]], (moment, errors)
+        trained += bool(cluster.notes("train.py"))
+    # Some came before train.py was started, and some after it.
+    assert 0 < trained < MOMENTS
 
 
 def test_a_job_that_starts_again_resumes(cluster: Cluster) -> None:
