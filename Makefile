@@ -6,10 +6,15 @@ STAMP := $(VENV)/.made
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 # Files that are written for a newer Python than this one, which cannot compile them.
 NEWER = import sys; print("|".join(f"py3{n}_" for n in range(sys.version_info[1] + 1, 40)))
+# What constraints-hashed.txt says of itself.
+HASHES_HEAD = \
+	'The versions of constraints.txt with the hashes of all their files, as the package index gives them.' \
+	'Written by `make hashes`; SECURITY.md says what takes it. torch and torchvision are left out: which wheel' \
+	'it is (for CPUs, for one version of CUDA), and what it brings along, is for each machine to choose.'
 # Processes that run the tests, of one thread each.
 WORKERS ?= 2
 
-.PHONY: env demo docs test test-slow bench reproduce-mnist clean
+.PHONY: env demo docs hashes test test-slow bench reproduce-mnist clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -37,12 +42,20 @@ docs: env
 	@$(BIN)/python -c 'import material, mkdocstrings_handlers.python' 2> /dev/null || $(INSTALL) --no-build-isolation -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# constraints-hashed.txt, after each change of constraints.txt; uv asks the index for the hashes.
+hashes: env
+	@$(BIN)/uv --version > /dev/null 2>&1 || $(INSTALL) uv
+	{ printf '# %s\n' $(HASHES_HEAD) && \
+	$(BIN)/uv pip compile --quiet --no-config --no-python-downloads --no-deps --generate-hashes --no-header --no-annotate \
+		--no-emit-package torch --no-emit-package torchvision constraints.txt; } > $(VENV)/hashes.txt
+	mv $(VENV)/hashes.txt constraints-hashed.txt
+
 # What needs no test runner is checked beside the tests, one core's work for a minute; what is wrong is
 # printed at the end. A file's tests run in one process: they share what they compile.
 test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	{ $(BIN)/lint-imports --no-cache && $(BIN)/wavetwin check --strict specs && \
+	{ $(BIN)/lint-imports --no-cache && $(BIN)/wavetwin check --strict specs && $(BIN)/wavetwin fmt --check specs && \
 	$(BIN)/python -W error -c 'import sys; sys.modules["torch"] = None; import wavetwin.compiler.compiled' && \
 	$(BIN)/basedpyright; } > $(VENV)/checks.txt 2>&1 & checks=$$!; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile; tests=$$?; \
