@@ -296,21 +296,21 @@ def test_a_window_outside_of_the_image_is_refused():
         mixed_packets(x, weights, info, colour, native=True)
 
 
-def test_slots_are_kept_where_they_are_small():
+def test_packets_are_kept_where_they_are_small():
     kept = {
-        spec: make_program(published_stem(spec, 224, 224).info, 224, 224, 3).slot_values * 4
+        spec: make_program(published_stem(spec, 224, 224).info, 224, 224, 3).packet_values * 4
         for spec in PUBLISHED
     }
     assert {spec for spec, size in kept.items() if size > KEPT_BYTES} == {"alexnet/Azh3wyI"}
 
 
-def test_no_packet_is_computed_that_nobody_takes():
+def test_no_slot_is_computed_that_nobody_takes():
     """AwyI keeps nothing of the quadrant of high vertical and horizontal frequencies."""
-    info = published_stem("alexnet/AwyI", 224, 224).info
-    slots = make_program(info, 224, 224, 3).slot_values // (55 * 55)
-    assert slots == 16 * 8 - 16 * 2, "16 lanes of 8 paths, without those of 8 lanes and 4 paths"
-    program = make_program(published_stem("resnet34/RwyI", 224, 224).info, 224, 224, 3)
-    assert program.slot_values // (112 * 112) == 3 * 8, "3 paths of 6 lanes, in vectors of 8"
+    program = make_program(published_stem("alexnet/AwyI", 224, 224).info, 224, 224, 3)
+    assert program.slots == 94, "two of each pair of paths that a packet takes"
+    assert make_program(published_stem("resnet34/RwyI", 224, 224).info, 224, 224, 3).slots == 16
+    info = published_stem("resnet34/RwyI_mod", 224, 224).info
+    assert make_program(info, 224, 224, 3).slots == 32, "of either tree across, too"
 
 
 # The library.

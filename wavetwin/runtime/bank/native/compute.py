@@ -18,7 +18,6 @@ from torch import Tensor
 
 from wavetwin.runtime.bank.eager import outside_modes
 from wavetwin.runtime.bank.info import BankInfo
-from wavetwin.runtime.bank.layout import weight_index
 from wavetwin.runtime.bank.native.cascade import LANES, make_program
 from wavetwin.runtime.bank.native.library import find_library
 
@@ -29,7 +28,7 @@ __all__ = ["Kept", "NativeGradients", "apply_adjoint", "apply_forward", "call_ke
 class Kept:
     """What the backward pass computes again where it is not kept."""
 
-    slots: Tensor | None = None
+    packets: Tensor | None = None
     """Of a batch."""
     units: Tensor | None = None
     """Of a batch, where the modulus is given: the numbers over their moduli."""
@@ -40,18 +39,12 @@ class _Constants:
     """What the kernel takes beside tensors of the network, in one type."""
 
     numbers: Tensor
-    vertical_taps: Tensor
-    horizontal_taps: Tensor
-    mask: Tensor
-    packets: Tensor
-    """(packets, parts * slots)."""
-    weight_index: Tensor
+    values: Tensor
     no_colour: Tensor
     """The weight of an image's only channel, 1."""
-    slots: int
-    slot_values: int
+    no_bias: Tensor
+    packet_values: int
     unit_values: int
-    columns: int
 
 
 @dataclass(frozen=True)
@@ -70,19 +63,13 @@ def _constants(
 ) -> _Constants:
     program = make_program(info, height, width, colours)
     with outside_modes():
-        slots = program.mask.shape[0]
         return _Constants(
             numbers=program.numbers,
-            vertical_taps=program.vertical_taps.to(dtype).contiguous(),
-            horizontal_taps=program.horizontal_taps.to(dtype).contiguous(),
-            mask=program.mask.contiguous(),
-            packets=program.packets.transpose(0, 1).flatten(1).to(dtype).contiguous(),
-            weight_index=weight_index(info),
+            values=program.values.to(dtype),
             no_colour=torch.ones(1, dtype=dtype),
-            slots=slots,
-            slot_values=program.slot_values,
-            unit_values=program.unit_values if info.has_modulus else 0,
-            columns=program.columns,
+            no_bias=torch.zeros(info.outputs, dtype=dtype),
+            packet_values=program.packet_values,
+            unit_values=program.unit_values,
         )
 
 
@@ -91,9 +78,9 @@ def _constants_of(x: Tensor, info: BankInfo) -> _Constants:
 
 
 def kept_bytes(x: Tensor, info: BankInfo) -> int:
-    """Return the bytes an image that its slots and units take."""
+    """Return the bytes an image that its packets and units take."""
     constants = _constants_of(x, info)
-    return (constants.slot_values + constants.unit_values) * x.element_size()
+    return (constants.packet_values + constants.unit_values) * x.element_size()
 
 
 def apply_forward(
@@ -116,7 +103,7 @@ def apply_forward(
         bias: (outputs,), added to every part, or None.
         info: what is computed.
         is_channels_last: how the result lies in memory.
-        keeps: whether slots and units are given back.
+        keeps: whether packets and units are given back.
     """
     constants = _constants_of(x, info)
     layout = torch.channels_last if is_channels_last else torch.contiguous_format
@@ -125,15 +112,14 @@ def apply_forward(
         torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
         for _ in range(info.results)
     ]
-    slots = x.new_empty(x.shape[0] * constants.slot_values) if keeps else None
+    packets = x.new_empty(x.shape[0] * constants.packet_values) if keeps else None
     units = x.new_empty(x.shape[0] * constants.unit_values) if keeps and info.has_modulus else None
     call_kernel(
-        "bank_forward", x, constants.numbers, constants.vertical_taps, constants.horizontal_taps,
-        _matrix(weights, info, constants), constants.mask, _columns_of(bias, x, info, constants),
-        x, _strides(x), _of_colours(colour, constants), parts, _strides(parts[0]), slots,
-        units,
+        "bank_forward", x, constants.numbers, constants.values, weights.detach().contiguous(),
+        _of_outputs(bias, constants), x, _strides(x), _of_colours(colour, constants), parts,
+        _strides(parts[0]), packets, units,
     )  # fmt: skip
-    return parts, Kept(slots, units)
+    return parts, Kept(packets, units)
 
 
 def apply_adjoint(
@@ -160,40 +146,20 @@ def apply_adjoint(
     """
     constants = _constants_of(x, info)
     of_x = torch.zeros_like(x) if needed[0] else None
-    of_matrix = x.new_empty(constants.slots, constants.columns) if needed[1] else None
+    of_weights = torch.empty_like(weights) if needed[1] else None
     of_colour = None if colour is None or not needed[2] else x.new_empty(colour.shape)
-    of_columns = x.new_empty(constants.columns) if needed[3] else None
+    of_bias = x.new_empty(info.outputs) if needed[3] else None
     call_kernel(
-        "bank_backward", x, constants.numbers, constants.vertical_taps, constants.horizontal_taps,
-        _matrix(weights, info, constants), constants.mask, _columns_of(bias, x, info, constants),
-        list(gradient), _strides(*gradient), x, _strides(x), _of_colours(colour, constants),
-        kept.slots, kept.units, of_matrix, of_columns, of_colour, of_x,
-        _strides(x if of_x is None else of_x),
+        "bank_backward", x, constants.numbers, constants.values, weights.detach().contiguous(),
+        _of_outputs(bias, constants), list(gradient), _strides(*gradient), x, _strides(x),
+        _of_colours(colour, constants), kept.packets, kept.units, of_weights, of_bias, of_colour,
+        of_x, _strides(x if of_x is None else of_x),
     )  # fmt: skip
-    of_weights = of_bias = None
-    if of_matrix is not None:
-        by_output = of_matrix.view(constants.slots, info.parts, -1).permute(2, 1, 0).flatten(1)
-        dense = torch.matmul(by_output, constants.packets.t())
-        of_weights = dense.flatten().index_select(0, constants.weight_index)
-    if of_columns is not None:
-        of_bias = of_columns.view(info.parts, -1)[:, : info.outputs].sum(0)
     return NativeGradients(of_x, of_weights, of_colour, of_bias)
 
 
-def _matrix(weights: Tensor, info: BankInfo, constants: _Constants) -> Tensor:
-    """Return (slots, columns): what each output of a part takes of each slot."""
-    rows = constants.columns // info.parts
-    dense = weights.new_zeros(rows * len(info.packets))
-    dense = dense.index_copy(0, constants.weight_index, weights.detach()).view(rows, -1)
-    mixing = torch.matmul(dense, constants.packets).view(rows, info.parts, constants.slots)
-    return mixing.permute(2, 1, 0).reshape(constants.slots, constants.columns).contiguous()
-
-
-def _columns_of(bias: Tensor | None, x: Tensor, info: BankInfo, constants: _Constants) -> Tensor:
-    columns = x.new_zeros(info.parts, constants.columns // info.parts)
-    if bias is not None:
-        columns[:, : info.outputs] = bias.detach()
-    return columns
+def _of_outputs(bias: Tensor | None, constants: _Constants) -> Tensor:
+    return constants.no_bias if bias is None else bias.detach().contiguous()
 
 
 def _of_colours(colour: Tensor | None, constants: _Constants) -> Tensor:

@@ -1,9 +1,10 @@
 // wavetwin's native kernel, one translation unit of these parts:
 //
 //   packets.h   mixed dual-tree wavelet packets of images, and the adjoint
+//   lattice.h   its splits, by rotations
 //   level1.h    one level of the dual tree: a smoothed map and six moduli
+//   splits.h    its splits, by filters
 //   pooling.h   batch norm, positive part and maximum
-//   splits.h    what both cascades of filters stand on
 //   vectors.h   vectors of 8 numbers, memory and threads, for all
 //
 // Each exports C functions, for float and double; wavetwin/runtime/bank/native calls them by ctypes.

@@ -42,7 +42,15 @@ __all__ = [
 
 SOURCES = tuple(
     Path(__file__).with_name(name)
-    for name in ("kernel.cpp", "level1.h", "packets.h", "pooling.h", "splits.h", "vectors.h")
+    for name in (
+        "kernel.cpp",
+        "lattice.h",
+        "level1.h",
+        "packets.h",
+        "pooling.h",
+        "splits.h",
+        "vectors.h",
+    )
 )
 """What is compiled, then what it includes: nothing else is there for the compiler."""
 FLAGS = (

@@ -1,6 +1,6 @@
 """Give the native bank derivatives, and torch's compiler one operator, `wavetwin::native_packets`.
 
-Eager mode may keep slots for the backward pass; the operator keeps its inputs only. A second derivative
+Eager mode may keep packets for the backward pass; the operator keeps its inputs only. A second derivative
 is that of the same map in torch's operations, in eager mode as for the torch bank.
 """
 
@@ -28,7 +28,7 @@ from wavetwin.runtime.bank.native.compute import (
 __all__ = ["KEPT_BYTES", "native_packets"]
 
 KEPT_BYTES = 1_250_000
-"""Slots and units are kept for the backward pass where they take no more, an image."""
+"""Packets and units are kept for the backward pass where they take no more, an image."""
 
 
 def native_packets(
@@ -49,7 +49,7 @@ def native_packets(
         bias: (outputs,), added to every part, or None.
         info: what is computed.
         is_channels_last: how the result lies in memory.
-        most_bytes: slots and units are kept where they take no more, an image.
+        most_bytes: packets and units are kept where they take no more, an image.
     """
     if torch.compiler.is_compiling():
         packed = native_packets_op(
@@ -78,7 +78,7 @@ class NativePackets(torch.autograd.Function):
         keeps = ctx.needs_input_grad[1] and kept_bytes(x, info) <= most_bytes
         parts, kept = apply_forward(x, weights, colour, bias, info, is_channels_last, keeps)
         ctx.info = info
-        ctx.save_for_backward(x, weights, colour, bias, kept.slots, kept.units)
+        ctx.save_for_backward(x, weights, colour, bias, kept.packets, kept.units)
         return tuple(parts) if len(parts) > 1 else parts[0]
 
     @staticmethod

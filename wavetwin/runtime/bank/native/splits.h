@@ -1,4 +1,7 @@
-// A split takes a map to its low-pass and high-pass child; its adjoint gathers (packets.h says how).
+// A split takes a map to its low-pass and high-pass child: every input is loaded once for both. Its adjoint
+// gathers: input p takes child sample k with tap t wherever p = k * stride + t * dilation; per residue of p
+// modulo the stride these (k, t) are the same list. Children have rows of zeros around them, so that no index
+// is tested.
 
 #pragma once
 

@@ -45,8 +45,8 @@ template <Index B, class Whole, class One> inline void in_blocks(Index n, const 
   if (n % B != 0) whole(n - B);
 }
 
-// Transpose 8 rows of 8 numbers.
-template <class T> inline void transpose(const T* const in[LANES], T* const out[LANES]) {
+// Transpose 8 rows of 8 numbers, times a factor.
+template <class T> inline void transpose(const T* const in[LANES], T* const out[LANES], T factor = T(1)) {
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define WAVETWIN_SHUFFLES
@@ -54,7 +54,7 @@ template <class T> inline void transpose(const T* const in[LANES], T* const out[
 #endif
 #ifdef WAVETWIN_SHUFFLES
   Vector<T> a[8], b[8], c[8];
-  for (Index i = 0; i < 8; ++i) a[i] = load(in[i]);
+  for (Index i = 0; i < 8; ++i) a[i] = factor * load(in[i]);
   for (Index i = 0; i < 8; i += 2) {
     b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
     b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
@@ -71,7 +71,7 @@ template <class T> inline void transpose(const T* const in[LANES], T* const out[
   }
 #else
   for (Index i = 0; i < 8; ++i)
-    for (Index j = 0; j < 8; ++j) out[j][i] = in[i][j];
+    for (Index j = 0; j < 8; ++j) out[j][i] = factor * in[i][j];
 #endif
 }
 
