@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from tests.support.built import build, write_spec
 from tests.support.paths import ROOT
 from wavetwin.commands import cli
+from wavetwin.files import child_python
 from wavetwin.files.child_python import code_command, module_command
 
 SHADOWS = ("argparse", "json", "random", "runpy", "torch", "types", "wavetwin")
@@ -40,6 +43,19 @@ def test_modules_of_the_current_folder_are_not_imported(here: Path) -> None:
     assert ran(here) == []
     subprocess.run([sys.executable, "-m", "wavetwin", "--version"], check=False)
     assert ran(here), "the trap is none"
+
+
+def test_what_is_installed_beside_wavetwin_shadows_no_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "print([sys.path.index(each) for each in (json_folder, root)])"
+    find = f"import json, pathlib; json_folder = str(pathlib.Path(json.__file__).parents[1]); {program}"
+    for root, is_first in ((site.getsitepackages()[0], False), (str(tmp_path), True)):
+        monkeypatch.setattr(child_python, "_ROOT", root)
+        command = code_command(f"root = {root!r}; {find}")
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        library, found = json.loads(done.stdout)
+        assert (found < library) == is_first
 
 
 def test_what_a_folder_differs_in_is_told_without_them(

@@ -14,9 +14,11 @@ def code_command(code: str) -> list[str]:
     """Return the command that runs code which imports this wavetwin, in a Python of its own.
 
     Modules of the folder that a user is in are not imported: a `types.py` there is a file of theirs,
-    and somebody else's folder may hold anything (`python -P`).
+    and somebody else's folder may hold anything (`python -P`). What else is installed beside wavetwin, an
+    old `argparse` for one, stays behind the standard library.
     """
-    return [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {_ROOT!r}); {code}"]
+    find = f"import sys; {_ROOT!r} in sys.path or sys.path.insert(0, {_ROOT!r})"
+    return [sys.executable, "-P", "-c", f"{find}; {code}"]
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
