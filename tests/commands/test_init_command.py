@@ -98,7 +98,7 @@ def test_a_project_in_a_path_with_spaces(current: Path, capsys: pytest.CaptureFi
         requirements.splitlines()[-1] == f"wavetwin[run,data,tensorboard]=={wavetwin.__version__}"
     )
     ignored = (project / ".gitignore").read_text(encoding="utf-8").splitlines()
-    assert ignored[1:] == ["/generated/", "/runs/"]
+    assert ignored[1:] == ["/.venv/", "/generated/", "/runs/"]
     out = capsys.readouterr().out
     assert "\nnext        cd 'my study'\n" in out
     # Once more: everything is there, and stays.
@@ -126,7 +126,10 @@ def test_a_project_in_a_repository_keeps_what_is_there(
     assert "kept        inside/README.md, which was there\n" in capsys.readouterr().out
     assert cli.main(["init"]) == 0
     out = capsys.readouterr().out
-    assert "kept        .gitignore, which was there; it should have: /generated/ /runs/\n" in out
+    assert (
+        "kept        .gitignore, which was there; it should have: /.venv/ /generated/ /runs/\n"
+        in out
+    )
     assert "kept        README.md" in out
     assert (current / ".gitignore").read_text(encoding="utf-8") == "*.pyc\n"
 
