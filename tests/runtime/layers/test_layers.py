@@ -530,6 +530,20 @@ def test_center_crop_concat():
     assert torch.equal(joined[:, 3:], b[..., :4])
 
 
+def test_the_gradient_of_a_crop_lies_as_the_maps_do():
+    a = torch.randn(2, 3, 9, 4, dtype=torch.float64).to(memory_format=torch.channels_last)
+    b = torch.randn(2, 1, 6, 5, dtype=torch.float64)
+    direction = torch.randn(2, 4, 6, 4, dtype=torch.float64).to(memory_format=torch.channels_last)
+    a.requires_grad_()
+    b.requires_grad_()
+    (of_a,) = torch.autograd.grad(CenterCropConcat()(a, b), a, direction)
+    assert of_a.is_contiguous(memory_format=torch.channels_last)
+    expected = torch.zeros_like(a)
+    expected[:, :, 2:8] = direction[:, :3]
+    assert torch.equal(of_a, expected)
+    assert torch.autograd.gradgradcheck(CenterCropConcat(), (a, b))
+
+
 def test_subsample_and_slice():
     z = torch.complex(torch.randn(1, 4, 5, 6), torch.randn(1, 4, 5, 6))
     assert torch.equal(Subsample(2)(z), z[..., ::2, ::2])

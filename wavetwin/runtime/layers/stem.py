@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.runtime.bank.eager import plain_shape
+from wavetwin.runtime.bank.eager import is_eager, plain_shape
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.parts import Maps, Parts, map_parts
 from wavetwin.runtime.layers.traced import Layer
@@ -39,9 +39,28 @@ def crop_about_centre(x: Maps, *others: tuple[int, int]) -> Maps:
         if torch.compiler.is_exporting():
             # A slice would tie the program to whether the example's sizes are equal.
             return F.pad(part, (-left, right, -top, below))
+        crops = (low_height, low_width) != (height, width)
+        if crops and part.requires_grad and is_eager():
+            return _Window.apply(part, top, left, low_height, low_width)
         return part[..., top : top + low_height, left : left + low_width]
 
     return map_parts(window, x)
+
+
+class _Window(torch.autograd.Function):
+    """A slice of rows and columns whose gradient lies in memory as the window's does.
+
+    A slice's own is contiguous: channels-last maps would be copied to the other layout and back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+        ctx.pads = left, x.shape[-1] - left - width, top, x.shape[-2] - top - height
+        return x[..., top : top + height, left : left + width]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return F.pad(gradients[0], ctx.pads), None, None, None, None
 
 
 class CenterCrop(Layer):
