@@ -229,11 +229,16 @@ def test_the_kernel_pools_what_the_stem_joined_in_parts() -> None:
     blurred = compiled_once(spec_of("Rzh3wyI_mod"), native).optimised_graph
     maximum = blurred.node("pool.free.norm").attributes
     assert (maximum["kernel_size"], maximum["stride"], maximum["padding"]) == (3, 1, 1)
-    assert isinstance(blurred.node("pool.free.blur").operation, BlurPool)
+    assert (maximum["blur_size"], maximum["blur_stride"]) == (3, 2)
+    # So are the blurs of the trunk, but for one whose maps are read elsewhere, too.
+    assert blurred.node("trunk.layer2.0.bn1").attributes["blur_size"] == 3
+    assert isinstance(blurred.node("trunk.layer2.0.downsample.blur").operation, BlurPool)
     # A maximum that follows a blur stays with its own.
     twice = compiled_once(spec_of("Azh3wyI_mod"), native).optimised_graph
     assert isinstance(twice.node("pool.free.blur2").operation, MaxBlurPool)
-    assert twice.node("pool.free.blur1").inputs == ("pool.free.relu",)
+    assert twice.node("pool.free.blur1").inputs == ("stem.crop_free",)
+    assert twice.node("trunk.blur2").attributes["kernel_size"] == 3
+    assert isinstance(twice.node("trunk.blur2").operation, ReluMaxPool)
     modulus = compiled_once(spec_of("AwyI_mod"), native).optimised_graph
     assert modulus.find(Modulus) is None
     assert not modulus.node("stem.wavelet").is_complex

@@ -1,8 +1,8 @@
 """Merge what the native kernel computes at once, where a spec asks for it (`training.kernels`).
 
 Norm, activation and maximum, if there is one, of the first pooling become one node, which reads what the stem joined in
-parts; a modulus becomes a part of the packet bank before it, and the activation one of the norm or the
-bias. Torch's operations gain nothing by any of it.
+parts; so do norm, activation, maximum and blur wherever there is a blur. A modulus becomes a part of the packet bank
+before it, and the activation one of the norm or the bias. Torch's operations gain nothing by any of it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ MOST_VALUES = 2
 """That a stem gives."""
 EACH_SAMPLE = (1, 1, 0)
 """The window of an activation without a maximum."""
+NO_BLUR: tuple[int | None, int] = (None, 1)
 
 
 def pool_by_kernel(graph: ModuleGraph) -> ModuleGraph:
@@ -40,8 +41,8 @@ def pool_by_kernel(graph: ModuleGraph) -> ModuleGraph:
     for node in graph:
         if node.section == "pool" and isinstance(node.operation, MaxPool):
             _merge_maximum(node, nodes)
-        elif node.section == "pool" and isinstance(node.operation, MaxBlurPool):
-            _merge_blurred_maximum(node, node.operation, nodes)
+        elif isinstance(node.operation, BlurPool | MaxBlurPool):
+            _merge_blur(node, node.operation, nodes)
     for node in tuple(nodes.values()):
         if isinstance(node.operation, Modulus):
             _merge_modulus(node, nodes)
@@ -61,13 +62,14 @@ def _merge_maximum(maximum: Node, nodes: dict[str, Node]) -> None:
         _merge([relu, maximum], window, nodes)
 
 
-def _merge_blurred_maximum(blur: Node, operation: MaxBlurPool, nodes: dict[str, Node]) -> None:
-    """Put the maximum before a blur in one node with the activation and the norm, and leave the blur."""
-    relu = _only_input(blur, nodes)
-    if relu is not None and isinstance(relu.operation, Relu):
-        alone = BlurPool(size=operation.size, stride=operation.stride)
-        nodes[blur.id] = replace(blur, operation=alone)
-        _merge([relu], (operation.kernel_size, 1, operation.padding), nodes)
+def _merge_blur(node: Node, blur: BlurPool | MaxBlurPool, nodes: dict[str, Node]) -> None:
+    """Put a blur in one node with the maximum, the activation and the norm before it."""
+    relu = _only_input(node, nodes)
+    if relu is None or not isinstance(relu.operation, Relu):
+        return
+    is_of_maxima = isinstance(blur, MaxBlurPool)
+    window = (blur.kernel_size, 1, blur.padding) if is_of_maxima else EACH_SAMPLE
+    _merge([relu, node], window, nodes, (blur.size, blur.stride))
 
 
 def _merge_activation(relu: Node, nodes: dict[str, Node]) -> None:
@@ -83,18 +85,27 @@ def _merge_activation(relu: Node, nodes: dict[str, Node]) -> None:
         _merge([relu], EACH_SAMPLE, nodes)
 
 
-def _merge(chain: list[Node], window: tuple[int, int, int], nodes: dict[str, Node]) -> None:
+def _merge(
+    chain: list[Node],
+    window: tuple[int, int, int],
+    nodes: dict[str, Node],
+    blur: tuple[int | None, int] = NO_BLUR,
+) -> None:
     """Put an activation and what follows it in one node, with the norm before it, at the id of what has state.
 
     Args:
-        chain: the activation, and the maximum where there is one.
+        chain: the activation, and the maximum or the blur where there is one.
         window: side, step and margin of the maximum.
         nodes: of the graph; changed.
+        blur: taps and step.
     """
     last = chain[-1]
     size, step, margin = window
+    pooling = ReluMaxPool(
+        kernel_size=size, stride=step, padding=margin, blur_size=blur[0], blur_stride=blur[1]
+    )
     norm = _only_input(chain[0], nodes)
-    merged = replace(last, operation=ReluMaxPool(kernel_size=size, stride=step, padding=margin))
+    merged = replace(last, operation=pooling)
     if (
         norm is not None
         and isinstance(norm.operation, BatchNorm)
@@ -103,7 +114,7 @@ def _merge(chain: list[Node], window: tuple[int, int, int], nodes: dict[str, Nod
         chain, kept = [norm, *chain], norm.operation
         operation = NormMaxPool(
             channels=kept.channels, eps=kept.eps, momentum=kept.momentum, frozen=kept.frozen,
-            kernel_size=size, stride=step, padding=margin,
+            kernel_size=size, stride=step, padding=margin, blur_size=blur[0], blur_stride=blur[1],
         )  # fmt: skip
         merged = replace(norm, operation=operation)
     joined = _only_input(chain[0], nodes)

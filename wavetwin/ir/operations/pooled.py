@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from wavetwin.ir.frozen import frozen
+from wavetwin.ir.operations.blurs import BlurPool
 from wavetwin.ir.operations.networks import SlidingWindow
 from wavetwin.ir.operations.norms import BatchNorm
 from wavetwin.ir.operations.operation import Call, Shape, UnfitError
@@ -12,24 +13,46 @@ from wavetwin.ir.operations.operation import Call, Shape, UnfitError
 
 @frozen(kw_only=True)
 class ReluMaxPool(SlidingWindow, op="relu_max_pool"):
-    """The maximum of positive parts in a window; several inputs are joined along the channels."""
+    """The maximum of positive parts in a window, and a blur; several inputs are joined along the channels."""
 
     inputs = (1, None)
+    later = frozenset({"blur_size", "blur_stride"})
+
+    blur_size: int | None = None
+    """Taps of a blur after a maximum of stride 1."""
+    blur_stride: int = 1
+
+    @property
+    def blur(self) -> BlurPool | None:
+        """The blur after the maximum."""
+        if self.blur_size is None:
+            return None
+        return BlurPool(size=self.blur_size, stride=self.blur_stride)
 
     def output(self, *shapes: Shape) -> Shape:
         """Return as many positions as the window has, of all inputs' channels."""
         if len({shape[1:] for shape in shapes}) != 1:
             raise UnfitError("joined maps have one size")
+        maxima = self._maxima(*shapes)
+        return maxima if self.blur is None else self.blur.output(maxima)
+
+    def _maxima(self, *shapes: Shape) -> Shape:
         joined = (sum(shape[0] for shape in shapes), *shapes[0][1:])
         return SlidingWindow.output(self, joined)
 
+    def constants(self, x: Shape) -> dict[str, Shape]:
+        """Return the blur's taps."""
+        return {} if self.blur is None else self.blur.constants(x)
+
     def elementwise(self, out: Shape, *shapes: Shape) -> int:
-        """Return a comparison a value, and the window's size at every position."""
-        return sum(map(prod, shapes)) + prod(out) * self.kernel_size**2
+        """Return a comparison a value, the window's size at every position, and the blur's arithmetic."""
+        maximum = sum(map(prod, shapes)) + prod(self._maxima(*shapes)) * self.kernel_size**2
+        return maximum if self.blur is None else maximum + self.blur.elementwise(out)
 
     def layer(self, x: Shape, out: Shape) -> Call:
         """Return the layer."""
-        options = self._named("kernel_size", "stride") | self._changed(padding=0)
+        options = self._named("kernel_size", "stride")
+        options |= self._changed(padding=0, blur_size=None, blur_stride=1)
         return Call.of("ReluMaxPool", **options)
 
 
@@ -44,11 +67,22 @@ class NormMaxPool(BatchNorm, op="norm_max_pool"):
     kernel_size: int
     stride: int
     padding: int
+    later = frozenset({"blur_size", "blur_stride"})
+
+    blur_size: int | None = None
+    """Taps of a blur after a maximum of stride 1."""
+    blur_stride: int = 1
 
     @property
     def _pool(self) -> ReluMaxPool:
-        window = (self.kernel_size, self.stride, self.padding)
-        return ReluMaxPool(kernel_size=window[0], stride=window[1], padding=window[2])
+        return ReluMaxPool(
+            kernel_size=self.kernel_size, stride=self.stride, padding=self.padding,
+            blur_size=self.blur_size, blur_stride=self.blur_stride,
+        )  # fmt: skip
+
+    def constants(self, x: Shape) -> dict[str, Shape]:
+        """Return the blur's taps."""
+        return self._pool.constants(x)
 
     def output(self, *shapes: Shape) -> Shape:
         """Return as many positions as the window has, of all inputs' channels."""
@@ -65,5 +99,5 @@ class NormMaxPool(BatchNorm, op="norm_max_pool"):
     def layer(self, x: Shape, out: Shape) -> Call:
         """Return the layer."""
         options = self._named("kernel_size", "stride")
-        options |= self._changed(padding=0, eps=1e-5, momentum=0.1)
+        options |= self._changed(padding=0, eps=1e-5, momentum=0.1, blur_size=None, blur_stride=1)
         return Call.of("NormMaxPool", self.channels, **options)

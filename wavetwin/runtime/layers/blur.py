@@ -10,7 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavetwin.runtime.bank.eager import plain_shape
+from wavetwin.runtime.bank.native.pooling import (
+    EACH,
+    Blur,
+    is_for_kernel,
+    native_blur,
+    native_blur_adjoint,
+)
 from wavetwin.runtime.bank.shapes import Float
+from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.pieces import (
     differentiable_gradient,
@@ -104,20 +112,22 @@ def adjoint_blur(
 
 
 class _Blur(torch.autograd.Function):
-    """`blur_at_kept`, a few images at a time; keeps nothing but the taps for its backward."""
+    """`blur_at_kept`, a few images at a time or by the kernel; keeps nothing but the taps for its backward."""
 
     @staticmethod
-    def forward(x: Tensor, taps: Tensor, stride: int) -> Tensor:
+    def forward(x: Tensor, taps: Tensor, stride: int, native: bool) -> Tensor:
+        if native:
+            return native_blur(x, Blur(taps, stride, blur_at_kept))
         return map_images(lambda part: blur_at_kept(part, taps, stride), images_at_once(x), x)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, taps, ctx.stride = inputs
+        x, taps, ctx.stride, ctx.native = inputs
         ctx.save_for_backward(taps)
         ctx.shape, ctx.dtype, ctx.is_last = x.shape, x.dtype, is_channels_last(x)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
         (gradient,) = gradients
         (taps,) = ctx.saved_tensors
         gradient = gradient.to(ctx.dtype)
@@ -127,17 +137,20 @@ class _Blur(torch.autograd.Function):
             (result,) = differentiable_gradient(
                 lambda x: blur_at_kept(x, taps, ctx.stride), (at,), gradient
             )
-            return result, None, None
+            return result, None, None, None
+        if ctx.native:
+            blur = Blur(taps, ctx.stride, blur_at_kept)
+            return native_blur_adjoint(gradient, blur, *ctx.shape[2:]), None, None, None
         gradient = to_channels_last(gradient) if ctx.is_last else gradient.contiguous()
         whole = map_images(
             lambda part: adjoint_blur(part, taps, ctx.stride, *ctx.shape[2:]),
             max(1, images_at_once(gradient) // ctx.stride**2),
             gradient,
         )
-        return whole, None, None
+        return whole, None, None, None
 
 
-class BlurPool(ConstantBuffers):
+class BlurPool(ByKernel, ConstantBuffers):
     """Binomial filter on each channel, reflected borders, then every `stride`-th row and column.
 
     `(batch, channels, height, width)` to
@@ -168,14 +181,20 @@ class BlurPool(ConstantBuffers):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the blurred maps at the kept positions, computed there only."""
+        if self.native and is_for_kernel((x,), EACH, self.size):
+            return _Blur.apply(x, self.taps, self.stride, True)
         # Torch says what is wrong with maps that are smaller than their margins.
         if (
             is_piecewise(x)
             and not is_small(x)
             and min(x.shape[-2:]) > reflect_margins(self.size)[1]
         ):
-            return _Blur.apply(x, self.taps, self.stride)
+            return _Blur.apply(x, self.taps, self.stride, False)
         return blur_at_kept(x, self.taps, self.stride)
+
+    def for_kernel(self) -> Blur:
+        """Return what the kernel does after a maximum."""
+        return Blur(self.taps, self.stride, blur_at_kept)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavetwin.runtime.bank.native.pooling import Window, is_for_kernel, native_pool
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.blur import (
     BlurPool,
@@ -17,6 +18,7 @@ from wavetwin.runtime.layers.blur import (
     fill_margins,
     reflect_margins,
 )
+from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.maximum import sliding_max
 from wavetwin.runtime.layers.pieces import (
     differentiable_gradient,
@@ -118,7 +120,7 @@ class _MaxBlur(torch.autograd.Function):
         return whole, None, None, None, None
 
 
-class MaxBlurPool(Layer):
+class MaxBlurPool(ByKernel, Layer):
     """`torch.nn.MaxPool2d` with stride 1, then `BlurPool`: the same values and derivatives, faster.
 
     `(batch, channels, height, width)` to `(batch, channels, ceil(h / stride), ceil(w / stride))`,
@@ -150,6 +152,9 @@ class MaxBlurPool(Layer):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the blurred maxima at the kept positions."""
+        window = Window(self.kernel_size, 1, self.padding)
+        if self.native and is_for_kernel((x,), window, self.blur.size) and self._is_as_made():
+            return native_pool((x,), window, blur=self.blur.for_kernel(), relu=False)
         if is_piecewise(x) and self._is_as_made() and self._pays(x):
             return _MaxBlur.apply(
                 x, self.blur.taps, self.kernel_size, self.padding, self.blur.stride

@@ -1,6 +1,6 @@
-"""Take the maximum of rectified maps, normalised before, in one layer.
+"""Take the maximum of rectified maps, normalised before and blurred after, in one layer.
 
-What a pass of the compiler writes in the place of norm, activation and maximum where the native kernel
+What a pass of the compiler writes in the place of norm, activation, maximum and blur where the native kernel
 computes; the parameters are called as the norm's. Elsewhere torch's operations compute the same.
 """
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wavetwin.runtime.bank.native.pooling import (
+    Blur,
     Norm,
     Window,
     batch_statistics,
@@ -19,6 +20,7 @@ from wavetwin.runtime.bank.native.pooling import (
     native_pool,
 )
 from wavetwin.runtime.bank.shapes import Float
+from wavetwin.runtime.layers.blur import BlurPool
 from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.modulus import OwnBatchNorm
 from wavetwin.runtime.layers.traced import Layer
@@ -28,29 +30,38 @@ class ReluMaxPool(ByKernel, Layer):
     """The maximum of the positive parts in a window; inputs are joined along the channels.
 
     Real `(batch, channels, height, width)`, each, to `(batch, sum of channels, out_height, out_width)`:
-    the same as `torch.cat`, `nn.ReLU` and `nn.MaxPool2d` one after the other.
+    the same as `torch.cat`, `nn.ReLU`, `nn.MaxPool2d` and `BlurPool` one after the other.
 
     Args:
         kernel_size: side of the window.
         stride: step of the window.
         padding: samples beyond each border, which count for nothing.
+        blur_size: taps of a blur after a maximum of stride 1; None: there is no blur.
+        blur_stride: step of the blur's output.
         native: whether CPUs compute by the native kernel (`use_native_kernel`).
     """
 
     def __init__(
-        self, kernel_size: int, stride: int, padding: int = 0, native: bool = False
+        self,
+        kernel_size: int,
+        stride: int,
+        padding: int = 0,
+        blur_size: int | None = None,
+        blur_stride: int = 1,
+        native: bool = False,
     ) -> None:
         super().__init__()
         self.window = Window(kernel_size, stride, padding)
+        self.blur = _blur_after(self.window, blur_size, blur_stride)
         self.native = native
 
     def forward(
         self, *inputs: Float[Tensor, "batch _ height width"]
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the maxima."""
-        if self.native and is_for_kernel(inputs, self.window):
-            return native_pool(inputs, self.window)
-        return _pool(_joined(inputs), self.window)
+        if self.native and is_for_kernel(inputs, self.window, _size_of(self.blur)):
+            return native_pool(inputs, self.window, blur=_for_kernel(self.blur))
+        return _pool(_joined(inputs), self.window, self.blur)
 
     def extra_repr(self) -> str:
         """Return the window."""
@@ -67,6 +78,8 @@ class NormMaxPool(ByKernel, Layer, OwnBatchNorm):
         padding: samples beyond each border, which count for nothing.
         eps: added to the variance.
         momentum: share of the batch's statistics in the running ones; None: the mean of all batches.
+        blur_size: taps of a blur after a maximum of stride 1; None: there is no blur.
+        blur_stride: step of the blur's output.
         native: whether CPUs compute by the native kernel (`use_native_kernel`).
     """
 
@@ -78,10 +91,13 @@ class NormMaxPool(ByKernel, Layer, OwnBatchNorm):
         padding: int = 0,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
+        blur_size: int | None = None,
+        blur_stride: int = 1,
         native: bool = False,
     ) -> None:
         super().__init__(channels, eps, momentum)
         self.window = Window(kernel_size, stride, padding)
+        self.blur = _blur_after(self.window, blur_size, blur_stride)
         self.native = native
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: the base takes one input
@@ -90,13 +106,13 @@ class NormMaxPool(ByKernel, Layer, OwnBatchNorm):
         """Return the maxima; in training mode the running statistics are updated."""
         is_native = (
             self.native
-            and is_for_kernel(inputs, self.window)
+            and is_for_kernel(inputs, self.window, _size_of(self.blur))
             and self.weight.dtype == inputs[0].dtype
             and self.weight.device == inputs[0].device
             and (not self.training or inputs[0].numel() > inputs[0].shape[1])
         )
         if not is_native:
-            return _pool(_BatchNorm.forward(self, _joined(inputs)), self.window)
+            return _pool(_BatchNorm.forward(self, _joined(inputs)), self.window, self.blur)
         mean, variance = self.running_mean, self.running_var
         if self.training or mean is None or variance is None:
             of_batch = batch_statistics(inputs, self.window)
@@ -104,9 +120,9 @@ class NormMaxPool(ByKernel, Layer, OwnBatchNorm):
                 self._follow(of_batch.mean, of_batch.variance, of_batch.values)
             mean, variance, values = of_batch.mean, of_batch.variance, of_batch.values
             norm = Norm(self.bias, self.weight, mean, variance, self.eps, values)
-            return native_pool(inputs, self.window, norm)
-        norm = Norm(self.bias, self.weight, mean, variance, self.eps)
-        return native_pool(inputs, self.window, norm)
+        else:
+            norm = Norm(self.bias, self.weight, mean, variance, self.eps)
+        return native_pool(inputs, self.window, norm, _for_kernel(self.blur))
 
     def _follow(self, mean: Tensor, variance: Tensor, values: int) -> None:
         """Put a batch's statistics into the running ones, as torch's norm does."""
@@ -131,8 +147,25 @@ def _joined(inputs: tuple[Tensor, ...]) -> Tensor:
     return inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=1)
 
 
-def _pool(x: Tensor, window: Window) -> Tensor:
-    return F.max_pool2d(F.relu(x), window.size, window.step, window.margin)
+def _pool(x: Tensor, window: Window, blur: BlurPool | None) -> Tensor:
+    pooled = F.max_pool2d(F.relu(x), window.size, window.step, window.margin)
+    return pooled if blur is None else blur(pooled)
+
+
+def _blur_after(window: Window, size: int | None, stride: int) -> BlurPool | None:
+    if size is None:
+        return None
+    if window.step != 1:
+        raise ValueError(f"a blur after a maximum of stride {window.step}: 1 is supported")
+    return BlurPool(size, stride)
+
+
+def _size_of(blur: BlurPool | None) -> int:
+    return 1 if blur is None else blur.size
+
+
+def _for_kernel(blur: BlurPool | None) -> Blur | None:
+    return None if blur is None else blur.for_kernel()
 
 
 def _window_text(window: Window) -> str:

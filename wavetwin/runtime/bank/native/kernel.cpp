@@ -5,10 +5,12 @@
 //   level1.h    one level of the dual tree: a smoothed map and six moduli
 //   splits.h    its splits, by filters
 //   pooling.h   batch norm, positive part and maximum
+//   blurring.h  the same, and a blur after it
 //   vectors.h   vectors of 8 numbers, memory and threads, for all
 //
 // Each exports C functions, for float and double; wavetwin/runtime/bank/native calls them by ctypes.
 
+#include "blurring.h"
 #include "level1.h"
 #include "packets.h"
 #include "pooling.h"

@@ -44,6 +44,7 @@ SOURCES = tuple(
     Path(__file__).with_name(name)
     for name in (
         "kernel.cpp",
+        "blurring.h",
         "lattice.h",
         "level1.h",
         "packets.h",
@@ -66,6 +67,7 @@ TYPES = ("float32", "float64")
 FUNCTIONS = (
     "bank_forward", "bank_backward",
     "pool_statistics", "pool_forward", "pool_sums", "pool_backward",
+    "blur_forward", "blur_sums", "blur_backward",
     "level_forward", "level_backward",
 )  # fmt: skip
 """Of each type; each is there under its name with the prefix of all that the kernel exports."""

@@ -1,4 +1,4 @@
-"""Normalise, rectify and take the maximum of maps at once, by the native kernel.
+"""Normalise, rectify, take the maximum of maps and blur it at once, by the native kernel.
 
 No map of the size before the pooling is written, neither forward nor, but for the gradient of the maps,
 backward: of each window a byte says which sample was taken. Maps may come in several tensors, whose
@@ -7,7 +7,8 @@ channels follow each other in the result alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavetwin.runtime.bank.eager import is_dispatch_watched, is_eager, is_plain_tensor
+from wavetwin.runtime.bank.native.cascade import LANES
 from wavetwin.runtime.bank.native.compute import call_kernel
 
 __all__ = [
     "EACH",
     "BatchStatistics",
+    "Blur",
     "Norm",
     "Window",
     "batch_statistics",
     "is_for_kernel",
+    "native_blur",
+    "native_blur_adjoint",
     "native_pool",
 ]
 
@@ -50,6 +55,69 @@ EACH = Window(1, 1, 0)
 
 
 @dataclass(frozen=True, eq=False)
+class Blur:
+    """A filter along both directions after a maximum of step 1, at every `stride`-th row and column.
+
+    A map is reflected at its borders; it is larger than the filter's margins.
+    """
+
+    taps: Tensor
+    """Of one direction."""
+    stride: int
+    by_torch: Callable[[Tensor, Tensor, int], Tensor]
+    """Of (batch, channels, height, width), the taps and the stride: the same in torch's operations."""
+
+    def outputs(self, length: int) -> int:
+        """Return the number of kept samples along a side."""
+        return -(-length // self.stride)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pooling:
+    """What is made of values, which may have been normed."""
+
+    window: Window
+    blur: Blur | None = None
+    relu: bool = True
+
+    @property
+    def keeps_codes(self) -> bool:
+        """Whether the backward pass needs to know which samples were taken."""
+        return self.relu or self.window != EACH
+
+    def outputs(self, length: int) -> int:
+        """Return the number of results along a side."""
+        maxima = self.window.outputs(length)
+        return maxima if self.blur is None else self.blur.outputs(maxima)
+
+    def num_codes(self, parts: Sequence[Tensor]) -> int:
+        """Return the bytes that say which samples were taken, of the joined maps."""
+        maxima = math.prod(map(self.window.outputs, parts[0].shape[2:])) * len(parts[0])
+        if self.blur is None:
+            return maxima * sum(part.shape[1] for part in parts)
+        return maxima * sum(-(-part.shape[1] // LANES) * LANES for part in parts)
+
+    def call(
+        self,
+        what: str,
+        parts: Sequence[Tensor],
+        gradient: Tensor | None,
+        *arguments: Tensor | list[Tensor] | None,
+    ) -> None:
+        """Call the kernel's function of pooling with a blur, or without one."""
+        numbers = _numbers(parts, self.window, gradient)
+        if self.blur is None:
+            call_kernel(f"pool_{what}", parts[0], numbers, list(parts), *arguments)
+            return
+        taps = self.blur.taps
+        own = torch.tensor(
+            [len(taps), self.blur.stride, self.relu], dtype=torch.int64, device="cpu"
+        )
+        numbers, taps = torch.cat((own, numbers)), taps.to(parts[0].dtype).contiguous()
+        call_kernel(f"blur_{what}", parts[0], numbers, taps, list(parts), *arguments)
+
+
+@dataclass(frozen=True, eq=False)
 class BatchStatistics:
     """Of every channel of the joined maps, float64."""
 
@@ -60,8 +128,11 @@ class BatchStatistics:
     """Of a channel in the batch."""
 
 
-def is_for_kernel(parts: Sequence[Tensor], window: Window) -> bool:
-    """Return whether the kernel takes these maps: on a CPU, channels last, in eager mode."""
+def is_for_kernel(parts: Sequence[Tensor], window: Window, blur_size: int = 1) -> bool:
+    """Return whether the kernel takes these maps: on a CPU, channels last, in eager mode.
+
+    Maxima that are blurred must be larger than the filter's margins.
+    """
     first = parts[0]
     return (
         window.size <= _LARGEST_WINDOW
@@ -80,7 +151,7 @@ def is_for_kernel(parts: Sequence[Tensor], window: Window) -> bool:
             and part.numel() > 0
             for part in parts
         )
-        and all(window.outputs(length) > 0 for length in first.shape[2:])
+        and all(window.outputs(length) > blur_size // 2 for length in first.shape[2:])
     )
 
 
@@ -113,20 +184,48 @@ class Norm:
 _NO_NORM: tuple[None, None, None, None, float, None] = (None, None, None, None, 0.0, None)
 
 
-def native_pool(parts: Sequence[Tensor], window: Window, norm: Norm | None = None) -> Tensor:
-    """Return the largest positive value of every window, 0 where there is none; channels last.
+def native_pool(
+    parts: Sequence[Tensor],
+    window: Window,
+    norm: Norm | None = None,
+    blur: Blur | None = None,
+    relu: bool = True,
+) -> Tensor:
+    """Return the largest positive value of every window, 0 where there is none, blurred; channels last.
 
     Twice differentiable, the second time by torch's operations.
 
     Args:
         parts: maps that `is_for_kernel` takes; their channels are joined in the result.
-        window: what the maximum is taken of.
+        window: what the maximum is taken of; of step 1 before a blur.
         norm: of the joined channels; None: values are taken as they are.
+        blur: of the maxima; None: they are the result.
+        relu: whether positive parts are taken; they are where there is no blur.
     """
+    assert relu or blur is not None, "the kernel has no maximum of negative values alone"
+    assert blur is None or window.step == 1, "a blur is of all maxima"
+    pooling = _Pooling(window, blur, relu)
     if norm is None:
-        return _Pool.apply(window, *_NO_NORM, *parts)
+        return _Pool.apply(pooling, *_NO_NORM, *parts)
     numbers = (norm.mean, norm.spread, norm.eps, norm.batch_values)
-    return _Pool.apply(window, norm.weight, norm.bias, *numbers, *parts)
+    return _Pool.apply(pooling, norm.weight, norm.bias, *numbers, *parts)
+
+
+def native_blur(x: Tensor, blur: Blur) -> Tensor:
+    """Return a map that `is_for_kernel` takes, blurred; channels last, without derivatives."""
+    pooling = _Pooling(EACH, blur, relu=False)
+    result = _empty(x, x.shape[1], tuple(map(pooling.outputs, x.shape[2:])))
+    pooling.call("forward", [x], None, None, None, result, None)
+    return result
+
+
+def native_blur_adjoint(gradient: Tensor, blur: Blur, height: int, width: int) -> Tensor:
+    """Return the adjoint of `native_blur` for maps of `height` by `width`; channels last."""
+    pooling = _Pooling(EACH, blur, relu=False)
+    result = _empty(gradient, gradient.shape[1], (height, width))
+    gradient = _channels_last(gradient)
+    pooling.call("backward", [result], gradient, gradient, None, None, [result])
+    return result
 
 
 class _Pool(torch.autograd.Function):
@@ -135,7 +234,7 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        window: Window,
+        pooling: _Pooling,
         weight: Tensor | None,
         bias: Tensor | None,
         mean: Tensor | None,
@@ -145,10 +244,8 @@ class _Pool(torch.autograd.Function):
         *parts: Tensor,
     ) -> Tensor:
         x = parts[0]
-        shape = (len(x), sum(part.shape[1] for part in parts), *map(window.outputs, x.shape[2:]))
-        result = torch.empty(
-            shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last
-        )
+        channels = sum(part.shape[1] for part in parts)
+        result = _empty(x, channels, tuple(map(pooling.outputs, x.shape[2:])))
         scale = shift = codes = None
         if bias is not None:
             scale, shift = bias.new_ones(len(bias), dtype=torch.float64), bias.double()
@@ -158,12 +255,11 @@ class _Pool(torch.autograd.Function):
                 shift = shift - mean.double() * scale
             scale, shift = scale.to(x.dtype), shift.to(x.dtype)
         if any(ctx.needs_input_grad):
-            codes = torch.empty(result.numel(), dtype=torch.uint8, device="cpu")
+            if pooling.keeps_codes:
+                codes = torch.empty(pooling.num_codes(parts), dtype=torch.uint8, device="cpu")
             ctx.save_for_backward(weight, bias, mean, spread, codes, *parts)
-        ctx.window, ctx.eps, ctx.batch_values = window, eps, batch_values
-        call_kernel(
-            "pool_forward", x, _numbers(parts, window), list(parts), scale, shift, result, codes
-        )
+        ctx.pooling, ctx.eps, ctx.batch_values = pooling, eps, batch_values
+        pooling.call("forward", parts, None, scale, shift, result, codes)
         return result
 
     @staticmethod
@@ -172,31 +268,35 @@ class _Pool(torch.autograd.Function):
         needed: tuple[bool, ...] = tuple(ctx.needs_input_grad)
         if torch.is_grad_enabled():
             return _differentiable(ctx, gradients[0], (weight, bias, *parts), mean, spread, needed)
-        gradient = gradients[0]
-        if gradient.stride(1) != 1:
-            gradient = gradient.contiguous(memory_format=torch.channels_last)
-        numbers = _numbers(parts, ctx.window, gradient)
+        gradient = _channels_last(gradients[0])
+        pooling: _Pooling = ctx.pooling
         of_weight = of_bias = coefficients = None
         x = parts[0]
         if bias is not None:
             sums, products = torch.empty(2, len(bias), dtype=torch.float64, device="cpu")
-            call_kernel("pool_sums", x, numbers, list(parts), gradient, codes, sums, products)
+            pooling.call("sums", parts, gradient, gradient, codes, sums, products)
             of_weight, rows = _through_norm(ctx, sums, products, weight, mean, spread)
             of_bias = sums.to(bias.dtype)
             coefficients = rows.to(x.dtype)
         of_parts: list[Tensor | None] = [None] * len(parts)
         if any(needed[7:]):
-            found = [
-                torch.empty(
-                    part.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last
-                )
-                for part in parts
-            ]
-            call_kernel(
-                "pool_backward", x, numbers, list(parts), gradient, codes, coefficients, found
-            )
+            found = [_empty(part, part.shape[1], part.shape[2:]) for part in parts]
+            pooling.call("backward", parts, gradient, gradient, codes, coefficients, found)
             of_parts = list(found)
         return None, of_weight, of_bias, None, None, None, None, *of_parts
+
+
+def _empty(x: Tensor, channels: int, size: Sequence[int]) -> Tensor:
+    """Return room for maps of a batch, channels last."""
+    shape = (len(x), channels, *size)
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    """Return a gradient that lies as the kernel reads it."""
+    if gradient.stride(1) == 1:
+        return gradient
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _factor(weight: Tensor, mean: Tensor | None, spread: Tensor, eps: float) -> Tensor:
@@ -255,7 +355,8 @@ def _differentiable(
     """Return the gradients in operations that autograd follows."""
     weight, bias, *parts = [None if value is None else value.view_as(value) for value in inputs]
     maps = torch.cat([part for part in parts if part is not None], 1)
-    window: Window = ctx.window
+    pooling: _Pooling = ctx.pooling
+    window = pooling.window
     of_batch = ctx.batch_values is not None
     if bias is not None and (weight is None or spread is None):
         maps = maps + bias[:, None, None]
@@ -266,7 +367,10 @@ def _differentiable(
     elif mean is not None and spread is not None:
         running = (None, None) if of_batch else (mean.to(maps.dtype), spread.to(maps.dtype))
         maps = F.batch_norm(maps, *running, weight, bias, of_batch, 0.0, ctx.eps)
-    result = F.max_pool2d(F.relu(maps), window.size, window.step, window.margin)
+    maps = F.relu(maps) if pooling.relu else maps
+    result = F.max_pool2d(maps, window.size, window.step, window.margin)
+    if pooling.blur is not None:
+        result = pooling.blur.by_torch(result, pooling.blur.taps, pooling.blur.stride)
     are_needed = (*needed[1:3], *needed[7:])
     of_inputs = zip((weight, bias, *parts), are_needed, strict=True)
     wanted = [value for value, is_needed in of_inputs if is_needed and value is not None]
