@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wavetwin.commands.arguments import add_specs
 from wavetwin.commands.output import FINE, project_of, report
+from wavetwin.diagnostics.listing import plural
 from wavetwin.diagnostics.terminal import complain
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ def execute(options: argparse.Namespace) -> int:
     code = report(options, checked.diagnostics) if wanted else FINE
     if options.format == "text" and code == FINE:
         warnings = len(checked.diagnostics)
-        found = f"no error, {_counted(warnings, 'warning')}" if warnings else "no fault found"
-        complain(f"{_counted(checked.num_specs, 'spec')} checked, {found}\n")
+        found = f"no error, {plural(warnings, 'warning')}" if warnings else "no fault found"
+        complain(f"{plural(checked.num_specs, 'spec')} checked, {found}\n")
     return code
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

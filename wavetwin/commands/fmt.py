@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavetwin.commands.output import DIFFERS, FINE, report
+from wavetwin.diagnostics.listing import plural
 from wavetwin.diagnostics.terminal import complain, printable
 
 if TYPE_CHECKING:
@@ -49,13 +50,12 @@ def execute(options: argparse.Namespace) -> int:
         changed.append(file)
         if not options.check:
             write_file(file, text)
-    verb = "would be written" if options.check else "written"
+    verb = "differs" if options.check else "written"
     complain("".join(f"{verb:12}{printable(str(file))}\n" for file in changed))
     code = report(options, faults) if faults or options.format != "text" else FINE
     if code != FINE:
         return code
-    same = len(files) - len(changed)
-    complain(f"{len(files)} files, {same} as they should be\n")
+    complain(f"{plural(len(files), 'file')}, {len(changed)} {'to be ' * options.check}written\n")
     return DIFFERS if options.check and changed else FINE
 
 

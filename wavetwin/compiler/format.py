@@ -85,6 +85,8 @@ def _yaml() -> Any:
     yaml.Resolver = Plain
     yaml.preserve_quotes = True
     yaml.width = _WIDE
+    # `[{a: 1}]` would become `[a: 1]`, which says the same to few readers.
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
 

@@ -1,4 +1,4 @@
-"""List several things in a message, alike everywhere, however many there are."""
+"""List or count several things in a message, alike everywhere, however many there are."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Iterable
 
 from wavetwin.diagnostics.terminal import printable
 
-__all__ = ["SHOWN", "list_some", "some_lines"]
+__all__ = ["SHOWN", "list_some", "plural", "some_lines"]
 
 SHOWN = 8
 """Items that a message names before it counts the rest."""
+
+
+def plural(number: int, noun: str) -> str:
+    """Return `1 layer` or `2 layers`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def list_some(items: Iterable[str], separator: str = ", ") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wavetwin.compiler.sweep.members import CheckedPoint, CheckedSweep
+from wavetwin.diagnostics.listing import plural
 from wavetwin.explain.text_table import align
 from wavetwin.ir.sweeps.schedulers import SCHEDULERS
 from wavetwin.ir.sweeps.searches import SEARCHES
@@ -43,9 +44,9 @@ def member_table(checked: CheckedSweep, costs: Costs | None = None, jobs: int = 
 def _head(checked: CheckedSweep) -> str:
     spec = checked.file.spec
     search, scheduler = SEARCHES[spec.search], SCHEDULERS[spec.scheduler]
-    points = _counted(checked.num_points, "point")
-    seeds = _counted(len(checked.seeds), "seed")
-    members = _counted(checked.num_points * len(checked.seeds), "member")
+    points = plural(checked.num_points, "point")
+    seeds = plural(len(checked.seeds), "seed")
+    members = plural(checked.num_points * len(checked.seeds), "member")
     text = f"{checked.file.name}: {points} of {spec.base} by {spec.objective}, {seeds}: {members}"
     text += f"\nsearch {search.name}: {search.text}"
     text += f"\nscheduler {scheduler.name}: {scheduler.text}"
@@ -58,7 +59,7 @@ def _head(checked: CheckedSweep) -> str:
     if not checked.are_all_known:
         text += f"\nthe table has {len(checked.points)} points that were checked in place of all"
     if checked.repeated:
-        same = _counted(checked.repeated, "point")
+        same = plural(checked.repeated, "point")
         text += f"\n{same} left out: the same training as an earlier one"
     return text
 
@@ -129,7 +130,3 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

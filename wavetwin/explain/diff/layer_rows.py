@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from wavetwin.diagnostics.listing import plural
 from wavetwin.explain.diff.costs import Cost
 from wavetwin.explain.diff.layers import LayerChange, ModelChanges
-from wavetwin.explain.diff.wording import plural, shape_text, value_text
+from wavetwin.explain.diff.wording import shape_text, value_text
 from wavetwin.ir.node import Node
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "resized": "~", "renamed": "~"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.schema import ColorMixingSpec, WaveletSpec
+from wavetwin.diagnostics.listing import plural
 from wavetwin.explain.diff.effects import (
     Effect,
     Pair,
@@ -15,7 +16,7 @@ from wavetwin.explain.diff.effects import (
     parameters_text,
 )
 from wavetwin.explain.diff.network_info import is_trained
-from wavetwin.explain.diff.wording import change, plural
+from wavetwin.explain.diff.wording import change
 from wavetwin.ir.papers import TWIN_PAPER
 
 MIXING = "stem.wavelet.mixing"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.schema import InitialWeightsSpec, read_law
+from wavetwin.diagnostics.listing import plural
 from wavetwin.explain.diff.effects import (
     Effect,
     Pair,
@@ -21,7 +22,7 @@ from wavetwin.explain.diff.network_info import (
     is_trained,
     nodes_below,
 )
-from wavetwin.explain.diff.wording import change, plural, shape_text
+from wavetwin.explain.diff.wording import change, shape_text
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import BatchNorm
 from wavetwin.ir.papers import TWIN_PAPER

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from wavetwin.compiler.compiled import Compiled
-from wavetwin.explain.diff.wording import plural
+from wavetwin.diagnostics.listing import plural
 
 __all__ = ["FileChange", "compare_own_code", "own_code_title"]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from wavetwin.compiler.compiled import Compiled
 from wavetwin.compiler.schema import WaveletSpec
+from wavetwin.diagnostics.listing import plural
 from wavetwin.explain.diff.effects import (
     Effect,
     Pair,
@@ -16,7 +17,7 @@ from wavetwin.explain.diff.effects import (
     written_cost_text,
 )
 from wavetwin.explain.diff.network_info import has_complex_packets, is_trained, takes_modulus
-from wavetwin.explain.diff.wording import plural, share_text
+from wavetwin.explain.diff.wording import share_text
 from wavetwin.explain.packet_use import centre
 from wavetwin.ir.packets import num_packets, packet_info
 from wavetwin.ir.papers import PACKET_PAPER, SHIFT_PAPER, TWIN_PAPER

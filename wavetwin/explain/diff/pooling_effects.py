@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wavetwin.compiler.compiled import Compiled
+from wavetwin.diagnostics.listing import plural
 from wavetwin.explain.diff.effects import (
     Effect,
     Pair,
@@ -23,7 +24,7 @@ from wavetwin.explain.diff.network_info import (
     nodes_below,
     takes_modulus,
 )
-from wavetwin.explain.diff.wording import change, mebibytes, plural
+from wavetwin.explain.diff.wording import change, mebibytes
 from wavetwin.ir.backbones import ARCHITECTURES
 from wavetwin.ir.blurring import DOWNSAMPLINGS, Blurring, strongest
 from wavetwin.ir.operations import AdaptiveBlur, Blur, MaxPool, PacketMixing, WaveletPool

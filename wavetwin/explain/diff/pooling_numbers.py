@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wavetwin.diagnostics.listing import plural
 from wavetwin.explain.diff.effects import (
     Effect,
     Pair,
@@ -16,7 +17,7 @@ from wavetwin.explain.diff.network_info import (
     max_windows,
     nodes_below,
 )
-from wavetwin.explain.diff.wording import change, plural
+from wavetwin.explain.diff.wording import change
 from wavetwin.ir.operations import Bias, Blur
 from wavetwin.ir.papers import BLUR_PAPER, SHIFT_PAPER, TWIN_PAPER
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from wavetwin.diagnostics.listing import plural
 from wavetwin.diagnostics.terminal import paint, printable
 from wavetwin.explain.diff.costs import Cost
 from wavetwin.explain.diff.difference import Difference
@@ -14,7 +15,7 @@ from wavetwin.explain.diff.layers import ModelChanges
 from wavetwin.explain.diff.own_code import own_code_title
 from wavetwin.explain.diff.scores import ScoreRow
 from wavetwin.explain.diff.training import PlanChanges
-from wavetwin.explain.diff.wording import change, mebibytes, plural, signed, value_text
+from wavetwin.explain.diff.wording import change, mebibytes, signed, value_text
 from wavetwin.explain.text_table import align
 
 WIDTH = 100

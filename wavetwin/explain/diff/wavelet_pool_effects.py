@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from wavetwin.compiler.compiled import Compiled
+from wavetwin.diagnostics.listing import plural
 from wavetwin.explain.diff.effects import Effect, Pair, Rule
-from wavetwin.explain.diff.wording import change, plural
+from wavetwin.explain.diff.wording import change
 from wavetwin.ir.blurring import WAVELET_STATEMENT
 from wavetwin.ir.node import Node
 from wavetwin.ir.operations import WaveletPool

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wavetwin.diagnostics.listing import SHOWN
+from wavetwin.diagnostics.listing import SHOWN, plural
 from wavetwin.diagnostics.terminal import paint, printable
 from wavetwin.explain.diff.tensors import TensorChanges, TensorInfo
-from wavetwin.explain.diff.wording import plural
 from wavetwin.explain.text_table import align
 
 

@@ -53,11 +53,6 @@ def mebibytes(before: int, after: int) -> str:
     return text + (f" ({relative})" if relative else "")
 
 
-def plural(number: int, noun: str) -> str:
-    """Return `1 layer` or `2 layers`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def value_text(value: Any, *, full: bool = False) -> str:
     """Return a plain value as a spec writes it; a long one is cut unless `full`."""
     if value is ABSENT:
