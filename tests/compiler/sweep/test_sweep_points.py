@@ -98,6 +98,9 @@ def test_the_last_field_of_a_grid_changes_first(project: Path) -> None:
     made = space(project, f"space:\n  {fields}\n")
     labels = [point.label for point in made.grid()]
     assert labels == ["b=1,c=x", "b=1,c=z", "b=2,c=x", "b=2,c=z"]
+    lists = "a.b: {int: [1, 2]}\n  d.b: {int: [3, 4]}\n  a.e: {choices: [[{c: 1}], none]}"
+    labels = [point.label for point in space(project, f"space:\n  {lists}\n").grid()]
+    assert labels[:2] == ["a.b=1,d.b=3,e=[{c: 1}]", "a.b=1,d.b=3,e=none"]
     assert made.size == 4
 
 

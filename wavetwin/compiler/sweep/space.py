@@ -14,7 +14,6 @@ from wavetwin.compiler.render.spec_yaml import flow_text
 from wavetwin.compiler.sweep.document import SweepFile
 from wavetwin.compiler.validate.advice import raw_text
 from wavetwin.diagnostics import Location
-from wavetwin.ir.build_names import variant_label
 from wavetwin.ir.frozen import frozen
 from wavetwin.ir.sweeps.ranges import ENDS, RANGES, IntervalRange, ListedRange, given_range
 
@@ -116,9 +115,13 @@ class Point:
 
     @property
     def label(self) -> str:
-        """What varies, for a reader: `lr=0.1,momentum=0.9`; whole paths where that is long or no plain words."""
-        varying = [f"{field.path}={value.text}" for field, value in self.values if field.varies]
-        return variant_label(varying) or ", ".join(varying)
+        """What varies, for a reader: `lr=0.1,momentum=0.9`; a whole path where two fields have one name."""
+        varying = [(field.path, value.text) for field, value in self.values if field.varies]
+        names = [path.rpartition(".")[2] for path, _ in varying]
+        return ",".join(
+            f"{name if names.count(name) == 1 else path}={text}"
+            for name, (path, text) in zip(names, varying, strict=True)
+        )
 
     def layer(self, source: Source, more: Sequence[tuple[str, SpecNode]] = ()) -> ParsedSource:
         """Return the point as a layer over the base, each value where the sweep has it.
