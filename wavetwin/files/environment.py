@@ -50,6 +50,8 @@ LAUNCHER_VARIABLES: dict[str, str] = {
     "SLURM_GPUS_ON_NODE": "Slurm: the GPUs of the node.",
     "SLURM_CPUS_PER_TASK": "Slurm: the cores of the node's task.",
     "SLURM_RESTART_COUNT": "Slurm: how often the job was queued again.",
+    "SLURM_ARRAY_JOB_ID": "Slurm: the array that the job is a task of; it queues itself again, and no other task.",
+    "SLURM_ARRAY_TASK_ID": "Slurm: which one it is.",
     "SLURM_ARRAY_TASK_COUNT": "Slurm: the tasks of the job's array; slurm.sh refuses more than one.",
     "SLURM_STEP_ID": "Slurm: the step, for the record.",
     "SLURM_STEP_NUM_NODES": "Slurm: the step's nodes, for the record.",

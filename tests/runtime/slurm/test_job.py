@@ -34,6 +34,9 @@ def test_a_job_reads_its_variables() -> None:
     job = Job.from_environment(slurm | own | {"SLURM_RESTART_COUNT": "1"})
     assert (job.processes_per_node, job.restarts) == (2, 1)
     assert (job.max_requeues, job.repeat_seconds) == (5, 0.5)
+    assert job.task is None
+    task = Job.from_environment(slurm | {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3"})
+    assert task.task == "7_3"
     for wrong in ({"PROCESSES_PER_NODE": "two"}, {"SLURM_JOB_ID": ""}):
         with pytest.raises(RunError, match="a variable of the job is no number"):
             Job.from_environment(slurm | wrong)

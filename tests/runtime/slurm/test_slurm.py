@@ -376,6 +376,15 @@ def test_the_signal_is_passed_on_until_it_is_heard(cluster: Cluster, processes: 
     assert cluster.label("scontrol") == [["requeue", "7"]]
 
 
+def test_a_task_of_an_array_queues_itself_again_and_not_the_others(cluster: Cluster) -> None:
+    cluster.placeholder_scripts()
+    # One of the tasks has the array's own number as its job's.
+    array = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3"}
+    code, errors = cluster.stop(signal.SIGUSR1, MODE_train="wait", **array)
+    assert code == 0, errors
+    assert cluster.label("scontrol") == [["requeue", "7_3"]]
+
+
 @pytest.mark.parametrize("script", ["train", "evaluate"])
 def test_a_term_after_the_time_limits_signal_does_not_forget_it(
     cluster: Cluster, script: str

@@ -37,6 +37,8 @@ class Job:
     """The job that this process runs in, as Slurm's variables and the user's describe it."""
 
     number: str
+    task: str | None = None
+    """Of an array, as Slurm calls it: `12_3`. The number of one of its tasks is that of the array, too."""
     nodes: int = 1
     node_list: str = ""
     processes_per_node: int = 1
@@ -57,9 +59,11 @@ class Job:
         def first(*names: str, default: str) -> str:
             return next((variables[name] for name in names if variables.get(name)), default)
 
+        array = variables.get("SLURM_ARRAY_JOB_ID")
         try:
             return Job(
                 number=str(int(variables.get("SLURM_JOB_ID", ""))),
+                task=f"{array}_{variables.get('SLURM_ARRAY_TASK_ID', '')}" if array else None,
                 nodes=int(first("SLURM_JOB_NUM_NODES", "SLURM_NNODES", default="1")),
                 node_list=first("SLURM_JOB_NODELIST", default=""),
                 processes_per_node=int(
@@ -242,7 +246,7 @@ def _end(job: Job, reason: str, code: int | None, goes_on: bool) -> int:
         )
         return stopped
     complain("slurm.sh: queued again; it resumes\n")
-    done = subprocess.run(["scontrol", "requeue", job.number], check=False)
+    done = subprocess.run(["scontrol", "requeue", job.task or job.number], check=False)
     return 0 if done.returncode == 0 else stopped or done.returncode
 
 
