@@ -125,7 +125,7 @@ def test_the_table_has_every_variable_that_is_read() -> None:
             read |= asked_names(ast.parse(text))
         elif path.suffix == ".j2":
             read |= set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
-    shell = {"BASH_SOURCE", "PWD", "PYTHONPATH", "PYDANTIC_DISABLE_PLUGINS"}
+    shell = {"BASH_SOURCE", "PWD", "OLDPWD", "PYTHONPATH", "PYDANTIC_DISABLE_PLUGINS"}
     assert {"NO_COLOR", "SLURM_JOB_ID", "MAX_REQUEUES", "CXX", "PYTHON", "XDG_CACHE_HOME"} <= read
     assert {name for name in read - known - shell if not GIT.fullmatch(name)} == set()
     table = ROOT / "wavetwin/files/environment.py"
