@@ -4,13 +4,12 @@ Each slow test makes an environment below the temporary folder, first of the com
 has some gigabytes, since torch comes with what it needs for CUDA.
 """
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from packaging.version import Version
 from ruamel.yaml import YAML
 
 import wavetwin
+from tests.support.environments import Environment, make_distributions
 from tests.support.shipped import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -58,77 +58,28 @@ def test_what_a_release_says_of_itself_is_of_one_version() -> None:
     assert (ROOT / "wavetwin/py.typed").exists()
 
 
-def interpreter(version: str) -> str:
-    """Return a Python of this minor version: its own command, or one of pyenv's."""
-    found = [shutil.which(f"python{version}")]
-    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found += [str(path) for path in sorted(root.glob(f"versions/{version}.*/bin/python"))]
-    for path in filter(None, found):
-        asked = [path, "-c", "import sys, venv, ensurepip; print(*sys.version_info[:2], sep='.')"]
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if done.stdout.strip() == version:
-            return path
-    raise AssertionError(f"there is no Python {version} on this machine")
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel, made from the sdist, as an index would get both."""
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (source,) = folder.glob("*.tar.gz")
+    source, made = make_distributions(tmp_path_factory.mktemp("dist"))
     with tarfile.open(source) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for name in (
         "CHANGELOG.md",
+        "constraints-hashed.txt",
         "docs/errors.md",
         "tests/test_versions.py",
         "specs/digits/cnn.yaml",
     ):
         assert name in names
     assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
-    (made,) = folder.glob("*.whl")
     return made
 
 
-class Environment:
-    """A virtual environment, and an empty folder in which its commands run."""
-
-    def __init__(self, version: str, folder: Path) -> None:
-        self.folder = folder / "empty"
-        self.folder.mkdir()
-        self.bin = folder / "environment/bin"
-        self.variables = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith("PYTHON") and key not in ("VIRTUAL_ENV", "WAVETWIN_LOGGERS")
-        } | {"OMP_NUM_THREADS": "1", "GIT_CEILING_DIRECTORIES": str(folder)}
-        self.run([interpreter(version), "-m", "venv", str(folder / "environment")])
-
-    def run(self, command: list[str], code: int = 0) -> str:
-        """Run a command, which ends with an exit code, and return what it prints."""
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=self.folder,
-            env=self.variables,
-        )  # fmt: skip
-        assert done.returncode == code, (command, done.stdout, done.stderr)
-        return done.stdout + (done.stderr if code else "")
-
-    def install(self, *what: str) -> None:
-        """Install packages; what each asks for has to be there."""
-        pip = [str(self.bin / "python"), "-m", "pip"]
-        self.run([*pip, "install", "--quiet", *what])
-        self.run([*pip, "check"])
-
-    def wavetwin(self, *arguments: str, code: int = 0) -> str:
-        """Run one of wavetwin's commands."""
-        return self.run([str(self.bin / "wavetwin"), *arguments], code)
-
-    def python(self, *arguments: str) -> str:
-        """Run Python, whose warnings are errors."""
-        return self.run([str(self.bin / "python"), "-W", "error", *arguments])
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder whose environment is removed in the end: some gigabytes."""
+    yield tmp_path
+    shutil.rmtree(tmp_path / "environment", ignore_errors=True)
 
 
 def begin(environment: Environment) -> None:
@@ -183,9 +134,9 @@ def test_the_compiler_alone(wheel: Path, tmp_path: Path) -> None:
     ids=["lowest on 3.11", "newest on 3.12", "newest on 3.13"],
 )
 def test_from_an_empty_folder_to_a_report(
-    version: str, is_lowest: bool, wheel: Path, tmp_path: Path
+    version: str, is_lowest: bool, wheel: Path, place: Path
 ) -> None:
-    environment = Environment(version, tmp_path)
+    environment = Environment(version, place)
     requirements = [*CORE, *(each for name in TRIED for each in EXTRAS[name])]
     # The lowest scikit-learn takes whatever SciPy there is, and the newest do not take the lowest NumPy.
     chosen = [*map(lowest, requirements), "scipy==1.12.0"] if is_lowest else ["numpy>=2"]
