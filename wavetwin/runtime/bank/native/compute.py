@@ -11,6 +11,7 @@ import ctypes
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -166,18 +167,25 @@ def _of_colours(colour: Tensor | None, constants: _Constants) -> Tensor:
     return constants.no_colour if colour is None else colour.detach().contiguous()
 
 
-def _strides(*tensors: Tensor) -> Tensor:
-    return torch.tensor([tensor.stride() for tensor in tensors], dtype=torch.int64, device="cpu")
+def _strides(*tensors: Tensor) -> tuple[int, ...]:
+    return tuple(chain.from_iterable(tensor.stride() for tensor in tensors))
 
 
-def call_kernel(name: str, x: Tensor, *arguments: Tensor | list[Tensor] | None) -> None:
-    """Call a function of the library with the addresses of tensors, for the type and the batch of x."""
+def call_kernel(
+    name: str, x: Tensor, *arguments: Tensor | list[Tensor] | tuple[int, ...] | None
+) -> None:
+    """Call a function of the library for the type and the batch of x.
+
+    It is given the addresses of tensors, of lists of addresses, and of int64 numbers.
+    """
     kind = str(x.dtype).removeprefix("torch.")
     passed: list[Any] = []
     for argument in arguments:
         if isinstance(argument, list):
             addresses = [tensor.data_ptr() for tensor in argument]
             passed.append((ctypes.c_void_p * len(addresses))(*addresses))
+        elif isinstance(argument, tuple):
+            passed.append((ctypes.c_int64 * len(argument))(*argument))
         else:
             passed.append(ctypes.c_void_p(None if argument is None else argument.data_ptr()))
     numbers = (ctypes.c_int64(x.shape[0]), ctypes.c_int64(torch.get_num_threads()))

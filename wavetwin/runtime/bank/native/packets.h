@@ -46,7 +46,7 @@ namespace {
 
 constexpr Index STRIP_VECTORS = 4;
 constexpr Index COLUMNS = STRIP_VECTORS * LANES;
-constexpr Index CHUNK = 2;   // vectors of a strip's row that go through a lattice at once
+constexpr Index CHUNK = 2;   // vectors of a strip's row that go through a lattice of the published filters at once
 constexpr Index PIXELS = 4;  // columns of the output whose sums are in registers
 
 // ---- The program: integers that cascade.py writes, read in the same order here. ----
@@ -169,7 +169,7 @@ template <class F> inline void with_pairs(Index pairs, const F& f) {
 template <class T, Index W>
 void split_map(const Program& p, const PacketStage& s, const Split& split, const T* parent, Index pitch, T* first, T* second,
                Index length, Span live, const T* values) {
-  constexpr Index row = W * LANES, C = std::min(W, CHUNK);
+  constexpr Index row = W * LANES;
   if (s.pairs == 0) {
     for (Index n = 0; n < length; ++n)
       for (Index at = 0; at < row; at += LANES) {
@@ -189,12 +189,13 @@ void split_map(const Program& p, const PacketStage& s, const Split& split, const
       std::fill(child, child + live.from * row, T(0));
       std::fill(child + live.to * row, child + length * row, T(0));
     }
-  T lost[C * LANES];
+  T lost[CHUNK * LANES];
   with_pairs(s.pairs, [&](auto pairs) {
+    constexpr Index K = decltype(pairs)::value, C = K == 5 ? std::min(W, CHUNK) : 1;
     for_runs<T, W, C>(
         p, s, split, const_cast<T*>(parent), pitch, first == nullptr ? lost : first, first == nullptr ? 0 : row,
         second == nullptr ? lost : second, second == nullptr ? 0 : row, live, [&](const Run<T>& run, Index n) {
-          split_run<T, decltype(pairs)::value, C>(run, n, split.first_late, split.second_late, values + split.first_values);
+          split_run<T, K, C>(run, n, split.first_late, split.second_late, values + split.first_values);
         });
   });
 }
@@ -203,7 +204,7 @@ void split_map(const Program& p, const PacketStage& s, const Split& split, const
 template <class T, Index W>
 void join_map(const Program& p, const PacketStage& s, const Split& split, T* parent, Index pitch, const T* first, const T* second,
               Index length, Span live, Span wanted, const T* values, bool add) {
-  constexpr Index row = W * LANES, C = std::min(W, CHUNK);
+  constexpr Index row = W * LANES;
   auto clear = [&](Index from, Index to) {
     for (Index r = from; r < to; ++r) std::fill(parent + r * pitch, parent + r * pitch + row, T(0));
   };
@@ -226,9 +227,9 @@ void join_map(const Program& p, const PacketStage& s, const Split& split, T* par
         }
     return;
   }
-  T zeros[C * LANES] = {};
+  T zeros[CHUNK * LANES] = {};
   with_pairs(s.pairs, [&](auto pairs) {
-    constexpr Index K = decltype(pairs)::value;
+    constexpr Index K = decltype(pairs)::value, C = K == 5 ? std::min(W, CHUNK) : 1;
     for_runs<T, W, C>(
         p, s, split, parent, pitch, first == nullptr ? zeros : const_cast<T*>(first), first == nullptr ? 0 : row,
         second == nullptr ? zeros : const_cast<T*>(second), second == nullptr ? 0 : row, live, [&](const Run<T>& run, Index n) {
@@ -302,7 +303,10 @@ inline void mix_columns(const Part* parts, Index between, Index packets, const T
     for (Index b = 0; b < B; ++b) packet[b] = sign * load(one + b * LANES) + other_sign * load(other + b * LANES);
     if (kept != nullptr)
 #pragma GCC unroll 4
-      for (Index b = 0; b < B; ++b) store(kept + i * kept_between + b * LANES, packet[b]);
+      for (Index b = 0; b < B; ++b) {
+        store(kept + i * kept_between + b * LANES, packet[b]);
+        __builtin_prefetch(kept + (i + 2) * kept_between + b * LANES, 1);
+      }
 #pragma GCC unroll 4
     for (Index r = 0; r < R; ++r) {
       const Vector<T> weight = Vector<T>{} + weights[r * packets + i];
@@ -339,11 +343,11 @@ void mix_block(const Program& p, const T* weights, const T* bias, const T* slots
         const Part* parts = p.packets.data() + group.first_packet * p.parts + part;
         const T* w = weights + group.first_weight + o * group.packets;
         T* out = outputs + (part * p.outputs + group.first_output + o) * size;
-        T* kept = packets == nullptr || o > 0 ? nullptr : packets + (group.first_packet * p.parts + part) * size;
+        T* kept = packets == nullptr || o > 0 ? nullptr : packets + (part * p.num_packets + group.first_packet) * size;
         auto columns = [&](Index n, auto width) {
           mix_columns<T, R, decltype(width)::value>(parts, p.parts, group.packets, w, slots + n * LANES, size,
                                                     bias + group.first_output + o, out + n * LANES,
-                                                    kept == nullptr ? nullptr : kept + n * LANES, p.parts * size);
+                                                    kept == nullptr ? nullptr : kept + n * LANES, size);
         };
         in_blocks<PIXELS>(
             p.out_width, [&](Index n) { columns(n, std::integral_constant<Index, PIXELS>{}); },
@@ -361,13 +365,16 @@ template <class T> void add_weights(const Program& p, const T* gradient, const T
         in_fours(group.packets, [&](Index i, auto others) {
           constexpr Index I = decltype(others)::value;
           const T* g = gradient + (part * p.outputs + group.first_output + o) * size;
-          const T* k = packets + ((group.first_packet + i) * p.parts + part) * size;
+          const T* k = packets + (part * p.num_packets + group.first_packet + i) * size;
           T* to = result + (group.first_weight + o * group.packets + i) * LANES;
           Vector<T> sum[R][I] = {};
           for (Index n = 0; n < size; n += LANES) {
             Vector<T> packet[I];
 #pragma GCC unroll 4
-            for (Index c = 0; c < I; ++c) packet[c] = load(k + c * p.parts * size + n);
+            for (Index c = 0; c < I; ++c) {
+              packet[c] = load(k + c * size + n);
+              __builtin_prefetch(k + (I + c) * size + n);
+            }
 #pragma GCC unroll 4
             for (Index r = 0; r < R; ++r) {
               const Vector<T> of_output = load(g + r * size + n);

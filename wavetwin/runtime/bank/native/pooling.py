@@ -379,7 +379,9 @@ def _differentiable(
     return None, of_weight, of_bias, None, None, None, None, *of_parts
 
 
-def _numbers(parts: Sequence[Tensor], window: Window, gradient: Tensor | None = None) -> Tensor:
+def _numbers(
+    parts: Sequence[Tensor], window: Window, gradient: Tensor | None = None
+) -> tuple[int, ...]:
     """Return what `Pooling` of pooling.h reads."""
     height, width = parts[0].shape[2:]
     strides = (0, 0, 0, 0) if gradient is None else gradient.stride()
@@ -389,4 +391,4 @@ def _numbers(parts: Sequence[Tensor], window: Window, gradient: Tensor | None = 
     ]  # fmt: skip
     for part in parts:
         numbers += [part.shape[1], part.stride(0), part.stride(2), part.stride(3)]
-    return torch.tensor(numbers, dtype=torch.int64, device="cpu")
+    return tuple(numbers)
