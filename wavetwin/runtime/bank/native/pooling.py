@@ -110,10 +110,8 @@ class _Pooling:
             call_kernel(f"pool_{what}", parts[0], numbers, list(parts), *arguments)
             return
         taps = self.blur.taps
-        own = torch.tensor(
-            [len(taps), self.blur.stride, self.relu], dtype=torch.int64, device="cpu"
-        )
-        numbers, taps = torch.cat((own, numbers)), taps.to(parts[0].dtype).contiguous()
+        numbers = (len(taps), self.blur.stride, int(self.relu), *numbers)
+        taps = taps.to(parts[0].dtype).contiguous()
         call_kernel(f"blur_{what}", parts[0], numbers, taps, list(parts), *arguments)
 
 
