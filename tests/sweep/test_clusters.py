@@ -142,6 +142,41 @@ def test_a_killed_sweep_on_slurm_queues_nothing_twice(
     assert set(counts[:-1]) <= {1}
 
 
+LONG = "wavetwin_sweep: 1\nbase: cnn.yaml\nobjective: validation.loss\nseeds: [0, 1]\n"
+
+
+@needs_slurm
+def test_a_task_that_queues_itself_again_leaves_the_others_alone(
+    slurm: Mapping[str, str], tmp_path: Path
+) -> None:
+    def call(*command: str) -> list[list[str]]:
+        done = subprocess.run(command, env=slurm, capture_output=True, text=True, check=True)
+        return [line.split() for line in done.stdout.splitlines()]
+
+    def tasks() -> list[list[str]]:
+        columns = "ArrayJobID:12,ArrayTaskID:12,JobID:12,State:24,RestartCnt:12"
+        return call("squeue", "--noheader", "--array", f"--Format={columns}")
+
+    project = write_project(tmp_path / "project")
+    (project / "a.sweep.yaml").write_text(f"{LONG}budget: {{max_epochs: 900}}\n", "utf-8")
+    variables = {**slurm, "REPEAT_SECONDS": "1"}
+    driver = start(project, "--engine", "slurm", environment=variables)
+    while len({run for run, _, _ in epochs(project)}) < 2:
+        assert driver.poll() is None, said(project)
+        time.sleep(0.2)
+    # As the time limit does, to the task whose job has the array's own number.
+    ((array, index),) = [(array, index) for array, index, job, *_ in tasks() if job == array]
+    call("scancel", "--batch", "--signal=USR1", f"{array}_{index}")
+    while {each[1]: each[4] for each in tasks()}[index] == "0":
+        assert driver.poll() is None, said(project)
+        time.sleep(0.2)
+    time.sleep(3)
+    ((state, restarts),) = [each[3:] for each in tasks() if each[1] != index]
+    assert (state, restarts) == ("RUNNING", "0")
+    driver.terminate()
+    assert driver.wait() == 128 + signal.SIGTERM, said(project)
+
+
 def kill_one_training(project: Path) -> bool:
     """Send SIGKILL to a train.py of the project; return whether there was one."""
     for process in Path("/proc").glob("[0-9]*"):
