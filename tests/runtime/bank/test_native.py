@@ -503,10 +503,15 @@ def test_addresses_and_undefined_behaviour(tmp_path: Path):
         "library.find_library()\n"
         "sys.exit(pytest.main(['-q', '-n', '0', '-p', 'no:cacheprovider', *sys.argv[1:], '-k',"
         " 'torch_bank or adjoint or published or threads or strides or modulus or units or max_pool'"
-        " ' or native_layers or native_blur']))"
+        " ' or native_layers or native_blur or native_wavelet']))"
     )
     layers = ROOT / "tests/runtime/layers"
-    names = "test_max_pool.py", "test_native_layers.py", "test_native_blur.py"
+    names = (
+        "test_max_pool.py",
+        "test_native_layers.py",
+        "test_native_blur.py",
+        "test_native_wavelet_pool.py",
+    )
     files = Path(__file__), *(layers / name for name in names)
     environment = os.environ | {
         "LD_PRELOAD": f"{asan} {ubsan}",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.fx import symbolic_trace
 
-from wavetwin.runtime.bank.native import pooling
+from wavetwin.runtime.bank.native import windows
 from wavetwin.runtime.layers import ChannelBias, EnergyNorm, use_native_kernel
 from wavetwin.runtime.layers.max_pool import NormMaxPool, ReluMaxPool
 
@@ -179,7 +179,7 @@ def test_others_get_torchs_operations(monkeypatch: pytest.MonkeyPatch):
     def never(*arguments: object) -> None:
         raise AssertionError("the kernel is called")
 
-    monkeypatch.setattr(pooling, "call_kernel", never)
+    monkeypatch.setattr(windows, "call_kernel", never)
     (x,) = maps(((8,), (8, 8), (3, 2, 0), True))
     assert torch.equal(layer(x.contiguous()), whole(x.contiguous()))
     with pytest.raises(AssertionError, match="the kernel is called"):

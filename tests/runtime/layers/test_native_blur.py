@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.runtime.layers.test_max_pool import assert_alike, gradients
-from wavetwin.runtime.bank.native import pooling
+from wavetwin.runtime.bank.native import windows
 from wavetwin.runtime.layers import BlurPool, MaxBlurPool, use_native_kernel
 from wavetwin.runtime.layers.max_pool import NormMaxPool, ReluMaxPool
 
@@ -213,7 +213,7 @@ def test_others_get_torchs_operations(monkeypatch: pytest.MonkeyPatch):
     def never(*arguments: object) -> None:
         raise AssertionError("the kernel is called")
 
-    monkeypatch.setattr(pooling, "call_kernel", never)
+    monkeypatch.setattr(windows, "call_kernel", never)
     assert torch.equal(layer(x.contiguous()), whole(x.contiguous()))
     with pytest.raises(AssertionError, match="the kernel is called"):
         layer(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,13 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavetwin.runtime.bank.eager import plain_shape
-from wavetwin.runtime.bank.native.pooling import (
-    EACH,
-    Blur,
-    is_for_kernel,
-    native_blur,
-    native_blur_adjoint,
-)
+from wavetwin.runtime.bank.native.pooling import native_blur
+from wavetwin.runtime.bank.native.windows import EACH, Blur, is_for_kernel
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.constants import ConstantBuffers
@@ -111,23 +107,44 @@ def adjoint_blur(
     return fold_margins(spread, size)
 
 
+def _binomial(size: int) -> list[float]:
+    return [math.comb(size - 1, k) / 2 ** (size - 1) for k in range(size)]
+
+
+@dataclass(frozen=True)
+class _Reflected:
+    """A side of a map, reflected at its borders, filtered by binomial taps at every `stride`-th sample."""
+
+    size: int
+    stride: int
+
+    def __call__(self, length: int) -> Tensor:
+        """Return what the kept samples are sums of, (kept, length)."""
+        at = torch.arange(0, length, self.stride)
+        kept = torch.arange(len(at))
+        matrix = torch.zeros(len(at), length, dtype=torch.float64)
+        for shift, tap in enumerate(_binomial(self.size), -reflect_margins(self.size)[0]):
+            source = (at + shift).abs()
+            source = torch.minimum(source, 2 * (length - 1) - source)
+            matrix[kept, source] += tap
+        return matrix
+
+
 class _Blur(torch.autograd.Function):
-    """`blur_at_kept`, a few images at a time or by the kernel; keeps nothing but the taps for its backward."""
+    """`blur_at_kept`, a few images at a time; keeps nothing but the taps for its backward."""
 
     @staticmethod
-    def forward(x: Tensor, taps: Tensor, stride: int, native: bool) -> Tensor:
-        if native:
-            return native_blur(x, Blur(taps, stride, blur_at_kept))
+    def forward(x: Tensor, taps: Tensor, stride: int) -> Tensor:
         return map_images(lambda part: blur_at_kept(part, taps, stride), images_at_once(x), x)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, taps, ctx.stride, ctx.native = inputs
+        x, taps, ctx.stride = inputs
         ctx.save_for_backward(taps)
         ctx.shape, ctx.dtype, ctx.is_last = x.shape, x.dtype, is_channels_last(x)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
         (gradient,) = gradients
         (taps,) = ctx.saved_tensors
         gradient = gradient.to(ctx.dtype)
@@ -137,17 +154,14 @@ class _Blur(torch.autograd.Function):
             (result,) = differentiable_gradient(
                 lambda x: blur_at_kept(x, taps, ctx.stride), (at,), gradient
             )
-            return result, None, None, None
-        if ctx.native:
-            blur = Blur(taps, ctx.stride, blur_at_kept)
-            return native_blur_adjoint(gradient, blur, *ctx.shape[2:]), None, None, None
+            return result, None, None
         gradient = to_channels_last(gradient) if ctx.is_last else gradient.contiguous()
         whole = map_images(
             lambda part: adjoint_blur(part, taps, ctx.stride, *ctx.shape[2:]),
             max(1, images_at_once(gradient) // ctx.stride**2),
             gradient,
         )
-        return whole, None, None, None
+        return whole, None, None
 
 
 class BlurPool(ByKernel, ConstantBuffers):
@@ -174,27 +188,28 @@ class BlurPool(ByKernel, ConstantBuffers):
             raise ValueError(f"blur size {size}: 2 to 7 are supported")
         self.size = size
         self.stride = stride
-        row = [math.comb(size - 1, k) / 2 ** (size - 1) for k in range(size)]
-        self.register_constant("taps", torch.tensor(row, dtype=torch.float64, device="cpu"))
+        row = torch.tensor(_binomial(size), dtype=torch.float64, device="cpu")
+        self.register_constant("taps", row)
 
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels out_height out_width"]:
         """Return the blurred maps at the kept positions, computed there only."""
         if self.native and is_for_kernel((x,), EACH, self.size):
-            return _Blur.apply(x, self.taps, self.stride, True)
+            return native_blur(x, self.for_kernel())
         # Torch says what is wrong with maps that are smaller than their margins.
         if (
             is_piecewise(x)
             and not is_small(x)
             and min(x.shape[-2:]) > reflect_margins(self.size)[1]
         ):
-            return _Blur.apply(x, self.taps, self.stride, False)
+            return _Blur.apply(x, self.taps, self.stride)
         return blur_at_kept(x, self.taps, self.stride)
 
     def for_kernel(self) -> Blur:
-        """Return what the kernel does after a maximum."""
-        return Blur(self.taps, self.stride, blur_at_kept)
+        """Return what the kernel computes."""
+        side = _Reflected(self.size, self.stride)
+        return Blur(side, side)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavetwin.runtime.bank.native.pooling import Window, is_for_kernel, native_pool
+from wavetwin.runtime.bank.native.pooling import native_pool
+from wavetwin.runtime.bank.native.windows import Window, is_for_kernel
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.blur import (
     BlurPool,

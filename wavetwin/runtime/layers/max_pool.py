@@ -11,14 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from wavetwin.runtime.bank.native.pooling import (
-    Blur,
-    Norm,
-    Window,
-    batch_statistics,
-    is_for_kernel,
-    native_pool,
-)
+from wavetwin.runtime.bank.native.pooling import Norm, native_pool
+from wavetwin.runtime.bank.native.windows import Blur, Window, batch_statistics, is_for_kernel
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.blur import BlurPool
 from wavetwin.runtime.layers.by_kernel import ByKernel

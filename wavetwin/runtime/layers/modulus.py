@@ -11,13 +11,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from wavetwin.runtime.bank.eager import plain_shape
 from wavetwin.runtime.bank.modulus import modulus, smooth_norm
-from wavetwin.runtime.bank.native.pooling import (
-    EACH,
-    Norm,
-    batch_statistics,
-    is_for_kernel,
-    native_pool,
-)
+from wavetwin.runtime.bank.native.pooling import Norm, native_pool
+from wavetwin.runtime.bank.native.windows import EACH, batch_statistics, is_for_kernel
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.parts import Parts, split_parts

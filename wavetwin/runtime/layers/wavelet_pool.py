@@ -8,20 +8,28 @@ from torch import Tensor, nn
 
 from wavetwin.ir.operations import BAND_MAPS
 from wavetwin.ir.wavelet_taps import WaveletTaps, wavelet_taps
+from wavetwin.runtime.bank.native.pooling import native_blur
+from wavetwin.runtime.bank.native.windows import EACH, Blur, is_for_kernel
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
+from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.modulus import smooth_norm
 from wavetwin.runtime.layers.pieces import keep_layout
 from wavetwin.runtime.wavelets.extension import check_mode
-from wavetwin.runtime.wavelets.filtering import analyse, analysis_filters, band_gains
+from wavetwin.runtime.wavelets.filtering import (
+    AnalysedSide,
+    analyse,
+    analysis_filters,
+    band_gains,
+)
 from wavetwin.runtime.wavelets.lattice import free_angles, lattice_filters
 
 NORMALISATIONS = ("orthonormal", "dc", "unit_variance")
 """How bands are scaled."""
 
 
-class WaveletPool2d(ConstantBuffers):
+class WaveletPool2d(ByKernel, ConstantBuffers):
     """Splits each channel `levels` times by a wavelet bank and keeps bands of the last level.
 
     `(batch, channels, height, width)` to `(batch, maps, out_height, out_width)`, maps band by band,
@@ -96,6 +104,10 @@ class WaveletPool2d(ConstantBuffers):
         if bands == "ll":
             filters = filters[:1]
         gains = band_gains(analysis_filters(taps), levels, normalise)
+        self._sides = tuple(
+            AnalysedSide(tuple(row.tolist()), mode, size == "half")
+            for row in (filters[0], *(filters * gains[: len(filters), None]))
+        )
         self.register_constant("scales", gains[: len(filters)].unsqueeze(1))
         if learn is None:
             self.register_constant("filters", filters)
@@ -133,7 +145,10 @@ class WaveletPool2d(ConstantBuffers):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch maps out_height out_width"]:
         """Return the pooled maps."""
-        bands = rounded_once(self._analyse, x, self.bank())
+        if self.native and self.learn is None and is_for_kernel((x,), EACH):
+            bands = self._analyse_natively(x)
+        else:
+            bands = rounded_once(self._analyse, x, self.bank())
         return keep_layout(x, self._combine(bands))
 
     def _analyse(self, x: Tensor, filters: Tensor) -> Tensor:
@@ -141,6 +156,14 @@ class WaveletPool2d(ConstantBuffers):
         for _ in range(self.levels - 1):
             x = analyse(x, filters[:1], self.mode, is_half)[:, :, 0]
         return analyse(x, filters * self.scales, self.mode, is_half)
+
+    def _analyse_natively(self, x: Tensor) -> Tensor:
+        before, *last = self._sides
+        for _ in range(self.levels - 1):
+            x = native_blur(x, Blur(before, before))
+        bands = [native_blur(x, Blur(rows, columns)) for columns in last for rows in last]
+        whole = bands[0] if len(bands) == 1 else torch.cat(bands, 1)
+        return whole.unflatten(1, (len(bands), -1)).transpose(1, 2)
 
     def _combine(self, bands: Tensor) -> Tensor:
         """Return the maps of (batch, channels, bands, height, width)."""

@@ -9,6 +9,8 @@ the maps, and are convolved: `y[k] = sum_j f[j] x[2k + 1 - j]`; for `periodizati
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -51,6 +53,22 @@ def analyse(
     maps = F.conv2d(maps, kernel.unsqueeze(2), stride=(1, 2)).flatten(0, 1).unsqueeze(1)
     maps = F.conv2d(extend(maps, 2, before, after, mode), kernel.unsqueeze(3), stride=(2, 1))
     return maps.reshape(batch, channels, kernel.shape[0] ** 2, *maps.shape[2:])
+
+
+@dataclass(frozen=True)
+class AnalysedSide:
+    """A side of a map, filtered and halved as `analyse` does with one filter."""
+
+    taps: tuple[float, ...]
+    mode: str
+    is_half: bool
+
+    def __call__(self, length: int) -> Float[Tensor, "kept length"]:
+        """Return what the kept samples are sums of, float64."""
+        before, after = _margins(len(self.taps), self.mode, self.is_half)
+        samples = extend(torch.eye(length, dtype=torch.float64), 0, before, after, self.mode)
+        kernel = torch.tensor(self.taps, dtype=torch.float64).flip(0).view(1, 1, -1)
+        return F.conv1d(samples.t().unsqueeze(1), kernel, stride=2)[:, 0].t()
 
 
 def synthesise(

@@ -12,8 +12,8 @@
 //     | the filter down the columns
 //   out[i][o][channel]
 //
-// v: vectors of 8 channels, those of one part after those of another; the last of a part may be filled up. A map is
-// reflected at its borders: the filter's margins are rows and columns that are there already.
+// v: vectors of 8 channels, those of one part after those of another; the last of a part may be filled up. What each kept
+// row and column is a sum of, also beyond a border, Python lays out.
 //
 // Backwards, the gradient of a row of maxima is gathered from the kept rows and columns that read it, and that of a
 // sample from the windows whose byte names it.
@@ -27,35 +27,45 @@ namespace {
 constexpr Index COLUMNS_AT_ONCE = 16;
 
 struct Blur {
-  // Where a filter that is centred at a kept sample reads, and of each sample which kept ones read it, with which weight.
+  // Each kept sample of a side is a sum of samples, with weights; and so is each sample's gradient, of kept ones.
   struct Side {
-    Index length, kept;
-    std::vector<Index> sources;  // per kept sample, as many as there are taps
-    std::vector<std::vector<std::pair<Index, Index>>> readers;  // per sample: kept sample, tap
-    Side(Index n, Index taps, Index stride) : length(n), kept((n + stride - 1) / stride), readers(static_cast<std::size_t>(n)) {
-      const Index before = (taps - 1) / 2;
-      for (Index k = 0; k < kept; ++k)
-        for (Index t = 0; t < taps; ++t) {
-          const Index at = k * stride + t - before;
-          const Index source = at < 0 ? -at : at < length ? at : 2 * (length - 1) - at;
-          sources.push_back(source);
-          readers[static_cast<std::size_t>(source)].push_back({k, t});
+    struct Reader { Index kept, weight; };
+    Index kept, most;                           // kept samples; how many samples from the first to the last that are needed at once
+    const Index *first, *source;                // per kept sample, where its samples begin; these
+    std::vector<std::vector<Reader>> readers;   // per sample
+    Side(Index length, Index count, const Index* p, Index weight) : kept(count), most(1), first(p), source(p + count + 1), readers(static_cast<std::size_t>(length)) {
+      Index last = 0;
+      for (Index k = 0; k < kept; ++k) {
+        Index lowest = length;
+        for (Index i = first[k]; i < first[k + 1]; ++i) {
+          readers[static_cast<std::size_t>(source[i])].push_back({k, weight + i});
+          lowest = std::min(lowest, source[i]);
+          last = std::max(last, source[i]);
         }
+        most = std::max(most, last - lowest + 1);
+      }
     }
-    const Index* of(Index kept_sample, Index taps) const { return sources.data() + kept_sample * taps; }
+    Index total() const { return first[kept]; }
+    Index longest() const {
+      Index found = 0;
+      for (Index k = 0; k < kept; ++k) found = std::max(found, first[k + 1] - first[k]);
+      return found;
+    }
   };
   struct Slice { std::size_t part; Index channel, result, count; };  // a vector of channels: where they lie, how many there are
 
-  Index taps, stride;
   bool positive;  // whether positive parts are taken
   Pooling window; // in steps of 1; the strides are those of the gradient of what is kept
   Side rows, columns;
   std::vector<Slice> slices;
   Index wide;
 
-  explicit Blur(const Index* n)
-      : taps(n[0]), stride(n[1]), positive(n[2] != 0), window(n + 3), rows(window.out_height, taps, stride),
-        columns(window.out_width, taps, stride) {
+  // Numbers: whether positive parts are taken, the kept rows and columns, what each of these is a sum of, then `Pooling`'s.
+  // Weights of the rows come before those of the columns.
+  explicit Blur(const Index* n) : Blur(n, n + 3 + n[1] + 1 + n[3 + n[1]]) {}
+  Blur(const Index* n, const Index* of_columns)
+      : positive(n[0] != 0), window(of_columns + n[2] + 1 + of_columns[n[2]]), rows(window.out_height, n[1], n + 3, 0),
+        columns(window.out_width, n[2], of_columns, rows.total()) {
     for_channels(window, [&](const Pooling::Part&, std::size_t k, Index c, Index at, Index count) { slices.push_back({k, c, at, count}); });
     wide = static_cast<Index>(slices.size()) * LANES;
   }
@@ -65,17 +75,18 @@ struct Blur {
 
 // Room of a thread, cut into rows.
 template <class T> struct BlurRows {
-  T *line, *largest, *maxima, *across;
+  T *line, *largest, *maxima, *result, *across;
   std::uint8_t* places;  // of `largest`
   explicit BlurRows(const Blur& b) {
     const Pooling& p = b.window;
-    const Index row = p.out_width * b.wide, line_size = b.line_width() * b.wide;
+    const Index row = p.out_width * b.wide, line_size = b.line_width() * b.wide, kept = b.columns.kept * b.wide;
     const Index bytes = (p.size * row + static_cast<Index>(sizeof(T)) - 1) / static_cast<Index>(sizeof(T));
-    line = thread_room<T>(line_size + (p.size + 1) * row + (b.taps + 1) * b.columns.kept * b.wide + bytes);
+    line = thread_room<T>(line_size + (p.size + 1) * row + (b.rows.most + 1) * kept + bytes);
     largest = line + line_size;
     maxima = largest + p.size * row;
-    across = maxima + row;
-    places = reinterpret_cast<std::uint8_t*>(across + (b.taps + 1) * b.columns.kept * b.wide);
+    result = maxima + row;
+    across = result + kept;
+    places = reinterpret_cast<std::uint8_t*>(across + b.rows.most * kept);
   }
 };
 
@@ -157,41 +168,40 @@ void take_down(const T* const* rows, const std::uint8_t* const* row_places, Inde
   else places == nullptr ? all(false, false) : all(false, true);
 }
 
-// A row of maxima, filtered along the row at the kept columns.
-template <class T, Index TAPS> void filter_along(const Blur& b, const T* taps, const T* maxima, T* out) {
-  const Index some = TAPS > 0 ? TAPS : b.taps;
-  for (Index o = 0; o < b.columns.kept; ++o, out += b.wide) {
-    const Index* sources = b.columns.of(o, some);
-    for (Index v = 0; v < b.wide; v += LANES) {
-      Vector<T> sum = taps[0] * load(maxima + sources[0] * b.wide + v);
-      for (Index t = 1; t < some; ++t) sum += taps[t] * load(maxima + sources[t] * b.wide + v);
-      store(out + v, sum);
-    }
+// Weighted sums of N rows of numbers; 0: of any.
+template <class T, Index N> void add_up(const T* const* rows, const T* weights, Index count, Index numbers, T* out) {
+  const Index some = N > 0 ? N : count;
+  const T* from[N > 0 ? N : 1];  // in registers: what is stored might be anything else
+  T by[N > 0 ? N : 1];
+  for (Index k = 0; k < N; ++k) {
+    from[k] = rows[k];
+    by[k] = weights[k];
+  }
+  for (Index n = 0; n < numbers; n += LANES) {
+    Vector<T> sum = {};
+#pragma GCC unroll 4
+    for (Index k = 0; k < some; ++k) sum += (N > 0 ? by[k] : weights[k]) * load((N > 0 ? from[k] : rows[k]) + n);
+    store(out + n, sum);
   }
 }
-
-// Rows that were filtered along them, filtered down the columns, to where the result lies.
-template <class T, Index TAPS> void filter_down(const Blur& b, const T* taps, const T* const* rows, T* out) {
-  const Index some = TAPS > 0 ? TAPS : b.taps;
-  for (Index o = 0; o < b.columns.kept; ++o, out += b.window.channels) {
-    const Index start = o * b.wide;
-    for (std::size_t v = 0; v < b.slices.size(); ++v) {
-      const Index at = start + static_cast<Index>(v) * LANES;
-      Vector<T> sum = taps[0] * load(rows[0] + at);
-      for (Index t = 1; t < some; ++t) sum += taps[t] * load(rows[t] + at);
-      store_some(out + b.slices[v].result, sum, b.slices[v].count);
-    }
+template <class T> void add_up(const T* const* rows, const T* weights, Index count, Index numbers, T* out) {
+  switch (count) {
+    case 1: return add_up<T, 1>(rows, weights, 1, numbers, out);
+    case 2: return add_up<T, 2>(rows, weights, 2, numbers, out);
+    case 3: return add_up<T, 3>(rows, weights, 3, numbers, out);
+    case 4: return add_up<T, 4>(rows, weights, 4, numbers, out);
+    default: return add_up<T, 0>(rows, weights, count, numbers, out);
   }
 }
 
 template <class T, bool NORM>
-void blur_image(const Blur& b, const T* taps, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index image) {
+void blur_image(const Blur& b, const T* weights, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index image) {
   const Pooling& p = b.window;
   const BlurRows<T> room(b);
-  const Index row = p.out_width * b.wide, across = b.columns.kept * b.wide, rows = b.taps + 1;
+  const Index row = p.out_width * b.wide, across = b.columns.kept * b.wide;
   if (codes != nullptr) codes += image * b.codes();
   out += image * b.rows.kept * b.columns.kept * p.channels;
-  std::vector<const T*> found(static_cast<std::size_t>(std::max(p.size, b.taps)));
+  std::vector<const T*> found(static_cast<std::size_t>(std::max({p.size, b.rows.longest(), b.columns.longest()})));
   std::vector<const std::uint8_t*> places(static_cast<std::size_t>(p.size));
   Index next_line = 0, next = 0;
   auto add_maxima = [&](Index m) {
@@ -220,17 +230,25 @@ void blur_image(const Blur& b, const T* taps, const T* const* x, const T* scale,
       if (stop - first == 3) take_down<T, 3>(found.data(), places.data(), 3, window_rows.first, p.size, b.positive, row, maxima, code);
       else take_down<T, 0>(found.data(), places.data(), stop - first, window_rows.first, p.size, b.positive, row, maxima, code);
     }
-    T* result = room.across + m % rows * across;
-    if (b.taps == 3) filter_along<T, 3>(b, taps, maxima, result);
-    else filter_along<T, 0>(b, taps, maxima, result);
+    T* result = room.across + m % b.rows.most * across;
+    const T* of_columns = weights + b.rows.total();
+    for (Index o = 0; o < b.columns.kept; ++o, result += b.wide) {
+      const Index start = b.columns.first[o], count = b.columns.first[o + 1] - start;
+      for (Index k = 0; k < count; ++k) found[static_cast<std::size_t>(k)] = maxima + b.columns.source[start + k] * b.wide;
+      add_up<T>(found.data(), of_columns + start, count, b.wide, result);
+    }
   };
+  const bool is_dense = b.wide == p.channels;
   for (Index i = 0; i < b.rows.kept; ++i, out += b.columns.kept * p.channels) {
-    const Index* sources = b.rows.of(i, b.taps);
-    const Index first = *std::min_element(sources, sources + b.taps), last = *std::max_element(sources, sources + b.taps);
-    for (next = std::max(next, first); next <= last; ++next) add_maxima(next);
-    for (Index t = 0; t < b.taps; ++t) found[static_cast<std::size_t>(t)] = room.across + sources[t] % rows * across;
-    if (b.taps == 3) filter_down<T, 3>(b, taps, found.data(), out);
-    else filter_down<T, 0>(b, taps, found.data(), out);
+    const Index start = b.rows.first[i], count = b.rows.first[i + 1] - start;
+    const Index *sources = b.rows.source + start, last = count == 0 ? -1 : *std::max_element(sources, sources + count);
+    for (; next <= last; ++next)
+      if (!b.rows.readers[static_cast<std::size_t>(next)].empty()) add_maxima(next);
+    for (Index k = 0; k < count; ++k) found[static_cast<std::size_t>(k)] = room.across + sources[k] % b.rows.most * across;
+    add_up<T>(found.data(), weights + start, count, across, is_dense ? out : room.result);
+    for (Index o = 0; o < b.columns.kept && !is_dense; ++o)
+      for (std::size_t v = 0; v < b.slices.size(); ++v)
+        store_some(out + o * p.channels + b.slices[v].result, load(room.result + o * b.wide + static_cast<Index>(v) * LANES), b.slices[v].count);
   }
   // Maxima that no kept sample reads have no gradient, whatever their byte is; it is written, so that it is one.
   if (codes != nullptr)
@@ -239,12 +257,12 @@ void blur_image(const Blur& b, const T* taps, const T* const* x, const T* scale,
 }
 
 template <class T>
-void blur_forward(const Index* numbers, const T* taps, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes,
+void blur_forward(const Index* numbers, const T* weights, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes,
                   Index batch, Index threads) {
   const Blur b(numbers);
   for_each(batch, threads, [&](Index image) {
-    if (scale != nullptr) blur_image<T, true>(b, taps, x, scale, shift, out, codes, image);
-    else blur_image<T, false>(b, taps, x, scale, shift, out, codes, image);
+    if (scale != nullptr) blur_image<T, true>(b, weights, x, scale, shift, out, codes, image);
+    else blur_image<T, false>(b, weights, x, scale, shift, out, codes, image);
   });
 }
 
@@ -262,7 +280,7 @@ template <class T> struct BlurAdjointRows {
 };
 
 // The gradients of a row of maxima.
-template <class T> void unfilter_row(const Blur& b, const T* taps, const T* gradient, Index m, T* down, T* out) {
+template <class T> void unfilter_row(const Blur& b, const T* weights, const T* gradient, Index m, T* down, T* out) {
   const Pooling& p = b.window;
   const auto& row_readers = b.rows.readers[static_cast<std::size_t>(m)];
   if (row_readers.empty()) {
@@ -270,8 +288,8 @@ template <class T> void unfilter_row(const Blur& b, const T* taps, const T* grad
     return;
   }
   bool is_first = true;
-  for (const auto& [kept, tap] : row_readers) {
-    const T *from = gradient + kept * p.row, weight = taps[tap];
+  for (const Blur::Side::Reader& reader : row_readers) {
+    const T *from = gradient + reader.kept * p.row, weight = weights[reader.weight];
     T* to = down;
     for (Index o = 0; o < b.columns.kept; ++o, from += p.column)
       for (const Blur::Slice& s : b.slices) {
@@ -283,8 +301,8 @@ template <class T> void unfilter_row(const Blur& b, const T* taps, const T* grad
   }
   for (Index c = 0; c < p.out_width; ++c, out += b.wide) {
     is_first = true;
-    for (const auto& [kept, tap] : b.columns.readers[static_cast<std::size_t>(c)]) {
-      const T *from = down + kept * b.wide, weight = taps[tap];
+    for (const Blur::Side::Reader& reader : b.columns.readers[static_cast<std::size_t>(c)]) {
+      const T *from = down + reader.kept * b.wide, weight = weights[reader.weight];
       for (Index v = 0; v < b.wide; v += LANES) store(out + v, is_first ? weight * load(from + v) : load(out + v) + weight * load(from + v));
       is_first = false;
     }
@@ -324,7 +342,7 @@ inline void gather(const WindowRow<T>* rows, Index row_count, Index column_count
 
 // Call with every row of samples and its gradients, [column][v].
 template <class T, class F>
-void for_adjoint_rows(const Blur& b, const T* taps, const T* gradient, const std::uint8_t* codes, Index image, const F& run) {
+void for_adjoint_rows(const Blur& b, const T* weights, const T* gradient, const std::uint8_t* codes, Index image, const F& run) {
   const Pooling& p = b.window;
   const BlurAdjointRows<T> room(b);
   const Index row = p.out_width * b.wide;
@@ -337,7 +355,7 @@ void for_adjoint_rows(const Blur& b, const T* taps, const T* gradient, const std
   for (Index r = 0; r < p.height; ++r) {
     const Range range = readers(r, p.out_height, p);
     for (next = std::max(next, range.first); next < range.stop; ++next)
-      unfilter_row(b, taps, gradient, next, room.down, room.maxima + next % p.size * row);
+      unfilter_row(b, weights, gradient, next, room.down, room.maxima + next % p.size * row);
     if (codes == nullptr) {
       run(r, room.maxima + r % p.size * row);
       continue;
@@ -362,7 +380,7 @@ void for_adjoint_rows(const Blur& b, const T* taps, const T* gradient, const std
 
 // Per channel, sums of the gradients after the norm, and of their products with what was normed.
 template <class T>
-void blur_sums(const Index* numbers, const T* taps, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums,
+void blur_sums(const Index* numbers, const T* weights, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums,
                double* products, Index batch, Index threads) {
   const Blur b(numbers);
   const Pooling& p = b.window;
@@ -371,7 +389,7 @@ void blur_sums(const Index* numbers, const T* taps, const T* const* x, const T* 
   for_each(groups, threads, [&](Index group) {
     std::vector<T> row_sums(static_cast<std::size_t>(2 * b.wide));
     for (Index image = batch * group / groups; image < batch * (group + 1) / groups; ++image)
-      for_adjoint_rows<T>(b, taps, gradient, codes, image, [&](Index r, const T* of_samples) {
+      for_adjoint_rows<T>(b, weights, gradient, codes, image, [&](Index r, const T* of_samples) {
         std::fill(row_sums.begin(), row_sums.end(), T(0));
         // Some columns at a time, so that memory is read from its beginning to its end.
         for (Index start = 0; start < p.width; start += COLUMNS_AT_ONCE)
@@ -404,12 +422,12 @@ void blur_sums(const Index* numbers, const T* taps, const T* const* x, const T* 
 
 // Gradients of the maps, as `pool_backward` gives them.
 template <class T>
-void blur_backward(const Index* numbers, const T* taps, const T* const* x, const T* gradient, const std::uint8_t* codes,
+void blur_backward(const Index* numbers, const T* weights, const T* const* x, const T* gradient, const std::uint8_t* codes,
                    const T* coefficients, T* const* of_x, Index batch, Index threads) {
   const Blur b(numbers);
   const Pooling& p = b.window;
   for_each(batch, threads, [&](Index image) {
-    for_adjoint_rows<T>(b, taps, gradient, codes, image, [&](Index r, const T* of_samples) {
+    for_adjoint_rows<T>(b, weights, gradient, codes, image, [&](Index r, const T* of_samples) {
       for (Index n = 0; n < p.width; ++n)
         for (std::size_t v = 0; v < b.slices.size(); ++v) {
           const Blur::Slice& s = b.slices[v];
@@ -430,19 +448,19 @@ void blur_backward(const Index* numbers, const T* taps, const T* const* x, const
 
 #define WAVETWIN_BLUR(T, NAME)                                                                                             \
   extern "C" void wavetwin_blur_forward_##NAME(                                                                            \
-      const Index* numbers, const T* taps, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, \
+      const Index* numbers, const T* weights, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, \
       Index batch, Index threads) {                                                                                        \
-    blur_forward<T>(numbers, taps, x, scale, shift, out, codes, batch, threads);                                           \
+    blur_forward<T>(numbers, weights, x, scale, shift, out, codes, batch, threads);                                           \
   }                                                                                                                        \
   extern "C" void wavetwin_blur_sums_##NAME(                                                                               \
-      const Index* numbers, const T* taps, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums,  \
+      const Index* numbers, const T* weights, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums,  \
       double* products, Index batch, Index threads) {                                                                      \
-    blur_sums<T>(numbers, taps, x, gradient, codes, sums, products, batch, threads);                                       \
+    blur_sums<T>(numbers, weights, x, gradient, codes, sums, products, batch, threads);                                       \
   }                                                                                                                        \
   extern "C" void wavetwin_blur_backward_##NAME(                                                                           \
-      const Index* numbers, const T* taps, const T* const* x, const T* gradient, const std::uint8_t* codes,                \
+      const Index* numbers, const T* weights, const T* const* x, const T* gradient, const std::uint8_t* codes,                \
       const T* coefficients, T* const* of_x, Index batch, Index threads) {                                                 \
-    blur_backward<T>(numbers, taps, x, gradient, codes, coefficients, of_x, batch, threads);                               \
+    blur_backward<T>(numbers, weights, x, gradient, codes, coefficients, of_x, batch, threads);                               \
   }
 
 WAVETWIN_BLUR(float, float32)

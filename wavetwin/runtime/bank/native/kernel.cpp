@@ -6,6 +6,7 @@
 //   splits.h    its splits, by filters
 //   pooling.h   batch norm, positive part and maximum
 //   blurring.h  the same, and a blur after it
+//   samples.h   the same of each sample alone, and the statistics of batch norms
 //   vectors.h   vectors of 8 numbers, memory and threads, for all
 //
 // Each exports C functions, for float and double; wavetwin/runtime/bank/native calls them by ctypes.
@@ -14,6 +15,7 @@
 #include "level1.h"
 #include "packets.h"
 #include "pooling.h"
+#include "samples.h"
 
 // The vector extensions that this was compiled for: with the source and the compiler they decide the bits.
 extern "C" const char* wavetwin_bank_features() {

@@ -16,6 +16,7 @@ from torch import Tensor
 from wavetwin.runtime.bank.eager import outside_modes
 from wavetwin.runtime.bank.native.cascade import LANES
 from wavetwin.runtime.bank.native.compute import call_kernel
+from wavetwin.runtime.bank.native.windows import sparse_rows
 
 __all__ = ["Extend", "Plain", "native_moduli"]
 
@@ -110,7 +111,4 @@ def _border(length: int, margin: int, extend: Extend) -> tuple[Tensor, Tensor]:
         if length % 2:
             samples = torch.cat((samples, samples[-1:]))
         matrix = extend(samples, margin, margin)
-        counts = (matrix != 0).sum(1)
-        first = torch.cat((counts.new_zeros(1), counts.cumsum(0)))
-        source = matrix.nonzero()[:, 1]
-        return torch.cat((first, source)), matrix[matrix != 0]
+        return sparse_rows(matrix)

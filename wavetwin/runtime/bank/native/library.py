@@ -49,6 +49,7 @@ SOURCES = tuple(
         "level1.h",
         "packets.h",
         "pooling.h",
+        "samples.h",
         "splits.h",
         "vectors.h",
     )
@@ -66,7 +67,8 @@ TYPES = ("float32", "float64")
 """That each function is there for."""
 FUNCTIONS = (
     "bank_forward", "bank_backward",
-    "pool_statistics", "pool_forward", "pool_sums", "pool_backward",
+    "pool_forward", "pool_sums", "pool_backward",
+    "sample_statistics", "sample_forward", "sample_sums", "sample_backward",
     "blur_forward", "blur_sums", "blur_backward",
     "level_forward", "level_backward",
 )  # fmt: skip

@@ -110,50 +110,6 @@ inline void add_groups(const std::vector<double>& found, Index groups, Index cha
   }
 }
 
-// Mean and variance of every channel: sums of what is left of a value near the mean, and of its square.
-template <class T>
-void pool_statistics(const Index* numbers, const T* const* x, double* mean, double* variance, Index batch, Index threads) {
-  const Pooling p(numbers);
-  std::vector<T> near(static_cast<std::size_t>(p.channels));
-  for_channels(p, [&](const Pooling::Part& part, std::size_t k, Index c, Index at, Index count) {
-    const T* row = x[k] + p.height / 2 * part.row + c;
-    for (Index i = 0; i < count; ++i) {
-      T sum = 0;
-      for (Index n = 0; n < p.width; ++n) sum += row[n * part.column + i];
-      near[static_cast<std::size_t>(at + i)] = sum / static_cast<T>(p.width);
-    }
-  });
-  const Index groups = std::min(batch, GROUPS);
-  std::vector<double> sums(static_cast<std::size_t>(groups * p.channels)), squares(sums.size());
-  for_each(groups, threads, [&](Index group) {
-    std::vector<T> row_sums(static_cast<std::size_t>(2 * p.channels));
-    for (Index image = batch * group / groups; image < batch * (group + 1) / groups; ++image)
-      for (Index r = 0; r < p.height; ++r)
-        for_channels(p, [&](const Pooling::Part& part, std::size_t k, Index c, Index at, Index count) {
-          const T* in = x[k] + image * part.image + r * part.row + c;
-          const Vector<T> middle = load_some(near.data() + at, count);
-          Vector<T> sum[2] = {}, square[2] = {};
-          for (Index n = 0; n < p.width; ++n, in += part.column) {
-            const Vector<T> d = load_some(in, count) - middle;
-            sum[n % 2] += d;
-            square[n % 2] += d * d;
-          }
-          for (Index i = 0; i < count; ++i) {
-            sums[static_cast<std::size_t>(group * p.channels + at + i)] += static_cast<double>(sum[0][i] + sum[1][i]);
-            squares[static_cast<std::size_t>(group * p.channels + at + i)] += static_cast<double>(square[0][i] + square[1][i]);
-          }
-        });
-  });
-  add_groups(sums, groups, p.channels, mean);
-  add_groups(squares, groups, p.channels, variance);
-  const double values = static_cast<double>(batch * p.height * p.width);
-  for (Index c = 0; c < p.channels; ++c) {
-    mean[c] /= values;
-    variance[c] = std::max(0.0, variance[c] / values - mean[c] * mean[c]);
-    mean[c] += static_cast<double>(near[static_cast<std::size_t>(c)]);
-  }
-}
-
 // The largest positive value of a window and its code.
 template <class T, bool NORM>
 inline __attribute__((always_inline)) void pool_window(const T* in, Index row, Index column, Range rows, Range columns, Index size, Index count,
@@ -187,8 +143,6 @@ void pool_image(const Pooling& p, const T* const* x, const T* scale, const T* sh
         std::uint8_t* code = codes == nullptr ? nullptr : codes + result + at;
         if (whole && count == LANES)
           pool_window<T, NORM>(in, part.row, part.column, {0, 3}, {0, 3}, 3, LANES, a, b, out + result + at, code);
-        else if (p.size == 1 && count == LANES)
-          pool_window<T, NORM>(in, part.row, part.column, {0, 1}, {0, 1}, 1, LANES, a, b, out + result + at, code);
         else
           pool_window<T, NORM>(in, part.row, part.column, rows, columns, p.size, count, a, b, out + result + at, code);
       });
@@ -242,8 +196,6 @@ void pool_sums(const Index* numbers, const T* const* x, const T* gradient, const
             const T* in = row + (j * p.step - p.margin) * part.column;
             if (p.size == 3 && count == LANES && is_whole(rows) && is_whole(columns))
               sum_window<T>(in, part.row, part.column, {0, 3}, {0, 3}, 3, LANES, g, code, sum, product);
-            else if (p.size == 1 && count == LANES)
-              sum_window<T>(in, part.row, part.column, {0, 1}, {0, 1}, 1, LANES, g, code, sum, product);
             else
               sum_window<T>(in, part.row, part.column, rows, columns, p.size, count, g, code, sum, product);
           }
@@ -346,10 +298,6 @@ void pool_backward(const Index* numbers, const T* const* x, const T* gradient, c
 }  // namespace
 
 #define WAVETWIN_POOL(T, NAME)                                                                                           \
-  extern "C" void wavetwin_pool_statistics_##NAME(                                                                       \
-      const Index* numbers, const T* const* x, double* mean, double* variance, Index batch, Index threads) {             \
-    pool_statistics<T>(numbers, x, mean, variance, batch, threads);                                                      \
-  }                                                                                                                      \
   extern "C" void wavetwin_pool_forward_##NAME(                                                                          \
       const Index* numbers, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index batch, \
       Index threads) {                                                                                                   \

@@ -7,8 +7,7 @@ channels follow each other in the result alone.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,149 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavetwin.runtime.bank.eager import is_dispatch_watched, is_eager, is_plain_tensor
-from wavetwin.runtime.bank.native.cascade import LANES
-from wavetwin.runtime.bank.native.compute import call_kernel
+from wavetwin.runtime.bank.native.windows import (
+    EACH,
+    Blur,
+    Pooling,
+    Window,
+    empty_maps,
+    with_channels_last,
+)
 
-__all__ = [
-    "EACH",
-    "BatchStatistics",
-    "Blur",
-    "Norm",
-    "Window",
-    "batch_statistics",
-    "is_for_kernel",
-    "native_blur",
-    "native_blur_adjoint",
-    "native_pool",
-]
-
-_LARGEST_WINDOW = 15
-"""Side of a window whose samples all have a code of a byte."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """Which samples a maximum is taken of."""
-
-    size: int
-    step: int
-    margin: int
-
-    def outputs(self, length: int) -> int:
-        """Return the number of windows along a side."""
-        return (length + 2 * self.margin - self.size) // self.step + 1
-
-
-EACH = Window(1, 1, 0)
-"""Every sample by itself."""
-
-
-@dataclass(frozen=True, eq=False)
-class Blur:
-    """A filter along both directions after a maximum of step 1, at every `stride`-th row and column.
-
-    A map is reflected at its borders; it is larger than the filter's margins.
-    """
-
-    taps: Tensor
-    """Of one direction."""
-    stride: int
-    by_torch: Callable[[Tensor, Tensor, int], Tensor]
-    """Of (batch, channels, height, width), the taps and the stride: the same in torch's operations."""
-
-    def outputs(self, length: int) -> int:
-        """Return the number of kept samples along a side."""
-        return -(-length // self.stride)
-
-
-@dataclass(frozen=True, eq=False)
-class _Pooling:
-    """What is made of values, which may have been normed."""
-
-    window: Window
-    blur: Blur | None = None
-    relu: bool = True
-
-    @property
-    def keeps_codes(self) -> bool:
-        """Whether the backward pass needs to know which samples were taken."""
-        return self.relu or self.window != EACH
-
-    def outputs(self, length: int) -> int:
-        """Return the number of results along a side."""
-        maxima = self.window.outputs(length)
-        return maxima if self.blur is None else self.blur.outputs(maxima)
-
-    def num_codes(self, parts: Sequence[Tensor]) -> int:
-        """Return the bytes that say which samples were taken, of the joined maps."""
-        maxima = math.prod(map(self.window.outputs, parts[0].shape[2:])) * len(parts[0])
-        if self.blur is None:
-            return maxima * sum(part.shape[1] for part in parts)
-        return maxima * sum(-(-part.shape[1] // LANES) * LANES for part in parts)
-
-    def call(
-        self,
-        what: str,
-        parts: Sequence[Tensor],
-        gradient: Tensor | None,
-        *arguments: Tensor | list[Tensor] | None,
-    ) -> None:
-        """Call the kernel's function of pooling with a blur, or without one."""
-        numbers = _numbers(parts, self.window, gradient)
-        if self.blur is None:
-            call_kernel(f"pool_{what}", parts[0], numbers, list(parts), *arguments)
-            return
-        taps = self.blur.taps
-        numbers = (len(taps), self.blur.stride, int(self.relu), *numbers)
-        taps = taps.to(parts[0].dtype).contiguous()
-        call_kernel(f"blur_{what}", parts[0], numbers, taps, list(parts), *arguments)
-
-
-@dataclass(frozen=True, eq=False)
-class BatchStatistics:
-    """Of every channel of the joined maps, float64."""
-
-    mean: Tensor
-    variance: Tensor
-    """Divided by the number of values, not by one less."""
-    values: int
-    """Of a channel in the batch."""
-
-
-def is_for_kernel(parts: Sequence[Tensor], window: Window, blur_size: int = 1) -> bool:
-    """Return whether the kernel takes these maps: on a CPU, channels last, in eager mode.
-
-    Maxima that are blurred must be larger than the filter's margins.
-    """
-    first = parts[0]
-    return (
-        window.size <= _LARGEST_WINDOW
-        and is_eager()
-        and not is_dispatch_watched()
-        and first.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
-        and all(
-            is_plain_tensor(part)
-            and part.device.type == "cpu"
-            and part.dtype == first.dtype
-            and part.ndim == 4
-            and part.shape[2:] == first.shape[2:]
-            and part.shape[0] == first.shape[0]
-            and (part.stride(1) == 1 or part.shape[1] == 1)
-            and part.numel() > 0
-            for part in parts
-        )
-        and all(window.outputs(length) > blur_size // 2 for length in first.shape[2:])
-    )
-
-
-def batch_statistics(parts: Sequence[Tensor], window: Window) -> BatchStatistics:
-    """Return mean and variance of the channels of maps that `is_for_kernel` takes."""
-    channels = sum(part.shape[1] for part in parts)
-    mean, variance = (torch.empty(channels, dtype=torch.float64, device="cpu") for _ in range(2))
-    call_kernel("pool_statistics", parts[0], _numbers(parts, window), list(parts), mean, variance)
-    return BatchStatistics(mean, variance, parts[0].numel() // parts[0].shape[1])
+__all__ = ["Norm", "native_blur", "native_pool"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +54,7 @@ def native_pool(
     norm: Norm | None = None,
     blur: Blur | None = None,
     relu: bool = True,
+    added: Tensor | None = None,
 ) -> Tensor:
     """Return the largest positive value of every window, 0 where there is none, blurred; channels last.
 
@@ -199,31 +66,48 @@ def native_pool(
         norm: of the joined channels; None: values are taken as they are.
         blur: of the maxima; None: they are the result.
         relu: whether positive parts are taken; they are where there is no blur.
+        added: to each normed value, (batch, channels, height, width), dense with the channels last.
     """
+    assert added is None or (norm is not None and window == EACH and blur is None), "to samples"
     assert relu or blur is not None, "the kernel has no maximum of negative values alone"
     assert blur is None or window.step == 1, "a blur is of all maxima"
-    pooling = _Pooling(window, blur, relu)
+    pooling = Pooling(window, blur, relu)
     if norm is None:
-        return _Pool.apply(pooling, *_NO_NORM, *parts)
+        return _Pool.apply(pooling, *_NO_NORM, None, *parts)
     numbers = (norm.mean, norm.spread, norm.eps, norm.batch_values)
-    return _Pool.apply(pooling, norm.weight, norm.bias, *numbers, *parts)
+    return _Pool.apply(pooling, norm.weight, norm.bias, *numbers, added, *parts)
 
 
 def native_blur(x: Tensor, blur: Blur) -> Tensor:
-    """Return a map that `is_for_kernel` takes, blurred; channels last, without derivatives."""
-    pooling = _Pooling(EACH, blur, relu=False)
-    result = _empty(x, x.shape[1], tuple(map(pooling.outputs, x.shape[2:])))
-    pooling.call("forward", [x], None, None, None, result, None)
-    return result
+    """Return a map that `is_for_kernel` takes, blurred; channels last, differentiable as `native_pool` is."""
+    return _Blur.apply(x, blur)
 
 
-def native_blur_adjoint(gradient: Tensor, blur: Blur, height: int, width: int) -> Tensor:
-    """Return the adjoint of `native_blur` for maps of `height` by `width`; channels last."""
-    pooling = _Pooling(EACH, blur, relu=False)
-    result = _empty(gradient, gradient.shape[1], (height, width))
-    gradient = _channels_last(gradient)
-    pooling.call("backward", [result], gradient, gradient, None, None, [result])
-    return result
+class _Blur(torch.autograd.Function):
+    """`native_blur`; keeps nothing for its backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, blur: Blur) -> Tensor:
+        pooling = Pooling(EACH, blur, relu=False)
+        ctx.pooling, ctx.shape = pooling, x.shape
+        result = empty_maps(x, x.shape[1], pooling.size(x))
+        pooling.call("forward", [x], None, None, None, result, None)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        pooling: Pooling = ctx.pooling
+        if torch.is_grad_enabled():
+            # Linear: the derivative is the same at every map.
+            at = gradients[0].new_zeros(ctx.shape).requires_grad_()
+            assert pooling.blur is not None
+            output = pooling.blur.by_torch(at)
+            (found,) = torch.autograd.grad(output, at, gradients, create_graph=True)
+            return found, None
+        gradient = with_channels_last(gradients[0])
+        found = empty_maps(gradient, ctx.shape[1], ctx.shape[2:])
+        pooling.call("backward", [found], gradient, gradient, None, None, [found])
+        return found, None
 
 
 class _Pool(torch.autograd.Function):
@@ -232,18 +116,19 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        pooling: _Pooling,
+        pooling: Pooling,
         weight: Tensor | None,
         bias: Tensor | None,
         mean: Tensor | None,
         spread: Tensor | None,
         eps: float,
         batch_values: int | None,
+        added: Tensor | None,
         *parts: Tensor,
     ) -> Tensor:
         x = parts[0]
         channels = sum(part.shape[1] for part in parts)
-        result = _empty(x, channels, tuple(map(pooling.outputs, x.shape[2:])))
+        result = empty_maps(x, channels, pooling.size(x))
         scale = shift = codes = None
         if bias is not None:
             scale, shift = bias.new_ones(len(bias), dtype=torch.float64), bias.double()
@@ -255,46 +140,42 @@ class _Pool(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             if pooling.keeps_codes:
                 codes = torch.empty(pooling.num_codes(parts), dtype=torch.uint8, device="cpu")
-            ctx.save_for_backward(weight, bias, mean, spread, codes, *parts)
+            ctx.save_for_backward(weight, bias, mean, spread, codes, added, *parts)
         ctx.pooling, ctx.eps, ctx.batch_values = pooling, eps, batch_values
-        pooling.call("forward", parts, None, scale, shift, result, codes)
+        own = [added] if pooling.is_of_samples else []
+        pooling.call("forward", parts, None, scale, shift, *own, result, codes)
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        weight, bias, mean, spread, codes, *parts = ctx.saved_tensors
+        weight, bias, mean, spread, codes, added, *parts = ctx.saved_tensors
         needed: tuple[bool, ...] = tuple(ctx.needs_input_grad)
         if torch.is_grad_enabled():
-            return _differentiable(ctx, gradients[0], (weight, bias, *parts), mean, spread, needed)
-        gradient = _channels_last(gradients[0])
-        pooling: _Pooling = ctx.pooling
-        of_weight = of_bias = coefficients = None
+            inputs = (weight, bias, added, *parts)
+            return _differentiable(ctx, gradients[0], inputs, mean, spread, needed)
+        gradient = with_channels_last(gradients[0])
+        pooling: Pooling = ctx.pooling
+        of_weight = of_bias = of_added = coefficients = None
         x = parts[0]
         if bias is not None:
             sums, products = torch.empty(2, len(bias), dtype=torch.float64, device="cpu")
-            pooling.call("sums", parts, gradient, gradient, codes, sums, products)
+            own: list[Tensor | None] = []
+            if pooling.is_of_samples:
+                of_added = None if added is None else torch.empty_like(added)
+                own = [of_added]
+            pooling.call("sums", parts, gradient, gradient, codes, *own, sums, products)
             of_weight, rows = _through_norm(ctx, sums, products, weight, mean, spread)
             of_bias = sums.to(bias.dtype)
             coefficients = rows.to(x.dtype)
         of_parts: list[Tensor | None] = [None] * len(parts)
-        if any(needed[7:]):
-            found = [_empty(part, part.shape[1], part.shape[2:]) for part in parts]
+        if any(needed[8:]):
+            if of_added is not None:
+                # The gradients that reach a sample already.
+                gradient, codes = of_added, None
+            found = [empty_maps(part, part.shape[1], part.shape[2:]) for part in parts]
             pooling.call("backward", parts, gradient, gradient, codes, coefficients, found)
             of_parts = list(found)
-        return None, of_weight, of_bias, None, None, None, None, *of_parts
-
-
-def _empty(x: Tensor, channels: int, size: Sequence[int]) -> Tensor:
-    """Return room for maps of a batch, channels last."""
-    shape = (len(x), channels, *size)
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-
-
-def _channels_last(gradient: Tensor) -> Tensor:
-    """Return a gradient that lies as the kernel reads it."""
-    if gradient.stride(1) == 1:
-        return gradient
-    return gradient.contiguous(memory_format=torch.channels_last)
+        return None, of_weight, of_bias, None, None, None, None, of_added, *of_parts
 
 
 def _factor(weight: Tensor, mean: Tensor | None, spread: Tensor, eps: float) -> Tensor:
@@ -351,9 +232,11 @@ def _differentiable(
     needed: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients in operations that autograd follows."""
-    weight, bias, *parts = [None if value is None else value.view_as(value) for value in inputs]
+    weight, bias, added, *parts = [
+        None if value is None else value.view_as(value) for value in inputs
+    ]
     maps = torch.cat([part for part in parts if part is not None], 1)
-    pooling: _Pooling = ctx.pooling
+    pooling: Pooling = ctx.pooling
     window = pooling.window
     of_batch = ctx.batch_values is not None
     if bias is not None and (weight is None or spread is None):
@@ -365,28 +248,14 @@ def _differentiable(
     elif mean is not None and spread is not None:
         running = (None, None) if of_batch else (mean.to(maps.dtype), spread.to(maps.dtype))
         maps = F.batch_norm(maps, *running, weight, bias, of_batch, 0.0, ctx.eps)
+    maps = maps if added is None else maps + added
     maps = F.relu(maps) if pooling.relu else maps
     result = F.max_pool2d(maps, window.size, window.step, window.margin)
     if pooling.blur is not None:
-        result = pooling.blur.by_torch(result, pooling.blur.taps, pooling.blur.stride)
+        result = pooling.blur.by_torch(result)
     are_needed = (*needed[1:3], *needed[7:])
-    of_inputs = zip((weight, bias, *parts), are_needed, strict=True)
+    of_inputs = zip((weight, bias, added, *parts), are_needed, strict=True)
     wanted = [value for value, is_needed in of_inputs if is_needed and value is not None]
     found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=True))
-    of_weight, of_bias, *of_parts = (next(found) if each else None for each in are_needed)
-    return None, of_weight, of_bias, None, None, None, None, *of_parts
-
-
-def _numbers(
-    parts: Sequence[Tensor], window: Window, gradient: Tensor | None = None
-) -> tuple[int, ...]:
-    """Return what `Pooling` of pooling.h reads."""
-    height, width = parts[0].shape[2:]
-    strides = (0, 0, 0, 0) if gradient is None else gradient.stride()
-    numbers = [
-        height, width, window.size, window.step, window.margin, window.outputs(height),
-        window.outputs(width), strides[0], strides[2], strides[3], len(parts),
-    ]  # fmt: skip
-    for part in parts:
-        numbers += [part.shape[1], part.stride(0), part.stride(2), part.stride(3)]
-    return tuple(numbers)
+    of_weight, of_bias, *of_maps = (next(found) if each else None for each in are_needed)
+    return None, of_weight, of_bias, None, None, None, None, *of_maps
