@@ -161,6 +161,24 @@ def test_members_are_tasks_of_one_array(
     slurm.stop()
 
 
+def test_a_sweep_in_a_job_gives_its_members_nothing_of_it(
+    stub: Stub, members: tuple[Member, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_the_job = ("SLURM_JOB_ID", "SLURM_GPUS_ON_NODE", "SLURM_MEM_PER_NODE", "SLURM_RESTART_COUNT")
+    for name in (*of_the_job, "SLURM_CONF"):
+        monkeypatch.setenv(name, "7")
+    (tmp_path / "slurm.sh").write_text("env\n", encoding="utf-8")
+    slurm = engine(tmp_path)
+    slurm.start(members[0], tmp_path, 0)
+    assert list(wait(slurm)) == [(members[0], 0)]
+    log = slurm.log(members[0]).read_text(encoding="utf-8")
+    names = {line.partition("=")[0] for line in log.splitlines()}
+    assert {each for each in names if each.startswith("SLURM")} == {
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM_CONF",
+    }
+
+
 def test_an_array_has_as_many_tasks_as_slurm_takes(
     stub: Stub, members: tuple[Member, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

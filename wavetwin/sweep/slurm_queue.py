@@ -33,6 +33,8 @@ _PATIENCE_SECONDS = 300
 _RECORD = "arrays.json"
 _COLUMNS = "JobArrayID:40,State:24,exit_code:12,Reason:40"
 """The reason is last: it may be a sentence, and fill its column."""
+_OF_SLURM = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT")
+"""Variables by which its commands find a controller: all others that begin so are of a job."""
 _FORGOTTEN = "Invalid job id"
 _HELD = (["JobHeldUser"], ["JobHeldAdmin"])
 _ENDED = (
@@ -273,8 +275,13 @@ def _is_left(state: TaskState) -> bool:
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    # The interpreter of tasks is this one, and nothing is frozen.
-    kept = {name: value for name, value in os.environ.items() if name != "WAVETWIN_FROZEN"}
+    # The interpreter of tasks is this one, and nothing is frozen. Where the sweep runs in a job, too, its GPUs,
+    # memory and restarts are none of theirs.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _OF_SLURM or not name.startswith(("SLURM", "WAVETWIN_FROZEN"))
+    }
     environment = kept | {"PYTHON": sys.executable}
     # A Ctrl-C comes to the sweep alone: an sbatch that died of it might have queued its array.
     return subprocess.run(
