@@ -285,7 +285,13 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     environment = kept | {"PYTHON": sys.executable}
     # A Ctrl-C comes to the sweep alone: an sbatch that died of it might have queued its array.
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, process_group=0
+        command,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        process_group=0,
     )
 
 
