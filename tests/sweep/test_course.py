@@ -7,6 +7,8 @@ import random
 import re
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -189,6 +191,35 @@ def test_room_that_comes_back_is_used(project: Path) -> None:
     course, _ = drive(check(project, ASHA), Nodes(0, room=1), project / "runs")
     expected, _ = drive(check(project, ASHA), FakeEngine(0), project / "expected")
     assert table(course) == table(expected)
+
+
+class Late(FakeEngine):
+    """Lets others see what a member has written a while after it has ended, as network file systems do."""
+
+    def ended(self) -> Sequence[tuple[Member, int]]:
+        ((member, code),) = super().ended()
+        hidden = member.run.with_suffix(".hidden")
+        member.run.rename(hidden)
+        threading.Timer(0.25, lambda: hidden.rename(member.run)).start()
+        return [(member, code)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_seen_late_is_waited_for(fails: bool, project: Path) -> None:
+    checked = check(project, "seeds: [0, 1]\nbudget: {max_epochs: 2}\n")
+    engine = Late(0, room=1)
+    engine.fails = lambda member, epoch: fails and member.seed == 1
+    said: list[str] = []
+    driver = Driver(
+        checked, WithoutBuilds(checked, project / "runs"), engine, said.append, patience=60
+    )
+    course, _ = driver.run()
+    assert [each.state for each in course.points] == ["failed" if fails else "complete"]
+    late = Late(0, room=1)
+    driver = Driver(checked, WithoutBuilds(checked, project / "other"), late, said.append)
+    with pytest.raises(RunError, match="and was trained to epoch 2"):
+        driver.run()
+    time.sleep(0.3)
 
 
 def test_no_member_is_started_after_a_signal(project: Path) -> None:

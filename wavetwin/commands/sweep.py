@@ -156,7 +156,8 @@ def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> in
         if checked.are_all_known:
             members.prepare(checked.points)
         arguments = [*options.script_arguments, "--runs", str(runs)]
-        engine = ENGINES[options.engine].make(
+        kind = ENGINES[options.engine]
+        engine = kind.make(
             EngineOptions(
                 folder,
                 arguments,
@@ -168,7 +169,14 @@ def _train(options: argparse.Namespace, checked: CheckedSweep, runs: Path) -> in
                 options.address,
             )
         )
-        driver = Driver(checked, members, engine, lambda line: complain(f"{line}\n"), options.retry)
+        driver = Driver(
+            checked,
+            members,
+            engine,
+            lambda line: complain(f"{line}\n"),
+            options.retry,
+            kind.patience,
+        )
         course, stopped_by = driver.run()
     _answer(options, result_table(checked, course))
     if stopped_by:

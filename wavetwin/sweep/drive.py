@@ -86,6 +86,8 @@ class Driver:
     """Takes a line for the user."""
     retry: bool = False
     """Whether what failed before is tried again, once."""
+    patience: float = 0.0
+    """Seconds after which what the engine's members have written is seen here."""
     results: Results = field(init=False)
     _stopped_by: int = field(default=0, init=False)
     _told: int = field(default=0, init=False)
@@ -172,7 +174,9 @@ class Driver:
 
     def _take(self, member: Member, code: int) -> None:
         """Take in how a member ended."""
-        result = self.results.of(member)
+        result = self._settled_result(member, code)
+        if result is None:
+            return
         if code == 0:
             until = self._until[member.run]
             if result.value_at(until) is None:
@@ -212,6 +216,21 @@ class Driver:
                 subject=self.engine.log(member),
                 notes=_last_lines(self.engine.log(member)),
             )
+
+    def _settled_result(self, member: Member, code: int) -> RunResult | None:
+        """Return what a run has after a session, as soon as that can be all of it; None where a signal comes."""
+        give_up = time.monotonic() + self.patience
+        while True:
+            result = self.results.of(member, anew=True)
+            if code == 0:
+                is_whole = result.value_at(self._until[member.run]) is not None
+            else:
+                is_whole = code < 0 or code > 128 or self._has_begun(member, result)
+            if is_whole or time.monotonic() >= give_up:
+                return result
+            if self._stopped_by:
+                return None
+            time.sleep(_POLL_SECONDS)
 
     def _has_begun(self, member: Member, result: RunResult) -> bool:
         """Whether the training itself has failed, now: a start that is refused leaves an older failure.

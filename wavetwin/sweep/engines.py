@@ -92,6 +92,8 @@ class EngineKind:
     make: Callable[[EngineOptions], Engine]
     takes_address: bool = False
     """Whether the user can name a cluster."""
+    patience: float = 0.0
+    """Seconds after which what another node has written is seen here: network file systems keep what they know."""
 
 
 def _local(options: EngineOptions) -> Engine:
@@ -112,12 +114,16 @@ def _slurm(options: EngineOptions) -> Engine:
     return SlurmEngine(options)
 
 
+_NETWORK = 65.0
+"""NFS keeps attributes for 60 seconds at most, by its defaults."""
 ENGINES = {
     each.name: each
     for each in (
         EngineKind("local", "processes of this machine", _local),
-        EngineKind("ray", "tasks of a Ray, started here or at --address", _ray, takes_address=True),
-        EngineKind("slurm", "an array of jobs of Slurm, a task a member", _slurm),
+        EngineKind("ray", "tasks of a Ray, started here or at --address", _ray, True, _NETWORK),
+        EngineKind(
+            "slurm", "an array of jobs of Slurm, a task a member", _slurm, patience=_NETWORK
+        ),
     )
 }
 """The engines, by name."""

@@ -79,15 +79,20 @@ class Results:
         self._objective = objective
         self._known: dict[Path, tuple[str, RunResult]] = {}
 
-    def of(self, member: Member) -> RunResult:
+    def of(self, member: Member, *, anew: bool = False) -> RunResult:
         """Return what a member's run folder has.
+
+        Args:
+            member: whose run it is.
+            anew: read the files also where they look unchanged: a network's file system says for a while
+                what it has said before, but for a file that is opened.
 
         Raises:
             RunError: a file of it is damaged, or it is a run of another training.
         """
         stamp = stamp_of(member.run)
         known = self._known.get(member.run)
-        if known is None or known[0] != stamp:
+        if anew or known is None or known[0] != stamp:
             known = self._known[member.run] = (stamp, _read(member, self._objective))
         return known[1]
 
