@@ -89,11 +89,12 @@ def both(make: Any) -> tuple[nn.Module, nn.Module]:
     "make",
     [
         lambda: Invariant(5, 4),
+        lambda: Invariant(5, 4, bias=False),
         lambda: Invariant(5, 4, "learned", stride=1),
         lambda: Scattering2d(2, 2),
         lambda: Scattering2d(3, 1),
     ],
-    ids=["invariant", "3x3, up-sampled", "scattering", "third level"],
+    ids=["invariant", "no bias", "3x3, up-sampled", "scattering", "third level"],
 )
 def test_layers_of_levels(make: Any):
     x = maps(2, 5, 13, 18)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from wavetwin.ir.mixings import MIXINGS, Mixing
 from wavetwin.ir.operations import NUM_BANDS
+from wavetwin.runtime.bank.eager import is_eager
 from wavetwin.runtime.bank.rounding import rounded_once
 from wavetwin.runtime.bank.shapes import Float
 from wavetwin.runtime.layers import upsampling
@@ -145,11 +146,31 @@ class Invariant(ByKernel, ConstantBuffers):
     ) -> Float[Tensor, "batch outputs out_height out_width"]:
         """Return the mixed maps."""
         moduli = rounded_once(self._split, x, self.filters).flatten(1, 2)
-        kernel = self.kernel()
-        y = F.conv2d(moduli, kernel, self.bias, padding=kernel.shape[2] // 2)
+        y = self._mix(moduli, self.kernel())
         if self.stride == 1:
             y = upsampling.double(y, x.shape[2], x.shape[3])
         return keep_layout(x, y)
+
+    def _mix(self, moduli: Tensor, kernel: Tensor) -> Tensor:
+        if not self._mixes_pixels(moduli, kernel):
+            return F.conv2d(moduli, kernel, self.bias, padding=kernel.shape[2] // 2)
+        pixels = moduli.flatten(2)
+        weights = kernel.flatten(1).expand(len(pixels), -1, -1)
+        if self.bias is None:
+            mixed = torch.bmm(weights, pixels)
+        else:
+            mixed = torch.baddbmm(self.bias[:, None], weights, pixels)
+        return mixed.unflatten(2, moduli.shape[2:])
+
+    def _mixes_pixels(self, moduli: Tensor, kernel: Tensor) -> bool:
+        """Return whether products of matrices are to be taken, twice as fast on a CPU as torch's convolution."""
+        return (
+            self.native
+            and kernel.shape[2] == 1
+            and moduli.device.type == "cpu"
+            and is_eager()
+            and not torch.is_autocast_enabled("cpu")
+        )
 
     def _split(self, x: Tensor, filters: Tensor) -> Tensor:
         return split_moduli(x, filters, self.level, self.native)
