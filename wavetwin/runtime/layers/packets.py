@@ -26,9 +26,6 @@ from wavetwin.runtime.layers.by_kernel import ByKernel
 from wavetwin.runtime.layers.constants import ConstantBuffers
 from wavetwin.runtime.layers.parts import Maps, Parts, join_parts, map_parts
 
-MOST_NATIVE_LEVELS = 3
-"""Of whole transforms: what sums the slots of all 512 packets costs more than it spares."""
-
 
 class _PacketBank(ConstantBuffers):
     """What both transforms share: the filters, fixed (a buffer) or made from trainable taps."""
@@ -199,7 +196,6 @@ class DualTreePackets(ByKernel, _PacketBank):
     def _is_by_kernel(self, x: Tensor) -> bool:
         return (
             self.native
-            and self.levels <= MOST_NATIVE_LEVELS
             and not self.trainable
             and x.dtype == self.filters.dtype
             and x.dtype in (torch.float32, torch.float64)
