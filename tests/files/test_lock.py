@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from wavetwin.diagnostics.system_errors import is_refusal, refused
+from wavetwin.explain.runs.index import open_index
 from wavetwin.files.lock import HeldError, hold_lock
 
 
@@ -24,9 +26,15 @@ def test_a_file_system_without_locks_is_no_other_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(descriptor: int, kind: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(OSError, match="No locks available") as caught:
+    with pytest.raises(OSError, match="no locks here") as caught:
         hold_lock(tmp_path / "lock", 60)
     assert caught.value.filename == str(tmp_path / "lock")
+    assert is_refusal(caught.value)
+    assert refused(caught.value).help == "keep runs on a file system that has locks: --runs DIR"
+    with open_index(tmp_path) as (_, messages):
+        assert messages == [
+            f"{tmp_path}: its file system has no locks, so the index is in memory only\n"
+        ]

@@ -38,6 +38,7 @@ _HELP = {
     errno.ENFILE: "close other programs, and try again",
     errno.EFBIG: "name a file system that takes larger files",
     errno.EIO: "the disk or the connection to it fails: look at the system's log",
+    errno.ENOLCK: "keep runs on a file system that has locks: --runs DIR",
     errno.ESTALE: "the file was replaced on its server: try again",
 }
 """What the system may say of a path or of no path at all, and what can be done."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import platform
 import time
 from pathlib import Path
 
-__all__ = ["HeldError", "hold_lock"]
+__all__ = ["HeldError", "hold_lock", "lock_file"]
 
 _PAUSE_SECONDS = 0.05
 
@@ -26,13 +27,13 @@ def hold_lock(file: Path, seconds: float = 0.0) -> int:
 
     Raises:
         HeldError: another process holds it, and has for so long.
-        OSError: the file cannot be opened or written, or its file system has no locks; the error names it.
+        OSError: the file cannot be opened or written, or as `lock_file`.
     """
     lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     give_up = time.monotonic() + seconds
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, file)
             break
         except BlockingIOError as error:
             if time.monotonic() < give_up:
@@ -41,9 +42,24 @@ def hold_lock(file: Path, seconds: float = 0.0) -> int:
             holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
             os.close(lock)
             raise HeldError(f" ({holder})" if holder else "") from error
-        except OSError as error:
+        except OSError:
             os.close(lock)
-            raise OSError(error.errno, error.strerror, str(file)) from error
+            raise
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
     return lock
+
+
+def lock_file(lock: int, kind: int, file: Path) -> None:
+    """Lock an open file by flock(2).
+
+    Raises:
+        BlockingIOError: another process holds it, and `kind` has LOCK_NB.
+        OSError: ENOLCK with the file's name: its file system has no locks, as some that clusters share.
+    """
+    try:
+        fcntl.flock(lock, kind)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise OSError(errno.ENOLCK, f"{error.strerror}: no locks here", str(file)) from error

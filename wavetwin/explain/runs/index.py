@@ -7,6 +7,7 @@ one writer at a time, the others wait.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -20,6 +21,7 @@ from wavetwin.explain.runs.documents import UnreadableRunError
 from wavetwin.explain.runs.folders import RunInfo, read_folder, scan, stamp_of
 from wavetwin.explain.runs.scores import Score
 from wavetwin.files.json_text import parse_json
+from wavetwin.files.lock import lock_file
 
 __all__ = ["FILE", "RunIndex", "open_index"]
 
@@ -196,12 +198,12 @@ def open_index(runs: Path, *, anew: bool = False) -> Iterator[tuple[RunIndex, li
     """Open the index of a folder of runs, made where there is none, and bring it up to date.
 
     Yields the index as it is at one moment, and messages for the user: runs that cannot be read, an
-    index that was damaged and made anew. In a folder that may not be written to, the index is made
-    in memory, and reported that. `anew` reads every folder again.
+    index that was damaged and made anew. In a folder that may not be written to, or has no locks, the index
+    is made in memory, and reported that. `anew` reads every folder again.
     """
     messages: list[str] = []
-    if not os.access(runs, os.W_OK | os.X_OK):
-        messages.append(f"{runs}: may not be written to, so the index is in memory only\n")
+    if reason := _why_in_memory(runs):
+        messages.append(f"{runs}: {reason}, so the index is in memory only\n")
         with closing(_connect(":memory:")) as connection:
             connection.executescript(_TABLES)
             index = RunIndex(connection, runs)
@@ -223,11 +225,24 @@ def open_index(runs: Path, *, anew: bool = False) -> Iterator[tuple[RunIndex, li
             _make_anew(runs / FILE, messages)
 
 
+def _why_in_memory(runs: Path) -> str:
+    """Return why no index can be kept in a folder; empty where one can."""
+    if not os.access(runs, os.W_OK | os.X_OK):
+        return "may not be written to"
+    try:
+        with _locked(runs, fcntl.LOCK_SH):
+            return ""
+    except OSError as error:
+        if error.errno != errno.ENOLCK:
+            raise
+        return "its file system has no locks"
+
+
 @contextmanager
 def _locked(runs: Path, kind: int) -> Iterator[None]:
     lock = os.open(runs / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(lock, kind)
+        lock_file(lock, kind, runs / LOCK)
         yield
     finally:
         os.close(lock)

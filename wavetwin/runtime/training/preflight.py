@@ -22,6 +22,7 @@ from typing import Any, Literal
 from wavetwin.diagnostics.listing import list_some
 from wavetwin.diagnostics.terminal import say
 from wavetwin.files.json_text import parse_json
+from wavetwin.files.lock import lock_file
 from wavetwin.ir.datasets import DATASETS
 from wavetwin.ir.graph import ModuleGraph
 from wavetwin.ir.own_code import PACKAGES
@@ -291,7 +292,7 @@ def _lock_holder(path: Path) -> str | None:
         return None
     with (path / "lock").open("r+", encoding="utf-8", errors="replace") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, path / "lock")
         except BlockingIOError:
             return lock.read(200).strip() or "unknown"
     return None
