@@ -215,6 +215,7 @@ def test_what_is_seen_late_is_waited_for(fails: bool, project: Path) -> None:
     )
     course, _ = driver.run()
     assert [each.state for each in course.points] == ["failed" if fails else "complete"]
+    assert any("has ended by exit code 0, and its run does not show it" in line for line in said)
     late = Late(0, room=1)
     driver = Driver(checked, WithoutBuilds(checked, project / "other"), late, said.append)
     with pytest.raises(RunError, match="and was trained to epoch 2"):

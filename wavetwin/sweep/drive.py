@@ -219,17 +219,24 @@ class Driver:
 
     def _settled_result(self, member: Member, code: int) -> RunResult | None:
         """Return what a run has after a session, as soon as that can be all of it; None where a signal comes."""
-        give_up = time.monotonic() + self.patience
+        started = time.monotonic()
+        has_said = False
         while True:
             result = self.results.of(member, anew=True)
             if code == 0:
                 is_whole = result.value_at(self._until[member.run]) is not None
             else:
                 is_whole = code < 0 or code > 128 or self._has_begun(member, result)
-            if is_whole or time.monotonic() >= give_up:
+            if is_whole or time.monotonic() - started >= self.patience:
                 return result
             if self._stopped_by:
                 return None
+            if not has_said:
+                has_said = True
+                self.say(
+                    f"{member.text}: has ended by exit code {code}, and its run does not show it: waits "
+                    f"{self.patience:.0f} s, as file systems of networks may show it late"
+                )
             time.sleep(_POLL_SECONDS)
 
     def _has_begun(self, member: Member, result: RunResult) -> bool:
