@@ -44,7 +44,11 @@ def import_torchvision() -> ModuleType:
         raise ImportError(remedy, name="torchvision") from error
     except RuntimeError as error:
         _define_schemas(error)
-    module = importlib.import_module("torchvision")
+    try:
+        module = importlib.import_module("torchvision")
+    except RuntimeError as error:
+        # Of two operators the extension has one: some releases of torch register a fake kernel once.
+        raise _unusable(error) from error
     # What the first attempt has imported belonged to a package that Python then dropped.
     for name, loaded in list(sys.modules.items()):
         parent, _, child = name.rpartition(".")
@@ -58,12 +62,16 @@ def _define_schemas(error: RuntimeError) -> None:
     global _library
     missing = _MISSING.search(str(error))
     if missing is None or missing[1] not in _SCHEMAS:
-        raise ImportError(
-            f"torchvision cannot be imported with torch {torch.__version__}: {error}; "
-            "install the two together: pip install --upgrade torch torchvision",
-            name="torchvision",
-        ) from error
+        raise _unusable(error) from error
     for name, schema in _SCHEMAS.items():
         if not hasattr(torch.ops.torchvision, name):
             _library = _library or torch.library.Library("torchvision", "FRAGMENT")
             _library.define(schema)
+
+
+def _unusable(error: RuntimeError) -> ImportError:
+    return ImportError(
+        f"torchvision cannot be imported with torch {torch.__version__}: {error}; "
+        "install the two together: pip install --upgrade torch torchvision",
+        name="torchvision",
+    )
