@@ -45,7 +45,8 @@ WAVETWIN_ONE inline void rotate(const Vector<T>* turns, Vector<T> (&late)[K][C],
 }
 
 template <class T, Index K, Index C>
-WAVETWIN_APART void split_run(const Run<T>& run, Index n, Index first_late, Index second_late, const T* numbers) {
+WAVETWIN_APART void split_run(const Run<T>& given, Index n, Index first_late, Index second_late, const T* numbers) {
+  const Run<T> run = given;  // of its own: what is stored might lie in the other
   Vector<T> turns[K], late[K][C] = {}, p[C], q[C];
 #pragma GCC unroll 16
   for (Index k = 0; k < K; ++k) turns[k] = Vector<T>{} + numbers[k];
@@ -106,7 +107,8 @@ WAVETWIN_ONE inline void rotate_back(const Vector<T>* turns, Vector<T> (&late)[K
 }
 
 template <class T, Index K, Index C, bool ADD>
-WAVETWIN_APART void join_run(const Run<T>& run, Index n, Index first_late, Index second_late, const T* numbers) {
+WAVETWIN_APART void join_run(const Run<T>& given, Index n, Index first_late, Index second_late, const T* numbers) {
+  const Run<T> run = given;  // of its own: what is stored might lie in the other
   Vector<T> turns[K], late[K][C] = {}, p[C], q[C];
 #pragma GCC unroll 16
   for (Index k = 0; k < K; ++k) turns[k] = Vector<T>{} + numbers[k];

@@ -364,20 +364,26 @@ template <class T> void add_weights(const Program& p, const T* gradient, const T
         constexpr Index R = decltype(some)::value;
         in_fours(group.packets, [&](Index i, auto others) {
           constexpr Index I = decltype(others)::value;
-          const T* g = gradient + (part * p.outputs + group.first_output + o) * size;
-          const T* k = packets + (part * p.num_packets + group.first_packet + i) * size;
+          const T *of_outputs[R], *values[I];
+#pragma GCC unroll 4
+          for (Index r = 0; r < R; ++r) of_outputs[r] = gradient + (part * p.outputs + group.first_output + o + r) * size;
+#pragma GCC unroll 4
+          for (Index c = 0; c < I; ++c) values[c] = packets + (part * p.num_packets + group.first_packet + i + c) * size;
           T* to = result + (group.first_weight + o * group.packets + i) * LANES;
+          const Index ahead = I * size;
           Vector<T> sum[R][I] = {};
-          for (Index n = 0; n < size; n += LANES) {
+          for (Index n = 0; n < p.out_width; ++n) {
             Vector<T> packet[I];
 #pragma GCC unroll 4
             for (Index c = 0; c < I; ++c) {
-              packet[c] = load(k + c * size + n);
-              __builtin_prefetch(k + (I + c) * size + n);
+              packet[c] = load(values[c]);
+              __builtin_prefetch(values[c] + ahead);
+              values[c] += LANES;
             }
 #pragma GCC unroll 4
             for (Index r = 0; r < R; ++r) {
-              const Vector<T> of_output = load(g + r * size + n);
+              const Vector<T> of_output = load(of_outputs[r]);
+              of_outputs[r] += LANES;
 #pragma GCC unroll 4
               for (Index c = 0; c < I; ++c) sum[r][c] += of_output * packet[c];
             }
