@@ -114,6 +114,36 @@ def test_second_derivatives(has_norm: bool, is_training: bool):
     assert_alike(*found)
 
 
+@pytest.mark.parametrize("window", [(1, 1, 0), (3, 2, 1)])
+def test_gradients_lie_in_any_layout(window: tuple[int, int, int]):
+    """As those of larger maps, of what was repeated along a side, or with the channels first."""
+    case: Case = ((3, 8), (6, 7), window, True)
+    layer, whole = layers(case)
+    inputs = maps(case)
+    output, expected = layer(*inputs), whole(torch.cat(inputs, 1))
+    size = tuple(output.shape[2:])
+    first = torch.randn(3, 17, 9, 9, dtype=torch.float64)
+    last = first.contiguous(memory_format=torch.channels_last)
+    directions = [each[:, 2:13, 1 : 1 + size[0], : size[1]] for each in (first, last)]
+    directions += [last[:, 2:13, 1:2, : size[1]].expand(-1, -1, *size)]
+    directions += [last[:, 2:13, : size[0], 3:4].expand(-1, -1, *size)]
+    for direction in directions:
+        found = torch.autograd.grad(output, inputs, direction, retain_graph=True)
+        assert_alike(found, torch.autograd.grad(expected, inputs, direction, retain_graph=True))
+
+
+def test_maps_lie_in_any_layout():
+    """As those that are cut out of larger ones."""
+    layer, whole = layers(((5,), (6, 7), (1, 1, 0), True))
+    large = torch.randn(3, 9, 8, 11, dtype=torch.float64)
+    large = large.contiguous(memory_format=torch.channels_last).requires_grad_()
+    x = large[:, 2:7, 1:7, 3:10]
+    output, expected = layer(x), whole(x.contiguous())
+    assert output.grad_fn.name() == "_PoolBackward", "by the kernel"
+    assert_alike([output], [expected])
+    assert_alike(gradients(output, layer, [large]), gradients(expected, whole, [large]))
+
+
 def own_layers(kind: str, channels: int) -> list[Any]:
     """Return a layer that takes positive parts by the kernel, and the same followed by torch's."""
     kinds: dict[str, Callable[..., nn.Module]] = {

@@ -54,7 +54,6 @@ def native_pool(
     norm: Norm | None = None,
     blur: Blur | None = None,
     relu: bool = True,
-    added: Tensor | None = None,
 ) -> Tensor:
     """Return the largest positive value of every window, 0 where there is none, blurred; channels last.
 
@@ -66,16 +65,14 @@ def native_pool(
         norm: of the joined channels; None: values are taken as they are.
         blur: of the maxima; None: they are the result.
         relu: whether positive parts are taken; they are where there is no blur.
-        added: to each normed value, (batch, channels, height, width), dense with the channels last.
     """
-    assert added is None or (norm is not None and window == EACH and blur is None), "to samples"
     assert relu or blur is not None, "the kernel has no maximum of negative values alone"
     assert blur is None or window.step == 1, "a blur is of all maxima"
     pooling = Pooling(window, blur, relu)
     if norm is None:
-        return _Pool.apply(pooling, *_NO_NORM, None, *parts)
+        return _Pool.apply(pooling, *_NO_NORM, *parts)
     numbers = (norm.mean, norm.spread, norm.eps, norm.batch_values)
-    return _Pool.apply(pooling, norm.weight, norm.bias, *numbers, added, *parts)
+    return _Pool.apply(pooling, norm.weight, norm.bias, *numbers, *parts)
 
 
 def native_blur(x: Tensor, blur: Blur) -> Tensor:
@@ -123,7 +120,6 @@ class _Pool(torch.autograd.Function):
         spread: Tensor | None,
         eps: float,
         batch_values: int | None,
-        added: Tensor | None,
         *parts: Tensor,
     ) -> Tensor:
         x = parts[0]
@@ -140,42 +136,34 @@ class _Pool(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             if pooling.keeps_codes:
                 codes = torch.empty(pooling.num_codes(parts), dtype=torch.uint8, device="cpu")
-            ctx.save_for_backward(weight, bias, mean, spread, codes, added, *parts)
+            ctx.save_for_backward(weight, bias, mean, spread, codes, *parts)
         ctx.pooling, ctx.eps, ctx.batch_values = pooling, eps, batch_values
-        own = [added] if pooling.is_of_samples else []
-        pooling.call("forward", parts, None, scale, shift, *own, result, codes)
+        pooling.call("forward", parts, None, scale, shift, result, codes)
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        weight, bias, mean, spread, codes, added, *parts = ctx.saved_tensors
+        weight, bias, mean, spread, codes, *parts = ctx.saved_tensors
         needed: tuple[bool, ...] = tuple(ctx.needs_input_grad)
         if torch.is_grad_enabled():
-            inputs = (weight, bias, added, *parts)
+            inputs = (weight, bias, *parts)
             return _differentiable(ctx, gradients[0], inputs, mean, spread, needed)
         gradient = with_channels_last(gradients[0])
         pooling: Pooling = ctx.pooling
-        of_weight = of_bias = of_added = coefficients = None
+        of_weight = of_bias = coefficients = None
         x = parts[0]
         if bias is not None:
             sums, products = torch.empty(2, len(bias), dtype=torch.float64, device="cpu")
-            own: list[Tensor | None] = []
-            if pooling.is_of_samples:
-                of_added = None if added is None else torch.empty_like(added)
-                own = [of_added]
-            pooling.call("sums", parts, gradient, gradient, codes, *own, sums, products)
+            pooling.call("sums", parts, gradient, gradient, codes, sums, products)
             of_weight, rows = _through_norm(ctx, sums, products, weight, mean, spread)
             of_bias = sums.to(bias.dtype)
             coefficients = rows.to(x.dtype)
         of_parts: list[Tensor | None] = [None] * len(parts)
-        if any(needed[8:]):
-            if of_added is not None:
-                # The gradients that reach a sample already.
-                gradient, codes = of_added, None
+        if any(needed[7:]):
             found = [empty_maps(part, part.shape[1], part.shape[2:]) for part in parts]
             pooling.call("backward", parts, gradient, gradient, codes, coefficients, found)
             of_parts = list(found)
-        return None, of_weight, of_bias, None, None, None, None, of_added, *of_parts
+        return None, of_weight, of_bias, None, None, None, None, *of_parts
 
 
 def _factor(weight: Tensor, mean: Tensor | None, spread: Tensor, eps: float) -> Tensor:
@@ -232,9 +220,7 @@ def _differentiable(
     needed: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients in operations that autograd follows."""
-    weight, bias, added, *parts = [
-        None if value is None else value.view_as(value) for value in inputs
-    ]
+    weight, bias, *parts = [None if value is None else value.view_as(value) for value in inputs]
     maps = torch.cat([part for part in parts if part is not None], 1)
     pooling: Pooling = ctx.pooling
     window = pooling.window
@@ -248,14 +234,13 @@ def _differentiable(
     elif mean is not None and spread is not None:
         running = (None, None) if of_batch else (mean.to(maps.dtype), spread.to(maps.dtype))
         maps = F.batch_norm(maps, *running, weight, bias, of_batch, 0.0, ctx.eps)
-    maps = maps if added is None else maps + added
     maps = F.relu(maps) if pooling.relu else maps
     result = F.max_pool2d(maps, window.size, window.step, window.margin)
     if pooling.blur is not None:
         result = pooling.blur.by_torch(result)
     are_needed = (*needed[1:3], *needed[7:])
-    of_inputs = zip((weight, bias, added, *parts), are_needed, strict=True)
+    of_inputs = zip((weight, bias, *parts), are_needed, strict=True)
     wanted = [value for value, is_needed in of_inputs if is_needed and value is not None]
     found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=True))
-    of_weight, of_bias, *of_maps = (next(found) if each else None for each in are_needed)
-    return None, of_weight, of_bias, None, None, None, None, *of_maps
+    of_weight, of_bias, *of_parts = (next(found) if each else None for each in are_needed)
+    return None, of_weight, of_bias, None, None, None, None, *of_parts

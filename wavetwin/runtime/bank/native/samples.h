@@ -1,4 +1,4 @@
-// Each sample by itself: norm, the sum with another map, and the positive part; and the statistics of batch norms.
+// Each sample by itself: norm and positive part; and the statistics of batch norms.
 //
 // Maps lie and are joined as in pooling.h. Their pixels are read in the order of memory, some of them at a time where
 // there are sums over them: in single precision over these, then in double precision.
@@ -16,9 +16,9 @@ inline Index round_up(Index channels) { return (channels + LANES - 1) / LANES * 
 // What is read of each sample alone; rows that lie next to each other are one.
 struct Samples : Pooling {
   explicit Samples(const Index* p) : Pooling(p) {
-    bool is_dense = true;
+    bool is_dense = row == width * column;
     for (const Part& part : parts) is_dense = is_dense && part.row == width * part.column;
-    if (!is_dense || (row != width * column && row != 0)) return;
+    if (!is_dense) return;
     width *= height;
     height = 1;
   }
@@ -105,10 +105,9 @@ void sample_statistics(const Index* numbers, const T* const* x, double* mean, do
   }
 }
 
-// Positive parts of normed maps, to which another one may be added; where they are is a code.
-template <class T, bool NORM, bool ADD>
-void rectify_image(const Samples& p, const T* const* x, const T* scale, const T* shift, const T* added, T* out, std::uint8_t* codes,
-                   Index image) {
+// Positive parts of normed maps; where they are is a code.
+template <class T, bool NORM>
+void rectify_image(const Samples& p, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index image) {
   typedef typename CodesOf<T>::number Number;
   for (std::size_t k = 0; k < p.parts.size(); ++k)
     for (Index r = 0; r < p.height; ++r) {
@@ -119,7 +118,6 @@ void rectify_image(const Samples& p, const T* const* x, const T* scale, const T*
         for_vectors(part.channels, [&](Index c, Index count) __attribute__((always_inline)) {
           Vector<T> v = load_some(in + c, count);
           if (NORM) v = v * load_some(scale + part.first + c, count) + load_some(shift + part.first + c, count);
-          if (ADD) v += load_some(added + at + c, count);
           const Codes<T> is_kept = (v > Vector<T>{}) | (v != v);  // whatever is no number stays
           store_some(out + at + c, is_kept ? v : Vector<T>{}, count);
           if (codes != nullptr) store_codes<T>(codes + at + c, is_kept ? Codes<T>{} : Codes<T>{} + static_cast<Number>(NOTHING), count);
@@ -128,13 +126,12 @@ void rectify_image(const Samples& p, const T* const* x, const T* scale, const T*
 }
 
 template <class T>
-void sample_forward(const Index* numbers, const T* const* x, const T* scale, const T* shift, const T* added, T* out, std::uint8_t* codes,
-                    Index batch, Index threads) {
+void sample_forward(const Index* numbers, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index batch,
+                    Index threads) {
   const Samples p(numbers);
   for_each(batch, threads, [&](Index image) {
-    if (added != nullptr) rectify_image<T, true, true>(p, x, scale, shift, added, out, codes, image);
-    else if (scale != nullptr) rectify_image<T, true, false>(p, x, scale, shift, added, out, codes, image);
-    else rectify_image<T, false, false>(p, x, scale, shift, added, out, codes, image);
+    if (scale != nullptr) rectify_image<T, true>(p, x, scale, shift, out, codes, image);
+    else rectify_image<T, false>(p, x, scale, shift, out, codes, image);
   });
 }
 
@@ -143,11 +140,10 @@ template <class T> inline Vector<T> reached(const T* gradient, const std::uint8_
   return load_codes<T>(codes, count) == Codes<T>{} ? g : Vector<T>{};
 }
 
-// Per channel, sums of the gradients that reach a sample, and of their products with these samples; these gradients, which
-// are those of what was added, where there is room for them.
+// Per channel, sums of the gradients that reach a sample, and of their products with these samples.
 template <class T>
-void sample_sums(const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, T* of_added, double* sums,
-                 double* products, Index batch, Index threads) {
+void sample_sums(const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums, double* products,
+                 Index batch, Index threads) {
   const Samples p(numbers);
   ChannelSums found(batch, p.channels);
   for_each(found.groups, threads, [&](Index group) {
@@ -164,7 +160,6 @@ void sample_sums(const Index* numbers, const T* const* x, const T* gradient, con
             for (Index n = start; n < start + pixels; ++n) {
               const Index at = first + n * p.channels + c;
               const Vector<T> d = reached(g + n * p.column + c, codes + at, count);
-              if (of_added != nullptr) store_some(of_added + at, d, count);
               sum += d;
               product += d * load_some(row + n * part.column + c, count);
             }
@@ -177,8 +172,8 @@ void sample_sums(const Index* numbers, const T* const* x, const T* gradient, con
   found.total(found.second, products);
 }
 
-// Gradients of the maps, as `pool_backward` gives them; those that reach a sample are given where there are no codes.
-template <class T, bool NORM, bool MASK>
+// Gradients of the maps, as `pool_backward` gives them.
+template <class T, bool NORM>
 void unrectify_image(const Samples& p, const T* const* x, const T* gradient, const std::uint8_t* codes, const T* coefficients,
                      T* const* of_x, Index image) {
   for (std::size_t k = 0; k < p.parts.size(); ++k)
@@ -186,12 +181,11 @@ void unrectify_image(const Samples& p, const T* const* x, const T* gradient, con
       const Pooling::Part& part = p.parts[k];
       const T* in = NORM ? x[k] + image * part.image + r * part.row : nullptr;
       const T *g = gradient + image * p.image + r * p.row + part.first, *of_part = NORM ? coefficients + part.first : nullptr;
-      const std::uint8_t* code = MASK ? codes + (image * p.pixels() + r * p.width) * p.channels + part.first : nullptr;
+      const std::uint8_t* code = codes + (image * p.pixels() + r * p.width) * p.channels + part.first;
       T* out = of_x[k] + (image * p.pixels() + r * p.width) * part.channels;
       for (Index n = 0; n < p.width; ++n)
         for_vectors(part.channels, [&](Index c, Index count) __attribute__((always_inline)) {
-          const T* from = g + n * p.column + c;
-          Vector<T> d = MASK ? reached(from, code + n * p.channels + c, count) : load_some(from, count);
+          Vector<T> d = reached(g + n * p.column + c, code + n * p.channels + c, count);
           if (NORM)
             d = load_some(of_part + c, count) * d + load_some(of_part + 2 * p.channels + c, count) +
                 load_some(of_part + p.channels + c, count) * load_some(in + n * part.column + c, count);
@@ -205,9 +199,8 @@ void sample_backward(const Index* numbers, const T* const* x, const T* gradient,
                      T* const* of_x, Index batch, Index threads) {
   const Samples p(numbers);
   for_each(batch, threads, [&](Index image) {
-    if (codes == nullptr) unrectify_image<T, true, false>(p, x, gradient, codes, coefficients, of_x, image);
-    else if (coefficients != nullptr) unrectify_image<T, true, true>(p, x, gradient, codes, coefficients, of_x, image);
-    else unrectify_image<T, false, true>(p, x, gradient, codes, coefficients, of_x, image);
+    if (coefficients != nullptr) unrectify_image<T, true>(p, x, gradient, codes, coefficients, of_x, image);
+    else unrectify_image<T, false>(p, x, gradient, codes, coefficients, of_x, image);
   });
 }
 
@@ -219,14 +212,14 @@ void sample_backward(const Index* numbers, const T* const* x, const T* gradient,
     sample_statistics<T>(numbers, x, mean, variance, batch, threads);                                                      \
   }                                                                                                                        \
   extern "C" void wavetwin_sample_forward_##NAME(                                                                          \
-      const Index* numbers, const T* const* x, const T* scale, const T* shift, const T* added, T* out,                     \
-      std::uint8_t* codes, Index batch, Index threads) {                                                                   \
-    sample_forward<T>(numbers, x, scale, shift, added, out, codes, batch, threads);                                        \
+      const Index* numbers, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index batch,   \
+      Index threads) {                                                                                                     \
+    sample_forward<T>(numbers, x, scale, shift, out, codes, batch, threads);                                               \
   }                                                                                                                        \
   extern "C" void wavetwin_sample_sums_##NAME(                                                                             \
-      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, T* of_added, double* sums,    \
+      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums,                 \
       double* products, Index batch, Index threads) {                                                                      \
-    sample_sums<T>(numbers, x, gradient, codes, of_added, sums, products, batch, threads);                                 \
+    sample_sums<T>(numbers, x, gradient, codes, sums, products, batch, threads);                                           \
   }                                                                                                                        \
   extern "C" void wavetwin_sample_backward_##NAME(                                                                         \
       const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, const T* coefficients,        \
