@@ -355,46 +355,44 @@ void mix_block(const Program& p, const T* weights, const T* bias, const T* slots
       });
 }
 
+// Add the gradients of the weights from I packets to R outputs; apart, for the addresses to be in registers.
+template <class T, Index R, Index I>
+WAVETWIN_APART void add_products(const T* gradient, const T* packets, Index size, T* result, Index between) {
+  Vector<T> sum[R][I] = {};
+  for (Index n = 0; n < size; n += LANES) {
+    Vector<T> packet[I];
+#pragma GCC unroll 4
+    for (Index c = 0; c < I; ++c) {
+      packet[c] = load(packets + c * size + n);
+      __builtin_prefetch(packets + (I + c) * size + n);
+    }
+#pragma GCC unroll 4
+    for (Index r = 0; r < R; ++r) {
+      const Vector<T> of_output = load(gradient + r * size + n);
+#pragma GCC unroll 4
+      for (Index c = 0; c < I; ++c) sum[r][c] += of_output * packet[c];
+    }
+  }
+#pragma GCC unroll 4
+  for (Index r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (Index c = 0; c < I; ++c) {
+      T* at = result + r * between + c * LANES;
+      store(at, load(at) + sum[r][c]);
+    }
+}
+
 // Add the gradients of the weights, each 8 numbers that are to be summed.
 template <class T> void add_weights(const Program& p, const T* gradient, const T* packets, T* result) {
   const Index size = p.output_size();
   for (const Group& group : p.groups)
     for (Index part = 0; part < p.parts; ++part)
       in_fours(group.outputs, [&](Index o, auto some) {
-        constexpr Index R = decltype(some)::value;
         in_fours(group.packets, [&](Index i, auto others) {
-          constexpr Index I = decltype(others)::value;
-          const T *of_outputs[R], *values[I];
-#pragma GCC unroll 4
-          for (Index r = 0; r < R; ++r) of_outputs[r] = gradient + (part * p.outputs + group.first_output + o + r) * size;
-#pragma GCC unroll 4
-          for (Index c = 0; c < I; ++c) values[c] = packets + (part * p.num_packets + group.first_packet + i + c) * size;
-          T* to = result + (group.first_weight + o * group.packets + i) * LANES;
-          const Index ahead = I * size;
-          Vector<T> sum[R][I] = {};
-          for (Index n = 0; n < p.out_width; ++n) {
-            Vector<T> packet[I];
-#pragma GCC unroll 4
-            for (Index c = 0; c < I; ++c) {
-              packet[c] = load(values[c]);
-              __builtin_prefetch(values[c] + ahead);
-              values[c] += LANES;
-            }
-#pragma GCC unroll 4
-            for (Index r = 0; r < R; ++r) {
-              const Vector<T> of_output = load(of_outputs[r]);
-              of_outputs[r] += LANES;
-#pragma GCC unroll 4
-              for (Index c = 0; c < I; ++c) sum[r][c] += of_output * packet[c];
-            }
-          }
-#pragma GCC unroll 4
-          for (Index r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (Index c = 0; c < I; ++c) {
-              T* at = to + (r * group.packets + c) * LANES;
-              store(at, load(at) + sum[r][c]);
-            }
+          add_products<T, decltype(some)::value, decltype(others)::value>(
+              gradient + (part * p.outputs + group.first_output + o) * size,
+              packets + (part * p.num_packets + group.first_packet + i) * size, size,
+              result + (group.first_weight + o * group.packets + i) * LANES, group.packets * LANES);
         });
       });
 }
