@@ -66,6 +66,11 @@ def test_a_user_without_a_home_is_told_what_to_name(
     [
         (CNN, [], "this network has none"),
         (TWIN, ["stem.wavelet.trainable_filters=true"], "this network has none"),
+        (
+            ROOT / "specs/alexnet/AI.yaml",
+            ["pooling.free=wavelet", "pooling.wavelet_pool={wavelet: db2, learn: lattice}"],
+            "this network has none",
+        ),
     ],
 )
 def test_native_needs_packets_that_the_kernel_computes(
@@ -81,8 +86,9 @@ def test_native_needs_packets_that_the_kernel_computes(
     assert wavetwin.compile(spec, [*overrides, "training.kernels=torch"]).plan.kernels == "torch"
 
 
-def test_scattering_is_computed_by_the_kernel_with_and_without_the_passes() -> None:
-    spec = ROOT / "specs/scatternet/mnist/mnist_inv.yaml"
+@pytest.mark.parametrize("name", ["scatternet/mnist/mnist_inv", "wavelet_pooling/posted_dc"])
+def test_what_is_computed_by_the_kernel_with_and_without_the_passes(name: str) -> None:
+    spec = ROOT / f"specs/{name}.yaml"
     for optimise in (True, False):
         assert compile_spec(spec, [NATIVE], optimise=optimise).plan.packet_kernels.is_native
 

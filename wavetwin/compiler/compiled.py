@@ -28,8 +28,8 @@ from wavetwin.compiler.validate.spec import conflict, validate
 from wavetwin.diagnostics import CompileError, Diagnostic
 from wavetwin.ir.frozen import frozen
 from wavetwin.ir.graph import ModuleGraph
-from wavetwin.ir.node import ShapeError
-from wavetwin.ir.operations import Invariant, PacketBank, Scattering
+from wavetwin.ir.node import Node, ShapeError
+from wavetwin.ir.operations import Invariant, PacketBank, Scattering, WaveletPool
 from wavetwin.ir.own_code import OwnCodeError, Sources
 from wavetwin.ir.plan import TrainingPlan
 from wavetwin.ir.sides import size_text
@@ -163,8 +163,7 @@ def compile_spec(
     if optimise is None:
         optimise = plan.packet_kernels.is_native
     optimised, records = run_passes(graph, passes_for(plan.packet_kernels) if optimise else ())
-    computed = (PacketBank, Invariant, Scattering)
-    if plan.packet_kernels.is_native and not any(map(optimised.find, computed)):
+    if plan.packet_kernels.is_native and not any(map(_is_for_kernel, optimised)):
         raise CompileError([*diagnostics, _without_kernel(loaded, optimise)])
     return Compiled(
         loaded,
@@ -242,14 +241,21 @@ def _batch_of_one(
     )
 
 
+def _is_for_kernel(node: Node) -> bool:
+    """Return whether a network needs the native kernel for the sake of this node."""
+    if isinstance(node.operation, WaveletPool):
+        return node.operation.learn is None
+    return isinstance(node.operation, PacketBank | Invariant | Scattering)
+
+
 def _without_kernel(loaded: LoadedSpec, optimise: bool) -> Diagnostic:
     """Report that the native kernel has nothing to compute."""
     text = "this network has none" if optimise else "without the optimising passes there are none"
     return conflict(
         loaded,
         "field-does-not-apply",
-        "the native kernel computes dual-tree packets of fixed filters that are mixed, and scattering: "
-        f"{text}",
+        "the native kernel computes dual-tree packets of fixed filters that are mixed, scattering, and "
+        f"wavelet pooling of fixed filters: {text}",
         ["training.kernels"],
         help="remove kernels, or set training.kernels to torch",
     )
