@@ -18,7 +18,7 @@ from packaging.version import Version
 from ruamel.yaml import YAML
 
 import wavetwin
-from tests.support.environments import Environment, make_distributions
+from tests.support.environments import Environment, find_interpreter, make_distributions
 from tests.support.shipped import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -26,10 +26,30 @@ CORE = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = {
     name: [Requirement(line) for line in lines if not line.startswith("wavetwin")]
     for name, lines in PROJECT["optional-dependencies"].items()
-    if name not in ("dev", "docs")
+    if name != "dev"
 }
 TRIED = ("run", "data", "tensorboard")
 """Extras with which a network is trained here."""
+OWN_TESTS = {
+    "torchvision": [
+        "tests/runtime/data/test_listed_transforms.py",
+        "tests/runtime/process/test_torchvision_compat.py",
+    ],
+    "video": ["tests/runtime/evaluation/test_perturbations.py"],
+    "mlflow": ["tests/runtime/loggers/test_services.py::test_mlflow"],
+    "wandb": ["tests/runtime/loggers/test_services.py::test_wandb"],
+    "figures": ["tests/explain/paper"],
+    "sweep": ["tests/sweep/test_course.py", "tests/sweep/test_engines.py"],
+    "sweep-ray": ["tests/sweep/test_clusters.py::test_a_ray_of_ones_own_ends_with_the_command"],
+    "onnx": ["tests/exporting"],
+}
+"""What the other extras are for, as their own tests have it."""
+TOOLS = (
+    "PyWavelets", "beartype", "hypothesis", "jaxtyping", "pytest", "pytest-timeout", "pytest-xdist",
+)  # fmt: skip
+"""What these tests need."""
+NEWEST = ["3.12", "3.13", *filter(find_interpreter, ["3.14"])]
+"""Pythons with the newest dependencies. Not every system has 3.14: it is tried where it is."""
 CORE_MEGABYTES = 60
 
 
@@ -39,9 +59,13 @@ def lowest(requirement: Requirement) -> str:
     return f"{requirement.name}=={bound.version}"
 
 
+def pinned() -> dict[str, str]:
+    text = (ROOT / "constraints.txt").read_text("utf-8")
+    return dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", text))
+
+
 def test_every_dependency_has_a_lower_bound_that_the_pinned_version_obeys() -> None:
-    pinned = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text()))
-    names = {name.lower(): Version(version) for name, version in pinned.items()}
+    names = {name.lower(): Version(version) for name, version in pinned().items()}
     for requirement in [*CORE, *(each for extra in EXTRAS.values() for each in extra)]:
         version = names[requirement.name.lower()]
         assert version in requirement.specifier
@@ -130,8 +154,8 @@ def test_the_compiler_alone(wheel: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("version", "is_lowest"),
-    [("3.11", True), ("3.12", False), ("3.13", False)],
-    ids=["lowest on 3.11", "newest on 3.12", "newest on 3.13"],
+    [("3.11", True), *((version, False) for version in NEWEST)],
+    ids=["lowest on 3.11", *(f"newest on {version}" for version in NEWEST)],
 )
 def test_from_an_empty_folder_to_a_report(
     version: str, is_lowest: bool, wheel: Path, place: Path
@@ -142,6 +166,45 @@ def test_from_an_empty_folder_to_a_report(
     chosen = [*map(lowest, requirements), "scipy==1.12.0"] if is_lowest else ["numpy>=2"]
     environment.install(f"{wheel}[{','.join(TRIED)}]", *chosen)
     do_a_study(environment, exports_twins=not is_lowest)
+
+
+def test_every_extra_is_tried_with_its_lowest_versions() -> None:
+    assert {*TRIED, *OWN_TESTS, "mnist", "docs"} == EXTRAS.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_extras_at_their_lowest(wheel: Path, place: Path) -> None:
+    """One environment for all, with the torch that the lowest torchvision asks for."""
+    environment = Environment("3.11", place)
+    extras = [name for name in EXTRAS if name != "docs"]
+    requirements = [*CORE, *(each for name in extras for each in EXTRAS[name])]
+    lines = [lowest(each) for each in requirements if each.name != "torch"]
+    constraints = place / "lowest.txt"
+    constraints.write_text("\n".join([*lines, "scipy==1.12.0"]), encoding="utf-8")
+    tools = [f"{name}=={pinned()[name]}" for name in TOOLS]
+    environment.install(f"{wheel}[{','.join(extras)}]", "-c", str(constraints), *tools)
+    environment.wavetwin("data", "prepare", "mnist", "--data-root", "data")
+    environment.folder = ROOT
+    environment.variables["WAVETWIN_TEST_CONSTRAINTS"] = str(constraints)
+    # Old packages use what newer ones have deprecated.
+    options = ["-q", "-n", "0", "-m", "slow or not slow", "-W", "ignore::DeprecationWarning"]
+    tests = [each for name in OWN_TESTS for each in OWN_TESTS[name]]
+    python = str(environment.bin / "python")
+    environment.run([python, "-m", "pytest", *options, "-p", "no:cacheprovider", *tests])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_site_with_the_lowest_versions(wheel: Path, place: Path) -> None:
+    environment = Environment("3.11", place)
+    chosen = [lowest(each) for each in [*CORE, *EXTRAS["docs"]]]
+    environment.install(f"{wheel}[docs]", *chosen)
+    environment.folder = ROOT
+    environment.variables["NO_MKDOCS_2_WARNING"] = "1"
+    command = [str(environment.bin / "mkdocs"), "build", "--strict", "--quiet"]
+    environment.run([*command, "--site-dir", str(place / "site")])
+    assert (place / "site/index.html").exists()
 
 
 def do_a_study(environment: Environment, *, exports_twins: bool) -> None:

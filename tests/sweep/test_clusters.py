@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.paths import CONSTRAINTS, ROOT
 from tests.support.small_sweep import epochs, outcomes, said, start, wait_for_epochs, write_project
 from tests.support.two_node_slurm import two_node_slurm, what_is_missing
 
@@ -39,12 +39,12 @@ def slurm() -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture(scope="module")
 def ray_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter that has Ray beside what this one has, in the version of constraints.txt."""
+    """An interpreter that has Ray beside what this one has, in the version of the constraints."""
     folder = tmp_path_factory.mktemp("ray")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), "ray"], check=True)
+    subprocess.run([*pip, "-c", CONSTRAINTS, "ray"], check=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     ours = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "ours.pth").write_text("\n".join([*ours, str(ROOT)]), encoding="utf-8")

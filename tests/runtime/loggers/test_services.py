@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.built import build, write_images, write_spec
-from tests.support.paths import ROOT
+from tests.support.paths import CONSTRAINTS
 from tests.support.scripted import only_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -25,8 +25,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 EPOCHS = 12
 READ_MLFLOW = """
 import json, sys
-from mlflow import MlflowClient
-client = MlflowClient(tracking_uri=sys.argv[1])
+from mlflow import MlflowClient, set_tracking_uri
+set_tracking_uri(sys.argv[1])  # MLflow 3.0 lists artifacts of this one, not of its client's.
+client = MlflowClient()
 (experiment,) = [each for each in client.search_experiments() if each.name == "small"]
 runs = client.search_runs([experiment.experiment_id])
 print(json.dumps([
@@ -80,11 +81,11 @@ for name in sys.argv[1:]:
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the packages of both extras, in the versions of constraints.txt."""
+    """A folder with the packages of both extras, in the versions of the constraints."""
     folder = tmp_path_factory.mktemp("services")
     names = ["mlflow-skinny", "wandb"]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
-    subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), *names], check=True)
+    subprocess.run([*command, "-c", CONSTRAINTS, *names], check=True)
     return folder
 
 
