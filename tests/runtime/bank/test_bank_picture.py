@@ -12,9 +12,12 @@ from wavetwin.explain.pictures.svg import render_svg, svg_file
 from wavetwin.runtime.bank.blocks import AxisBlocks
 from wavetwin.runtime.bank.info import BankInfo
 from wavetwin.runtime.bank.layout import BankLayout, TileLayout
+from wavetwin.runtime.bank.native.cascade import Program
+from wavetwin.runtime.bank.native.lattice import Lattice
 from wavetwin.runtime.bank.slots import Slots
 
-CLASSES = {each.__name__: each for each in (AxisBlocks, BankInfo, BankLayout, Slots, TileLayout)}
+KINDS = (AxisBlocks, BankInfo, BankLayout, Lattice, Program, Slots, TileLayout)
+CLASSES = {each.__name__: each for each in KINDS}
 
 
 def test_the_picture_of_the_bank_is_the_codes() -> None:
