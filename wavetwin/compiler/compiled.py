@@ -123,7 +123,8 @@ def compile_spec(
 ) -> Compiled:
     """Compile one spec; without `optimise` no pass is run and both graphs are as written.
 
-    `optimise=None` runs passes where a check alone needs them, for whoever builds nothing. `laid` is a layer over the spec and its overrides that was read elsewhere: a point of a sweep.
+    `optimise=None` runs passes where a check alone needs them, for whoever builds nothing. `laid` is a
+    layer over the spec and its overrides that was read elsewhere: a point of a sweep.
 
     Raises:
         CompileError: with every fault found, in file order.

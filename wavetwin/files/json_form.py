@@ -43,8 +43,8 @@ def check_form(value: object, form: Any, at: str = "") -> None:
         at: the member's location, such as `scores[0].entry`.
 
     Raises:
-        FormError: a member is missing, of another kind, or one that a dataclass lacks, a whole number has more than 64 bits, or a
-            text is not Unicode.
+        FormError: a member is missing, of another kind, or one that a dataclass lacks, a whole number has
+            more than 64 bits, or a text is not Unicode.
     """
     origin = get_origin(form)
     if form is Any or form is object:

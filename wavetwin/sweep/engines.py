@@ -120,7 +120,13 @@ ENGINES = {
     each.name: each
     for each in (
         EngineKind("local", "processes of this machine", _local),
-        EngineKind("ray", "tasks of a Ray, started here or at --address", _ray, True, _NETWORK),
+        EngineKind(
+            "ray",
+            "tasks of a Ray, started here or at --address",
+            _ray,
+            takes_address=True,
+            patience=_NETWORK,
+        ),
         EngineKind(
             "slurm", "an array of jobs of Slurm, a task a member", _slurm, patience=_NETWORK
         ),

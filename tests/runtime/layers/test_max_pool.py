@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.fx import symbolic_trace
 
+from tests.support.same_maps import assert_alike, assert_second_derivatives_alike, gradients
 from wavetwin.runtime.bank.native import windows
 from wavetwin.runtime.layers import ChannelBias, EnergyNorm, use_native_kernel
 from wavetwin.runtime.layers.max_pool import NormMaxPool, ReluMaxPool
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-TOLERANCE = 1e-12
-"""Relative to the largest value or 1: the same sums in another order, in float64."""
 
 Case = tuple[tuple[int, ...], tuple[int, int], tuple[int, int, int], bool]
 """Channels of each input, height and width, window, and whether there is a norm."""
@@ -67,19 +65,6 @@ def layers(case: Case, dtype: torch.dtype = torch.float64) -> tuple[Any, nn.Modu
     return layer.to(dtype), whole.to(dtype)
 
 
-def gradients(output: Tensor, module: nn.Module, inputs: Sequence[Tensor]) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(2)
-    direction = torch.randn(output.shape, generator=generator, dtype=output.dtype)
-    return list(torch.autograd.grad(output, [*inputs, *module.parameters()], direction))
-
-
-def assert_alike(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
-    for value, other in zip(found, wanted, strict=True):
-        assert value.shape == other.shape
-        limit = TOLERANCE * max(1.0, float(other.detach().abs().max()))
-        assert (value - other).abs().max() <= limit
-
-
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(cases(), st.booleans())
 def test_it_is_torchs_layers_one_after_the_other(case: Case, is_training: bool):
@@ -103,15 +88,7 @@ def test_it_is_torchs_layers_one_after_the_other(case: Case, is_training: bool):
 def test_second_derivatives(has_norm: bool, is_training: bool):
     case: Case = ((3, 2), (6, 5), (3, 2, 1), has_norm)
     layer, whole = layers(case)
-    inputs = maps(case)
-    found: list[list[Tensor]] = []
-    for module in (layer, whole):
-        module.train(is_training)
-        output = module(*inputs) if module is layer else module(torch.cat(inputs, 1))
-        first = torch.autograd.grad(output.square().sum(), inputs, create_graph=True)
-        wanted = [*inputs, *module.parameters()]
-        found.append(list(torch.autograd.grad(sum(each.square().sum() for each in first), wanted)))
-    assert_alike(*found)
+    assert_second_derivatives_alike(layer, whole, maps(case), is_training=is_training)
 
 
 @pytest.mark.parametrize("window", [(1, 1, 0), (3, 2, 1)])

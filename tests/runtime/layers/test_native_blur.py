@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.runtime.layers.test_max_pool import assert_alike, gradients
+from tests.support.same_maps import assert_alike, assert_second_derivatives_alike, gradients
 from wavetwin.runtime.bank.native import windows
 from wavetwin.runtime.layers import BlurPool, MaxBlurPool, use_native_kernel
 from wavetwin.runtime.layers.max_pool import NormMaxPool, ReluMaxPool
@@ -144,15 +144,7 @@ def test_the_adjoint_of_a_blur_is_its_own(case: Case, channels: int):
 def test_second_derivatives(has_norm: bool, is_training: bool):
     case = Case((3, 2), (7, 6), (3, 1), (3, 2), has_norm)
     layer, whole = case.layers()
-    inputs = case.maps()
-    found: list[list[Tensor]] = []
-    for module in (layer, whole):
-        module.train(is_training)
-        output = module(*inputs) if module is layer else module(torch.cat(inputs, 1))
-        first = torch.autograd.grad(output.square().sum(), inputs, create_graph=True)
-        wanted = [*inputs, *module.parameters()]
-        found.append(list(torch.autograd.grad(sum(each.square().sum() for each in first), wanted)))
-    assert_alike(*found)
+    assert_second_derivatives_alike(layer, whole, case.maps(), is_training=is_training)
 
 
 def test_second_derivatives_without_an_activation():

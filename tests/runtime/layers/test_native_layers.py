@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tests.support.same_maps import assert_alike
 from wavetwin.ir.level1_taps import LEVEL1_FILTERS
 from wavetwin.ir.wavelets import BOUNDARY_MODES
 from wavetwin.runtime.layers import DualTreePackets, Invariant, Scattering2d, use_native_kernel
@@ -19,22 +20,12 @@ from wavetwin.runtime.wavelets import dual_tree
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-TOLERANCE = 1e-12
-"""Relative to the largest value or 1: the same sums in another order, in float64."""
-
 
 def maps(*shape: int, dtype: torch.dtype = torch.float64, is_channels_last: bool = False) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
     layout = torch.channels_last if is_channels_last else torch.contiguous_format
     return x.contiguous(memory_format=layout).requires_grad_()
-
-
-def assert_alike(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
-    for value, other in zip(found, wanted, strict=True):
-        assert value.shape == other.shape
-        limit = TOLERANCE * max(1.0, float(other.detach().abs().max()))
-        assert (value - other).abs().max() <= limit
 
 
 def gradients(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:

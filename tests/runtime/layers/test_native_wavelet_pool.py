@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.runtime.layers.test_max_pool import assert_alike
+from tests.support.same_maps import assert_alike
 from wavetwin.ir.operations import BAND_MAPS
 from wavetwin.ir.wavelets import BOUNDARY_MODES
 from wavetwin.runtime.bank.native import windows

@@ -41,8 +41,7 @@ def crop_about_centre(x: Maps, *others: tuple[int, int]) -> Maps:
         if torch.compiler.is_exporting():
             # A slice would tie the program to whether the example's sizes are equal.
             return F.pad(part, (-left, right, -top, below))
-        crops = (low_height, low_width) != (height, width)
-        if crops and part.requires_grad and is_eager():
+        if part.requires_grad and is_eager():
             return _Window.apply(part, top, left, low_height, low_width)
         return part[..., top : top + low_height, left : left + low_width]
 

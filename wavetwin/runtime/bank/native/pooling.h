@@ -297,22 +297,23 @@ void pool_backward(const Index* numbers, const T* const* x, const T* gradient, c
 
 }  // namespace
 
-#define WAVETWIN_POOL(T, NAME)                                                                                           \
-  extern "C" void wavetwin_pool_forward_##NAME(                                                                          \
-      const Index* numbers, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index batch, \
-      Index threads) {                                                                                                   \
-    pool_forward<T>(numbers, x, scale, shift, out, codes, batch, threads);                                               \
-  }                                                                                                                      \
-  extern "C" void wavetwin_pool_sums_##NAME(                                                                             \
-      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums, double* products,\
-      Index batch, Index threads) {                                                                                      \
-    pool_sums<T>(numbers, x, gradient, codes, sums, products, batch, threads);                                           \
-  }                                                                                                                      \
-  extern "C" void wavetwin_pool_backward_##NAME(                                                                         \
-      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, const T* coefficients,      \
-      T* const* of_x, Index batch, Index threads) {                                                                      \
-    pool_backward<T>(numbers, x, gradient, codes, coefficients, of_x, batch, threads);                                   \
+// What poolings without a blur export.
+#define WAVETWIN_POOLING(KIND, T, NAME)                                                                                    \
+  extern "C" void wavetwin_##KIND##_forward_##NAME(                                                                        \
+      const Index* numbers, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index batch,   \
+      Index threads) {                                                                                                     \
+    KIND##_forward<T>(numbers, x, scale, shift, out, codes, batch, threads);                                               \
+  }                                                                                                                        \
+  extern "C" void wavetwin_##KIND##_sums_##NAME(                                                                           \
+      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums,                 \
+      double* products, Index batch, Index threads) {                                                                      \
+    KIND##_sums<T>(numbers, x, gradient, codes, sums, products, batch, threads);                                           \
+  }                                                                                                                        \
+  extern "C" void wavetwin_##KIND##_backward_##NAME(                                                                       \
+      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, const T* coefficients,        \
+      T* const* of_x, Index batch, Index threads) {                                                                        \
+    KIND##_backward<T>(numbers, x, gradient, codes, coefficients, of_x, batch, threads);                                   \
   }
 
-WAVETWIN_POOL(float, float32)
-WAVETWIN_POOL(double, float64)
+WAVETWIN_POOLING(pool, float, float32)
+WAVETWIN_POOLING(pool, double, float64)

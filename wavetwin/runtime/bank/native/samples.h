@@ -206,26 +206,13 @@ void sample_backward(const Index* numbers, const T* const* x, const T* gradient,
 
 }  // namespace
 
-#define WAVETWIN_SAMPLE(T, NAME)                                                                                           \
+#define WAVETWIN_STATISTICS(T, NAME)                                                                                       \
   extern "C" void wavetwin_sample_statistics_##NAME(                                                                       \
       const Index* numbers, const T* const* x, double* mean, double* variance, Index batch, Index threads) {               \
     sample_statistics<T>(numbers, x, mean, variance, batch, threads);                                                      \
-  }                                                                                                                        \
-  extern "C" void wavetwin_sample_forward_##NAME(                                                                          \
-      const Index* numbers, const T* const* x, const T* scale, const T* shift, T* out, std::uint8_t* codes, Index batch,   \
-      Index threads) {                                                                                                     \
-    sample_forward<T>(numbers, x, scale, shift, out, codes, batch, threads);                                               \
-  }                                                                                                                        \
-  extern "C" void wavetwin_sample_sums_##NAME(                                                                             \
-      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, double* sums,                 \
-      double* products, Index batch, Index threads) {                                                                      \
-    sample_sums<T>(numbers, x, gradient, codes, sums, products, batch, threads);                                           \
-  }                                                                                                                        \
-  extern "C" void wavetwin_sample_backward_##NAME(                                                                         \
-      const Index* numbers, const T* const* x, const T* gradient, const std::uint8_t* codes, const T* coefficients,        \
-      T* const* of_x, Index batch, Index threads) {                                                                        \
-    sample_backward<T>(numbers, x, gradient, codes, coefficients, of_x, batch, threads);                                   \
   }
 
-WAVETWIN_SAMPLE(float, float32)
-WAVETWIN_SAMPLE(double, float64)
+WAVETWIN_STATISTICS(float, float32)
+WAVETWIN_STATISTICS(double, float64)
+WAVETWIN_POOLING(sample, float, float32)
+WAVETWIN_POOLING(sample, double, float64)
